@@ -1,0 +1,1 @@
+"""StreamQueue: a Kubernetes operator and autoscaler for Redis Streams task queues."""

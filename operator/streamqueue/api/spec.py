@@ -1,0 +1,111 @@
+"""The StreamQueue spec as typed values, defaults included.
+
+The CRD (`crds/streamqueue.yaml`) is the interface; these classes are what the rest of the code reads.
+All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Protocol(StrEnum):
+    """Who reads the stream in a worker pod."""
+
+    REDIS = "redis"  # the handler image runs its own XREADGROUP loop
+
+
+class RetentionPolicy(StrEnum):
+    NONE = "none"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """A key of a Secret in the queue's own namespace."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Where the stream lives; exactly one of the two is set."""
+
+    url: str | None = None
+    secret_ref: SecretKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    image: str
+    protocol: Protocol = Protocol.REDIS
+    concurrency: int = 1
+    batch: int = 1
+    timeout: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    visibility_timeout: float = 300.0
+    max_deliveries: int = 5
+    dead_letter_max_length: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    schedule: str | None = None  # None: every 5 minutes, at an offset of the queue's own
+    idle_consumer_ttl: float = 3600.0
+    suspend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    policy: RetentionPolicy = RetentionPolicy.NONE
+    max_age: float | None = None
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleDown:
+    delay: float = 30.0  # for targetBacklog: how long a lower count must hold before pods go
+    max_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleUp:
+    max_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How many workers may run. One of `target_wait` and `target_backlog` is None."""
+
+    min_replicas: int = 0
+    max_replicas: int = 10
+    target_wait: float | None = 30.0
+    target_backlog: int | None = None
+    replicas: int | None = None  # pins the count; written by the scale subresource
+    paused: bool = False
+    polling_interval: float = 1.0
+    scale_down: ScaleDown = field(default_factory=ScaleDown)
+    scale_up: ScaleUp = field(default_factory=ScaleUp)
+    # Known from the handler; the law needs it to turn pods into slots.
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    redis: Redis
+    stream: str
+    group: str
+    handler: Handler
+    start_from: str = "0"
+    delivery: Delivery = field(default_factory=Delivery)
+    reclaim: Reclaim = field(default_factory=Reclaim)
+    retention: Retention = field(default_factory=Retention)
+    scaling: Scaling = field(default_factory=Scaling)
+    template: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""How many workers run, and which may go: Observation -> Decision. Pure: no clock, no I/O."""

@@ -1,0 +1,79 @@
+"""What the scaling law sees and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PodState(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    UNSCHEDULABLE = "unschedulable"  # the scheduler said no: not capacity, not asked for twice
+    FAILING = "failing"  # ImagePullBackOff, CrashLoopBackOff, or starting for too long
+    TERMINATING = "terminating"  # counts against maxReplicas, is no capacity
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One worker pod. Times are seconds on the observation's clock."""
+
+    name: str
+    state: PodState
+    created: float
+    ready_at: float | None = None
+    # Entries in this pod's hands; None where consumer names don't tell pods apart.
+    pending: int | None = None
+    marked: bool = False  # carries the victim's pod-deletion-cost, as our own watch saw it
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a queue. Unknown is None or `known=False`, never zero."""
+
+    now: float  # seconds; only differences matter, never runs backwards
+    known: bool  # False: Redis could not be read, every counter below is meaningless
+    waiting: int = 0  # undelivered entries (a lower bound where `waiting_exact` is False)
+    waiting_exact: bool = True
+    pending: int = 0  # delivered, not acknowledged
+    oldest_waiting_age: float | None = None  # seconds
+    oldest_pending_age: float | None = None  # seconds since last delivery
+    entries_added: int | None = None  # ever added to the stream; Redis >= 7.0
+    last_delivered_age: float | None = None  # seconds since the last delivered entry was added
+    pods: tuple[Pod, ...] = ()
+    replicas: int = 0  # spec.replicas of the live Deployment
+    rollout: bool = False  # a rollout is under way: no scale-down
+
+
+class Reason(StrEnum):
+    """Why the count is what it is. Shown by `kubectl get sq`."""
+
+    STEADY = "Steady"
+    IDLE = "Idle"
+    SCALING_UP = "ScalingUp"
+    SCALING_DOWN = "ScalingDown"
+    AT_MAX = "AtMax"
+    AT_MIN = "AtMin"
+    PINNED = "Pinned"
+    PAUSED = "Paused"
+    UNKNOWN = "Unknown"  # Redis can't be read: hold
+    LEARNING = "Learning"  # new operator process: hold or up
+    COOLING_DOWN = "CoolingDown"  # fewer would do, the delay isn't over
+    DRAINING = "Draining"  # fewer would do, the pods are busy
+    ROLLING_OUT = "RollingOut"  # fewer would do, not inside a rollout
+    UNSCHEDULABLE = "Unschedulable"  # more are wanted, the last ones have no node yet
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Replicas to run, and the pods that may go if that is fewer than now.
+
+    `sentence` holds the numbers, for people: "12 -> 20: 340 waiting, oldest 21 s of 30 s".
+    """
+
+    replicas: int
+    reason: Reason
+    sentence: str
+    # Idle pods to mark (pod-deletion-cost) before the count may fall; the count in `replicas` has
+    # fallen only by those that were seen marked for a second.
+    victims: tuple[str, ...] = ()
