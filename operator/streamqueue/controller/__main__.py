@@ -1,0 +1,81 @@
+"""`python3 -m streamqueue.controller`: the operator's process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.leader import Leader, LeaseLost
+from streamqueue.controller.loop import Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.server import Health, serve
+from streamqueue.controller.settings import Settings, SettingsError
+from streamqueue.controller.store import Store
+from streamqueue.controller.watch import keep_relisting, relist, run_kopf
+
+log = logging.getLogger("streamqueue")
+
+
+async def run(settings: Settings) -> None:
+    """Until SIGTERM, or until the lease is lost."""
+    health, store, kube = Health(), Store(), await Kube.connect()
+    leader = Leader(kube, settings.namespace, f"{settings.pod_name}_{secrets.token_hex(4)}")
+    if settings.leader_election:
+        kube.may_write = leader.leads
+    server = await serve(health, settings.port)
+    lead = asyncio.create_task(_lead(settings, health, store, kube, leader))
+    try:
+        # kopf cancels what was started after it when it ends: it comes last, and is the first to see SIGTERM.
+        watching = asyncio.create_task(run_kopf(store, settings))
+        done, _ = await asyncio.wait({lead, watching}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        lead.cancel()
+        await asyncio.gather(lead, return_exceptions=True)
+        await leader.release()
+        await server.cleanup()
+        await kube.close()
+
+
+async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, leader: Leader) -> None:
+    """Stand by with a warm store; poll while leading."""
+    await relist(kube, store, settings)
+    health.synced = True
+    endpoints = Endpoints(kube)
+    loop = Loop(store, endpoints, Rounds(kube, store, settings))
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_relisting(kube, store, settings))
+            if settings.leader_election:
+                await leader.acquire()
+                group.create_task(leader.keep())
+            health.last_tick = lambda: loop.last_tick
+            group.create_task(loop.run())
+    finally:
+        await endpoints.close()
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        print(f"streamqueue: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        asyncio.run(run(settings))
+    except* LeaseLost as lost:
+        log.error("ending: %s", lost.exceptions[0])  # noqa: TRY400 - the reason says it all
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What is to be said of a queue: its conditions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from streamqueue.api.conditions import Condition
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller import pods as workers
+from streamqueue.controller.consumers import Attribution
+from streamqueue.controller.store import Body
+from streamqueue.scaling.model import Decision, Reason
+from streamqueue.streams.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a step of the flow could not be taken: a condition's reason and message."""
+
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Facts:
+    """All that one round found out. None: not found out this time."""
+
+    spec: QueueSpec | None = None
+    rejected: Trouble | None = None  # the spec can't be used, or the API server refused what we made of it
+    conflict: Trouble | None = None  # an object of ours can't be had
+    redis: Trouble | None = None  # the server can't be read
+    stream: Trouble | None = None  # the server can, the stream can't
+    snapshot: Snapshot | None = None
+    attribution: Attribution | None = None
+    decision: Decision | None = None
+    pods: list[Body] = field(default_factory=list)
+    shared_consumers: bool = False
+
+
+def conditions(facts: Facts) -> list[Condition]:
+    return [_accepted(facts), _reachable(facts), _ready(facts), _scaling(facts), *_warnings(facts)]
+
+
+def _accepted(facts: Facts) -> Condition:
+    if facts.rejected:
+        return Condition("Accepted", False, facts.rejected.reason, facts.rejected.message)
+    return Condition("Accepted", True, "Valid", "the spec can be used")
+
+
+def _reachable(facts: Facts) -> Condition:
+    if facts.redis:
+        return Condition("RedisReachable", False, facts.redis.reason, facts.redis.message)
+    if facts.snapshot or facts.stream:
+        return Condition("RedisReachable", True, "Reachable", "the server answers")
+    return Condition("RedisReachable", None, "NotRead", "the server wasn't asked")
+
+
+def _ready(facts: Facts) -> Condition:
+    for trouble in (facts.rejected, facts.conflict, facts.redis, facts.stream, _no_working_pod(facts.pods)):
+        if trouble:
+            return Condition("Ready", False, trouble.reason, trouble.message)
+    if facts.snapshot is None:
+        return Condition("Ready", None, "NotRead", "the stream wasn't read")
+    return Condition("Ready", True, "Working", "the queue is read and its workers can run")
+
+
+def _scaling(facts: Facts) -> Condition:
+    decision = facts.decision
+    if decision is None:
+        return Condition("ScalingActive", False, "NoDecision", "see the other conditions")
+    if decision.reason in (Reason.PAUSED, Reason.UNKNOWN):
+        return Condition("ScalingActive", False, decision.reason, decision.sentence)
+    return Condition("ScalingActive", True, "Scaling", "the number of workers follows the queue")
+
+
+def _warnings(facts: Facts) -> Iterator[Condition]:
+    """Conditions that are there only while they hold."""
+    if facts.decision and facts.decision.reason is Reason.PINNED:
+        message = "spec.scaling.replicas pins the count: remove that field to scale by the queue again"
+        yield Condition("Pinned", True, "Pinned", message)
+    failing = [trouble for body in facts.pods if (trouble := _failure(body))]
+    if failing:
+        yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
+    unplaced = [message for body in facts.pods if (message := workers.unschedulable(body))]
+    if unplaced:
+        yield Condition("PodsUnschedulable", True, "Unschedulable", f"{len(unplaced)} pod(s): {unplaced[0]}")
+    if facts.shared_consumers:
+        yield Condition("ConsumersShared", True, "NamesAreNotPods", _SHARED)
+    if facts.snapshot and facts.spec:
+        yield from _stream_warnings(facts.snapshot, facts.spec)
+
+
+_SHARED = (
+    "consumers aren't named after their pods, so busy pods can't be told from idle ones: workers go only when nothing "
+    "is pending, and a dead worker's entries come back after the visibility timeout. "
+    "Name the consumer $STREAMQUEUE_CONSUMER to mend it"
+)
+
+
+def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]:
+    if snapshot.dead_letters:
+        message = f"{snapshot.dead_letters} task(s) gave up after {spec.delivery.max_deliveries} deliveries"
+        yield Condition("DeadLetters", True, "DeadLettered", message)
+    late = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > spec.delivery.visibility_timeout
+    if late and snapshot.groups > 1:
+        message = (
+            f"the stream has {snapshot.groups} groups, and a copy of a stuck entry would reach them all: it stays "
+            "pending until a worker that claims takes it, or the other groups move to a stream of their own"
+        )
+        yield Condition("RequeueNeedsWorker", True, "SeveralGroups", message)
+    blockers = [group for group in snapshot.trim_blockers if group != spec.group]
+    if blockers and spec.retention.policy != "none":
+        message = f"nothing that group {blockers[0]} still needs is trimmed: it holds the stream at its oldest entry"
+        yield Condition("TrimBlocked", True, "OtherGroup", message)
+
+
+def _no_working_pod(pods: Iterable[Body]) -> Trouble | None:
+    failing: Trouble | None = None
+    for body in pods:
+        if workers.state(body) == "ready":
+            return None
+        failing = failing or _failure(body)
+    return failing
+
+
+def _failure(body: Body) -> Trouble | None:
+    failure = workers.failure(body)
+    return Trouble(failure[0], f"pod {body['metadata']['name']}: {failure[1] or failure[0]}") if failure else None

@@ -1,0 +1,41 @@
+"""Two queues on one endpoint, stream and group would fight: the older one has it. Pure bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    endpoint: str
+    stream: str
+    group: str
+
+
+class Claims:
+    def __init__(self) -> None:
+        self._holder: dict[Claim, Key] = {}
+        self._claims: dict[Key, Claim] = {}
+
+    def claim(self, key: Key, claim: Claim) -> Key | None:
+        """Take it for `key`; the answer is who has it already, if somebody else does. Who comes first has it."""
+        holder = self._holder.get(claim, key)
+        if holder != key:
+            return holder
+        if self._claims.get(key) != claim:
+            self.drop(key)
+            self._holder[claim], self._claims[key] = key, claim
+        return None
+
+    def drop(self, key: Key) -> None:
+        claim = self._claims.pop(key, None)
+        if claim is not None:
+            del self._holder[claim]
+
+    def keep(self, living: Iterable[Key]) -> None:
+        """Forget the claims of queues that are gone."""
+        for key in self._claims.keys() - set(living):
+            self.drop(key)

@@ -1,0 +1,162 @@
+"""The one module that talks to the Kubernetes API, apart from kopf's watches.
+
+Bodies are plain dicts: the client's typed models are neither needed nor complete for custom resources.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from streamqueue.controller.kinds import EVENTS, Kind
+
+Body = dict[str, Any]
+
+MANAGER = "streamqueue"
+STATUS_MANAGER = "streamqueue-status"
+MARKS_MANAGER = "streamqueue-marks"
+
+READ_TIMEOUT = 10.0  # seconds
+WRITE_TIMEOUT = 2.0  # seconds: a write that hangs longer than this must not outlive the lease it was made under
+
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json"
+
+
+class KubeError(Exception):
+    """The API server refused or could not be reached.
+
+    `status` is the HTTP status, 0 where there was no answer; `reason` the API's own word (`Conflict`, `AlreadyExists`).
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{reason} ({status}): {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class NotLeader(KubeError):
+    """A write was held back because the lease is not ours any more."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "NotLeader", "the lease is not held")
+
+
+class Kube:
+    """A thin client; writes are refused while `may_write` says no."""
+
+    def __init__(self, api: kubernetes_client.ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
+        self._api = api
+        self.may_write = may_write
+
+    @classmethod
+    async def connect(cls) -> Kube:
+        """With the pod's service account, or else the kubeconfig."""
+        configuration = kubernetes_client.Configuration()
+        try:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+        except kubernetes_config.ConfigException:
+            await kubernetes_config.load_kube_config(client_configuration=configuration)
+        configuration.retries = None
+        return cls(kubernetes_client.ApiClient(configuration))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> tuple[list[Body], int]:
+        """All objects of a kind, in one namespace or in all of them, and the version of the list."""
+        found: list[Body] = []
+        query = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._request("GET", kind.path(namespace), query)
+            # Items of a list come without their type.
+            found += [{"apiVersion": kind.api_version, "kind": kind.kind} | item for item in page["items"]]
+            token = page["metadata"].get("continue")
+            if not token:
+                return found, int(page["metadata"]["resourceVersion"])
+            query["continue"] = token
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+        """The object, or None where there is none."""
+        try:
+            return await self._request("GET", kind.path(namespace, name))
+        except KubeError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def create(self, kind: Kind, body: Body, *, gated: bool = True) -> Body:
+        """POST: fails with `AlreadyExists` rather than adopting somebody's object."""
+        path = kind.path(body["metadata"]["namespace"])
+        return await self._write("POST", path, {"fieldManager": MANAGER}, body, gated=gated)
+
+    async def replace(self, kind: Kind, body: Body, *, gated: bool = True) -> Body:
+        """PUT, fenced by the body's own resourceVersion."""
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"])
+        return await self._write("PUT", path, {}, body, gated=gated)
+
+    async def apply(self, kind: Kind, body: Body) -> Body:
+        """Server-side apply of the full object. `metadata.uid` in the body keeps it from creating one."""
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"])
+        return await self._write("PATCH", path, {"fieldManager": MANAGER, "force": "true"}, body, _APPLY)
+
+    async def apply_status(self, kind: Kind, body: Body) -> Body:
+        path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"], "status")
+        return await self._write("PATCH", path, {"fieldManager": STATUS_MANAGER, "force": "true"}, body, _APPLY)
+
+    async def annotate(self, kind: Kind, namespace: str, name: str, annotations: Mapping[str, str | None]) -> Body:
+        """Set annotations, or remove those given as None."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        return await self._write("PATCH", kind.path(namespace, name), {"fieldManager": MARKS_MANAGER}, body, _MERGE)
+
+    async def emit(self, event: Body) -> None:
+        await self._write("POST", EVENTS.path(event["metadata"]["namespace"]), {}, event)
+
+    async def _write(
+        self, method: str, path: str, query: Mapping[str, str], body: Body, content: str = _JSON, *, gated: bool = True
+    ) -> Body:
+        if gated and not self.may_write():
+            raise NotLeader
+        return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        content: str = _JSON,
+        timeout: float = READ_TIMEOUT,  # noqa: ASYNC109 - the client takes it per request
+    ) -> Body:
+        call = await self._api.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": _JSON, "Content-Type": content},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._api.call_api(*call, _request_timeout=aiohttp.ClientTimeout(total=timeout))
+            data = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise KubeError(0, "Unreachable", f"{method} {path}: {type(error).__name__}: {error}") from error
+        if response.status >= 400:
+            raise _refusal(response.status, method, path, data)
+        answer: Body = json.loads(data)
+        return answer
+
+
+def _refusal(status: int, method: str, path: str, data: bytes) -> KubeError:
+    try:
+        answer = json.loads(data)
+        return KubeError(status, answer.get("reason") or str(status), answer.get("message") or f"{method} {path}")
+    except ValueError:
+        return KubeError(status, str(status), f"{method} {path}")

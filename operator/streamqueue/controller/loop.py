@@ -1,0 +1,171 @@
+"""The poller: reads all due queues of an endpoint in one pipeline, and starts a round for each.
+
+Endpoints don't wait for one another, and neither do queues: a slow server, or a slow API call, delays its own only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
+
+from streamqueue.api.errors import SpecError
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller import duplicates
+from streamqueue.controller.assess import Trouble
+from streamqueue.controller.endpoints import Endpoint, Endpoints, NoEndpoint
+from streamqueue.controller.kube import KubeError
+from streamqueue.controller.round import Reading, Rounds, trouble_of
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.streams.errors import ProblemKind, RedisProblem, classify
+from streamqueue.streams.snapshot import SnapshotRequest, take_snapshots
+
+log = logging.getLogger(__name__)
+
+TICK = 0.1  # seconds between looks for queues that are due
+ERROR_BACKOFF = 5.0  # seconds until a queue whose round failed is tried again
+HOUSEKEEPING = 60.0  # seconds
+
+
+class Due(NamedTuple):
+    key: Key
+    held: Holdings
+    runtime: Runtime
+
+
+class Loop:
+    def __init__(self, store: Store, endpoints: Endpoints, rounds: Rounds) -> None:
+        self._store = store
+        self._endpoints = endpoints
+        self._rounds = rounds
+        self._runtimes: dict[Key, Runtime] = {}
+        self._claims = duplicates.Claims()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.last_tick: float | None = None  # monotonic
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        cleaned = time.monotonic()
+        try:
+            while True:
+                self.last_tick = time.monotonic()
+                self._dispatch()
+                if self.last_tick - cleaned > HOUSEKEEPING:
+                    cleaned = self.last_tick
+                    await self._endpoints.close_unused()
+                await asyncio.sleep(TICK)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _dispatch(self) -> None:
+        due: list[Due] = []
+        now = time.monotonic()
+        living = set()
+        for key, held in self._store.queues():
+            assert held.queue is not None
+            living.add(key)
+            runtime = self._runtimes.get(key)
+            if runtime is None or runtime.uid != held.queue["metadata"]["uid"]:
+                runtime = self._runtimes[key] = Runtime(held.queue["metadata"]["uid"])
+            if not runtime.busy and runtime.due <= now and "deletionTimestamp" not in held.queue["metadata"]:
+                runtime.busy = True
+                due.append(Due(key, held, runtime))
+        for key in self._runtimes.keys() - living:
+            del self._runtimes[key]
+        self._claims.keep(living)
+        if due:
+            self._spawn(self._prepare(due))
+
+    async def _prepare(self, due: list[Due]) -> None:
+        """Sort the due queues by endpoint; those without one get their round at once."""
+        by_endpoint: dict[str, tuple[Endpoint, list[tuple[Due, QueueSpec]]]] = {}
+        for queue in due:
+            try:
+                found = await self._endpoint_of(queue)
+            except Exception:
+                log.exception("%s/%s: not prepared", *queue.key)
+                queue.runtime.rest(ERROR_BACKOFF)
+                continue
+            if found:
+                endpoint, spec = found
+                by_endpoint.setdefault(endpoint.id, (endpoint, []))[1].append((queue, spec))
+        for endpoint, queues in by_endpoint.values():
+            self._spawn(self._poll(endpoint, queues))
+
+    async def _endpoint_of(self, queue: Due) -> tuple[Endpoint, QueueSpec] | None:
+        """Where to read this queue; None if that can't be, and its round was started with the reason."""
+        assert queue.held.queue is not None
+        try:
+            spec = queue.runtime.spec(queue.held.queue)
+        except SpecError as error:
+            self._claims.drop(queue.key)
+            self._reject(queue, Trouble("Invalid", str(error)))
+            return None
+        try:
+            endpoint = await self._endpoints.resolve(queue.key[0], spec.redis)
+        except NoEndpoint as missing:
+            self._round(queue, spec, Trouble(missing.reason, missing.message), None)
+            return None
+        except KubeError as error:
+            message = f"the Secret with the Redis URL can't be read now: {error.reason}"
+            self._round(queue, spec, Trouble("SecretUnreadable", message), None)
+            return None
+        other = self._claims.claim(queue.key, duplicates.Claim(endpoint.id, spec.stream, spec.group))
+        if other:
+            message = f"StreamQueue {other[0]}/{other[1]} has this stream and group already: delete one of the two"
+            self._reject(queue, Trouble("Duplicate", message))
+            return None
+        return endpoint, spec
+
+    async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
+        requests = [SnapshotRequest(spec.stream, spec.group, _cap(spec)) for _, spec in queues]
+        try:
+            answers = await take_snapshots(endpoint.client, requests)
+        except Exception as error:
+            problem = classify(error)
+            answers = [problem] * len(queues)
+        for (queue, spec), answer in zip(queues, answers, strict=True):
+            if isinstance(answer, RedisProblem):
+                if answer.kind is ProblemKind.AUTH:
+                    self._endpoints.forget(queue.key[0], spec.redis)
+                self._round(queue, spec, trouble_of(answer), None)
+            else:
+                self._round(queue, spec, answer, endpoint)
+
+    def _reject(self, queue: Due, trouble: Trouble) -> None:
+        self._spawn(self._guard(queue, ERROR_BACKOFF, self._rounds.reject(queue.held, queue.runtime, trouble)))
+
+    def _round(self, queue: Due, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None) -> None:
+        client = endpoint.client if endpoint else None
+        secret = endpoint.id if endpoint and spec.redis.secret_ref else None
+        work = self._rounds.run(queue.held, queue.runtime, spec, reading, client, secret)
+        self._spawn(self._guard(queue, spec.scaling.polling_interval, work))
+
+    async def _guard(self, queue: Due, interval: float, work: Coroutine[Any, Any, None]) -> None:
+        """One queue's failure is its own; it is tried again, later."""
+        try:
+            await work
+        except KubeError as error:
+            log.warning("%s/%s: %s", *queue.key, error)
+            interval = ERROR_BACKOFF
+        except Exception:
+            log.exception("%s/%s: round failed", *queue.key)
+            interval = ERROR_BACKOFF
+        finally:
+            queue.runtime.rest(interval)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _cap(spec: QueueSpec) -> int:
+    """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
+    per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
+    return spec.scaling.max_replicas * per_replica + 1

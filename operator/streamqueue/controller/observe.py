@@ -1,0 +1,60 @@
+"""Puts what Redis and the cluster say into one Observation. Pure."""
+
+from __future__ import annotations
+
+from streamqueue.controller import pods as workers
+from streamqueue.controller.consumers import Attribution
+from streamqueue.controller.kinds import DEPLOYMENTS
+from streamqueue.controller.store import Body, Holdings
+from streamqueue.scaling.model import Observation
+from streamqueue.streams.snapshot import Snapshot
+
+
+def live_replicas(held: Holdings) -> int:
+    """`spec.replicas` of the live Deployment, 0 where there is none."""
+    deployment = held.owned.get(DEPLOYMENTS)
+    return int(deployment["spec"].get("replicas", 1)) if deployment else 0
+
+
+def is_rolling_out(deployment: Body | None) -> bool:
+    """Pods of an older template remain."""
+    if deployment is None:
+        return False
+    status = deployment.get("status", {})
+    return bool(status.get("updatedReplicas", 0) < status.get("replicas", 0))
+
+
+def observe(
+    held: Holdings, snapshot: Snapshot | None, attribution: Attribution, *, now: float, clock_offset: float
+) -> Observation:
+    """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
+    views = tuple(
+        workers.view(body, attribution.pending.get(name), clock_offset)
+        for name, body in held.pods.items()
+        if not workers.is_over(body)
+    )
+    replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
+    if snapshot is None:
+        return Observation(now=now, known=False, pods=views, replicas=replicas, rollout=rollout)
+    return Observation(
+        now=now,
+        known=True,
+        waiting=snapshot.undelivered,
+        waiting_exact=snapshot.lag_known,
+        pending=snapshot.pending,
+        oldest_waiting_age=snapshot.oldest_waiting_age,
+        oldest_pending_age=snapshot.oldest_pending_age,
+        entries_added=snapshot.entries_added,
+        last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),
+        pods=views,
+        replicas=replicas,
+        rollout=rollout,
+    )
+
+
+def _age(entry_id: str | None, now: float) -> float | None:
+    """Seconds since an entry was added, by the time in its id; None for ids that producers made up."""
+    if not entry_id or entry_id == "0-0":
+        return None
+    age = now - int(entry_id.partition("-")[0]) / 1000
+    return max(age, 0.0) if age < 10 * 365 * 86400 else None

@@ -1,0 +1,89 @@
+"""Worker pods as the scaling law sees them. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from streamqueue.scaling.model import Pod, PodState
+
+Body = dict[str, Any]
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+VICTIM_COST = "-1000"
+
+# What a container waits for when it won't start by itself.
+_FAILURES = frozenset(
+    {
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    }
+)
+
+
+def epoch(timestamp: str) -> float:
+    """Seconds since 1970 of an RFC 3339 time as the API writes it."""
+    return datetime.datetime.fromisoformat(timestamp).timestamp()
+
+
+def rfc3339(seconds: float) -> str:
+    """The API's way to write a time, to the second."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_over(body: Body) -> bool:
+    """Evicted or finished: the ReplicaSet doesn't count it any more."""
+    return body.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
+def is_marked(body: Body) -> bool:
+    return body["metadata"].get("annotations", {}).get(DELETION_COST) == VICTIM_COST  # type: ignore[no-any-return]
+
+
+def state(body: Body) -> PodState:
+    if "deletionTimestamp" in body["metadata"]:
+        return PodState.TERMINATING
+    if _condition(body, "Ready").get("status") == "True":
+        return PodState.READY
+    if _condition(body, "PodScheduled").get("reason") == "Unschedulable":
+        return PodState.UNSCHEDULABLE
+    return PodState.FAILING if failure(body) else PodState.STARTING
+
+
+def failure(body: Body) -> tuple[str, str] | None:
+    """Why a container of this pod doesn't start: the kubelet's reason and message."""
+    for status in body.get("status", {}).get("containerStatuses", []):
+        waiting = status.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in _FAILURES:
+            return waiting["reason"], waiting.get("message", "")
+    return None
+
+
+def unschedulable(body: Body) -> str | None:
+    """The scheduler's own words, if it found no node."""
+    condition = _condition(body, "PodScheduled")
+    return condition.get("message") if condition.get("reason") == "Unschedulable" else None
+
+
+def view(body: Body, pending: int | None, clock_offset: float) -> Pod:
+    """One pod; `clock_offset` is what to add to an epoch time to get the observation's clock."""
+    ready = _condition(body, "Ready")
+    return Pod(
+        name=body["metadata"]["name"],
+        state=state(body),
+        created=epoch(body["metadata"]["creationTimestamp"]) + clock_offset,
+        ready_at=epoch(ready["lastTransitionTime"]) + clock_offset if ready.get("status") == "True" else None,
+        pending=pending,
+        marked=is_marked(body),
+    )
+
+
+def _condition(body: Body, name: str) -> dict[str, Any]:
+    conditions = body.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == name), {})

@@ -1,0 +1,67 @@
+"""Hands a dead worker's entries on, on the evidence of the cluster. The how is the maintenance room's."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+
+from redis.asyncio import Redis as Client
+
+from streamqueue import maintenance
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller.consumers import pod_of
+from streamqueue.controller.crash import Crash, crash_of_gone, crashes
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.store import Holdings
+from streamqueue.streams.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
+_SETTLED_KEPT = 1000
+
+
+def gather(runtime: Runtime, held: Holdings, grace: float) -> None:
+    """Take note of the crashes that the cluster tells of."""
+    now = time.time()
+    found = [crash for pod in held.pods.values() for crash in crashes(pod)]
+    found += [crash_of_gone(pod, now, grace) for pod in held.gone]
+    held.gone.clear()
+    for crash in found:
+        if crash.id not in runtime.settled:
+            runtime.crashes.setdefault(crash.id, crash)
+
+
+async def recover(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot) -> int:
+    """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned."""
+    returned = 0
+    skew = snapshot.time - time.time()  # the server's clock against the cluster's
+    for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= time.time()]:
+        for consumer in _holders(snapshot, crash.consumer):
+            before = crash.before + (0.0 if math.isinf(crash.before) else skew)
+            report = await maintenance.release(client, spec, consumer, before, crash.cause)
+            returned += report.returned + report.dead_lettered
+        _settle(runtime, crash)
+    if spec.handler.concurrency == 1 and time.monotonic() - runtime.checked_abandoned >= ABANDONED_INTERVAL:
+        runtime.checked_abandoned = time.monotonic()
+        for consumer in [view.name for view in snapshot.consumers if view.pending and pod_of(view.name) in held.pods]:
+            report = await maintenance.abandoned(client, spec, consumer)
+            returned += report.returned + report.dead_lettered
+    return returned
+
+
+def _holders(snapshot: Snapshot, pod: str) -> Iterator[str]:
+    """The pod's consumers that hold entries; the pod's own name where the list of consumers was cut."""
+    named = [view for view in snapshot.consumers if pod_of(view.name) == pod]
+    yield from (view.name for view in named if view.pending)
+    if not named and snapshot.consumers_total > len(snapshot.consumers):
+        yield pod
+
+
+def _settle(runtime: Runtime, crash: Crash) -> None:
+    del runtime.crashes[crash.id]
+    runtime.settled[crash.id] = None
+    while len(runtime.settled) > _SETTLED_KEPT:
+        del runtime.settled[next(iter(runtime.settled))]

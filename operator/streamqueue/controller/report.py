@@ -1,0 +1,156 @@
+"""Says what happened: status, events, a log line. Counters at most every 15 s, what matters at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamqueue.api import conditions as conditions_api
+from streamqueue.controller.assess import Facts, conditions
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
+from streamqueue.controller.kube import Body, Kube, KubeError
+from streamqueue.controller.observe import live_replicas
+from streamqueue.controller.pods import rfc3339
+from streamqueue.controller.store import Holdings
+from streamqueue.manifests.labels import worker_selector
+
+log = logging.getLogger(__name__)
+
+# 1,000 busy queues must not mean 1,000 writes a second, echoed back into our own watch.
+COUNTER_INTERVAL = 15.0  # seconds
+
+_GOOD_NEWS = frozenset({"Accepted", "RedisReachable", "Ready", "ScalingActive"})
+
+
+@dataclass(slots=True)
+class Reported:
+    """What was last written of one queue, and when."""
+
+    status: dict[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+
+
+def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The status to show; what isn't known isn't in it. Pure; `now` in epoch seconds."""
+    assert held.queue is not None
+    metadata = held.queue["metadata"]
+    deployment = held.owned.get(DEPLOYMENTS, {}).get("status", {})
+    ready, desired = deployment.get("readyReplicas", 0), live_replicas(held)
+    shown: dict[str, Any] = {
+        "observedGeneration": metadata["generation"],
+        "replicas": deployment.get("replicas", 0),
+        "readyReplicas": ready,
+        "desiredReplicas": desired,
+        "replicasSummary": f"{ready}/{desired}",
+        "selector": worker_selector(metadata["name"]),
+        "conditions": conditions_api.merge(
+            previous.get("conditions", []), conditions(facts), rfc3339(now), metadata["generation"]
+        ),
+    }
+    if facts.decision:
+        shown |= {"reason": str(facts.decision.reason), "message": facts.decision.sentence}
+    elif facts.rejected or facts.conflict or facts.redis or facts.stream:
+        trouble = facts.rejected or facts.conflict or facts.redis or facts.stream
+        assert trouble
+        shown |= {"reason": trouble.reason, "message": trouble.message}
+    if facts.snapshot:
+        snapshot = facts.snapshot
+        shown |= {
+            "lag": snapshot.undelivered,
+            "lagKnown": snapshot.lag_known,
+            "pending": snapshot.pending,
+            "deadLetters": snapshot.dead_letters,
+        }
+        if snapshot.oldest_waiting_age is not None:
+            shown["oldestWaitingTime"] = rfc3339(now - snapshot.oldest_waiting_age)
+    return shown
+
+
+def matters(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether people wait for this change: replicas, reasons, conditions, zero or not zero."""
+    return _essence(before) != _essence(after)
+
+
+def _essence(shown: Mapping[str, Any]) -> tuple[Any, ...]:
+    plain = ("observedGeneration", "replicas", "readyReplicas", "desiredReplicas", "reason", "lagKnown", "deadLetters")
+    said = [(each["type"], each["status"], each["reason"]) for each in shown.get("conditions", [])]
+    empty = [shown[name] > 0 if name in shown else None for name in ("lag", "pending")]
+    return (*(shown.get(name) for name in plain), said, empty)
+
+
+async def report(kube: Kube, held: Holdings, facts: Facts, reported: Reported) -> None:
+    """Write the status where it is due, and an event for each transition."""
+    assert held.queue is not None
+    previous = reported.status or held.queue.get("status", {})
+    shown = status(held, facts, previous, time.time())
+    urgent = matters(previous, shown)
+    if not urgent and (shown == previous or time.monotonic() - reported.at < COUNTER_INTERVAL):
+        return
+    metadata = held.queue["metadata"]
+    body = {
+        "apiVersion": STREAM_QUEUES.api_version,
+        "kind": STREAM_QUEUES.kind,
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+        "status": shown,
+    }
+    try:
+        await kube.apply_status(STREAM_QUEUES, body)
+    except KubeError as error:
+        if error.status not in (404, 409):  # deleted meanwhile
+            raise
+        return
+    reported.status, reported.at = shown, time.monotonic()
+    for change in conditions_api.transitions(previous.get("conditions", []), shown["conditions"]):
+        await _tell(kube, held.queue, change, bool(previous.get("conditions")))
+
+
+async def event(kube: Kube, queue: Body, kind: str, reason: str, message: str) -> None:
+    """One Kubernetes event on the queue; `kind` is Normal or Warning. Failing to write it stops nothing."""
+    metadata = queue["metadata"]
+    now = rfc3339(time.time())
+    log.log(
+        logging.WARNING if kind == "Warning" else logging.INFO,
+        "%s/%s %s: %s",
+        metadata["namespace"],
+        metadata["name"],
+        reason,
+        message,
+    )
+    try:
+        await kube.emit(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+                "type": kind,
+                "reason": reason,
+                "message": message[:1024],
+                "involvedObject": {
+                    "apiVersion": STREAM_QUEUES.api_version,
+                    "kind": STREAM_QUEUES.kind,
+                    **{key: metadata[key] for key in ("name", "namespace", "uid")},
+                },
+                "source": {"component": "streamqueue"},
+                "reportingComponent": "streamqueue",
+                "reportingInstance": "streamqueue",
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "count": 1,
+            }
+        )
+    except KubeError as error:
+        log.warning("event not written: %s", error)
+
+
+async def _tell(kube: Kube, queue: Body, change: Mapping[str, Any], seen_before: bool) -> None:
+    good = (change["status"] == "True") == (change["type"] in _GOOD_NEWS)
+    if good and not seen_before:
+        return  # a new queue that works is no news
+    if change["status"] == "Unknown":
+        return
+    await event(
+        kube, queue, "Normal" if good else "Warning", change["reason"], f"{change['type']}: {change['message']}"
+    )

@@ -1,0 +1,51 @@
+"""What the operator remembers of one queue between rounds. All of it can be lost: it is learnt again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from streamqueue.api.errors import SpecError
+from streamqueue.api.parse import parse_spec
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller.children import Applied
+from streamqueue.controller.crash import Crash
+from streamqueue.controller.report import Reported
+from streamqueue.controller.store import Body
+from streamqueue.scaling import Memory
+
+
+@dataclass(slots=True)
+class Runtime:
+    uid: str
+    due: float = 0.0  # the loop's clock
+    busy: bool = False  # a round is under way
+    memory: Memory | None = None
+    applied: Applied = field(default_factory=Applied)
+    reported: Reported = field(default_factory=Reported)
+    # Crashes by id: those whose entries are still to be returned, and those that were dealt with.
+    crashes: dict[str, Crash] = field(default_factory=dict)
+    settled: dict[str, None] = field(default_factory=dict)
+    had_group: bool = False
+    shared_consumers: bool = False
+    checked_abandoned: float = 0.0
+    # A pod template that the API server refused: the last good one stays until the spec changes.
+    refused_generation: int | None = None
+    _parsed: tuple[int, QueueSpec | SpecError] | None = None
+
+    def rest(self, seconds: float) -> None:
+        """The round is over; the next one is due after this time."""
+        self.due = time.monotonic() + seconds
+        self.busy = False
+
+    def spec(self, queue: Body) -> QueueSpec:
+        """The parsed spec, parsed once per generation; raises `SpecError`."""
+        generation = queue["metadata"]["generation"]
+        if self._parsed is None or self._parsed[0] != generation:
+            try:
+                self._parsed = (generation, parse_spec(queue["spec"]))
+            except SpecError as error:
+                self._parsed = (generation, error)
+        if isinstance(self._parsed[1], SpecError):
+            raise self._parsed[1]
+        return self._parsed[1]

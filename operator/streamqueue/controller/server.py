@@ -1,0 +1,48 @@
+"""`/healthz`, `/readyz` and `/metrics`: probes that tell the truth about the loop, not about the process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+STALE = 30.0  # seconds without a tick of the loop: something hangs, a restart mends it
+
+
+class Health:
+    """What the probes ask. A standby is healthy and ready without ticking."""
+
+    def __init__(self) -> None:
+        self.synced = False  # the first full list is complete
+        self.last_tick: Callable[[], float | None] = lambda: None  # monotonic; None while standing by
+
+    def live(self) -> bool:
+        tick = self.last_tick()
+        return tick is None or time.monotonic() - tick < STALE
+
+    def ready(self) -> bool:
+        return self.synced and self.live()
+
+
+async def serve(health: Health, port: int) -> web.AppRunner:
+    """Start the server; the caller cleans up the runner it gets."""
+
+    def probe(ask: Callable[[], bool]) -> Callable[[web.Request], object]:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(text="ok\n") if ask() else web.Response(status=503, text="not now\n")
+
+        return answer
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", probe(health.live))  # type: ignore[arg-type]
+    app.router.add_get("/readyz", probe(health.ready))  # type: ignore[arg-type]
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=port).start()
+    return runner

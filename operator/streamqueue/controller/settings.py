@@ -1,0 +1,49 @@
+"""Settings of one operator process, from its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(Exception):
+    """An environment variable that the operator can't run with; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    image: str  # of the reclaim CronJobs: the operator's own
+    image_pull_policy: str
+    namespaces: tuple[str, ...]  # empty: all
+    namespace: str  # the operator's own, home of its Lease
+    pod_name: str  # its identity in the Lease
+    leader_election: bool
+    log_level: str
+    port: int  # /healthz, /readyz, /metrics
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read `STREAMQUEUE_*`; raises `SettingsError` for what is missing or malformed."""
+        try:
+            image = env["STREAMQUEUE_IMAGE"]
+        except KeyError:
+            raise SettingsError("STREAMQUEUE_IMAGE is not set: give the image that reclaim CronJobs run") from None
+        port = env.get("STREAMQUEUE_PORT", "8080")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise SettingsError(f"STREAMQUEUE_PORT is {port!r}: give a port number, e.g. 8080")
+        election = env.get("STREAMQUEUE_LEADER_ELECTION", "true")
+        if election not in ("true", "false"):
+            raise SettingsError(f"STREAMQUEUE_LEADER_ELECTION is {election!r}: give true or false")
+        level = env.get("STREAMQUEUE_LOG_LEVEL", "info").upper()
+        if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise SettingsError(f"STREAMQUEUE_LOG_LEVEL is {level.lower()!r}: give debug, info, warning or error")
+        return cls(
+            image=image,
+            image_pull_policy=env.get("STREAMQUEUE_IMAGE_PULL_POLICY", "IfNotPresent"),
+            namespaces=tuple(filter(None, (name.strip() for name in env.get("STREAMQUEUE_NAMESPACES", "").split(",")))),
+            namespace=env.get("STREAMQUEUE_NAMESPACE", "default"),
+            pod_name=env.get("STREAMQUEUE_POD_NAME", "streamqueue"),
+            leader_election=election == "true",
+            log_level=level,
+            port=int(port),
+        )

@@ -1,0 +1,129 @@
+"""What we know of the cluster now: queues, and the objects and pods that belong to them.
+
+The only state that watches and the loop share. It is written by `put`, `remove` and `replace` alone: by the watch,
+by each full list, and by the API's answers to our own writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Kind
+from streamqueue.manifests.labels import QUEUE
+
+Body = dict[str, Any]
+Key = tuple[str, str]  # namespace and name of a queue
+
+
+@dataclass(slots=True)
+class Holdings:
+    """What was last seen of one queue."""
+
+    queue: Body | None = None
+    owned: dict[Kind, Body] = field(default_factory=dict)
+    pods: dict[str, Body] = field(default_factory=dict)
+    # Pods that the watch saw go, until the crash tracker has taken them.
+    gone: list[Body] = field(default_factory=list)
+
+
+class Store:
+    def __init__(self) -> None:
+        self._holdings: dict[Key, Holdings] = {}
+
+    def queues(self) -> Iterator[tuple[Key, Holdings]]:
+        """The queues that exist, oldest first."""
+        living = [(key, held) for key, held in self._holdings.items() if held.queue is not None]
+        living.sort(key=lambda item: (_created(item[1].queue), item[0]))
+        return iter(living)
+
+    def get(self, key: Key) -> Holdings | None:
+        return self._holdings.get(key)
+
+    def put(self, kind: Kind, body: Body) -> None:
+        """Take this state of an object, unless a newer one is known already."""
+        key = _key(kind, body)
+        if key is None:
+            return
+        held = self._holdings.setdefault(key, Holdings())
+        known = _find(held, kind, body)
+        if known is not None and _same(known, body) and _version(known) > _version(body):
+            return
+        body["metadata"].pop("managedFields", None)
+        if kind is STREAM_QUEUES:
+            held.queue = body
+        elif kind is PODS:
+            held.pods[body["metadata"]["name"]] = body
+        else:
+            held.owned[kind] = body
+
+    def remove(self, kind: Kind, body: Body) -> None:
+        """The object is gone; an object of its name with another uid stays."""
+        key = _key(kind, body)
+        held = self._holdings.get(key) if key else None
+        if key is None or held is None or not _same(_find(held, kind, body), body):
+            return
+        if kind is STREAM_QUEUES:
+            held.queue = None
+        elif kind is PODS:
+            held.gone.append(held.pods.pop(body["metadata"]["name"]) | {"status": body.get("status", {})})
+        else:
+            held.owned.pop(kind, None)
+        if held.queue is None and not held.owned and not held.pods:
+            del self._holdings[key]
+
+    def replace(self, kind: Kind, bodies: Iterable[Body], version: int) -> None:
+        """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so."""
+        listed = list(bodies)
+        alive = {body["metadata"]["uid"] for body in listed}
+        for held in list(self._holdings.values()):
+            for known in _all(held, kind):
+                if known["metadata"]["uid"] not in alive and _version(known) <= version:
+                    self.remove(kind, known)
+        for body in listed:
+            self.put(kind, body)
+
+
+def _key(kind: Kind, body: Body) -> Key | None:
+    """The queue that this object belongs to. A label alone doesn't make a Deployment ours, its owner does."""
+    metadata = body["metadata"]
+    if kind is STREAM_QUEUES:
+        return metadata["namespace"], metadata["name"]
+    if kind is PODS:
+        name = metadata.get("labels", {}).get(QUEUE)
+        return (metadata["namespace"], name) if name else None
+    owner = controller_of(body)
+    return (metadata["namespace"], owner["name"]) if owner and owner["kind"] == STREAM_QUEUES.kind else None
+
+
+def controller_of(body: Body) -> Body | None:
+    """The owner reference with `controller: true`, if any."""
+    references: list[Body] = body["metadata"].get("ownerReferences", [])
+    return next((reference for reference in references if reference.get("controller")), None)
+
+
+def _find(held: Holdings, kind: Kind, body: Body) -> Body | None:
+    if kind is STREAM_QUEUES:
+        return held.queue
+    return held.pods.get(body["metadata"]["name"]) if kind is PODS else held.owned.get(kind)
+
+
+def _all(held: Holdings, kind: Kind) -> list[Body]:
+    if kind is PODS:
+        return list(held.pods.values())
+    found = held.queue if kind is STREAM_QUEUES else held.owned.get(kind)
+    return [found] if found else []
+
+
+def _same(one: Body | None, other: Body) -> bool:
+    return one is not None and one["metadata"]["uid"] == other["metadata"]["uid"]
+
+
+def _version(body: Body) -> int:
+    version = body["metadata"].get("resourceVersion", "0")
+    return int(version) if version.isdecimal() else 0
+
+
+def _created(body: Body | None) -> str:
+    return str(body["metadata"]["creationTimestamp"]) if body else ""

@@ -1,0 +1,90 @@
+"""kopf's watches, and our own full lists, feed the store. Nothing here writes to the cluster.
+
+`on.event` handlers leave no finalizer and no annotation on users' objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import kopf
+
+from streamqueue.controller.kinds import STREAM_QUEUES, WATCHED, Kind
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Store
+from streamqueue.manifests.labels import OWNED_SELECTOR
+
+log = logging.getLogger(__name__)
+
+# kopf relists after a lost watch without telling what vanished meanwhile; a list of our own does.
+RELIST_INTERVAL = 300.0  # seconds
+
+
+def selector(kind: Kind) -> str:
+    return "" if kind is STREAM_QUEUES else OWNED_SELECTOR
+
+
+def build_registry(store: Store) -> kopf.OperatorRegistry:
+    """The handlers: one per kind, each a line that feeds the store."""
+    registry = kopf.OperatorRegistry()
+    for kind in WATCHED:
+        _register(registry, store, kind)
+    kopf.on.login(registry=registry)(_login)
+    return registry
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """kopf for watching alone: no events, no peering, no listing of CRDs."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 10
+    for kind in WATCHED:
+        if selector(kind):
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector(kind)
+    return settings
+
+
+async def run_kopf(store: Store, settings: Settings) -> None:
+    """Watch until SIGTERM or SIGINT, which kopf handles."""
+    await kopf.operator(
+        registry=build_registry(store),
+        settings=build_settings(),
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+    )
+
+
+async def relist(kube: Kube, store: Store, settings: Settings) -> None:
+    """Bring the store up to the cluster's state, all kinds and namespaces."""
+    for kind in WATCHED:
+        lists = [await kube.list(kind, namespace, selector(kind)) for namespace in settings.namespaces or (None,)]
+        bodies = [body for found, _ in lists for body in found]
+        store.replace(kind, bodies, min(version for _, version in lists))
+
+
+async def keep_relisting(kube: Kube, store: Store, settings: Settings) -> None:
+    while True:
+        await asyncio.sleep(RELIST_INTERVAL)
+        try:
+            await relist(kube, store, settings)
+        except Exception as error:  # the watches go on; the next list may succeed
+            log.warning("full list failed: %s", error)
+
+
+def _register(registry: kopf.OperatorRegistry, store: Store, kind: Kind) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)
+    async def handle(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] == "DELETED":
+            store.remove(kind, dict(event["object"]))
+        else:
+            store.put(kind, dict(event["object"]))
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    # Named, so that no client library that happens to be installed logs in instead.
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)

@@ -1,0 +1,56 @@
+"""Objects as the API server shows them, cut to what the operator reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamqueue.manifests.labels import QUEUE
+
+Body = dict[str, Any]
+
+CREATED = "2026-01-01T00:00:00Z"
+
+
+def queue(name: str = "orders", uid: str = "q1", version: int = 1, **more: Any) -> Body:
+    metadata = {
+        "name": name,
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "generation": 1,
+        "creationTimestamp": CREATED,
+    }
+    return {"kind": "StreamQueue", "metadata": metadata, "spec": {}, **more}
+
+
+def owned(kind: str, owner: str = "orders", uid: str = "o1", version: int = 1, controller: bool = True, **more: Any) -> Body:
+    reference = {"kind": "StreamQueue", "name": owner, "uid": "q1", "controller": controller}
+    metadata = {
+        "name": owner,
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "generation": 1,
+        "ownerReferences": [reference],
+    }
+    return {"kind": kind, "metadata": metadata, **more}
+
+
+def pod(name: str = "orders-6b7f9-abcde", uid: str = "p1", version: int = 1, **status: Any) -> Body:
+    metadata = {
+        "name": name,
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "labels": {QUEUE: "orders"},
+        "creationTimestamp": CREATED,
+    }
+    return {"kind": "Pod", "metadata": metadata, "status": status}
+
+
+def condition(kind: str, status: str, reason: str = "", message: str = "") -> Body:
+    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": CREATED}
+
+
+def container(name: str = "handler", **states: Any) -> Body:
+    return {"name": name, **states}

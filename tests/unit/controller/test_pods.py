@@ -1,0 +1,47 @@
+"""A pod's state, from what the kubelet and the scheduler say of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamqueue.controller import pods
+from streamqueue.scaling.model import PodState
+
+from tests.unit.controller.bodies import condition, container, pod
+
+WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({}, PodState.STARTING),
+        ({"conditions": [condition("Ready", "True")]}, PodState.READY),
+        ({"conditions": [condition("Ready", "False")]}, PodState.STARTING),
+        ({"conditions": [condition("PodScheduled", "False", "Unschedulable")]}, PodState.UNSCHEDULABLE),
+        ({"containerStatuses": WAITING}, PodState.FAILING),
+        ({"containerStatuses": [container(state={"waiting": {"reason": "ContainerCreating"}})]}, PodState.STARTING),
+    ],
+)
+def test_state(status: dict[str, Any], expected: PodState) -> None:
+    assert pods.state(pod(**status)) is expected
+
+
+def test_a_pod_that_was_told_to_go_is_no_capacity_even_if_ready() -> None:
+    body = pod(conditions=[condition("Ready", "True")])
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
+    assert pods.state(body) is PodState.TERMINATING
+
+
+def test_an_evicted_pod_is_over() -> None:
+    assert pods.is_over(pod(phase="Failed"))
+
+
+def test_times_are_turned_into_the_loops_clock() -> None:
+    view = pods.view(pod(conditions=[condition("Ready", "True")]), pending=2, clock_offset=-1_767_225_600.0)
+    assert (view.created, view.ready_at, view.pending) == (0.0, 0.0, 2)
+
+
+def test_epoch_and_rfc3339_are_inverse() -> None:
+    assert pods.rfc3339(pods.epoch("2026-03-04T05:06:07Z")) == "2026-03-04T05:06:07Z"

@@ -1,0 +1,88 @@
+"""The store shows what is there now, whatever the order in which news arrive."""
+
+from __future__ import annotations
+
+import pytest
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.store import Holdings, Store
+
+from tests.unit.controller.bodies import owned, pod, queue
+
+KEY = ("shop", "orders")
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store()
+    store.put(STREAM_QUEUES, queue())
+    store.put(DEPLOYMENTS, owned("Deployment"))
+    store.put(PODS, pod())
+    return store
+
+
+def held(store: Store) -> Holdings:
+    found = store.get(KEY)
+    assert found is not None
+    return found
+
+
+def test_objects_gather_under_their_queue(store: Store) -> None:
+    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o1"
+    assert list(held(store).pods) == ["orders-6b7f9-abcde"]
+
+
+def test_an_older_state_never_replaces_a_newer_one(store: Store) -> None:
+    store.put(PODS, pod(version=7, phase="Running"))
+    store.put(PODS, pod(version=3, phase="Pending"))
+    assert held(store).pods["orders-6b7f9-abcde"]["status"]["phase"] == "Running"
+
+
+def test_a_recreated_object_replaces_its_predecessor_whatever_its_version(store: Store) -> None:
+    store.put(DEPLOYMENTS, owned("Deployment", uid="o2", version=1))
+    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
+
+
+def test_the_end_of_a_predecessor_doesnt_remove_its_successor(store: Store) -> None:
+    store.put(DEPLOYMENTS, owned("Deployment", uid="o2"))
+    store.remove(DEPLOYMENTS, owned("Deployment", uid="o1"))
+    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
+
+
+def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
+    store.put(DEPLOYMENTS, owned("Deployment", owner="mine", uid="o9", controller=False))
+    assert store.get(("shop", "mine")) is None
+
+
+def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> None:
+    store.remove(PODS, pod(phase="Failed"))
+    assert held(store).pods == {}
+    assert held(store).gone[0]["status"] == {"phase": "Failed"}
+
+
+def test_a_full_list_removes_what_vanished_without_an_event(store: Store) -> None:
+    store.replace(PODS, [], version=10)
+    assert held(store).pods == {}
+
+
+def test_a_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
+    store.put(PODS, pod(name="orders-6b7f9-fghij", uid="p2", version=20))
+    store.replace(PODS, [pod()], version=10)
+    assert set(held(store).pods) == {"orders-6b7f9-abcde", "orders-6b7f9-fghij"}
+
+
+def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store) -> None:
+    store.remove(STREAM_QUEUES, queue())
+    assert store.get(KEY) is not None
+    assert list(store.queues()) == []
+    store.remove(DEPLOYMENTS, owned("Deployment"))
+    store.remove(PODS, pod())
+    assert store.get(KEY) is None
+
+
+def test_queues_come_oldest_first() -> None:
+    store = Store()
+    young, old = queue("a", uid="qa"), queue("b", uid="qb")
+    young["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
+    store.put(STREAM_QUEUES, young)
+    store.put(STREAM_QUEUES, old)
+    assert [key[1] for key, _ in store.queues()] == ["b", "a"]
