@@ -69,12 +69,13 @@ def main() -> int:
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    lost = False
     try:
         asyncio.run(run(settings))
-    except* LeaseLost as lost:
-        log.error("ending: %s", lost.exceptions[0])  # noqa: TRY400 - the reason says it all
-        return 1
-    return 0
+    except* LeaseLost as group:
+        log.error("ending: %s", group.exceptions[0])  # noqa: TRY400 - the reason says it all
+        lost = True
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
     failing = [trouble for body in facts.pods if (trouble := _failure(body))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
-    unplaced = [message for body in facts.pods if (message := workers.unschedulable(body))]
+    unplaced = [said for body in facts.pods if (said := workers.unschedulable(body))]
     if unplaced:
         yield Condition("PodsUnschedulable", True, "Unschedulable", f"{len(unplaced)} pod(s): {unplaced[0]}")
     if facts.shared_consumers:

@@ -94,7 +94,8 @@ def _is_of(body: Body, uid: str) -> bool:
 
 
 def _generation(body: Body) -> int | None:
-    return body["metadata"].get("generation")
+    generation: int | None = body["metadata"].get("generation")
+    return generation
 
 
 def _fingerprint(body: Body) -> str:
