@@ -1,0 +1,38 @@
+"""targetBacklog: so many tasks per replica, waiting or in work."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from streamqueue.scaling.model import Observation
+from streamqueue.scaling.recent import Peaks, push
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a law wants, in pods that work.
+
+    `need` would do by the counters alone; `count` also holds what the law keeps for a while.
+    """
+
+    count: int
+    need: int
+    why: str
+
+
+def wish_by_backlog(
+    target: int, delay: float, limit: int, peaks: Peaks | None, capacity: int, observation: Observation
+) -> tuple[Wish, Peaks]:
+    """ceil((waiting + pending) / target), no lower than the most needed in the last `delay` seconds.
+
+    With no `peaks` (a new process) the pods that exist count as needed. `limit` (maxReplicas) bounds the memory.
+    """
+    need = math.ceil((observation.waiting + observation.pending) / target)
+    now = observation.now
+    if peaks is None:
+        peaks = push((), now, min(capacity, limit), delay)
+    peaks = push(peaks, now, min(need, limit), delay)
+    count = max(need, min(peaks[0][1], capacity))
+    why = f"{observation.waiting} waiting and {observation.pending} pending at {target} a replica"
+    return Wish(count, need, why), peaks

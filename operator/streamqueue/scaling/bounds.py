@@ -1,0 +1,66 @@
+"""A law's wish within what the spec and the cluster allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling.backlog import Wish
+from streamqueue.scaling.fleet import Fleet
+from streamqueue.scaling.model import Observation, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """The count to head for. `reason` says why it is not lower where `target` is the present count."""
+
+    target: int
+    reason: Reason
+    why: str
+
+
+def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> Bounded:
+    """Apply, in this order: stuck pods, the floor, maxReplicas (terminating pods included), maxStep."""
+    have = fleet.replicas
+    floor = spec.min_replicas
+    if observation.waiting or observation.pending:
+        floor = max(floor, 1)
+    wanted = max(_with_stuck(fleet, wish), floor)
+    target = min(wanted, spec.max_replicas)
+    if target <= have:
+        return Bounded(target, _why_not_more(spec, fleet, wish, wanted), wish.why)
+    target = max(have, min(target, spec.max_replicas - fleet.terminating))
+    if spec.scale_up.max_step is not None:
+        target = min(target, have + spec.scale_up.max_step)
+    if target == have:
+        why = f"{wish.why}; {fleet.terminating} pods still terminating count against maxReplicas {spec.max_replicas}"
+        return Bounded(target, Reason.AT_MAX, why)
+    return Bounded(target, Reason.SCALING_UP, wish.why)
+
+
+def _with_stuck(fleet: Fleet, wish: Wish) -> int:
+    """Replicas for a wish in working pods.
+
+    Pods without a node, or failing, were asked for already: a bigger wish doesn't ask for them twice.
+    They go, first of all, once the working pods are more than enough.
+    """
+    if wish.count > fleet.capacity or (wish.need >= fleet.capacity and wish.need > 0):
+        return max(fleet.replicas, wish.count)
+    if wish.count <= len(fleet.ready):
+        return wish.count
+    # A ReplicaSet may take a starting pod for a failing one, and those are wanted here.
+    return wish.count + len(fleet.failing)
+
+
+def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int) -> Reason:
+    if wanted > spec.max_replicas:
+        return Reason.AT_MAX
+    if fleet.unschedulable and wish.count > fleet.capacity:
+        return Reason.UNSCHEDULABLE
+    if wish.need < fleet.capacity and wish.count >= fleet.capacity > spec.min_replicas:
+        return Reason.COOLING_DOWN
+    if fleet.replicas == 0:
+        return Reason.IDLE
+    if spec.min_replicas and fleet.replicas == spec.min_replicas and wish.need <= spec.min_replicas:
+        return Reason.AT_MIN
+    return Reason.STEADY

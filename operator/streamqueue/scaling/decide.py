@@ -1,0 +1,122 @@
+"""One decision: hold where we must, else ask the law, bound its wish, and let only idle pods go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling.backlog import Wish, wish_by_backlog
+from streamqueue.scaling.bounds import Bounded, bound
+from streamqueue.scaling.drain import plan_drain
+from streamqueue.scaling.fleet import Fleet, take_stock
+from streamqueue.scaling.memory import Memory, remember
+from streamqueue.scaling.model import Decision, Observation, Reason
+from streamqueue.scaling.wait import wish_by_wait
+
+LEARNING = 30.0  # seconds for which a new process holds or scales up only
+
+_ASLEEP = Decision(0, Reason.IDLE, "0: nothing waiting or pending")
+
+
+def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tuple[Decision, Memory]:
+    """How many replicas to run now, and which pods to mark as the next to go.
+
+    Pure: the same arguments give the same answer, and `memory` is a value. Call it once per observation,
+    with the memory of the call before; None in a new process, which then only holds or scales up for
+    `LEARNING` seconds. A queue without work and pods costs next to nothing.
+    """
+    if memory is not None and _asleep(spec, memory, observation):
+        return _ASLEEP, memory
+    fleet = take_stock(observation)
+    memory = remember(memory, observation, fleet.missing)
+    if spec.paused:
+        return _hold(fleet, Reason.PAUSED, "scaling is paused"), memory
+    if spec.replicas is not None:
+        return _pinned(spec, spec.replicas, memory, fleet, observation), memory
+    if not observation.known:
+        return _hold(fleet, Reason.UNKNOWN, "the stream can't be read, so nothing changes"), memory
+    wish, memory = _wish(spec, memory, fleet, observation)
+    return _towards(bound(spec, fleet, wish, observation), spec, memory, fleet, observation), memory
+
+
+def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
+    return (
+        observation.known
+        and not observation.pods
+        and observation.replicas == 0
+        and observation.waiting == 0
+        and observation.pending == 0
+        and spec.min_replicas == 0
+        and not spec.replicas
+        and not spec.paused
+        and not memory.marks
+        and observation.now >= memory.last
+    )
+
+
+def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> tuple[Wish, Memory]:
+    if spec.target_backlog is not None:
+        wish, peaks = wish_by_backlog(
+            spec.target_backlog,
+            spec.scale_down.delay,
+            spec.max_replicas,
+            memory.peaks,
+            fleet.capacity,
+            observation,
+        )
+    else:
+        target = spec.target_wait if spec.target_wait is not None else 30.0
+        wish, peaks = wish_by_wait(
+            target, spec.concurrency, spec.max_replicas, memory.peaks, fleet.capacity, observation
+        )
+    return wish, replace(memory, peaks=peaks)
+
+
+def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
+    target = min(pin, spec.max_replicas)
+    note = f"pinned at {pin}" + (f", capped by maxReplicas {spec.max_replicas}" if target < pin else "")
+    if target >= fleet.replicas:
+        return Decision(_room(spec, fleet, target), Reason.PINNED, _arrow(fleet.replicas, target, note))
+    if not observation.known:
+        return _hold(fleet, Reason.PINNED, f"{note}; the stream can't be read, so no pod is let go")
+    if observation.rollout:
+        return _hold(fleet, Reason.PINNED, f"{note}; fewer once the rollout is over")
+    drain = plan_drain(fleet, memory.marks, target, observation, memory.missing_since)
+    replicas = max(target, fleet.replicas - drain.fall)
+    return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims)
+
+
+def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
+    have, target, why = fleet.replicas, bounded.target, bounded.why
+    if target >= have:
+        return Decision(target, bounded.reason, _arrow(have, target, why))
+    if observation.rollout:
+        return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
+    left = memory.since + LEARNING - observation.now
+    if left > 0:
+        return _hold(fleet, Reason.LEARNING, f"{target} would do; the operator is new and learns for {left:.0f} s more")
+    drain = plan_drain(fleet, memory.marks, target, observation, memory.missing_since)
+    fall = drain.fall if spec.scale_down.max_step is None else min(drain.fall, spec.scale_down.max_step)
+    replicas = max(target, have - fall)
+    if replicas < have:
+        return Decision(replicas, Reason.SCALING_DOWN, _arrow(have, replicas, why), drain.victims)
+    if drain.victims:
+        note = f"{target} would do, {len(drain.victims)} idle pods are being marked; {why}"
+        return Decision(have, Reason.SCALING_DOWN, f"{have}: {note}", drain.victims)
+    if fleet.shared_names:
+        note = "the pods share a consumer name, so none goes while anything is pending"
+    else:
+        note = "every pod is busy"
+    return _hold(fleet, Reason.DRAINING, f"{target} would do, but {note}; {why}")
+
+
+def _room(spec: Scaling, fleet: Fleet, target: int) -> int:
+    return max(fleet.replicas, min(target, spec.max_replicas - fleet.terminating))
+
+
+def _hold(fleet: Fleet, reason: Reason, why: str) -> Decision:
+    return Decision(fleet.replicas, reason, f"{fleet.replicas}: {why}")
+
+
+def _arrow(have: int, target: int, why: str) -> str:
+    return f"{have}: {why}" if have == target else f"{have} -> {target}: {why}"

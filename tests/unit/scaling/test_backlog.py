@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from streamqueue.api.spec import ScaleDown, Scaling
+from streamqueue.scaling import Decision, Memory, Observation, Reason, decide
+
+from .build import look, pods
+
+SPEC = Scaling(target_wait=None, target_backlog=5, max_replicas=20, scale_down=ScaleDown(delay=30.0))
+
+
+def run(spec: Scaling, *seen: Observation) -> list[Decision]:
+    memory: Memory | None = None
+    decisions = []
+    for observation in seen:
+        decision, memory = decide(spec, memory, observation)
+        decisions.append(decision)
+    return decisions
+
+
+def test_waiting_and_pending_share_out_over_the_target() -> None:
+    (decision,) = run(SPEC, look(0.0, waiting=21, pods=pods(1, 1)))
+    assert (decision.replicas, decision.reason) == (5, Reason.SCALING_UP)
+    assert decision.sentence == "2 -> 5: 21 waiting and 2 pending at 5 a replica"
+
+
+def test_the_maximum_caps_and_says_so() -> None:
+    up, full = run(SPEC, look(0.0, waiting=1000), look(1.0, waiting=1000, pods=pods(*[1] * 20)))
+    assert (up.replicas, up.reason) == (20, Reason.SCALING_UP)
+    assert (full.replicas, full.reason) == (20, Reason.AT_MAX)
+
+
+def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> None:
+    busy = look(0.0, waiting=6, pods=pods(1, 1, 1, 1))
+    idle = pods(1, 0, 0, 0)
+    marked = pods(1, 0, 0, 0, marked=False)[:1] + pods(1, 0, 0, 0, marked=True)[1:]
+    decisions = run(
+        SPEC,
+        busy,
+        look(20.0, pods=idle),
+        look(29.0, pods=idle),
+        look(51.0, pods=idle),
+        look(52.0, pods=marked),
+        look(53.0, pods=marked),
+    )
+    assert [d.replicas for d in decisions] == [4, 4, 4, 4, 4, 1]
+    assert [d.reason for d in decisions[2:]] == [Reason.COOLING_DOWN, *[Reason.SCALING_DOWN] * 3]
+    assert [len(d.victims) for d in decisions] == [0, 0, 0, 3, 3, 3]
+
+
+def test_work_that_comes_back_takes_the_marks_off() -> None:
+    idle = pods(0, 0)
+    first, second, third = run(
+        SPEC, look(0.0, pods=idle), look(40.0, pods=idle), look(41.0, waiting=9, pods=pods(0, 0, marked=True))
+    )
+    assert first.victims == ()
+    assert second.victims == ("p0", "p1")
+    assert (third.replicas, third.victims) == (2, ())
+
+
+def test_zero_only_when_nothing_is_waiting_or_pending() -> None:
+    # An entry in the hands of a consumer that has no pod keeps one pod.
+    orphan = look(0.0, pods=pods(0), pending=1)
+    assert all(d.replicas == 1 for d in run(SPEC, orphan, look(100.0, pods=pods(0, marked=True), pending=1)))

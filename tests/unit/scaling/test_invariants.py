@@ -1,0 +1,91 @@
+"""What holds for every decision, whatever was observed."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Decision, Memory, Observation, PodState, decide
+from streamqueue.scaling.decide import LEARNING
+
+from . import build
+
+Step = tuple[Memory | None, Observation, Decision]
+
+
+def play(spec: Scaling, history: list[Observation]) -> list[Step]:
+    """Run `decide` over a history; each step with the memory it began from."""
+    memory: Memory | None = None
+    steps: list[Step] = []
+    for observation in history:
+        decision, after = decide(spec, memory, observation)
+        steps.append((memory, observation, decision))
+        memory = after
+    return steps
+
+
+@settings(max_examples=200, deadline=None)
+@given(build.specs(), build.histories())
+def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observation]) -> None:
+    marked_since: dict[str, float] = {}
+    first = last = -math.inf
+    for memory, observation, decision in play(spec, history):
+        now, have = observation.now, observation.replicas
+        if memory is None or now < last:
+            first = now
+            marked_since = {}
+        last = now
+        marked_since = {pod.name: marked_since.get(pod.name, now) for pod in observation.pods if pod.marked}
+        pods = {pod.name: pod for pod in observation.pods}
+
+        assert decision.replicas >= 0
+        assert decision.sentence
+        if decision.replicas > have:
+            terminating = sum(pod.state is PodState.TERMINATING for pod in observation.pods)
+            assert decision.replicas + terminating <= spec.max_replicas
+            if spec.scale_up.max_step and spec.replicas is None:
+                assert decision.replicas - have <= spec.scale_up.max_step
+        if not observation.known or spec.paused:
+            assert decision.victims == ()
+            assert decision.replicas == have or (spec.replicas is not None and decision.replicas > have)
+        if spec.replicas is None and not spec.paused and observation.known:
+            if observation.waiting or observation.pending:
+                assert decision.replicas >= 1 or spec.max_replicas == 0 or have == 0
+            if decision.replicas < have:
+                assert decision.replicas >= spec.min_replicas
+                assert now - first >= LEARNING - 1e-6
+                if spec.scale_down.max_step:
+                    assert have - decision.replicas <= spec.scale_down.max_step
+        for name in decision.victims:
+            pod = pods[name]
+            assert pod.state is not PodState.TERMINATING
+            if pod.state is PodState.READY:
+                assert pod.pending == 0 or observation.pending == 0
+        if decision.replicas < have:
+            assert not observation.rollout
+            live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)
+            settled = sum(now - marked_since.get(name, now) >= 1.0 for name in decision.victims)
+            unborn = max(0, have - live)
+            assert have - decision.replicas <= settled + unborn
+            loose = {p.name for p in observation.pods if p.marked and p.state is PodState.READY}
+            assert settled == 0 or have - decision.replicas <= unborn or loose <= set(decision.victims)
+
+
+@settings(max_examples=100, deadline=None)
+@given(build.specs(), build.histories())
+def test_the_same_arguments_give_the_same_answer(spec: Scaling, history: list[Observation]) -> None:
+    for memory, observation, _ in play(spec, history):
+        once = decide(spec, memory, observation)
+        assert decide(spec, memory, observation) == once
+
+
+@settings(max_examples=200, deadline=None)
+@given(build.specs(), st.data())
+def test_a_new_process_never_lowers_the_count(spec: Scaling, data: st.DataObject) -> None:
+    observation = data.draw(build.observations(1000.0))
+    decision, _ = decide(spec, None, observation)
+    if spec.replicas is None:
+        assert decision.replicas >= observation.replicas
