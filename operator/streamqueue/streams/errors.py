@@ -1,0 +1,208 @@
+"""What went wrong with Redis, typed, in words that hold no secret.
+
+Texts of servers and of client libraries may quote what was sent (a renamed AUTH, a URL with a password), so none is
+passed on: each kind has its own sentence, and only command names and errno names are taken from the original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Awaitable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from redis import exceptions as r
+from redis.asyncio import Redis
+
+T = TypeVar("T")
+
+
+class ProblemKind(StrEnum):
+    """Reasons for "unknown". Values serve as condition reasons."""
+
+    UNREACHABLE = "Unreachable"
+    TIMEOUT = "Timeout"
+    BAD_URL = "BadURL"
+    AUTH = "AuthenticationFailed"
+    TLS = "TLSFailed"
+    NO_PERMISSION = "NoPermission"
+    WRONG_TYPE = "WrongType"
+    NO_STREAM = "NoStream"
+    NO_GROUP = "NoGroup"
+    LOADING = "Loading"
+    READ_ONLY = "ReadOnly"
+    OUT_OF_MEMORY = "OutOfMemory"
+    MISCONF = "PersistenceFailed"
+    NO_REPLICAS = "TooFewReplicas"
+    BUSY = "Busy"
+    MAX_CLIENTS = "MaxClients"
+    CLUSTER = "Cluster"
+    UNSUPPORTED = "Unsupported"
+    OTHER = "RedisError"
+
+
+_SENTENCES = {
+    ProblemKind.UNREACHABLE: "Redis cannot be reached; check host and port of the URL and the network policy",
+    ProblemKind.TIMEOUT: "Redis did not answer in time; check its load and the network",
+    ProblemKind.BAD_URL: "the Redis URL cannot be read; write redis://host:port/0 or "
+    "rediss://user:password@host:port/0, with special characters of the password percent-encoded",
+    ProblemKind.AUTH: "Redis refused the user name or password; check the URL in the Secret",
+    ProblemKind.TLS: "the TLS handshake with Redis failed; check the scheme (rediss://), the port and the CA",
+    ProblemKind.NO_PERMISSION: "the Redis user may not do this; extend its ACL",
+    ProblemKind.WRONG_TYPE: "the key holds another type than a stream; choose another stream name or remove the key",
+    ProblemKind.NO_STREAM: "the stream does not exist",
+    ProblemKind.NO_GROUP: "the consumer group does not exist",
+    ProblemKind.LOADING: "Redis is loading its data set; wait",
+    ProblemKind.READ_ONLY: "this Redis is a read-only replica; the URL must lead to the primary",
+    ProblemKind.OUT_OF_MEMORY: "Redis is at maxmemory and refuses writes; give it memory or trim",
+    ProblemKind.MISCONF: "Redis cannot save to disk and refuses writes (MISCONF); mend its disk",
+    ProblemKind.NO_REPLICAS: "Redis has fewer good replicas than min-replicas-to-write and refuses writes",
+    ProblemKind.BUSY: "Redis is busy with another client's script; wait, or SCRIPT KILL",
+    ProblemKind.MAX_CLIENTS: "Redis has reached maxclients; raise it or close connections",
+    ProblemKind.CLUSTER: "the key is on another node of a Redis Cluster or its slot is moving or down; "
+    "this connection is for one node",
+    ProblemKind.UNSUPPORTED: "this server lacks or blocks a command that is needed",
+    ProblemKind.OTHER: "Redis answered with an error",
+}
+
+# The first that occurs in the text wins. Inside scripts Redis 6 wraps the code in a longer sentence.
+_CODES = [
+    ("WRONGTYPE", ProblemKind.WRONG_TYPE),
+    ("NOGROUP", ProblemKind.NO_GROUP),
+    ("NOPERM", ProblemKind.NO_PERMISSION),
+    ("can't run this command or subcommand", ProblemKind.NO_PERMISSION),
+    ("executing the script can't", ProblemKind.NO_PERMISSION),
+    ("ACL failure", ProblemKind.NO_PERMISSION),
+    ("NOAUTH", ProblemKind.AUTH),
+    ("WRONGPASS", ProblemKind.AUTH),
+    ("invalid password", ProblemKind.AUTH),
+    ("without any password configured", ProblemKind.AUTH),
+    ("READONLY", ProblemKind.READ_ONLY),
+    ("read only replica", ProblemKind.READ_ONLY),
+    ("OOM", ProblemKind.OUT_OF_MEMORY),
+    ("MISCONF", ProblemKind.MISCONF),
+    ("NOREPLICAS", ProblemKind.NO_REPLICAS),
+    ("LOADING", ProblemKind.LOADING),
+    ("MASTERDOWN", ProblemKind.UNREACHABLE),
+    ("max number of clients", ProblemKind.MAX_CLIENTS),
+    ("BUSY ", ProblemKind.BUSY),
+    ("MOVED", ProblemKind.CLUSTER),
+    ("ASK", ProblemKind.CLUSTER),
+    ("CLUSTERDOWN", ProblemKind.CLUSTER),
+    ("CROSSSLOT", ProblemKind.CLUSTER),
+    ("TRYAGAIN", ProblemKind.CLUSTER),
+    ("nknown command", ProblemKind.UNSUPPORTED),
+    ("nknown Redis command", ProblemKind.UNSUPPORTED),
+    ("nknown subcommand", ProblemKind.UNSUPPORTED),
+]
+
+# redis-py strips the code from the text and tells it by class.
+_CLASSES: list[tuple[type[BaseException], ProblemKind]] = [
+    (r.NoPermissionError, ProblemKind.NO_PERMISSION),
+    (r.AuthenticationError, ProblemKind.AUTH),
+    (r.AuthorizationError, ProblemKind.AUTH),
+    (r.AuthenticationWrongNumberOfArgsError, ProblemKind.AUTH),
+    (r.BusyLoadingError, ProblemKind.LOADING),
+    (r.ReadOnlyError, ProblemKind.READ_ONLY),
+    (r.OutOfMemoryError, ProblemKind.OUT_OF_MEMORY),
+    (r.MasterDownError, ProblemKind.UNREACHABLE),
+    (r.ClusterError, ProblemKind.CLUSTER),
+    (r.AskError, ProblemKind.CLUSTER),
+    (r.TryAgainError, ProblemKind.CLUSTER),
+    (r.ClusterCrossSlotError, ProblemKind.CLUSTER),
+    (r.RedisClusterException, ProblemKind.CLUSTER),
+    (r.MaxConnectionsError, ProblemKind.OTHER),
+    (r.TimeoutError, ProblemKind.TIMEOUT),
+    (TimeoutError, ProblemKind.TIMEOUT),
+    (asyncio.IncompleteReadError, ProblemKind.UNREACHABLE),
+    (ssl.SSLError, ProblemKind.TLS),
+    (socket.gaierror, ProblemKind.UNREACHABLE),
+    (r.ConnectionError, ProblemKind.UNREACHABLE),
+    (OSError, ProblemKind.UNREACHABLE),
+]
+
+_COMMAND = re.compile(r"(?:run|call|access) the '([a-z|_]{1,40})' command")
+
+
+class RedisProblem(Exception):
+    """A Redis error as a kind and a sentence for people. `message` never holds a secret.
+
+    Raised by the functions of this package, without cause or context, since those could quote a secret.
+    """
+
+    def __init__(self, kind: ProblemKind, message: str = "") -> None:
+        self.kind = kind
+        self.message = message or _SENTENCES[kind]
+        super().__init__(self.message)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RedisProblem) and (self.kind, self.message) == (other.kind, other.message)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.message))
+
+
+def classify(exc: BaseException) -> RedisProblem:
+    """The problem behind an exception of redis-py, asyncio or the operating system."""
+    if isinstance(exc, RedisProblem):
+        return exc
+    kind = _kind(exc)
+    detail = _detail(kind, exc)
+    return RedisProblem(kind, f"{_SENTENCES[kind]} ({detail})" if detail else "")
+
+
+async def typed(call: Awaitable[T]) -> T:
+    """The result of `call`; every Redis error leaves as a RedisProblem without cause or context."""
+    try:
+        return await call
+    except (r.RedisError, r.RedisClusterException, OSError, asyncio.IncompleteReadError) as exc:
+        problem = classify(exc)
+    # Outside the handler, so that the original is no __context__.
+    raise problem
+
+
+async def execute(client: Redis, *command: Any) -> Any:
+    """One command and its raw reply. Raises RedisProblem."""
+    return await typed(client.execute_command(*command))  # type: ignore[no-untyped-call]
+
+
+def _kind(exc: BaseException) -> ProblemKind:
+    chain = list(_chain(exc))
+    if any(isinstance(link, ssl.SSLError) for link in chain):
+        return ProblemKind.TLS
+    for link in chain:
+        text = str(link) if isinstance(link, (r.ResponseError, r.ConnectionError)) else ""
+        for code, kind in _CODES:
+            if code in text:
+                return kind
+        for cls, kind in _CLASSES:
+            # A bare ConnectionError says least: what caused it may say more.
+            if isinstance(link, cls) and (cls is not r.ConnectionError or link is chain[-1]):
+                return kind
+    return ProblemKind.OTHER
+
+
+def _detail(kind: ProblemKind, exc: BaseException) -> str:
+    if kind is ProblemKind.NO_PERMISSION and (found := _COMMAND.search(str(exc))):
+        return f"command {found[1]}"
+    for link in _chain(exc):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return "the certificate was not accepted"
+        if isinstance(link, socket.gaierror):
+            return "the host name has no address"
+        if isinstance(link, OSError) and link.errno is not None and link.errno in errno.errorcode:
+            return errno.errorcode[link.errno]
+    return ""
+
+
+def _chain(exc: BaseException) -> list[BaseException]:
+    links: list[BaseException] = []
+    link: BaseException | None = exc
+    while link is not None and link not in links:
+        links.append(link)
+        link = link.__cause__ or link.__context__
+    return links

@@ -1,0 +1,48 @@
+"""Lua scripts, each in a file of its own beside the function that calls it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from streamqueue.streams.errors import execute, typed
+
+Arg = str | bytes | int | float
+
+_MISSING = object()
+
+
+class Script:
+    """One script: `await script(client, keys, args)`. Raises RedisProblem."""
+
+    def __init__(self, package: str, name: str) -> None:
+        self.source = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def command(self, keys: Sequence[str], args: Sequence[Arg]) -> tuple[Arg, ...]:
+        """The EVALSHA command, for pipelines."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *args)
+
+    async def load(self, client: Redis) -> None:
+        await execute(client, "SCRIPT LOAD", self.source)
+
+    async def __call__(self, client: Redis, keys: Sequence[str], args: Sequence[Arg]) -> Any:
+        command = self.command(keys, args)
+        reply = await typed(_unless_missing(client, command))
+        if reply is _MISSING:
+            # Restarted, failed over or flushed. The script did not run, so that a second call is safe.
+            await self.load(client)
+            reply = await execute(client, *command)
+        return reply
+
+
+async def _unless_missing(client: Redis, command: Sequence[Arg]) -> Any:
+    try:
+        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+    except NoScriptError:
+        return _MISSING

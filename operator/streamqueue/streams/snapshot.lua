@@ -1,0 +1,130 @@
+-- Counters of one queue; nothing is written and no payload leaves the server.
+-- KEYS: stream, dead-letter stream. ARGV: group, count cap, consumer cap.
+-- Reply: see _parse in snapshot.py; -1 and '' stand for "unknown" or "none".
+local stream, dlq = KEYS[1], KEYS[2]
+local group, cap, consumer_cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local PAGE, BYTES = 128, 2000000 -- counting stops at so many bytes read: a script blocks the server
+
+local function fields(flat)
+  local map = {}
+  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
+  return map
+end
+
+-- Ids are two 64-bit numbers; Lua's doubles would round them.
+local function before(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if a_ms ~= b_ms then
+    if #a_ms ~= #b_ms then return #a_ms < #b_ms end
+    return a_ms < b_ms
+  end
+  if #a_seq ~= #b_seq then return #a_seq < #b_seq end
+  return a_seq < b_seq
+end
+
+-- Up to `count` entries after `id`. '(' ranges are 6.2: fetch one more and drop the id itself.
+local function after(id, count)
+  local page = redis.call('XRANGE', stream, id, '+', 'COUNT', count + 1)
+  if page[1] and page[1][1] == id then table.remove(page, 1) elseif page[count + 1] then page[count + 1] = nil end
+  return page
+end
+
+local function count_after(id)
+  local n, bytes = 0, 0
+  while n < cap and bytes < BYTES do
+    local page = after(id, math.min(PAGE, cap - n))
+    if #page == 0 then return n, 'counted' end
+    for _, entry in ipairs(page) do
+      for _, value in ipairs(entry[2]) do bytes = bytes + #value end
+    end
+    n = n + #page
+    id = page[#page][1]
+  end
+  if #after(id, 1) == 0 then return n, 'counted' end
+  return n, 'saturated'
+end
+
+local function undelivered(info, delivered, lag)
+  local first, last = info['first-entry'], info['last-entry']
+  if info.length == 0 or not first or not before(delivered, last[1]) then return 0, 'drained' end
+  if before(delivered, first[1]) then return info.length, 'whole' end
+  -- The server's own lag over-reports after a trim before Redis 8; Valkey calls itself 7.2 here.
+  local version = redis.REDIS_VERSION_NUM or 0
+  if version >= 0x080000 and type(lag) == 'number' and lag > 0 and lag <= info.length then return lag, 'server' end
+  return count_after(delivered)
+end
+
+-- Milliseconds since when an entry waits: a copy counts from its first enqueue. -1: its id is no time.
+local function since(entry)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == 'sq-enqueued-at' then return tonumber(entry[2][i + 1]) or -1 end
+  end
+  local ms = tonumber(string.match(entry[1], '^%d+'))
+  return ms >= 946684800000 and ms or -1
+end
+
+local function floor_of(row)
+  local delivered = row['last-delivered-id']
+  if row.pending == 0 then return delivered end
+  local oldest = redis.call('XPENDING', stream, row.name, '-', '+', 1)[1]
+  if oldest and before(oldest[1], delivered) then return oldest[1] end
+  return delivered
+end
+
+-- Groups that still need entries which this one is done with.
+local function blockers(rows, mine)
+  local names = {}
+  if #rows < 2 then return names end
+  local floor = floor_of(mine)
+  for _, row in ipairs(rows) do
+    if row.name ~= group and #names < 8 and before(floor_of(row), floor) then names[#names + 1] = row.name end
+  end
+  return names
+end
+
+-- Those with work in hand first.
+local function consumers()
+  local all, out = redis.call('XINFO', 'CONSUMERS', stream, group), {}
+  for _, busy in ipairs({true, false}) do
+    for _, flat in ipairs(all) do
+      local row = fields(flat)
+      if (row.pending > 0) == busy and #out < 3 * consumer_cap then
+        out[#out + 1] = row.name
+        out[#out + 1] = row.pending
+        out[#out + 1] = row.idle
+      end
+    end
+  end
+  return out
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local dead = redis.pcall('XLEN', dlq)
+if type(dead) ~= 'number' then dead = -1 end
+local kind = redis.call('TYPE', stream).ok
+if kind ~= 'stream' then return {kind, now, dead} end
+
+local info = fields(redis.call('XINFO', 'STREAM', stream))
+local rows, mine = {}, nil
+for i, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  rows[i] = fields(flat)
+  if rows[i].name == group then mine = rows[i] end
+end
+local head = {kind, now, dead, info.length, #rows, info['entries-added'] or -1}
+if not mine then return head end
+
+local delivered = mine['last-delivered-id']
+local count, rule = undelivered(info, delivered, mine.lag)
+local waiting = count > 0 and (rule == 'whole' and info['first-entry'] or after(delivered, 1)[1]) or nil
+local pending = mine.pending > 0 and redis.call('XPENDING', stream, group, '-', '+', 1)[1] or nil
+local read = mine['entries-read']
+
+local reply = {
+  count, rule, mine.pending, mine.consumers, delivered, type(read) == 'number' and read or -1,
+  waiting and waiting[1] or '', waiting and since(waiting) or -1, pending and pending[3] or -1,
+  mine.consumers > 0 and consumers() or {}, blockers(rows, mine),
+}
+for _, value in ipairs(reply) do head[#head + 1] = value end
+return head

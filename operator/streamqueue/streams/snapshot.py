@@ -1,0 +1,182 @@
+"""One look at many queues: counters and ids, one pipeline, one script call per queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from streamqueue.api.keys import Keys
+from streamqueue.streams.errors import ProblemKind, RedisProblem, classify, typed
+from streamqueue.streams.script import Script
+
+CONSUMER_CAP = 1000
+PIPELINE = 500  # script calls in flight at once: bounds buffers and the time to the first answer
+
+_SCRIPT = Script(__package__, "snapshot.lua")
+
+
+class LagRule(StrEnum):
+    """How the number of undelivered entries was found."""
+
+    DRAINED = "drained"  # nothing after the last delivered entry: 0
+    WHOLE = "whole"  # nothing delivered that is still there: the stream's length
+    SERVER = "server"  # the server's `lag`, where it can be trusted (Redis 8.0 and later)
+    COUNTED = "counted"  # entries after the last delivered one, counted
+    SATURATED = "saturated"  # counting stopped at the cap: at least so many
+    ABSENT = "absent"  # no stream or no group
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Which queue to look at; `cap` bounds counting where the server's own count cannot be trusted."""
+
+    stream: str
+    group: str
+    cap: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerView:
+    """A consumer: entries in its hands, and seconds since its last command (before Redis 7.2: its last read)."""
+
+    name: str
+    pending: int
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A queue as Redis saw it in one instant. Ages are seconds by Redis's clock; None is unknown.
+
+    A missing stream or group gives zeros with `stream_exists` or `group_exists` False; errors never become a Snapshot.
+    """
+
+    time: float  # server clock, unix seconds
+    stream_exists: bool
+    group_exists: bool
+    length: int = 0
+    groups: int = 0
+    undelivered: int = 0  # exact where `lag_known`, else a lower bound
+    lag_known: bool = True
+    lag_rule: LagRule = LagRule.ABSENT
+    pending: int = 0
+    consumers: tuple[ConsumerView, ...] = ()  # those with pending entries first, at most CONSUMER_CAP
+    consumers_total: int = 0
+    # The next entry to be delivered. Its age counts from the task's first enqueue, also for a retry's copy; None where
+    # nothing waits or the producer's ids are no times.
+    oldest_waiting_id: str | None = None
+    oldest_waiting_age: float | None = None
+    # Seconds since the last delivery of the pending entry with the smallest id. An entry with a greater id may have
+    # been delivered earlier; finding it would mean reading the whole pending entries list.
+    oldest_pending_age: float | None = None
+    entries_added: int | None = None  # Redis >= 7.0
+    entries_read: int | None = None  # Redis >= 7.0, where the server knows it
+    last_delivered_id: str | None = None
+    dead_letters: int | None = None
+    trim_blockers: tuple[str, ...] = ()  # at most 8 other groups that still need entries this group is done with
+
+
+async def take_snapshots(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snapshot | RedisProblem]:
+    """A Snapshot or the problem for each request, in order. Raises nothing; writes nothing."""
+    answers: list[Snapshot | RedisProblem] = []
+    for start in range(0, len(requests), PIPELINE):
+        answers += await _take(client, requests[start : start + PIPELINE])
+    return answers
+
+
+async def _take(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snapshot | RedisProblem]:
+    commands = [_command(request) for request in requests]
+    sendable = [command for command in commands if not isinstance(command, RedisProblem)]
+    try:
+        replies = await typed(_send(client, sendable))
+    except RedisProblem as problem:
+        replies = [problem] * len(sendable)
+    remaining = iter(replies)
+    return [command if isinstance(command, RedisProblem) else _parse(next(remaining)) for command in commands]
+
+
+async def _send(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    replies = await _pipeline(client, commands)
+    missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+    if missed:
+        await _SCRIPT.load(client)
+        for i, reply in zip(missed, await _pipeline(client, [commands[i] for i in missed]), strict=True):
+            replies[i] = reply
+    return replies
+
+
+async def _pipeline(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    if not commands:
+        return []
+    async with client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        return list(await pipe.execute(raise_on_error=False))
+
+
+def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:
+    try:
+        keys = Keys(request.stream, request.group)
+    except ValueError as exc:
+        return RedisProblem(ProblemKind.OTHER, str(exc))
+    return _SCRIPT.command([keys.stream, keys.dlq], [request.group, request.cap, CONSUMER_CAP])
+
+
+def _parse(reply: Any) -> Snapshot | RedisProblem:
+    if isinstance(reply, BaseException):
+        return classify(reply)
+    kind, now, dead = reply[0], reply[1] / 1000, _known(reply[2])
+    if kind == b"none":
+        return Snapshot(time=now, stream_exists=False, group_exists=False, dead_letters=dead)
+    if kind != b"stream":
+        return RedisProblem(ProblemKind.WRONG_TYPE)
+    length, groups, added = reply[3], reply[4], _known(reply[5])
+    if len(reply) == 6:
+        return Snapshot(
+            time=now,
+            stream_exists=True,
+            group_exists=False,
+            length=length,
+            groups=groups,
+            entries_added=added,
+            dead_letters=dead,
+        )
+    count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[6:]
+    lag_rule = LagRule(rule.decode())
+    return Snapshot(
+        time=now,
+        stream_exists=True,
+        group_exists=True,
+        length=length,
+        groups=groups,
+        undelivered=count,
+        lag_known=lag_rule is not LagRule.SATURATED,
+        lag_rule=lag_rule,
+        pending=pending,
+        consumers=tuple(
+            ConsumerView(_text(consumers[i]), consumers[i + 1], consumers[i + 2] / 1000)
+            for i in range(0, len(consumers), 3)
+        ),
+        consumers_total=consumers_total,
+        oldest_waiting_id=waiting.decode() or None,
+        oldest_waiting_age=max(0.0, now - since / 1000) if since >= 0 else None,
+        oldest_pending_age=idle / 1000 if idle >= 0 else None,
+        entries_added=added,
+        entries_read=_known(read),
+        last_delivered_id=delivered.decode(),
+        dead_letters=dead,
+        trim_blockers=tuple(_text(name) for name in blockers),
+    )
+
+
+def _known(number: int) -> int | None:
+    return number if number >= 0 else None
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")

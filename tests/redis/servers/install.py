@@ -1,0 +1,97 @@
+"""Put locked servers into the cache: `python -m tests.redis.servers.install [server…]`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.redis.servers.apt import AptError, Suite
+from tests.redis.servers.cache import cache_folder
+from tests.redis.servers.lock import Package, locked
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An unpacked server, started by `command` through its own dynamic linker; `note` says where it is not as locked."""
+
+    name: str
+    command: tuple[str, ...]
+    note: str = ""
+
+
+class CannotInstall(Exception):
+    """A server that can't be had on this machine, and why."""
+
+
+def install(name: str) -> Server:
+    """The server from the cache, downloaded first where missing."""
+    packages = locked()[name]
+    key = hashlib.sha256(json.dumps([asdict(package) for package in packages]).encode()).hexdigest()[:12]
+    home = cache_folder() / f"{name}-{key}"
+    if not home.exists():
+        print(f"fetching {name} ({len(packages)} packages) ...", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(dir=_made(cache_folder())) as scratch:
+            try:
+                fresh = _unpack(packages, Path(scratch))
+            except (AptError, OSError) as exc:
+                raise CannotInstall(f"{name} cannot be had here: {exc}") from None
+            # Another test run may have been quicker.
+            if not home.exists():
+                fresh.rename(home)
+    note = home / "note"
+    return Server(name, _command(home / "root"), note.read_text() if note.exists() else "")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _unpack(packages: list[Package], scratch: Path) -> Path:
+    suite = Suite(packages[0].suite)
+    suite.update()
+    home = _made(scratch / "home")
+    changed = []
+    for package in packages:
+        archive = _fetch(suite, package, _made(scratch / package.name))
+        if hashlib.sha256(archive.read_bytes()).hexdigest() != package.sha256:
+            changed.append(archive.name)
+        subprocess.run(["dpkg-deb", "-x", archive, home / "root"], check=True)
+    tool = next((home / "root/usr/bin").glob("*-check-rdb"))
+    # One binary for all roles; it goes by its own path.
+    shutil.copy(tool, home / "root" / tool.name.replace("-check-rdb", "-server"))
+    if changed:
+        (home / "note").write_text("not as locked, but signed by the archive: " + ", ".join(changed))
+    return home
+
+
+def _fetch(suite: Suite, package: Package, folder: Path) -> Path:
+    try:
+        return suite.download(f"{package.name}={package.version}", folder)
+    except AptError:
+        # The archive keeps one version per suite; a security update replaces it.
+        return suite.download(package.name, folder)
+
+
+def _command(root: Path) -> tuple[str, ...]:
+    folders = [root / "lib/x86_64-linux-gnu", root / "usr/lib/x86_64-linux-gnu"]
+    linker = next(
+        file
+        for folder in (*folders, root / "lib64", root / "usr/lib64")
+        for pattern in ("ld-linux-x86-64.so.2", "ld-2.*.so")
+        for file in folder.glob(pattern)
+        if file.is_file() and not file.is_symlink()
+    )
+    path = ":".join(str(folder) for folder in folders)
+    return (str(linker), "--library-path", path, str(next(root.glob("*-server"))))
+
+
+if __name__ == "__main__":
+    for server in sys.argv[1:] or locked():
+        print(server, " ".join(install(server).command))

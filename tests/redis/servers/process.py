@@ -1,0 +1,96 @@
+"""A server of the cache, running."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.redis.servers.install import Server
+
+READY = ("Ready to accept connections", "Server initialized", "Sentinel ID is")
+START_TIMEOUT = 20.0
+
+
+class RunningServer:
+    """One server process on a free port of 127.0.0.1, with a directory of its own.
+
+    `settings` are configuration lines: {"appendonly": "yes"}.
+    """
+
+    def __init__(self, server: Server, settings: dict[str, str] | None = None, mode: str = "") -> None:
+        self.server = server
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="streamqueue-redis-"))
+        self.settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "save": '""',
+            "logfile": '""',
+            "daemonize": "no",
+        } | (settings or {})
+        self._mode = mode
+        self._process: subprocess.Popen[str] | None = None
+        self.log: list[str] = []
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, or start again with the data that is in the directory; returns when connections are taken."""
+        config = self.folder / "server.conf"
+        if not config.exists():  # sentinel and cluster keep state in theirs
+            config.write_text("".join(f"{key} {value}\n" for key, value in self.settings.items()))
+        command = [*self.server.command, str(config), *([self._mode] if self._mode else [])]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.log.append(line)
+            if any(word in line for word in READY[: 1 if not self._mode else 3]):
+                break
+        else:
+            raise RuntimeError(f"{self.server.name} did not start: {''.join(self.log[-5:])}")
+        # Nobody reads on: a full pipe must not stop the server.
+        self._drain = subprocess.Popen(["cat"], stdin=self._process.stdout, stdout=subprocess.DEVNULL)
+        self._process.stdout.close()
+
+    def kill(self, sig: int = signal.SIGKILL) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(sig)
+            self._process.wait()
+            self._drain.wait()
+
+    def restart(self) -> None:
+        self.kill(signal.SIGTERM)
+        self.start()
+
+    def pause(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        if self._process and self._process.poll() is None:
+            self.resume()
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
