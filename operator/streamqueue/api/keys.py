@@ -1,0 +1,53 @@
+"""Names of the Redis keys of one queue.
+
+All share the stream's hash slot, so that one script may touch them together on a cluster. State belongs to the
+group: two queues with different groups on one stream keep apart.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NO_BRACES = re.compile(r"[^{}]+")
+_ONE_HASH_TAG = re.compile(r"[^{}]*\{[^{}]+\}[^{}]*")
+
+
+def tagged(stream: str) -> str:
+    """The prefix of the derived keys: `orders` -> `{orders}`, `a{b}c` stays.
+
+    Raises ValueError with a sentence where the braces form anything but one non-empty hash tag.
+    """
+    if _NO_BRACES.fullmatch(stream):
+        return "{" + stream + "}"
+    if _ONE_HASH_TAG.fullmatch(stream):
+        return stream
+    raise ValueError(
+        "braces in a stream name must form exactly one non-empty hash tag, as in jobs:{eu}, or be left out"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys of `group` on `stream`. Raises ValueError for a stream name whose braces cannot be used."""
+
+    stream: str
+    group: str
+
+    def __post_init__(self) -> None:
+        tagged(self.stream)
+
+    @property
+    def prefix(self) -> str:
+        """`{orders}:g:workers`: what every key of the group's state begins with."""
+        return f"{tagged(self.stream)}:g:{self.group}"
+
+    @property
+    def dlq(self) -> str:
+        """The dead-letter stream."""
+        return f"{self.prefix}:dlq"
+
+    @property
+    def epoch(self) -> str:
+        """What the last pass knew of the server: tells a failover or a restart from quiet."""
+        return f"{self.prefix}:epoch"

@@ -1,0 +1,222 @@
+"""A StreamQueue's `.spec` as typed values.
+
+Repeats every rule of the CRD that one object can break, so that the operator is safe where the CRD was changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from streamqueue.api.block import Block
+from streamqueue.api.cron import check_schedule
+from streamqueue.api.durations import format_duration
+from streamqueue.api.errors import SpecError
+from streamqueue.api.keys import tagged
+from streamqueue.api.spec import (
+    Delivery,
+    Handler,
+    Protocol,
+    QueueSpec,
+    Reclaim,
+    Redis,
+    Retention,
+    RetentionPolicy,
+    ScaleDown,
+    ScaleUp,
+    Scaling,
+    SecretKey,
+)
+from streamqueue.api.template import check_template
+
+NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
+MAX_REPLICAS = 10_000
+
+_URL = re.compile(r"rediss?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[0-9]{0,5})?")
+_START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
+
+_DELIVERY = Delivery()
+_RECLAIM = Reclaim()
+_SCALING = Scaling()
+_HANDLER = Handler(image="")
+
+
+def check_name(name: str) -> None:
+    """Raises SpecError if a queue cannot have this `metadata.name`."""
+    if len(name) > NAME_MAX_LENGTH:
+        raise SpecError("metadata.name", f"must have at most {NAME_MAX_LENGTH} characters, not {len(name)}")
+
+
+def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
+    """The typed form of `raw`, the `.spec` of a StreamQueue, defaults filled in. Raises SpecError."""
+    spec = Block(
+        raw,
+        "spec",
+        *("redis", "stream", "group", "startFrom", "handler"),
+        *("delivery", "reclaim", "retention", "scaling", "template"),
+    )
+    handler = _handler(spec)
+    parsed = QueueSpec(
+        redis=_redis(spec),
+        stream=_stream(spec),
+        group=spec.required_text("group", 128),
+        start_from=_start_from(spec),
+        handler=handler,
+        delivery=_delivery(spec),
+        reclaim=_reclaim(spec),
+        retention=_retention(spec),
+        scaling=_scaling(spec, handler.concurrency),
+        template=_template(spec),
+    )
+    _check_visibility(parsed)
+    return parsed
+
+
+def _redis(spec: Block) -> Redis:
+    if not spec.has("redis"):
+        raise spec.error("redis", "is required: set url or secretRef")
+    redis = spec.block("redis", "url", "secretRef")
+    if redis.has("url") == redis.has("secretRef"):
+        raise spec.error("redis", "set exactly one of url and secretRef")
+    if redis.has("url"):
+        return Redis(url=_url(redis))
+    secret = redis.block("secretRef", "name", "key")
+    return Redis(secret_ref=SecretKey(secret.required_text("name", 253), secret.required_text("key", 253)))
+
+
+def _url(redis: Block) -> str:
+    url = redis.required_text("url", 512)
+    if not url.startswith(("redis://", "rediss://")):
+        raise redis.error("url", "must begin with redis:// or rediss://")
+    if "@" in url or "?" in url:
+        raise redis.error("url", "must hold no user, password or option: put the whole URL in a Secret, use secretRef")
+    if not _URL.fullmatch(url):
+        raise redis.error("url", "must be redis://host:port/database, as in redis://redis:6379/0")
+    return url
+
+
+def _stream(spec: Block) -> str:
+    stream = spec.required_text("stream", 256)
+    try:
+        tagged(stream)
+    except ValueError as error:
+        raise spec.error("stream", str(error)) from None
+    return stream
+
+
+def _start_from(spec: Block) -> str:
+    start = spec.text("startFrom", 40, "0")
+    if not _START_FROM.fullmatch(start):
+        raise spec.error("startFrom", "must be '0' (all there is), '$' (what comes from now on) or an entry's id")
+    return start
+
+
+def _handler(spec: Block) -> Handler:
+    if not spec.has("handler"):
+        raise spec.error("handler", "is required: set handler.image")
+    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout")
+    return Handler(
+        image=block.required_text("image", 1024),
+        protocol=Protocol(block.choice("protocol", tuple(Protocol), _HANDLER.protocol)),
+        concurrency=block.integer("concurrency", 1, 1000, _HANDLER.concurrency),
+        batch=block.integer("batch", 1, 10_000, _HANDLER.batch),
+        timeout=block.duration("timeout", "100ms", "24h", _HANDLER.timeout),
+    )
+
+
+def _delivery(spec: Block) -> Delivery:
+    block = spec.block("delivery", "visibilityTimeout", "maxDeliveries", "deadLetter")
+    dead_letter = block.block("deadLetter", "maxLength")
+    return Delivery(
+        visibility_timeout=block.duration("visibilityTimeout", "1s", "168h", _DELIVERY.visibility_timeout),
+        max_deliveries=block.integer("maxDeliveries", 1, 1000, _DELIVERY.max_deliveries),
+        dead_letter_max_length=dead_letter.integer("maxLength", 1, 10_000_000, _DELIVERY.dead_letter_max_length),
+    )
+
+
+def _reclaim(spec: Block) -> Reclaim:
+    block = spec.block("reclaim", "schedule", "idleConsumerTTL", "suspend")
+    schedule = block.text("schedule", 100, None)
+    if schedule is not None:
+        try:
+            check_schedule(schedule)
+        except ValueError as error:
+            raise block.error("schedule", str(error)) from None
+    return Reclaim(
+        schedule=schedule,
+        idle_consumer_ttl=block.duration("idleConsumerTTL", "1m", "8760h", _RECLAIM.idle_consumer_ttl),
+        suspend=block.flag("suspend", _RECLAIM.suspend),
+    )
+
+
+def _retention(spec: Block) -> Retention:
+    block = spec.block("retention", "policy", "maxAge", "maxLength")
+    policy = RetentionPolicy(block.choice("policy", tuple(RetentionPolicy), RetentionPolicy.NONE))
+    limited = block.has("maxAge") or block.has("maxLength")
+    if policy is RetentionPolicy.ACKNOWLEDGED and not limited:
+        raise spec.error("retention", "policy acknowledged needs maxAge or maxLength")
+    if policy is RetentionPolicy.NONE and limited:
+        raise spec.error("retention", "maxAge and maxLength need policy: acknowledged")
+    return Retention(
+        policy=policy,
+        max_age=block.duration("maxAge", "1s", "87600h", None),
+        max_length=block.integer("maxLength", 1, 1_000_000_000, None),
+    )
+
+
+def _scaling(spec: Block, concurrency: int) -> Scaling:
+    block = spec.block(
+        "scaling",
+        *("minReplicas", "maxReplicas", "targetWait", "targetBacklog", "replicas"),
+        *("paused", "pollingInterval", "scaleDown", "scaleUp"),
+    )
+    if block.has("targetWait") and block.has("targetBacklog"):
+        raise spec.error("scaling", "set targetWait or targetBacklog, not both")
+    down = block.block("scaleDown", "delay", "maxStep")
+    up = block.block("scaleUp", "maxStep")
+    scaling = Scaling(
+        min_replicas=block.integer("minReplicas", 0, MAX_REPLICAS, _SCALING.min_replicas),
+        max_replicas=block.integer("maxReplicas", 1, MAX_REPLICAS, _SCALING.max_replicas),
+        target_wait=block.duration(
+            "targetWait", "1s", "24h", None if block.has("targetBacklog") else _SCALING.target_wait
+        ),
+        target_backlog=block.integer("targetBacklog", 1, 1_000_000, None),
+        replicas=block.integer("replicas", 0, MAX_REPLICAS, None),
+        paused=block.flag("paused", _SCALING.paused),
+        polling_interval=block.duration("pollingInterval", "200ms", "1m", _SCALING.polling_interval),
+        scale_down=ScaleDown(
+            delay=down.duration("delay", "0s", "1h", _SCALING.scale_down.delay),
+            max_step=down.integer("maxStep", 1, MAX_REPLICAS, None),
+        ),
+        scale_up=ScaleUp(max_step=up.integer("maxStep", 1, MAX_REPLICAS, None)),
+        concurrency=concurrency,
+    )
+    if scaling.min_replicas > scaling.max_replicas:
+        raise block.error(
+            "minReplicas", f"is {scaling.min_replicas}, above maxReplicas, {scaling.max_replicas}: change one of them"
+        )
+    if scaling.replicas is not None and scaling.replicas > scaling.max_replicas:
+        raise block.error(
+            "replicas", f"is {scaling.replicas}, above maxReplicas, {scaling.max_replicas}: raise maxReplicas first"
+        )
+    return scaling
+
+
+def _template(spec: Block) -> Mapping[str, Any]:
+    template = spec.value("template")
+    if template is None:
+        return {}
+    check_template(template, "spec.template")
+    return dict(template)
+
+
+def _check_visibility(spec: QueueSpec) -> None:
+    """A plain loop cannot renew a lease: its work must not look abandoned while a full batch is under way."""
+    least = 2 * spec.handler.timeout * spec.handler.batch
+    if round(1000 * spec.delivery.visibility_timeout) < round(1000 * least):
+        raise SpecError(
+            "spec.delivery.visibilityTimeout",
+            f"is {format_duration(spec.delivery.visibility_timeout)}, but must be at least 2 x handler.timeout x "
+            f"handler.batch = {format_duration(least)}: raise it, or lower handler.timeout or handler.batch",
+        )

@@ -1,0 +1,84 @@
+"""A typed spec as a manifest writes it: the inverse of `parse_spec`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamqueue.api.durations import format_duration
+from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Redis, Retention, Scaling
+
+
+def render_spec(spec: QueueSpec) -> dict[str, Any]:
+    """The `.spec` that `parse_spec` reads as `spec`, every default written out. Durations round to milliseconds."""
+    return _present(
+        redis=_redis(spec.redis),
+        stream=spec.stream,
+        group=spec.group,
+        startFrom=spec.start_from,
+        handler=_handler(spec.handler),
+        delivery=_delivery(spec.delivery),
+        reclaim=_reclaim(spec.reclaim),
+        retention=_retention(spec.retention),
+        scaling=_scaling(spec.scaling),
+        template=dict(spec.template) or None,
+    )
+
+
+def _redis(redis: Redis) -> dict[str, Any]:
+    if redis.secret_ref:
+        return {"secretRef": {"name": redis.secret_ref.name, "key": redis.secret_ref.key}}
+    return {"url": redis.url}
+
+
+def _handler(handler: Handler) -> dict[str, Any]:
+    return {
+        "image": handler.image,
+        "protocol": str(handler.protocol),
+        "concurrency": handler.concurrency,
+        "batch": handler.batch,
+        "timeout": format_duration(handler.timeout),
+    }
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "visibilityTimeout": format_duration(delivery.visibility_timeout),
+        "maxDeliveries": delivery.max_deliveries,
+        "deadLetter": {"maxLength": delivery.dead_letter_max_length},
+    }
+
+
+def _reclaim(reclaim: Reclaim) -> dict[str, Any]:
+    return _present(
+        schedule=reclaim.schedule,
+        idleConsumerTTL=format_duration(reclaim.idle_consumer_ttl),
+        suspend=reclaim.suspend,
+    )
+
+
+def _retention(retention: Retention) -> dict[str, Any]:
+    return _present(
+        policy=str(retention.policy), maxAge=_optional_duration(retention.max_age), maxLength=retention.max_length
+    )
+
+
+def _scaling(scaling: Scaling) -> dict[str, Any]:
+    return _present(
+        minReplicas=scaling.min_replicas,
+        maxReplicas=scaling.max_replicas,
+        targetWait=_optional_duration(scaling.target_wait),
+        targetBacklog=scaling.target_backlog,
+        replicas=scaling.replicas,
+        paused=scaling.paused,
+        pollingInterval=format_duration(scaling.polling_interval),
+        scaleDown=_present(delay=format_duration(scaling.scale_down.delay), maxStep=scaling.scale_down.max_step),
+        scaleUp=_present(maxStep=scaling.scale_up.max_step),
+    )
+
+
+def _optional_duration(seconds: float | None) -> str | None:
+    return None if seconds is None else format_duration(seconds)
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,79 @@
+"""What a pod template overlay may not set: fields that the operator's promises rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamqueue.api.block import Block
+from streamqueue.api.errors import SpecError
+
+HANDLER = "handler"  # the worker container's name
+DOMAIN = "streamqueue.dev/"
+ENV_PREFIX = "STREAMQUEUE_"
+
+RESERVED_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/component")
+RESERVED_ANNOTATIONS = (
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "karpenter.sh/do-not-disrupt",
+    "controller.kubernetes.io/pod-deletion-cost",
+)
+RESERVED_POD_FIELDS = {
+    "restartPolicy": "workers always restart",
+    "terminationGracePeriodSeconds": "it follows from spec.handler.timeout and spec.handler.batch",
+}
+
+
+def check_template(template: Mapping[str, Any], path: str) -> None:
+    """Raises SpecError unless `template` is `{metadata: {labels, annotations}, spec: {...}}` without reserved fields.
+
+    Also refuses what cannot be merged: lists of containers, env or volumes that are no lists of named objects.
+    The rest of a pod is the API server's to judge.
+    """
+    block = Block(template, path, "metadata", "spec")
+    metadata = block.block("metadata", "labels", "annotations")
+    _check_keys(metadata, "labels", RESERVED_LABELS)
+    _check_keys(metadata, "annotations", RESERVED_ANNOTATIONS)
+    pod = _mapping(template.get("spec"), f"{path}.spec")
+    for name, why in RESERVED_POD_FIELDS.items():
+        if name in pod:
+            raise SpecError(f"{path}.spec.{name}", f"is set by the operator ({why}): leave it out")
+    _named_list(pod, f"{path}.spec", "volumes")
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(_named_list(pod, f"{path}.spec", field)):
+            _check_container(container, f"{path}.spec.{field}[{index}]")
+
+
+def _check_container(container: Mapping[str, Any], path: str) -> None:
+    if container["name"] == HANDLER and "image" in container:
+        raise SpecError(f"{path}.image", "write the handler's image in spec.handler.image")
+    for index, variable in enumerate(_named_list(container, path, "env")):
+        if variable["name"].startswith(ENV_PREFIX):
+            raise SpecError(f"{path}.env[{index}].name", f"{ENV_PREFIX}* is set by the operator: use another name")
+
+
+def _check_keys(metadata: Block, field: str, reserved: tuple[str, ...]) -> None:
+    for key in _mapping(metadata.value(field), f"{metadata.path}.{field}"):
+        if key in reserved or key.startswith(DOMAIN):
+            raise metadata.error(field, f"{key} is set by the operator: use another key")
+
+
+def _named_list(parent: Mapping[str, Any], path: str, field: str) -> list[Mapping[str, Any]]:
+    """The objects in list `field`, each with a `name`; none if it is absent."""
+    items = parent.get(field)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise SpecError(f"{path}.{field}", "must be a list")
+    for index, item in enumerate(items):
+        if not isinstance(_mapping(item, f"{path}.{field}[{index}]").get("name"), str):
+            raise SpecError(f"{path}.{field}[{index}].name", "is required")
+    return items
+
+
+def _mapping(value: object, path: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SpecError(path, "must be an object")
+    return value
