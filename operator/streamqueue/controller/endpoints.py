@@ -5,6 +5,7 @@ A URL may hold a password. It leaves this module only inside a client; everythin
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import time
@@ -34,24 +35,34 @@ class NoEndpoint(Exception):
 
 @dataclass(slots=True)
 class Endpoint:
-    id: str  # hash of the URL
+    id: str  # one for each URL and Secret
+    server: str  # hash of the URL; never leaves the process
     client: Client
+    secret_hash: str | None  # tells worker pods of a changed Secret; None without one
     used: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Url:
+    text: str
+    read_at: float
+    hash: str | None
 
 
 class Endpoints:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._by_id: dict[str, Endpoint] = {}
-        self._secrets: dict[tuple[str, SecretKey], tuple[float, str]] = {}
+        self._secrets: dict[tuple[str, SecretKey], _Url] = {}
 
     async def resolve(self, namespace: str, redis: Redis) -> Endpoint:
         """The endpoint of a queue in this namespace; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
-        url = redis.url or await self._read(namespace, redis.secret_ref)
-        identity = hashlib.sha256(url.encode()).hexdigest()[:16]
+        url = _Url(redis.url, 0.0, None) if redis.url else await self._read(namespace, redis.secret_ref)
+        server = hashlib.sha256(url.text.encode()).hexdigest()
+        identity = f"{server}/{url.hash}"
         if identity not in self._by_id:
             try:
-                self._by_id[identity] = Endpoint(identity, connect(url))
+                self._by_id[identity] = Endpoint(identity, server, connect(url.text), url.hash)
             except RedisProblem as problem:
                 raise NoEndpoint(problem.kind, f"{_where(redis)}: {problem}") from None
         endpoint = self._by_id[identity]
@@ -73,12 +84,12 @@ class Endpoints:
         for endpoint in self._by_id.values():
             await endpoint.client.aclose()
 
-    async def _read(self, namespace: str, reference: SecretKey | None) -> str:
+    async def _read(self, namespace: str, reference: SecretKey | None) -> _Url:
         if reference is None:
             raise NoEndpoint(ProblemKind.BAD_URL, "spec.redis has neither url nor secretRef: set one of them")
-        read_at, url = self._secrets.get((namespace, reference), (0.0, ""))
-        if url and time.monotonic() - read_at < SECRET_TTL:
-            return url
+        known = self._secrets.get((namespace, reference))
+        if known and time.monotonic() - known.read_at < SECRET_TTL:
+            return known
         try:
             secret = await self._kube.get(SECRETS, namespace, reference.name)
         except KubeError as error:
@@ -93,9 +104,18 @@ class Endpoints:
         if not encoded:
             message = f"spec.redis.secretRef: Secret {reference.name} has no key {reference.key}: add it"
             raise NoEndpoint("SecretMissing", message)
-        url = base64.b64decode(encoded).decode(errors="replace").strip()
-        self._secrets[namespace, reference] = (time.monotonic(), url)
+        text = base64.b64decode(encoded).decode(errors="replace").strip()
+        same = known is not None and known.text == text
+        digest = (
+            known.hash if known and same else await asyncio.to_thread(_fingerprint, text, secret["metadata"]["uid"])
+        )
+        url = self._secrets[namespace, reference] = _Url(text, time.monotonic(), digest)
         return url
+
+
+def _fingerprint(url: str, salt: str) -> str:
+    """Shown on pods, where many may read it: a slow hash, so that no password can be guessed from it."""
+    return hashlib.scrypt(url.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def _where(redis: Redis) -> str:

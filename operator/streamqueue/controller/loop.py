@@ -115,7 +115,7 @@ class Loop:
             message = f"the Secret with the Redis URL can't be read now: {error.reason}"
             self._round(queue, spec, Trouble("SecretUnreadable", message), None)
             return None
-        other = self._claims.claim(queue.key, duplicates.Claim(endpoint.id, spec.stream, spec.group))
+        other = self._claims.claim(queue.key, duplicates.Claim(endpoint.server, spec.stream, spec.group))
         if other:
             message = f"StreamQueue {other[0]}/{other[1]} has this stream and group already: delete one of the two"
             self._reject(queue, Trouble("Duplicate", message))
@@ -130,20 +130,16 @@ class Loop:
             problem = classify(error)
             answers = [problem] * len(queues)
         for (queue, spec), answer in zip(queues, answers, strict=True):
-            if isinstance(answer, RedisProblem):
-                if answer.kind is ProblemKind.AUTH:
-                    self._endpoints.forget(queue.key[0], spec.redis)
-                self._round(queue, spec, trouble_of(answer), None)
-            else:
-                self._round(queue, spec, answer, endpoint)
+            if isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH:
+                self._endpoints.forget(queue.key[0], spec.redis)
+            reading = trouble_of(answer) if isinstance(answer, RedisProblem) else answer
+            self._round(queue, spec, reading, endpoint)
 
     def _reject(self, queue: Due, trouble: Trouble) -> None:
         self._spawn(self._guard(queue, ERROR_BACKOFF, self._rounds.reject(queue.held, queue.runtime, trouble)))
 
     def _round(self, queue: Due, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None) -> None:
-        client = endpoint.client if endpoint else None
-        secret = endpoint.id if endpoint and spec.redis.secret_ref else None
-        work = self._rounds.run(queue.held, queue.runtime, spec, reading, client, secret)
+        work = self._rounds.run(queue.held, queue.runtime, spec, reading, endpoint)
         self._spawn(self._guard(queue, spec.scaling.polling_interval, work))
 
     async def _guard(self, queue: Due, interval: float, work: Coroutine[Any, Any, None]) -> None:

@@ -15,7 +15,7 @@ from streamqueue.controller.kube import Body, Kube, KubeError
 from streamqueue.controller.observe import live_replicas
 from streamqueue.controller.pods import rfc3339
 from streamqueue.controller.store import Holdings
-from streamqueue.manifests.labels import worker_selector
+from streamqueue.manifests.labels import Owner, selector
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         "readyReplicas": ready,
         "desiredReplicas": desired,
         "replicasSummary": f"{ready}/{desired}",
-        "selector": worker_selector(metadata["name"]),
+        "selector": selector(owner_of(held.queue)),
         "conditions": conditions_api.merge(
             previous.get("conditions", []), conditions(facts), rfc3339(now), metadata["generation"]
         ),
@@ -67,6 +67,11 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         if snapshot.oldest_waiting_age is not None:
             shown["oldestWaitingTime"] = rfc3339(now - snapshot.oldest_waiting_age)
     return shown
+
+
+def owner_of(queue: Body) -> Owner:
+    metadata = queue["metadata"]
+    return Owner(metadata["name"], metadata["namespace"], metadata["uid"], metadata["generation"])
 
 
 def matters(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -15,10 +15,11 @@ from streamqueue.controller import recovery
 from streamqueue.controller.assess import Facts, Trouble
 from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.consumers import Attribution, attribute
+from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, SERVICE_ACCOUNTS, Kind
 from streamqueue.controller.kube import Body, Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, observe
-from streamqueue.controller.report import event, report
+from streamqueue.controller.report import event, owner_of, report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store
@@ -47,20 +48,14 @@ class Rounds:
         await report(self._kube, held, facts, runtime.reported)
 
     async def run(
-        self,
-        held: Holdings,
-        runtime: Runtime,
-        spec: QueueSpec,
-        reading: Reading,
-        client: Client | None,
-        secret: str | None,
+        self, held: Holdings, runtime: Runtime, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None
     ) -> None:
-        """`reading` is what the server said, or why it said nothing; `secret` the hash of the Redis Secret's value."""
+        """`reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none."""
         assert held.queue is not None
         facts = Facts(spec=spec, pods=list(held.pods.values()))
-        recovery.gather(runtime, held, manifests.grace_period(spec))
-        if isinstance(reading, Snapshot) and client is not None:
-            reading = await self._with_group(client, held, runtime, spec, reading)
+        recovery.gather(runtime, held, manifests.grace_period(spec.handler))
+        if isinstance(reading, Snapshot) and endpoint:
+            reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
         attribution = Attribution({}, ())
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
@@ -76,14 +71,14 @@ class Rounds:
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         facts.decision = decision
         try:
-            await self._act(held, runtime, spec, decision, facts.snapshot, secret)
+            await self._act(held, runtime, spec, decision, facts.snapshot, endpoint.secret_hash if endpoint else None)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refused:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
-        if facts.snapshot and client is not None:
-            await self._recover(client, spec, runtime, held, facts.snapshot)
+        if facts.snapshot and endpoint:
+            await self._recover(endpoint.client, spec, runtime, held, facts.snapshot)
         await report(self._kube, held, facts, runtime.reported)
 
     async def _with_group(
@@ -151,19 +146,18 @@ class Rounds:
         secret: str | None,
     ) -> Iterable[tuple[Kind, Body]]:
         assert held.queue is not None
-        metadata = held.queue["metadata"]
-        owner = manifests.Owner(metadata["name"], metadata["namespace"], metadata["uid"], metadata["generation"])
+        owner = owner_of(held.queue)
         image, policy = self._settings.image, self._settings.image_pull_policy
         suspended = _suspended(held, spec, decision, snapshot)
         yield SERVICE_ACCOUNTS, manifests.service_account(owner)
         yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
-        cron_job = manifests.cron_job(
-            owner, spec, held.queue["spec"], image=image, suspended=suspended, pull_policy=policy
-        )
+        cron_job = manifests.cron_job(owner, spec, image=image, suspended=suspended, pull_policy=policy)
         yield CRON_JOBS, cron_job
-        deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret)
         live = held.owned.get(DEPLOYMENTS)
-        refused = runtime.refused_generation == metadata["generation"]
+        if secret is None and spec.redis.secret_ref and live:
+            secret = manifests.live_secret_hash(live)  # the Secret can't be read now: that rolls no pods
+        deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret)
+        refused = runtime.refused_generation == owner.generation
         yield DEPLOYMENTS, manifests.settle_template(deployment, live, refused=refused) if live else deployment
 
     async def _mark(self, held: Holdings, victims: Sequence[str]) -> None:

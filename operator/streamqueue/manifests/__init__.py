@@ -1,1 +1,20 @@
+"""A queue's Kubernetes objects, from its spec. Pure: dicts in, dicts out."""
 
+from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment, grace_period
+from streamqueue.manifests.labels import Owner
+from streamqueue.manifests.reclaim import cron_job, cron_job_name
+from streamqueue.manifests.settle import live_secret_hash, settle_template
+from streamqueue.manifests.support import disruption_budget, service_account
+
+__all__ = [
+    "TEMPLATE_VERSION",
+    "Owner",
+    "cron_job",
+    "cron_job_name",
+    "deployment",
+    "disruption_budget",
+    "grace_period",
+    "live_secret_hash",
+    "service_account",
+    "settle_template",
+]

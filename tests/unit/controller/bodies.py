@@ -23,7 +23,9 @@ def queue(name: str = "orders", uid: str = "q1", version: int = 1, **more: Any) 
     return {"kind": "StreamQueue", "metadata": metadata, "spec": {}, **more}
 
 
-def owned(kind: str, owner: str = "orders", uid: str = "o1", version: int = 1, controller: bool = True, **more: Any) -> Body:
+def owned(
+    kind: str, owner: str = "orders", uid: str = "o1", version: int = 1, controller: bool = True, **more: Any
+) -> Body:
     reference = {"kind": "StreamQueue", "name": owner, "uid": "q1", "controller": controller}
     metadata = {
         "name": owner,

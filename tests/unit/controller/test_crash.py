@@ -6,7 +6,6 @@ import math
 
 from streamqueue.controller.crash import crash_of_gone, crashes
 from streamqueue.controller.pods import epoch
-
 from tests.unit.controller.bodies import container, pod
 
 ENDED = "2026-01-01T00:10:00Z"

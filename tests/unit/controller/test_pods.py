@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from streamqueue.controller import pods
 from streamqueue.scaling.model import PodState
-
 from tests.unit.controller.bodies import condition, container, pod
 
 WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from streamqueue.controller.settings import Settings, SettingsError
 
 GOOD = {"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.store import Holdings, Store
-
 from tests.unit.controller.bodies import owned, pod, queue
 
 KEY = ("shop", "orders")

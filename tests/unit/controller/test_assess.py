@@ -1,0 +1,87 @@
+"""Conditions say what is wrong, where, and what to do; unknown is said as unknown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamqueue.api.conditions import Condition
+from streamqueue.api.spec import Handler, QueueSpec, Redis, Retention, RetentionPolicy
+from streamqueue.controller.assess import Facts, Trouble, conditions
+from streamqueue.scaling import Decision, Reason
+from streamqueue.streams import Snapshot
+from tests.unit.controller.bodies import condition, container, pod
+
+SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
+BACKOFF = container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
+
+
+def snapshot(**counters: Any) -> Snapshot:
+    return Snapshot(time=0.0, stream_exists=True, group_exists=True, **counters)
+
+
+def said(facts: Facts) -> dict[str, Condition]:
+    return {each.type: each for each in conditions(facts)}
+
+
+def test_all_is_well() -> None:
+    facts = Facts(spec=SPEC, snapshot=snapshot(), decision=Decision(1, Reason.STEADY, "1"))
+    assert {kind: each.status for kind, each in said(facts).items()} == {
+        "Accepted": True,
+        "RedisReachable": True,
+        "Ready": True,
+        "ScalingActive": True,
+    }
+
+
+def test_an_unread_server_is_unknown_not_well() -> None:
+    found = said(Facts(spec=SPEC))
+    assert found["RedisReachable"].status is None
+    assert found["Ready"].status is None
+
+
+def test_the_first_cause_is_what_ready_names() -> None:
+    facts = Facts(spec=SPEC, rejected=Trouble("Invalid", "spec.stream: …"), redis=Trouble("Unreachable", "…"))
+    assert said(facts)["Ready"].reason == "Invalid"
+    assert said(facts)["Accepted"].status is False
+
+
+def test_a_list_instead_of_a_stream_is_not_the_servers_fault() -> None:
+    found = said(Facts(spec=SPEC, stream=Trouble("WrongType", "the key holds another type than a stream")))
+    assert found["RedisReachable"].status is True
+    assert found["Ready"].reason == "WrongType"
+
+
+def test_a_server_that_cant_be_read_stops_scaling_and_says_so() -> None:
+    decision = Decision(3, Reason.UNKNOWN, "3: the stream can't be read")
+    found = said(Facts(spec=SPEC, redis=Trouble("Unreachable", "no route"), decision=decision))
+    assert (found["RedisReachable"].status, found["ScalingActive"].status) == (False, False)
+
+
+def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
+    failing, ready = pod("a", containerStatuses=[BACKOFF]), pod("b", conditions=[condition("Ready", "True")])
+    assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing]))["Ready"].reason == "ImagePullBackOff"
+    found = said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, ready]))
+    assert found["Ready"].status is True
+    assert found["PodsFailing"].status is True
+
+
+def test_stuck_entries_of_a_shared_stream_need_a_worker_that_claims() -> None:
+    stuck = snapshot(groups=2, pending=1, oldest_pending_age=SPEC.delivery.visibility_timeout + 1)
+    assert "RequeueNeedsWorker" in said(Facts(spec=SPEC, snapshot=stuck))
+    fresh = snapshot(groups=2, pending=1, oldest_pending_age=1.0)
+    assert "RequeueNeedsWorker" not in said(Facts(spec=SPEC, snapshot=fresh))
+
+
+def test_another_group_that_blocks_the_trim_is_named_where_trimming_was_asked_for() -> None:
+    held = snapshot(trim_blockers=("audit",))
+    trimming = QueueSpec(
+        SPEC.redis, "orders", "workers", SPEC.handler, retention=Retention(RetentionPolicy.ACKNOWLEDGED, max_length=10)
+    )
+    assert "audit" in said(Facts(spec=trimming, snapshot=held))["TrimBlocked"].message
+    assert "TrimBlocked" not in said(Facts(spec=SPEC, snapshot=held))
+
+
+def test_warnings_are_there_only_while_they_hold() -> None:
+    assert "DeadLetters" in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=2)))
+    assert "DeadLetters" not in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=0)))
+    assert "ConsumersShared" in said(Facts(spec=SPEC, shared_consumers=True))
