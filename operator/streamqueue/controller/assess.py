@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from streamqueue.api.conditions import Condition
@@ -10,7 +10,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.store import Body
-from streamqueue.scaling.model import Decision, Reason
+from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.snapshot import Snapshot
 
 
@@ -36,6 +36,7 @@ class Facts:
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
     shared_consumers: bool = False
+    now: float = 0.0  # epoch seconds
 
 
 def conditions(facts: Facts) -> list[Condition]:
@@ -57,7 +58,7 @@ def _reachable(facts: Facts) -> Condition:
 
 
 def _ready(facts: Facts) -> Condition:
-    for trouble in (facts.rejected, facts.conflict, facts.redis, facts.stream, _no_working_pod(facts.pods)):
+    for trouble in (facts.rejected, facts.conflict, facts.redis, facts.stream, _no_working_pod(facts)):
         if trouble:
             return Condition("Ready", False, trouble.reason, trouble.message)
     if facts.snapshot is None:
@@ -79,7 +80,7 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
     if facts.decision and facts.decision.reason is Reason.PINNED:
         message = "spec.scaling.replicas pins the count: remove that field to scale by the queue again"
         yield Condition("Pinned", True, "Pinned", message)
-    failing = [trouble for body in facts.pods if (trouble := _failure(body))]
+    failing = [trouble for body in facts.pods if (trouble := _failure(body, facts.now))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
     unplaced = [said for body in facts.pods if (said := workers.unschedulable(body))]
@@ -115,15 +116,16 @@ def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]
         yield Condition("TrimBlocked", True, "OtherGroup", message)
 
 
-def _no_working_pod(pods: Iterable[Body]) -> Trouble | None:
+def _no_working_pod(facts: Facts) -> Trouble | None:
     failing: Trouble | None = None
-    for body in pods:
-        if workers.state(body) == "ready":
+    for body in facts.pods:
+        trouble = _failure(body, facts.now)
+        if trouble is None and workers.state(body) is PodState.READY:
             return None
-        failing = failing or _failure(body)
+        failing = failing or trouble
     return failing
 
 
-def _failure(body: Body) -> Trouble | None:
-    failure = workers.failure(body)
+def _failure(body: Body, now: float) -> Trouble | None:
+    failure = workers.crash_loop(body, now)
     return Trouble(failure[0], f"pod {body['metadata']['name']}: {failure[1] or failure[0]}") if failure else None

@@ -20,7 +20,7 @@ from streamqueue.controller.kube import KubeError
 from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
-from streamqueue.streams.errors import ProblemKind, RedisProblem, classify
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import SnapshotRequest, take_snapshots
 
 log = logging.getLogger(__name__)
@@ -126,9 +126,11 @@ class Loop:
         requests = [SnapshotRequest(spec.stream, spec.group, _cap(spec)) for _, spec in queues]
         try:
             answers = await take_snapshots(endpoint.client, requests)
-        except Exception as error:
-            problem = classify(error)
-            answers = [problem] * len(queues)
+        except Exception:
+            log.exception("%d queues not read", len(queues))
+            for queue, _ in queues:
+                queue.runtime.rest(ERROR_BACKOFF)
+            return
         for (queue, spec), answer in zip(queues, answers, strict=True):
             if isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH:
                 self._endpoints.forget(queue.key[0], spec.redis)

@@ -12,19 +12,21 @@ Body = dict[str, Any]
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_COST = "-1000"
 
-# What a container waits for when it won't start by itself.
-_FAILURES = frozenset(
-    {
-        "ImagePullBackOff",
-        "ErrImagePull",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-    }
-)
+# What a container waits for when it won't start by itself, and what we call it. The kubelet alternates between
+# ErrImagePull and ImagePullBackOff: one name, or the condition would change with every try.
+_FAILURES = {
+    "ImagePullBackOff": "ImagePull",
+    "ErrImagePull": "ImagePull",
+    "ErrImageNeverPull": "ImagePull",
+    "InvalidImageName": "ImagePull",
+    "CrashLoopBackOff": "CrashLoop",
+    "CreateContainerConfigError": "ContainerConfig",
+    "CreateContainerError": "ContainerConfig",
+    "RunContainerError": "ContainerConfig",
+}
+
+# A container that came back from a crash this recently may be in a loop yet.
+_CONVALESCENCE = 60.0  # seconds
 
 
 def epoch(timestamp: str) -> float:
@@ -57,12 +59,23 @@ def state(body: Body) -> PodState:
 
 
 def failure(body: Body) -> tuple[str, str] | None:
-    """Why a container of this pod doesn't start: the kubelet's reason and message."""
+    """Why a container of this pod doesn't start: one word, and the kubelet's message."""
     for status in body.get("status", {}).get("containerStatuses", []):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _FAILURES:
-            return waiting["reason"], waiting.get("message", "")
+            return _FAILURES[waiting["reason"]], waiting.get("message", "")
     return None
+
+
+def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
+    """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s."""
+    for status in body.get("status", {}).get("containerStatuses", []):
+        running, ended = status.get("state", {}).get("running"), status.get("lastState", {}).get("terminated")
+        young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE
+        if young and ended and ended.get("exitCode") and status.get("restartCount", 0) > 1:
+            message = f"ended {status['restartCount']} times, last with exit code {ended['exitCode']}"
+            return "CrashLoop", f"{message} ({ended.get('reason', 'Error')}): see its log"
+    return failure(body)
 
 
 def unschedulable(body: Body) -> str | None:

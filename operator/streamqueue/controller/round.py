@@ -52,7 +52,7 @@ class Rounds:
     ) -> None:
         """`reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none."""
         assert held.queue is not None
-        facts = Facts(spec=spec, pods=list(held.pods.values()))
+        facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
         recovery.gather(runtime, held, manifests.grace_period(spec.handler))
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)

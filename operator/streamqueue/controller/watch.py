@@ -11,11 +11,11 @@ from typing import Any
 
 import kopf
 
-from streamqueue.controller.kinds import STREAM_QUEUES, WATCHED, Kind
+from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED, Kind
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Store
-from streamqueue.manifests.labels import OWNED_SELECTOR
+from streamqueue.manifests.labels import OWNED_SELECTOR, WORKERS_SELECTOR
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,10 @@ RELIST_INTERVAL = 300.0  # seconds
 
 
 def selector(kind: Kind) -> str:
-    return "" if kind is STREAM_QUEUES else OWNED_SELECTOR
+    """What the API server filters by: never all pods of a cluster."""
+    if kind is STREAM_QUEUES:
+        return ""
+    return WORKERS_SELECTOR if kind is PODS else OWNED_SELECTOR
 
 
 def build_registry(store: Store) -> kopf.OperatorRegistry:

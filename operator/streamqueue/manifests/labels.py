@@ -15,8 +15,9 @@ MANAGER = "streamqueue"
 WORKER = "worker"
 RECLAIM = "reclaim"
 
-# Server-side filter of the operator's watches.
+# Server-side filters of the operator's watches.
 OWNED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
+WORKERS_SELECTOR = f"{OWNED_SELECTOR},{COMPONENT}={WORKER}"
 
 TEMPLATE_VERSION_ANNOTATION = "streamqueue.dev/template-version"
 GENERATION_ANNOTATION = "streamqueue.dev/generation"

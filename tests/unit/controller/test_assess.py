@@ -59,7 +59,7 @@ def test_a_server_that_cant_be_read_stops_scaling_and_says_so() -> None:
 
 def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
     failing, ready = pod("a", containerStatuses=[BACKOFF]), pod("b", conditions=[condition("Ready", "True")])
-    assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing]))["Ready"].reason == "ImagePullBackOff"
+    assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing]))["Ready"].reason == "ImagePull"
     found = said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, ready]))
     assert found["Ready"].status is True
     assert found["PodsFailing"].status is True

@@ -45,3 +45,13 @@ def test_times_are_turned_into_the_loops_clock() -> None:
 
 def test_epoch_and_rfc3339_are_inverse() -> None:
     assert pods.rfc3339(pods.epoch("2026-03-04T05:06:07Z")) == "2026-03-04T05:06:07Z"
+
+
+def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
+    running = {"running": {"startedAt": "2026-01-01T00:10:01Z"}}
+    body = pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)])
+    soon = pods.epoch("2026-01-01T00:10:30Z")
+    assert pods.crash_loop(body, soon) is not None
+    assert pods.crash_loop(body, soon + 60) is None
+    assert pods.failure(body) is None
