@@ -1,0 +1,78 @@
+"""The Deployment that runs a queue's workers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from streamqueue.api.spec import Handler, QueueSpec
+from streamqueue.api.template import HANDLER
+from streamqueue.manifests import labels
+from streamqueue.manifests.environment import worker_environment
+from streamqueue.manifests.labels import Owner
+from streamqueue.manifests.overlay import merge_overlay
+
+# Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
+# zero, so that an upgrade of the operator restarts none.
+TEMPLATE_VERSION = "1"
+
+GRACE_SECONDS = 30  # for the shutdown itself, beyond the tasks under way
+
+
+def deployment(owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str | None) -> dict[str, Any]:
+    """The whole object, for a server-side apply.
+
+    `secret_hash` stands for the Redis URL in the Secret: a plain loop reads it once, so a change must roll the pods.
+    """
+    annotations = {
+        labels.TEMPLATE_VERSION_ANNOTATION: TEMPLATE_VERSION,
+        labels.GENERATION_ANNOTATION: str(owner.generation),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": labels.metadata(owner, owner.name, annotations),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels.selector_labels(owner)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+            "revisionHistoryLimit": 2,
+            "template": merge_overlay(_pod_template(owner, spec, secret_hash), spec.template),
+        },
+    }
+
+
+def grace_period(handler: Handler) -> int:
+    """Seconds that a pod may take to finish what it has read."""
+    return math.ceil(round(handler.timeout * handler.batch, 3)) + GRACE_SECONDS
+
+
+def _pod_template(owner: Owner, spec: QueueSpec, secret_hash: str | None) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner)},
+            "annotations": _pod_annotations(secret_hash),
+        },
+        "spec": {
+            "serviceAccountName": owner.name,
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": grace_period(spec.handler),
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
+            "containers": [
+                {
+                    "name": HANDLER,
+                    "image": spec.handler.image,
+                    "env": worker_environment(spec),
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+
+
+def _pod_annotations(secret_hash: str | None) -> dict[str, str]:
+    """Pods are born protected from being moved; the controller takes the marks off when they are idle."""
+    protected = {labels.SAFE_TO_EVICT_ANNOTATION: "false", labels.DO_NOT_DISRUPT_ANNOTATION: "true"}
+    return protected if secret_hash is None else {**protected, labels.SECRET_HASH_ANNOTATION: secret_hash}

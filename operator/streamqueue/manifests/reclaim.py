@@ -1,0 +1,91 @@
+"""The CronJob that returns abandoned work: the net below the controller."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+from streamqueue.api.render import render_spec
+from streamqueue.api.spec import QueueSpec, Scaling
+from streamqueue.manifests import labels
+from streamqueue.manifests.environment import literal, redis_url
+from streamqueue.manifests.labels import Owner
+
+UNPRIVILEGED_USER = 65532  # as in the operator's image
+
+_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
+
+def cron_job_name(owner: Owner) -> str:
+    return f"{owner.name}-reclaim"
+
+
+def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull_policy: str) -> dict[str, Any]:
+    """The whole object, for a server-side apply. `suspended` is the controller's word: nothing waits or pends."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": labels.metadata(owner, cron_job_name(owner)),
+        "spec": {
+            "schedule": spec.reclaim.schedule or f"{minute_offset(owner.uid)}-59/5 * * * *",
+            "suspend": suspended or spec.reclaim.suspend,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 120,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {
+                "metadata": {"labels": _pod_labels(owner)},
+                "spec": {
+                    "activeDeadlineSeconds": 240,
+                    "backoffLimit": 0,
+                    "ttlSecondsAfterFinished": 600,
+                    "template": {
+                        "metadata": {"labels": _pod_labels(owner)},
+                        "spec": _pod(owner, spec, image, pull_policy),
+                    },
+                },
+            },
+        },
+    }
+
+
+def minute_offset(uid: str) -> int:
+    """0 to 4: ten thousand queues must not start ten thousand pods in the same minute."""
+    return hashlib.sha256(uid.encode()).digest()[0] % 5
+
+
+def _pod_labels(owner: Owner) -> dict[str, str]:
+    return {**labels.queue_labels(owner), labels.COMPONENT: labels.RECLAIM}
+
+
+def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[str, Any]:
+    # Scaling and the template are no matter of reclaim, and a template's env may hold what no other object should.
+    reduced = json.dumps(render_spec(replace(spec, scaling=Scaling(), template={})), sort_keys=True)
+    return {
+        "restartPolicy": "Never",
+        "serviceAccountName": owner.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UNPRIVILEGED_USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "reclaim",
+                "image": image,
+                "imagePullPolicy": pull_policy,
+                "command": ["python3", "-m", "streamqueue.maintenance"],
+                "env": [redis_url(spec.redis), literal("STREAMQUEUE_SPEC", reduced)],
+                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
+                "securityContext": _SECURITY,
+            }
+        ],
+    }
