@@ -69,10 +69,13 @@ _SENTENCES = {
     ProblemKind.OTHER: "Redis answered with an error",
 }
 
+ABSENT = frozenset({ProblemKind.NO_STREAM, ProblemKind.NO_GROUP})
+
 # The first that occurs in the text wins. Inside scripts Redis 6 wraps the code in a longer sentence.
 _CODES = [
     ("WRONGTYPE", ProblemKind.WRONG_TYPE),
     ("NOGROUP", ProblemKind.NO_GROUP),
+    ("no such key", ProblemKind.NO_STREAM),
     ("NOPERM", ProblemKind.NO_PERMISSION),
     ("can't run this command or subcommand", ProblemKind.NO_PERMISSION),
     ("executing the script can't", ProblemKind.NO_PERMISSION),

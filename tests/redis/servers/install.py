@@ -18,7 +18,7 @@ from tests.redis.servers.lock import Package, locked
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """An unpacked server, started by `command` through its own dynamic linker; `note` says where it is not as locked."""
+    """An unpacked server. `command` goes through its own dynamic linker; `note` says where it is not as locked."""
 
     name: str
     command: tuple[str, ...]

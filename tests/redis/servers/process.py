@@ -32,6 +32,7 @@ class RunningServer:
             "save": '""',
             "logfile": '""',
             "daemonize": "no",
+            "repl-diskless-sync-delay": "0",
         } | (settings or {})
         self._mode = mode
         self._process: subprocess.Popen[str] | None = None

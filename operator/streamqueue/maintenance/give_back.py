@@ -1,0 +1,35 @@
+"""Pending entries back to work: the one script through which retries and dead letters go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.api.spec import QueueSpec
+from streamqueue.maintenance.pending import Delivery
+from streamqueue.maintenance.report import ReleaseReport
+from streamqueue.streams.script import Arg, Script
+
+CHUNK = 100  # entries per script call: a script blocks the server
+
+_SCRIPT = Script(__package__, "return.lua")
+
+
+async def give_back(
+    client: Redis, spec: QueueSpec, entries: Sequence[Delivery], charged: set[str], cause: str, report: ReleaseReport
+) -> None:
+    """Return `entries`, each only if it is still as it was seen; add the counts to `report`.
+
+    Safe to repeat after a lost reply: what was given back is no longer pending. Raises RedisProblem; the counts of the
+    call that failed are then unknown.
+    """
+    keys = Keys(spec.stream, spec.group)
+    delivery = spec.delivery
+    head: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length, cause]
+    for start in range(0, len(entries), CHUNK):
+        args = list(head)
+        for entry in entries[start : start + CHUNK]:
+            args += [entry.id, entry.consumer, entry.idle, int(entry.id in charged)]
+        report.add(await _SCRIPT(client, [keys.stream, keys.dlq], args))

@@ -1,0 +1,32 @@
+"""A crashed worker's entries return at once: a container's end is evidence, so that no timeout is awaited."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from streamqueue.api.spec import QueueSpec
+from streamqueue.maintenance.attempts import started
+from streamqueue.maintenance.give_back import give_back
+from streamqueue.maintenance.pending import deliveries
+from streamqueue.maintenance.report import ReleaseReport
+from streamqueue.streams.errors import ABSENT, RedisProblem
+
+
+async def release(client: Redis, spec: QueueSpec, consumer: str, delivered_before: float, cause: str) -> ReleaseReport:
+    """Give back what `consumer` was handed before `delivered_before` (unix seconds by Redis's clock).
+
+    Only for a consumer name that one container had to itself, and that container's end. `cause` is a word for the
+    dead letter, such as `OOMKilled`. Safe to repeat. Raises RedisProblem.
+    """
+    report = ReleaseReport()
+    limit = delivered_before * 1000
+    try:
+        pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
+        entries = [entry async for page in pages for entry in page if entry.delivered_at < limit]
+        charged = started(entries, concurrency=spec.handler.concurrency, batch=spec.handler.batch, own_consumer=True)
+        await give_back(client, spec, entries, charged, cause, report)
+    except RedisProblem as problem:
+        if problem.kind not in ABSENT:
+            raise
+        report.missing = True
+    return report

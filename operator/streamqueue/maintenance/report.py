@@ -1,0 +1,65 @@
+"""What a pass did and found; the controller turns it into conditions, the CronJob into one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class ReleaseReport:
+    """Counts of pending entries, by what became of them."""
+
+    returned: int = 0  # back in the stream as a copy
+    dead_lettered: int = 0
+    parked: int = 0  # left pending: the dead-letter stream is full, or the entry has too many fields to copy
+    dropped: int = 0  # acknowledged, since the payload had been deleted or trimmed
+    requeue_needs_worker: int = 0  # left pending: a copy would reach the stream's other groups
+    moved: int = 0  # acknowledged or delivered anew meanwhile: not touched
+    missing: bool = False  # no such stream or group: nothing to do
+
+    def add(self, counts: list[int]) -> None:
+        """Add the script's counts, in the order of return.lua."""
+        self.returned += counts[0]
+        self.dead_lettered += counts[1]
+        self.parked += counts[2]
+        self.dropped += counts[3]
+        self.requeue_needs_worker += counts[4]
+        self.moved += counts[5]
+
+
+@dataclass(slots=True, kw_only=True)
+class SweepReport(ReleaseReport):
+    """A whole pass."""
+
+    trimmed: int = 0
+    trim_blocked_by: tuple[str, ...] = ()  # groups that keep entries past the retention's limit
+    consumers_deleted: int = 0
+    # Idle time proves nothing until then (unix seconds by Redis's clock); None: reclaim is on.
+    quiet_until: float | None = None
+    quiet_reason: str = ""
+    restart_detection: bool = True  # False: the server hides INFO, so that restarts are seen by clock and gaps alone
+    cursor: str = ""  # where the next pass should go on, if time ran out; "" when all was seen
+
+    def summary(self) -> str:
+        """One line for people."""
+        if self.missing:
+            return "nothing to do: the stream or the group does not exist yet"
+        counts = {
+            "returned": self.returned,
+            "dead-lettered": self.dead_lettered,
+            "dropped (payload gone)": self.dropped,
+            "parked": self.parked,
+            "left for a worker that claims (several groups)": self.requeue_needs_worker,
+            "trimmed": self.trimmed,
+            "idle consumers deleted": self.consumers_deleted,
+        }
+        parts = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to return"]
+        if self.quiet_until is not None:
+            parts.append(f"reclaim by idle time is off until {self.quiet_until:.0f} ({self.quiet_reason})")
+        if self.trim_blocked_by:
+            parts.append(f"trim blocked by {', '.join(self.trim_blocked_by)}")
+        if not self.restart_detection:
+            parts.append("INFO is not allowed: restarts of Redis may go unseen")
+        if self.cursor:
+            parts.append("time ran out, more next time")
+        return "; ".join(parts)

@@ -1,0 +1,80 @@
+-- Give pending entries back: a copy at the stream's end, or a dead letter; then acknowledge.
+-- KEYS: stream, dead-letter stream.
+-- ARGV: group, max deliveries, dead-letter max length, cause, then per entry: id, consumer, idle ms seen, charge (0 or 1).
+-- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved.
+-- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
+local stream, dlq = KEYS[1], KEYS[2]
+local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
+local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
+local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED = 1, 2, 3, 4, 5, 6
+
+if redis.replicate_commands then redis.replicate_commands() end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('TYPE', stream).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
+local dlq_kind = redis.call('TYPE', dlq).ok
+if dlq_kind ~= 'none' and dlq_kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the dead-letter key') end
+local groups = #redis.call('XINFO', 'GROUPS', stream)
+
+-- The task behind an entry: the producer's fields, and what earlier copies carried along.
+local function task_of(entry)
+  local task = {id = entry[1], attempts = 0, deliveries = 0, since = string.match(entry[1], '^%d+'), fields = {}}
+  for i = 1, #entry[2], 2 do
+    local name, value = entry[2][i], entry[2][i + 1]
+    if name == 'sq-id' then task.id = value
+    elseif name == 'sq-attempt' then task.attempts = tonumber(value) or 0
+    elseif name == 'sq-deliveries' then task.deliveries = tonumber(value) or 0
+    elseif name == 'sq-enqueued-at' then task.since = value
+    else
+      task.fields[#task.fields + 1] = name
+      task.fields[#task.fields + 1] = value
+    end
+  end
+  return task
+end
+
+local function append(key, task, extra)
+  local args = {}
+  for _, value in ipairs(task.fields) do args[#args + 1] = value end
+  for _, value in ipairs({'sq-id', task.id, 'sq-attempt', task.attempts, 'sq-deliveries', task.deliveries,
+                          'sq-enqueued-at', task.since}) do
+    args[#args + 1] = value
+  end
+  for _, value in ipairs(extra) do args[#args + 1] = value end
+  redis.call('XADD', key, '*', unpack(args))
+end
+
+local function give_back(id, consumer, idle, charge)
+  local row = redis.call('XPENDING', stream, group, id, id, 1)[1]
+  if not row or row[2] ~= consumer or row[3] < idle then return MOVED end
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if not entry then
+    redis.call('XACK', stream, group, id)
+    return DROPPED
+  end
+  local task = task_of(entry)
+  task.attempts = task.attempts + charge
+  task.deliveries = task.deliveries + row[4]
+  if #task.fields > MAX_ARGS then return PARKED end
+  local reason = task.attempts >= max_deliveries and 'max-deliveries'
+    or task.deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
+  if reason then
+    if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
+    append(dlq, task, {'sq-reason', reason, 'sq-cause', cause, 'sq-entry', id, 'sq-consumer', consumer,
+                       'sq-delivered-at', now - row[3], 'sq-dead-at', now})
+    redis.call('XACK', stream, group, id)
+    return DEAD
+  end
+  if groups ~= 1 then return NEEDS_WORKER end
+  append(stream, task, {})
+  redis.call('XACK', stream, group, id)
+  return RETURNED
+end
+
+local counts = {0, 0, 0, 0, 0, 0}
+for i = 5, #ARGV, 4 do
+  local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
+  counts[outcome] = counts[outcome] + 1
+end
+return counts

@@ -1,0 +1,65 @@
+"""The whole pass: the net below the controller, run by the CronJob."""
+
+from __future__ import annotations
+
+import time
+
+from redis.asyncio import Redis
+
+from streamqueue.api.spec import QueueSpec
+from streamqueue.maintenance.attempts import started
+from streamqueue.maintenance.consumers import delete_idle_consumers
+from streamqueue.maintenance.give_back import give_back
+from streamqueue.maintenance.pending import Delivery, deliveries, successor
+from streamqueue.maintenance.quiet import look
+from streamqueue.maintenance.report import SweepReport
+from streamqueue.maintenance.trim import trim
+from streamqueue.streams.errors import ABSENT, RedisProblem
+
+BUDGET = 120.0  # seconds for a pass
+WINDOW = 10_000  # entries judged together, so that a batch is seen whole
+
+
+async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, cursor: str = "") -> SweepReport:
+    """Return what idled past the visibility timeout, trim, and delete idle consumers.
+
+    Takes about `budget` seconds at most; `cursor` is that of the report before. Safe to repeat and to run twice at
+    once. Raises RedisProblem.
+    """
+    report = SweepReport()
+    deadline = time.monotonic() + budget
+    try:
+        await _reclaim(client, spec, deadline, cursor, report)
+        await trim(client, spec, deadline, report)
+        report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
+    except RedisProblem as problem:
+        if problem.kind not in ABSENT:
+            raise
+        report.missing = True
+    return report
+
+
+async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, cursor: str, report: SweepReport) -> None:
+    quiet = await look(client, spec)
+    report.quiet_until = quiet.until
+    report.quiet_reason = quiet.reason or ""
+    report.restart_detection = quiet.restart_detection
+    if quiet.until is not None:
+        return
+    min_idle = int(spec.delivery.visibility_timeout * 1000)
+    window: list[Delivery] = []
+    async for page in deliveries(client, spec.stream, spec.group, start=cursor or "-", min_idle=min_idle):
+        window += page
+        if len(window) >= WINDOW:
+            await _return(client, spec, window, report)
+            if time.monotonic() > deadline:
+                report.cursor = successor(window[-1].id)
+                return
+            window = []
+    await _return(client, spec, window, report)
+
+
+async def _return(client: Redis, spec: QueueSpec, entries: list[Delivery], report: SweepReport) -> None:
+    handler = spec.handler
+    charged = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=False)
+    await give_back(client, spec, entries, charged, "visibility-timeout", report)

@@ -1,0 +1,52 @@
+"""Redrive puts dead letters back once; purge removes them."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.maintenance import Redrive, purge, redrive, release
+from tests.redis.queue import Queue, spec
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    queue = Queue(redis)
+    await queue.create()
+    return queue
+
+
+async def kill(queue: Queue, count: int) -> list[str]:
+    """Ids of `count` tasks that are dead letters now."""
+    ids = await queue.add(count)
+    await queue.read(count=count)
+    once = spec(max_deliveries=1, dlq_max=10_000)
+    assert (await release(queue.redis, once, "pod-1", await queue.now() + 1, "Error")).dead_lettered == count
+    return ids
+
+
+async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Queue) -> None:
+    ids = await kill(queue, 250)
+    assert await redrive(queue.redis, spec()) == Redrive(250)
+    assert await redrive(queue.redis, spec()) == Redrive(0)
+    waiting = [fields for _, fields in await queue.read(count=1000)]
+    assert [fields["sq-id"] for fields in waiting] == ids
+    assert {frozenset(fields) for fields in waiting} == {frozenset({"task", "sq-id", "sq-enqueued-at"})}
+    assert await queue.dead() == []
+    report = await release(queue.redis, spec(max_deliveries=2), "pod-1", await queue.now() + 1, "Error")
+    assert (report.returned, report.dead_lettered) == (250, 0)
+
+
+async def test_redrive_leaves_other_groups_in_peace(queue: Queue) -> None:
+    await kill(queue, 2)
+    await queue.redis.xgroup_create(queue.stream, "audit", "$")
+    assert await redrive(queue.redis, spec()) == Redrive(0, needs_worker=True)
+    assert len(await queue.dead()) == 2
+    assert await queue.read("a", group="audit") == []
+
+
+async def test_purge_removes_every_letter(queue: Queue) -> None:
+    await kill(queue, 250)
+    assert await purge(queue.redis, spec()) == 250
+    assert await purge(queue.redis, spec()) == 0
+    assert await queue.dead() == []

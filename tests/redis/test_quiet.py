@@ -1,0 +1,130 @@
+"""Idle time proves nothing after a restart, a failover, a jump of the clock or a long silence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.maintenance import QuietReason, look, release, sweep
+from streamqueue.streams import connect
+from tests.redis.queue import Queue, spec
+from tests.redis.servers.install import Server
+from tests.redis.servers.process import RunningServer
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    queue = Queue(redis)
+    await queue.create()
+    return queue
+
+
+async def test_the_first_look_is_quiet_for_one_timeout(queue: Queue) -> None:
+    await queue.add()
+    await queue.read()
+    await queue.age(61)
+    report = await sweep(queue.redis, spec())
+    assert (report.returned, report.quiet_reason) == (0, QuietReason.FIRST_LOOK)
+    assert report.quiet_until is not None and 58 < report.quiet_until - await queue.now() <= 60
+    assert len(await queue.pending()) == 1
+
+
+async def test_quiet_ends_by_itself(queue: Queue) -> None:
+    quick = spec(visibility=0.3)
+    await queue.add()
+    await queue.read()
+    assert (await sweep(queue.redis, quick)).quiet_until is not None
+    await queue.idle(0.35)
+    report = await sweep(queue.redis, quick)
+    assert (report.returned, report.quiet_until) == (1, None)
+
+
+async def test_a_container_that_ended_is_evidence_all_the_same(queue: Queue) -> None:
+    await queue.add()
+    await queue.read("pod-1")
+    assert (await sweep(queue.redis, spec())).quiet_until is not None
+    assert (await release(queue.redis, spec(), "pod-1", await queue.now() + 1, "Error")).returned == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "reason"),
+    [
+        ("seen", +5_000, QuietReason.CLOCK),  # the server's clock went back
+        ("skew", -20_000, QuietReason.CLOCK),  # it jumped ahead of the client's
+        ("seen", -130_000, QuietReason.GAP),  # nobody looked for more than two timeouts
+    ],
+)
+async def test_clock_and_silence_make_quiet(queue: Queue, field: str, change: int, reason: QuietReason) -> None:
+    await queue.settle(spec())
+    assert (await look(queue.redis, spec())).until is None
+    await queue.redis.hincrby(queue.epoch, field, change)
+    quiet = await look(queue.redis, spec())
+    assert quiet.reason is reason and quiet.until is not None
+    assert (await look(queue.redis, spec())).until == quiet.until
+
+
+async def test_a_long_schedule_is_no_silence(queue: Queue) -> None:
+    await queue.settle(spec())
+    await queue.redis.hincrby(queue.epoch, "seen", -3_600_000)
+    assert (await look(queue.redis, spec())).reason is QuietReason.GAP
+    await queue.redis.hincrby(queue.epoch, "seen", -3_600_000)
+    await queue.redis.hset(queue.epoch, "since", 0)
+    assert (await look(queue.redis, spec())).until is None
+
+
+async def test_a_restart_is_seen_and_live_work_stays(own_server: RunningServer) -> None:
+    own_server.close()
+    running = await asyncio.to_thread(RunningServer, own_server.server, {"appendonly": "yes"})
+    client = connect(running.url)
+    try:
+        queue = Queue(client)
+        await queue.create()
+        await queue.add()
+        await queue.read()
+        await queue.age(61)
+        await queue.settle(spec())
+        await asyncio.to_thread(running.restart)
+        report = await sweep(client, spec())
+        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert len(await queue.pending()) == 1
+    finally:
+        await client.aclose()
+        running.close()
+
+
+@pytest.fixture
+async def replica(server: Server, own_server: RunningServer) -> AsyncIterator[RunningServer]:
+    """A replica of `own_server`."""
+    running = await asyncio.to_thread(RunningServer, server, {"replicaof": f"127.0.0.1 {own_server.port}"})
+    yield running
+    running.close()
+
+
+async def test_a_failover_is_seen_and_live_work_stays(own_server: RunningServer, replica: RunningServer) -> None:
+    async with connect(own_server.url) as primary, connect(replica.url) as second:
+        queue = Queue(primary)
+        await queue.create()
+        await queue.add()
+        await queue.read()
+        await queue.age(61)
+        await queue.settle(spec())
+        assert await primary.execute_command("WAIT", 1, 4000) == 1
+        own_server.kill()
+        await second.execute_command("REPLICAOF", "NO", "ONE")
+        report = await sweep(second, spec())
+        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert len(await Queue(second).pending()) == 1
+
+
+async def test_a_server_that_hides_info_is_said_to(own_server: RunningServer) -> None:
+    async with connect(own_server.url) as admin:
+        queue = Queue(admin)
+        await queue.create()
+        await admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info")
+        async with connect(own_server.url.replace("redis://", "redis://app:pw@")) as client:
+            report = await sweep(client, spec())
+    assert report.restart_detection is False
+    assert "INFO is not allowed" in report.summary()
