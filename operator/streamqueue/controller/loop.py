@@ -9,23 +9,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from streamqueue.api.errors import SpecError
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import duplicates
+from streamqueue.controller import duplicates, metrics
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints, NoEndpoint
 from streamqueue.controller.kube import KubeError
 from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.wake import Sleeper, Waker
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import SnapshotRequest, take_snapshots
 
 log = logging.getLogger(__name__)
 
 TICK = 0.1  # seconds between looks for queues that are due
+ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to
 ERROR_BACKOFF = 5.0  # seconds until a queue whose round failed is tried again
 HOUSEKEEPING = 60.0  # seconds
 
@@ -44,6 +47,8 @@ class Loop:
         self._runtimes: dict[Key, Runtime] = {}
         self._claims = duplicates.Claims()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waker = Waker(self._wake)
+        self._woken = asyncio.Event()
         self.last_tick: float | None = None  # monotonic
 
     async def run(self) -> None:
@@ -56,8 +61,11 @@ class Loop:
                 if self.last_tick - cleaned > HOUSEKEEPING:
                     cleaned = self.last_tick
                     await self._endpoints.close_unused()
-                await asyncio.sleep(TICK)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), TICK)
+                self._woken.clear()
         finally:
+            await self._waker.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -72,11 +80,16 @@ class Loop:
             runtime = self._runtimes.get(key)
             if runtime is None or runtime.uid != held.queue["metadata"]["uid"]:
                 runtime = self._runtimes[key] = Runtime(held.queue["metadata"]["uid"])
-            if not runtime.busy and runtime.due <= now and "deletionTimestamp" not in held.queue["metadata"]:
-                runtime.busy = True
+            generation = held.queue["metadata"]["generation"]
+            is_due = runtime.due <= now or runtime.generation != generation
+            if is_due and not runtime.busy and "deletionTimestamp" not in held.queue["metadata"]:
+                runtime.busy, runtime.generation = True, generation
+                self._waker.rouse(key)
                 due.append(Due(key, held, runtime))
         for key in self._runtimes.keys() - living:
             del self._runtimes[key]
+            self._waker.rouse(key)
+            metrics.forget(key)
         self._claims.keep(living)
         if due:
             self._spawn(self._prepare(due))
@@ -125,7 +138,8 @@ class Loop:
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
         requests = [SnapshotRequest(spec.stream, spec.group, _cap(spec)) for _, spec in queues]
         try:
-            answers = await take_snapshots(endpoint.client, requests)
+            with metrics.SNAPSHOT.time():
+                answers = await take_snapshots(endpoint.client, requests)
         except Exception:
             log.exception("%d queues not read", len(queues))
             for queue, _ in queues:
@@ -142,12 +156,26 @@ class Loop:
 
     def _round(self, queue: Due, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None) -> None:
         work = self._rounds.run(queue.held, queue.runtime, spec, reading, endpoint)
-        self._spawn(self._guard(queue, spec.scaling.polling_interval, work))
+        self._spawn(self._guard(queue, spec.scaling.polling_interval, work, endpoint))
 
-    async def _guard(self, queue: Due, interval: float, work: Coroutine[Any, Any, None]) -> None:
+    def _wake(self, key: Key) -> None:
+        """An entry came to a sleeping queue."""
+        runtime = self._runtimes.get(key)
+        if runtime:
+            runtime.due = 0.0
+            self._woken.set()
+
+    async def _guard(
+        self,
+        queue: Due,
+        interval: float,
+        work: Coroutine[Any, Any, Sleeper | None],
+        endpoint: Endpoint | None = None,
+    ) -> None:
         """One queue's failure is its own; it is tried again, later."""
+        sleeper = None
         try:
-            await work
+            sleeper = await work
         except KubeError as error:
             log.warning("%s/%s: %s", *queue.key, error)
             interval = ERROR_BACKOFF
@@ -155,6 +183,9 @@ class Loop:
             log.exception("%s/%s: round failed", *queue.key)
             interval = ERROR_BACKOFF
         finally:
+            # Before anybody listens: a wake must find the later time and undo it.
+            queue.runtime.rest(max(ASLEEP_INTERVAL, interval) if sleeper else interval)
+        if sleeper and endpoint and not self._waker.sleep(queue.key, endpoint, sleeper):
             queue.runtime.rest(interval)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from redis.asyncio import Redis as Client
 
 from streamqueue import manifests
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import pods as workers
-from streamqueue.controller import recovery
+from streamqueue.controller import marks, metrics, recovery
 from streamqueue.controller.assess import Facts, Trouble
 from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.consumers import Attribution, attribute
+from streamqueue.controller.desired import desired
 from streamqueue.controller.endpoints import Endpoint
-from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, SERVICE_ACCOUNTS, Kind
-from streamqueue.controller.kube import Body, Kube, KubeError, NotLeader
+from streamqueue.controller.kinds import PODS
+from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, observe
-from streamqueue.controller.report import event, owner_of, report
+from streamqueue.controller.report import event, report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store
+from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.wake import Sleeper
 from streamqueue.scaling import Decision, decide
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
@@ -49,8 +50,11 @@ class Rounds:
 
     async def run(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None
-    ) -> None:
-        """`reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none."""
+    ) -> Sleeper | None:
+        """One round; the answer is where to listen if the queue sleeps now.
+
+        `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
+        """
         assert held.queue is not None
         facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
         recovery.gather(runtime, held, manifests.grace_period(spec.handler))
@@ -67,6 +71,7 @@ class Rounds:
         else:
             facts.redis = reading
         now = time.monotonic()
+        runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
         observation = observe(held, facts.snapshot, attribution, now=now, clock_offset=now - time.time())
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         facts.decision = decision
@@ -79,7 +84,9 @@ class Rounds:
             facts.rejected = Trouble("TemplateInvalid", str(refused))
         if facts.snapshot and endpoint:
             await self._recover(endpoint.client, spec, runtime, held, facts.snapshot)
+        metrics.show(_key(held), facts)
         await report(self._kube, held, facts, runtime.reported)
+        return _sleeper(spec, facts)
 
     async def _with_group(
         self, client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, snapshot: Snapshot
@@ -118,56 +125,33 @@ class Rounds:
         snapshot: Snapshot | None,
         secret: str | None,
     ) -> None:
+        assert held.queue is not None
         before = live_replicas(held)
-        await self._mark(held, decision.victims)
+        if decision.replicas != before:
+            metrics.DECISIONS.labels(*_key(held)).inc()
+        await self._mark(held, runtime, decision.victims)
         try:
-            await converge(
-                self._kube,
-                self._store,
-                held,
-                runtime.applied,
-                self._desired(held, runtime, spec, decision, snapshot, secret),
-            )
+            refused = runtime.refused_generation == held.queue["metadata"]["generation"]
+            wanted = desired(held, spec, decision, snapshot, secret, self._settings, refused=refused)
+            with metrics.APPLY.time():
+                await converge(self._kube, self._store, held, runtime.applied, wanted)
         except KubeError as error:
             if error.status != 409 or isinstance(error, NotLeader):
                 raise
             log.info("decided on an older state, again next round: %s", error.message)
             return
-        if (before == 0) != (decision.replicas == 0) and held.queue is not None:
+        if (before == 0) != (decision.replicas == 0):
             await event(self._kube, held.queue, "Normal", decision.reason, decision.sentence)
 
-    def _desired(
-        self,
-        held: Holdings,
-        runtime: Runtime,
-        spec: QueueSpec,
-        decision: Decision,
-        snapshot: Snapshot | None,
-        secret: str | None,
-    ) -> Iterable[tuple[Kind, Body]]:
-        assert held.queue is not None
-        owner = owner_of(held.queue)
-        image, policy = self._settings.image, self._settings.image_pull_policy
-        suspended = _suspended(held, spec, decision, snapshot)
-        yield SERVICE_ACCOUNTS, manifests.service_account(owner)
-        yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
-        cron_job = manifests.cron_job(owner, spec, image=image, suspended=suspended, pull_policy=policy)
-        yield CRON_JOBS, cron_job
-        live = held.owned.get(DEPLOYMENTS)
-        if secret is None and spec.redis.secret_ref and live:
-            secret = manifests.live_secret_hash(live)  # the Secret can't be read now: that rolls no pods
-        deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret)
-        refused = runtime.refused_generation == owner.generation
-        yield DEPLOYMENTS, manifests.settle_template(deployment, live, refused=refused) if live else deployment
-
-    async def _mark(self, held: Holdings, victims: Sequence[str]) -> None:
-        """Tell the ReplicaSet which pods to take first; take back what was told when the plan changes."""
+    async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
+        """Tell the ReplicaSet and the node autoscalers which pods may go."""
+        now = time.monotonic()
         for name, body in list(held.pods.items()):
-            if workers.is_marked(body) == (name in victims) or "deletionTimestamp" in body["metadata"]:
+            changes = marks.changes(body, victims, runtime.idle_since, now)
+            if not changes or "deletionTimestamp" in body["metadata"]:
                 continue
-            cost = {workers.DELETION_COST: workers.VICTIM_COST if name in victims else None}
             try:
-                self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, cost))
+                self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, changes))
             except KubeError as error:
                 if error.status != 404:
                     raise
@@ -182,6 +166,7 @@ class Rounds:
             log.warning("%s: entries of dead workers stay pending: %s", held.queue["metadata"]["name"], problem)
             return
         if returned:
+            metrics.RECOVERED.labels(*_key(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
             await event(self._kube, held.queue, "Normal", "Recovered", message)
 
@@ -197,11 +182,16 @@ def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> b
     return runtime.shared_consumers and snapshot.pending == 0
 
 
-def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Snapshot | None) -> bool:
-    """The reclaim CronJob rests while nothing is known to wait or pend; on unknown it stays as it is."""
-    if spec.reclaim.suspend:
-        return True
-    if snapshot is None:
-        live = held.owned.get(CRON_JOBS)
-        return bool(live and live["spec"].get("suspend"))
-    return not (snapshot.undelivered or snapshot.pending or decision.replicas)
+def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
+    """Nothing waits, nothing pends, no pod is left or wanted: only a new entry can change that."""
+    snapshot, decision = facts.snapshot, facts.decision
+    if not snapshot or not decision or not snapshot.last_delivered_id or facts.pods or decision.replicas:
+        return None
+    if snapshot.undelivered or snapshot.pending:
+        return None
+    return Sleeper(spec.stream, snapshot.last_delivered_id)
+
+
+def _key(held: Holdings) -> Key:
+    assert held.queue is not None
+    return held.queue["metadata"]["namespace"], held.queue["metadata"]["name"]

@@ -26,6 +26,8 @@ class Runtime:
     # Crashes by id: those whose entries are still to be returned, and those that were dealt with.
     crashes: dict[str, Crash] = field(default_factory=dict)
     settled: dict[str, None] = field(default_factory=dict)
+    idle_since: dict[str, float] = field(default_factory=dict)  # pod -> the loop's clock
+    generation: int = 0  # of the spec that the last round saw
     had_group: bool = False
     shared_consumers: bool = False
     checked_abandoned: float = 0.0

@@ -1,0 +1,57 @@
+"""What a queue should own now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streamqueue import manifests
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, SERVICE_ACCOUNTS, Kind
+from streamqueue.controller.report import owner_of
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Body, Holdings
+from streamqueue.scaling import Decision
+from streamqueue.streams.snapshot import Snapshot
+
+
+def desired(
+    held: Holdings,
+    spec: QueueSpec,
+    decision: Decision,
+    snapshot: Snapshot | None,
+    secret: str | None,
+    settings: Settings,
+    *,
+    refused: bool,
+) -> Iterator[tuple[Kind, Body]]:
+    """The full objects, in the order of writing.
+
+    `secret` tells pods of a changed Redis Secret, None where it can't be read; `refused`: the API server has refused
+    this generation's pod template.
+    """
+    assert held.queue is not None
+    owner = owner_of(held.queue)
+    suspended = _suspended(held, spec, decision, snapshot)
+    yield SERVICE_ACCOUNTS, manifests.service_account(owner)
+    yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
+    yield (
+        CRON_JOBS,
+        manifests.cron_job(
+            owner, spec, image=settings.image, suspended=suspended, pull_policy=settings.image_pull_policy
+        ),
+    )
+    live = held.owned.get(DEPLOYMENTS)
+    if secret is None and spec.redis.secret_ref and live:
+        secret = manifests.live_secret_hash(live)  # not being able to read it rolls no pods
+    deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret)
+    yield DEPLOYMENTS, manifests.settle_template(deployment, live, refused=refused) if live else deployment
+
+
+def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Snapshot | None) -> bool:
+    """The reclaim CronJob rests while nothing is known to wait or pend; on unknown it stays as it is."""
+    if spec.reclaim.suspend:
+        return True
+    if snapshot is None:
+        live = held.owned.get(CRON_JOBS)
+        return bool(live and live["spec"].get("suspend"))
+    return not (snapshot.undelivered or snapshot.pending or decision.replicas)

@@ -1,0 +1,88 @@
+"""Wakes queues from zero: one blocked read per endpoint over the streams of its idle queues.
+
+A task that comes to a sleeping queue is seen at once, and a thousand sleeping queues cost one command a second.
+Where the server can't (streams in several slots, blocked commands), the polling goes on as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from streamqueue.controller.endpoints import Endpoint
+from streamqueue.controller.store import Key
+from streamqueue.streams.errors import ProblemKind, RedisProblem
+from streamqueue.streams.wait import entry_order, wait_for_entries
+
+log = logging.getLogger(__name__)
+
+BLOCK = 1.0  # seconds: a queue that falls asleep is listened to after this time at the latest
+RETRY = 5.0  # seconds after an error that may pass
+
+_CANT = frozenset({ProblemKind.CLUSTER, ProblemKind.UNSUPPORTED, ProblemKind.NO_PERMISSION})
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeper:
+    """An idle queue: an entry after `last_id` wakes it."""
+
+    stream: str
+    last_id: str
+
+
+class Waker:
+    def __init__(self, wake: Callable[[Key], None]) -> None:
+        self._wake = wake
+        self._sleepers: dict[str, dict[Key, Sleeper]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._deaf: set[str] = set()
+
+    def sleep(self, key: Key, endpoint: Endpoint, sleeper: Sleeper) -> bool:
+        """Listen for this queue; False where that can't be done, so that it must be polled."""
+        if endpoint.id in self._deaf:
+            return False
+        self._sleepers.setdefault(endpoint.id, {})[key] = sleeper
+        task = self._tasks.get(endpoint.id)
+        if task is None or task.done():
+            self._tasks[endpoint.id] = asyncio.create_task(self._listen(endpoint))
+        return True
+
+    def rouse(self, key: Key) -> None:
+        """Stop listening for this queue: it is awake, or gone."""
+        for sleepers in self._sleepers.values():
+            sleepers.pop(key, None)
+
+    async def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _listen(self, endpoint: Endpoint) -> None:
+        sleepers = self._sleepers[endpoint.id]
+        while sleepers:
+            try:
+                streams = await wait_for_entries(endpoint.client, _positions(sleepers.values()), BLOCK)
+            except RedisProblem as problem:
+                if problem.kind in _CANT:
+                    log.info("idle queues are polled, not listened to: %s", problem)
+                    self._deaf.add(endpoint.id)
+                    for key in sleepers:
+                        self._wake(key)
+                    return
+                await asyncio.sleep(RETRY)
+                continue
+            for key in [key for key, sleeper in sleepers.items() if sleeper.stream in streams]:
+                del sleepers[key]
+                self._wake(key)
+
+
+def _positions(sleepers: Iterable[Sleeper]) -> dict[str, str]:
+    """From where to read each stream: with several groups on one, from the earliest."""
+    positions: dict[str, str] = {}
+    for sleeper in sleepers:
+        known = positions.get(sleeper.stream)
+        if known is None or entry_order(sleeper.last_id) < entry_order(known):
+            positions[sleeper.stream] = sleeper.last_id
+    return positions

@@ -1,0 +1,69 @@
+"""The reclaim CronJob rests only while nothing is known to wait or pend; not reading a Secret rolls no pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamqueue.api.spec import Handler, QueueSpec, Reclaim, Redis, SecretKey
+from streamqueue.controller.desired import desired
+from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Holdings
+from streamqueue.manifests.labels import SECRET_HASH_ANNOTATION
+from streamqueue.scaling import Decision, Reason
+from streamqueue.streams import Snapshot
+
+from tests.unit.controller.bodies import queue
+
+SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
+SPEC = QueueSpec(Redis(secret_ref=SecretKey("redis", "url")), "orders", "workers", Handler("image"))
+
+
+def owns(
+    held: Holdings,
+    snapshot: Snapshot | None = None,
+    secret: str | None = "hash",
+    replicas: int = 0,
+    spec: QueueSpec = SPEC,
+) -> dict[Kind, Any]:
+    decision = Decision(replicas, Reason.STEADY, "")
+    return dict(desired(held, spec, decision, snapshot, secret, SETTINGS, refused=False))
+
+
+def snapshot(**counters: int) -> Snapshot:
+    return Snapshot(time=0.0, stream_exists=True, group_exists=True, **counters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("counters", "replicas", "rests"),
+    [({}, 0, True), ({"undelivered": 1}, 0, False), ({"pending": 1}, 0, False), ({}, 1, False)],
+)
+def test_the_cronjob_rests_while_nothing_waits_or_pends(counters: dict[str, int], replicas: int, rests: bool) -> None:
+    found = owns(Holdings(queue=queue()), snapshot(**counters), replicas=replicas)
+    assert found[CRON_JOBS]["spec"]["suspend"] is rests
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_on_unknown_the_cronjob_stays_as_it_is(rests: bool) -> None:
+    held = Holdings(queue=queue(), owned={CRON_JOBS: {"spec": {"suspend": rests}}})
+    assert owns(held)[CRON_JOBS]["spec"]["suspend"] is rests
+
+
+def test_on_unknown_a_new_cronjob_runs() -> None:
+    assert owns(Holdings(queue=queue()))[CRON_JOBS]["spec"]["suspend"] is False
+
+
+def test_people_can_suspend_it() -> None:
+    spec = QueueSpec(SPEC.redis, "orders", "workers", SPEC.handler, reclaim=Reclaim(suspend=True))
+    assert owns(Holdings(queue=queue()), snapshot(pending=1), spec=spec)[CRON_JOBS]["spec"]["suspend"] is True
+
+
+def test_a_secret_that_cant_be_read_rolls_no_pods() -> None:
+    live = owns(Holdings(queue=queue()), secret="hash")[DEPLOYMENTS]
+    held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
+    again = owns(held, secret=None)[DEPLOYMENTS]
+    assert again["spec"]["template"] == live["spec"]["template"]
+    changed = owns(held, secret="other")[DEPLOYMENTS]
+    annotations = changed["spec"]["template"]["metadata"]["annotations"]
+    assert annotations[SECRET_HASH_ANNOTATION] == "other"
