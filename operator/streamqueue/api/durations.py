@@ -7,7 +7,7 @@ from fractions import Fraction
 
 # The same in the CRD. Six digits and 20 characters cannot overflow the nanoseconds of a Go duration, so a CEL
 # `duration()` over a matching text never fails.
-PATTERN = r"^([0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h))+$"
+PATTERN = "^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$"
 MAX_LENGTH = 20
 
 _WHOLE = re.compile(PATTERN.removesuffix("$") + r"\Z")
