@@ -184,7 +184,7 @@ class Loop:
             interval = ERROR_BACKOFF
         finally:
             # Before anybody listens: a wake must find the later time and undo it.
-            queue.runtime.rest(max(ASLEEP_INTERVAL, interval) if sleeper else interval)
+            queue.runtime.rest(max(ASLEEP_INTERVAL, interval) if sleeper and sleeper.soundly else interval)
         if sleeper and endpoint and not self._waker.sleep(queue.key, endpoint, sleeper):
             queue.runtime.rest(interval)
 

@@ -183,13 +183,13 @@ def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> b
 
 
 def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
-    """Nothing waits, nothing pends, no pod is left or wanted: only a new entry can change that."""
+    """Nothing waits, nothing pends, no pod is wanted: a new entry is what can change that."""
     snapshot, decision = facts.snapshot, facts.decision
-    if not snapshot or not decision or not snapshot.last_delivered_id or facts.pods or decision.replicas:
+    if not snapshot or not decision or not snapshot.last_delivered_id or decision.replicas:
         return None
     if snapshot.undelivered or snapshot.pending:
         return None
-    return Sleeper(spec.stream, snapshot.last_delivered_id)
+    return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods)
 
 
 def _key(held: Holdings) -> Key:

@@ -30,6 +30,7 @@ class Sleeper:
 
     stream: str
     last_id: str
+    soundly: bool  # its last pods are gone too: nothing to look after until it wakes
 
 
 class Waker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from streamqueue.api.spec import Handler, QueueSpec, Reclaim, Redis, SecretKey
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
@@ -13,7 +14,6 @@ from streamqueue.controller.store import Holdings
 from streamqueue.manifests.labels import SECRET_HASH_ANNOTATION
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
-
 from tests.unit.controller.bodies import queue
 
 SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})

@@ -6,7 +6,6 @@ from typing import Any
 
 from streamqueue.controller.marks import UNPROTECTED_AFTER, changes, note_idle
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-
 from tests.unit.controller.bodies import pod
 
 NAME = "orders-6b7f9-abcde"
