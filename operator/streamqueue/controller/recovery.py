@@ -1,4 +1,7 @@
-"""Hands a dead worker's entries on, on the evidence of the cluster. The how is the maintenance room's."""
+"""Hands stuck entries on: at once on evidence of a crash, else by the visibility timeout.
+
+The how is the maintenance room's; the reclaim CronJob does the same pass without the operator.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,11 @@ from streamqueue.streams.snapshot import Snapshot
 log = logging.getLogger(__name__)
 
 ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
+SWEEP_INTERVAL = 10.0  # seconds between passes while something is past the visibility timeout
+SWEEP_BUDGET = 2.0  # seconds a pass may hold up the queue's round; the CronJob has minutes
+# The server is looked at this often while work is pending, so that a restart is noticed when it happens and not by the
+# pass that would act on idle times.
+LOOK_INTERVAL = 30.0  # seconds
 _SETTLED_KEPT = 1000
 
 
@@ -35,7 +43,30 @@ def gather(runtime: Runtime, held: Holdings, grace: float) -> None:
 
 
 async def recover(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot) -> int:
-    """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned."""
+    """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned.
+
+    Raises RedisProblem; what was not dealt with is tried again next round.
+    """
+    now = time.monotonic()
+    returned = await _after_crashes(client, spec, runtime, snapshot)
+    if spec.handler.concurrency == 1 and now - runtime.checked_abandoned >= ABANDONED_INTERVAL:
+        runtime.checked_abandoned = now
+        returned += await _abandoned(client, spec, held, snapshot)
+    if not snapshot.pending:
+        return returned
+    visibility = spec.delivery.visibility_timeout
+    overdue = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > visibility
+    if overdue and now - runtime.swept >= SWEEP_INTERVAL:
+        runtime.swept = runtime.looked = now
+        report = await maintenance.sweep(client, spec, budget=SWEEP_BUDGET)
+        returned += report.returned + report.dead_lettered
+    elif now - runtime.looked >= min(LOOK_INTERVAL, visibility / 4):
+        runtime.looked = now
+        await maintenance.look(client, spec)
+    return returned
+
+
+async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snapshot: Snapshot) -> int:
     returned = 0
     skew = snapshot.time - time.time()  # the server's clock against the cluster's
     for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= time.time()]:
@@ -44,10 +75,15 @@ async def recover(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdi
             report = await maintenance.release(client, spec, consumer, before, crash.cause)
             returned += report.returned + report.dead_lettered
         _settle(runtime, crash)
-    if spec.handler.concurrency == 1 and time.monotonic() - runtime.checked_abandoned >= ABANDONED_INTERVAL:
-        runtime.checked_abandoned = time.monotonic()
-        for consumer in [view.name for view in snapshot.consumers if view.pending and pod_of(view.name) in held.pods]:
-            report = await maintenance.abandoned(client, spec, consumer)
+    return returned
+
+
+async def _abandoned(client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot) -> int:
+    """Entries of living loops that went on after a failure without acknowledging."""
+    returned = 0
+    for view in snapshot.consumers:
+        if view.pending and pod_of(view.name) in held.pods:
+            report = await maintenance.abandoned(client, spec, view.name)
             returned += report.returned + report.dead_lettered
     return returned
 

@@ -30,7 +30,10 @@ class Runtime:
     generation: int = 0  # of the spec that the last round saw
     had_group: bool = False
     shared_consumers: bool = False
+    # When the last of each was done, on the loop's clock.
     checked_abandoned: float = 0.0
+    looked: float = 0.0
+    swept: float = 0.0
     # A pod template that the API server refused: the last good one stays until the spec changes.
     refused_generation: int | None = None
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
