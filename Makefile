@@ -1,0 +1,75 @@
+# `make` alone lists the targets. Everything else is installed by the targets themselves.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+UV_VERSION := 0.13.8
+PYTHON ?= python3
+export UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+BIN := .venv/bin
+CLUSTER := $(BIN)/python -m tests.cluster
+WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
+PYTEST := $(BIN)/pytest
+
+.PHONY: help demo test lint format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
+	  printf '  make %-16s %s\n' "$$target" "$$text"; done
+
+demo: cluster-up ## one queue from zero pods up and back to zero, on a real cluster, with a table at the end
+	$(WITH_CLUSTER) $(BIN)/python -m tests.demo
+
+test: ## all layers in order; ends at the first that fails
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-redis
+	@$(MAKE) --no-print-directory test-e2e
+
+lint: .venv/.synced ## style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy -p tests.cluster
+	$(BIN)/lint-imports
+
+format: .venv/.synced ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-unit: .venv/.synced ## tests without Redis or Kubernetes
+	$(PYTEST) tests/unit
+
+test-redis: .venv/.synced ## tests against Redis servers of Debian's packages
+	$(PYTEST) tests/redis
+
+test-redis-all: .venv/.synced ## the same against every server that can be had
+	$(PYTEST) tests/redis --servers=all
+
+test-e2e: cluster-up ## tests on the kind cluster
+	$(WITH_CLUSTER) $(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)
+
+chaos: cluster-up ## tests that break things under load
+	$(WITH_CLUSTER) $(PYTEST) tests/chaos $$($(CLUSTER) pytest-args)
+
+bench-%: .venv/.synced ## one benchmark: scaling, redis, worker, scale or wake
+	$(BIN)/python -m benchmarks.$*
+
+cluster-up: .venv/.synced ## Docker, tools, images and the kind cluster; seconds when they are there
+	$(CLUSTER) up
+
+cluster-down: .venv/.synced ## delete the cluster and the project's images
+	$(CLUSTER) down
+
+images: .venv/.synced ## build the project's images, and load them where there is a cluster
+	$(CLUSTER) images
+
+# All groups, so that no target removes what another has installed.
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --quiet --frozen --all-extras --all-groups
+	@touch $@
+
+$(CURDIR)/.tools/bin/uv:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "error: $(PYTHON) must be Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3-venv); or install uv" >&2; exit 2; }
+	$(PYTHON) -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
