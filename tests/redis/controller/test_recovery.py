@@ -1,0 +1,85 @@
+"""Stuck entries come back on the evidence of the cluster, and by the visibility timeout without any."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.controller import recovery
+from streamqueue.controller.crash import Crash
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.store import Holdings
+from tests.redis.queue import Queue, spec
+
+POD = "orders-6b7f9-abcde"
+
+
+def crash(**changes: float) -> Crash:
+    evidence = {"before": math.inf, "not_before": 0.0} | changes
+    return Crash("p1/c1", POD, evidence["before"], evidence["not_before"], "container OOMKilled, exit code 137")
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    queue = Queue(redis)
+    await queue.create()
+    return queue
+
+
+async def recover(queue: Queue, runtime: Runtime, held: Holdings | None = None, visibility: float = 60.0) -> int:
+    return await recovery.recover(
+        queue.redis, spec(visibility=visibility), runtime, held or Holdings(), await queue.snapshot()
+    )
+
+
+async def test_a_dead_pods_entries_return_at_once_and_once(queue: Queue) -> None:
+    await queue.add(1)
+    await queue.read(POD)
+    runtime = Runtime("q1", crashes={"p1/c1": crash()})
+    assert await recover(queue, runtime) == 1
+    assert await recover(queue, runtime) == 0
+    assert await queue.pending() == []
+    assert runtime.crashes == {}
+
+
+async def test_a_pod_torn_away_keeps_its_entries_for_its_grace(queue: Queue) -> None:
+    await queue.add(1)
+    await queue.read(POD)
+    runtime = Runtime("q1", crashes={"p1/c1": crash(not_before=time.time() + 60)})
+    assert await recover(queue, runtime) == 0
+    assert len(await queue.pending()) == 1
+    assert runtime.crashes
+
+
+async def test_what_a_restarted_container_read_since_stays_with_it(queue: Queue) -> None:
+    await queue.add(1)
+    await queue.read(POD)
+    runtime = Runtime("q1", crashes={"p1/c1": crash(before=time.time() - 10)})
+    assert await recover(queue, runtime) == 0
+    assert len(await queue.pending()) == 1
+
+
+async def test_workers_that_add_to_the_pods_name_are_the_pods(queue: Queue) -> None:
+    await queue.add(2)
+    await queue.read(f"{POD}.a1", count=1)
+    await queue.read(f"{POD}.b2", count=1)
+    assert await recover(queue, Runtime("q1", crashes={"p1/c1": crash()})) == 2
+
+
+async def test_a_neighbours_entries_stay_with_it(queue: Queue) -> None:
+    await queue.add(1)
+    await queue.read("orders-6b7f9-other")
+    assert await recover(queue, Runtime("q1", crashes={"p1/c1": crash()})) == 0
+    assert len(await queue.pending()) == 1
+
+
+async def test_past_the_visibility_timeout_no_evidence_is_needed(queue: Queue) -> None:
+    await queue.add(1)
+    await queue.read("worker-1")
+    await queue.settle(spec())
+    await queue.age(61)
+    assert await recover(queue, Runtime("q1")) == 1
+    assert await queue.pending() == []

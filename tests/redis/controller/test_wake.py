@@ -1,0 +1,103 @@
+"""A sleeping queue hears its first entry; where nobody can listen, it is polled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.controller.endpoints import Endpoint
+from streamqueue.controller.store import Key
+from streamqueue.controller.wake import Sleeper, Waker
+from tests.redis.queue import Queue
+
+ONE, TWO = ("shop", "one"), ("shop", "two")
+START = Sleeper(Queue.stream, "0-0", soundly=True)
+
+
+class Woken:
+    """Who was woken, in order."""
+
+    def __init__(self) -> None:
+        self.keys: asyncio.Queue[Key] = asyncio.Queue()
+
+    async def next(self) -> Key:
+        return await asyncio.wait_for(self.keys.get(), timeout=5)
+
+
+@pytest.fixture
+def woken() -> Woken:
+    return Woken()
+
+
+@pytest.fixture
+async def waker(woken: Woken) -> AsyncIterator[Waker]:
+    waker = Waker(woken.keys.put_nowait)
+    yield waker
+    await waker.close()
+
+
+@pytest.fixture
+def endpoint(redis: Redis) -> Endpoint:
+    return Endpoint("here", "here", redis, None)
+
+
+async def test_an_entry_wakes_its_queue_and_no_other(
+    redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
+) -> None:
+    assert waker.sleep(ONE, endpoint, START)
+    assert waker.sleep(TWO, endpoint, Sleeper("silent", "0-0", soundly=True))
+    await Queue(redis).add()
+    assert await woken.next() == ONE
+    assert woken.keys.empty()
+
+
+async def test_an_entry_that_came_before_anybody_listened_wakes_too(
+    redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
+) -> None:
+    await Queue(redis).add()
+    waker.sleep(ONE, endpoint, START)
+    assert await woken.next() == ONE
+
+
+async def test_both_groups_of_a_stream_are_woken(redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint) -> None:
+    (first,) = await Queue(redis).add()
+    waker.sleep(ONE, endpoint, Sleeper(Queue.stream, first, soundly=True))
+    waker.sleep(TWO, endpoint, START)  # it has not seen the first entry yet
+    assert {await woken.next(), await woken.next()} == {ONE, TWO}
+
+
+async def test_a_queue_that_sleeps_again_is_woken_again(
+    redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
+) -> None:
+    last = "0-0"
+    for _ in range(3):
+        waker.sleep(ONE, endpoint, Sleeper(Queue.stream, last, soundly=True))
+        (last,) = await Queue(redis).add()
+        assert await woken.next() == ONE
+
+
+async def test_a_roused_queue_is_not_woken(redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint) -> None:
+    waker.sleep(ONE, endpoint, START)
+    waker.sleep(TWO, endpoint, START)
+    waker.rouse(ONE)
+    await Queue(redis).add()
+    assert await woken.next() == TWO
+    assert woken.keys.empty()
+
+
+async def test_a_user_who_may_not_listen_is_polled(
+    redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
+) -> None:
+    await redis.acl_setuser("deaf", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xread"])
+    pool = redis.connection_pool
+    deaf = Redis(
+        host=pool.connection_kwargs["host"], port=pool.connection_kwargs["port"], username="deaf", password="x"
+    )
+    quiet = Endpoint("deaf", "deaf", deaf, None)
+    assert waker.sleep(ONE, quiet, START)
+    assert await woken.next() == ONE  # to be polled from now on
+    assert not waker.sleep(ONE, quiet, START)
+    await deaf.aclose()
