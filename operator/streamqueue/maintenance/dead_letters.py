@@ -13,8 +13,8 @@ from streamqueue.streams.script import Script
 
 STEP = 100  # dead letters per script call: a script blocks the server
 
-_REDRIVE = Script(__package__, "redrive.lua")
-_PURGE = Script(__package__, "purge.lua")
+_REDRIVE = Script.beside(__package__, "redrive.lua")
+_PURGE = Script.beside(__package__, "purge.lua")
 
 
 @dataclass(frozen=True, slots=True)

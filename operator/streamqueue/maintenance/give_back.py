@@ -14,7 +14,7 @@ from streamqueue.streams.script import Arg, Script
 
 CHUNK = 100  # entries per script call: a script blocks the server
 
-_SCRIPT = Script(__package__, "return.lua")
+_SCRIPT = Script.beside(__package__, "return.lua")
 
 
 async def give_back(

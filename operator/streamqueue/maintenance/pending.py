@@ -11,7 +11,7 @@ from streamqueue.streams.script import Script
 
 PAGE = 1000
 
-_SCRIPT = Script(__package__, "pending.lua")
+_SCRIPT = Script.beside(__package__, "pending.lua")
 
 
 @dataclass(frozen=True, slots=True)

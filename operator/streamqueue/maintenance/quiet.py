@@ -17,7 +17,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 from streamqueue.streams.script import Arg, Script
 
-_SCRIPT = Script(__package__, "quiet.lua")
+_SCRIPT = Script.beside(__package__, "quiet.lua")
 
 
 class QuietReason(StrEnum):

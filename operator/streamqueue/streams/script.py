@@ -20,9 +20,14 @@ _MISSING = object()
 class Script:
     """One script: `await script(client, keys, args)`. Raises RedisProblem."""
 
-    def __init__(self, package: str, name: str) -> None:
-        self.source = resources.files(package).joinpath(name).read_text(encoding="utf-8")
+    def __init__(self, source: str) -> None:
+        self.source = source
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def beside(cls, package: str, name: str) -> Script:
+        """The script in file `name` of `package`."""
+        return cls(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
 
     def command(self, keys: Sequence[str], args: Sequence[Arg]) -> tuple[Arg, ...]:
         """The EVALSHA command, for pipelines."""

@@ -17,7 +17,7 @@ from streamqueue.streams.script import Script
 CONSUMER_CAP = 1000
 PIPELINE = 500  # script calls in flight at once: bounds buffers and the time to the first answer
 
-_SCRIPT = Script(__package__, "snapshot.lua")
+_SCRIPT = Script.beside(__package__, "snapshot.lua")
 
 
 class LagRule(StrEnum):

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from tests.redis.servers.install import Server
 
-READY = ("Ready to accept connections", "Server initialized", "Sentinel ID is")
-START_TIMEOUT = 20.0
+READY = ("Ready to accept connections", "Sentinel ID is")
 
 
 class RunningServer:
@@ -48,8 +47,8 @@ class RunningServer:
         assert self._process
         return self._process.pid
 
-    def start(self) -> None:
-        """Start, or start again with the data that is in the directory; returns when connections are taken."""
+    def start(self, until: tuple[str, ...] = READY) -> None:
+        """Start, or start again with the data that is in the directory; returns at a log line with one of `until`."""
         config = self.folder / "server.conf"
         if not config.exists():  # sentinel and cluster keep state in theirs
             config.write_text("".join(f"{key} {value}\n" for key, value in self.settings.items()))
@@ -58,7 +57,7 @@ class RunningServer:
         assert self._process.stdout
         for line in self._process.stdout:
             self.log.append(line)
-            if any(word in line for word in READY[: 1 if not self._mode else 3]):
+            if any(word in line for word in until):
                 break
         else:
             raise RuntimeError(f"{self.server.name} did not start: {''.join(self.log[-5:])}")

@@ -1,0 +1,73 @@
+"""A TCP proxy that loses replies, or everything, on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+
+
+class Proxy:
+    """`async with Proxy(port) as proxy`: forwards `proxy.url` to 127.0.0.1:port.
+
+    `lose_replies = n` drops the n-th reply from now and closes that connection, after the server has done the work.
+    `silent` swallows what passes in either direction without closing: a cut by a firewall.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self.lose_reply = 0
+        self.lost = 0
+        self.connections = 0
+        self._silenced: set[asyncio.StreamWriter] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"redis://127.0.0.1:{port}/0"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        for writer in self._writers:
+            writer.close()
+
+    def silence(self) -> None:
+        """What is connected now gets no answer any more, and no word of it."""
+        self._silenced |= self._writers
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers |= {writer, up_writer}
+        for source, sink, replies in ((reader, up_writer, False), (up_reader, writer, True)):
+            task = asyncio.create_task(self._pump(source, sink, replies, (writer, up_writer)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        replies: bool,
+        both: tuple[asyncio.StreamWriter, ...],
+    ) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                if sink in self._silenced:
+                    continue
+                if replies and self.lose_reply:
+                    self.lose_reply -= 1
+                    if not self.lose_reply:
+                        self.lost += 1
+                        break
+                sink.write(data)
+                await sink.drain()
+        for writer in both:
+            writer.close()

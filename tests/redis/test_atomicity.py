@@ -1,0 +1,188 @@
+"""Each call inside each script fails in turn, and each reply is lost in turn: doubled at worst, never lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import ModuleType
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError
+
+from streamqueue.api.spec import Retention, RetentionPolicy
+from streamqueue.maintenance import (
+    abandoned,
+    consumers,
+    dead_letters,
+    give_back,
+    purge,
+    quiet,
+    redrive,
+    release,
+    sweep,
+    trim,
+)
+from streamqueue.streams import RedisProblem, connect, ensure_group
+from streamqueue.streams.script import Script
+from tests.redis.proxy import Proxy
+from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import RunningServer
+
+TASKS = 6
+SPEC = spec(max_deliveries=2, consumer_ttl=0.0, retention=Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0))
+
+Call = Callable[[Redis], Awaitable[object]]
+
+
+def failing_at(script: Script, nth: int) -> Script:
+    """The same script, whose nth call to the server fails as a refused command would."""
+    return Script(
+        f"""
+local calls, server = 0, redis
+local function guarded(run)
+  return function(...)
+    calls = calls + 1
+    if calls == {nth} then error('injected') end
+    return run(...)
+  end
+end
+local redis = setmetatable({{call = guarded(server.call), pcall = guarded(server.pcall)}}, {{__index = server}})
+"""
+        + script.source
+    )
+
+
+async def prepared(redis: Redis) -> Queue:
+    """Six tasks: one dead, one a copy at its last attempt, the others pending or waiting; and an idle consumer."""
+    queue = Queue(redis)
+    await redis.flushall()
+    await queue.create()
+    await queue.add(TASKS)
+    await queue.read("pod-1", count=2)
+    once = spec(max_deliveries=1)
+    (first, second) = await queue.pending()
+    await queue.age(61, first)
+    await queue.settle(once)
+    await sweep(redis, once)  # one dead letter
+    await queue.age(61, second)
+    await queue.settle(SPEC)
+    await sweep(redis, SPEC)  # one copy, at the end
+    await queue.read("pod-1", count=4)
+    await queue.read("pod-1", count=1)
+    await queue.age(61, *(await queue.pending())[:-2])
+    await queue.settle(SPEC)
+    for consumer in ("gone", "pod-1"):
+        await redis.xclaim(queue.stream, queue.group, consumer, 0, (await queue.pending())[-1:])
+    return queue
+
+
+async def census(queue: Queue) -> Counter[str]:
+    """How often each task can still be had: waiting, pending or dead."""
+    seen: Counter[str] = Counter()
+    entries = dict(await queue.entries())
+    delivered = (await queue.snapshot()).last_delivered_id or ""
+    alive = set(await queue.pending()) | {entry_id for entry_id in entries if key(entry_id) > key(delivered)}
+    for entry_id in alive:
+        seen[entries[entry_id]["task"]] += 1
+    for letter in await queue.dead():
+        seen[letter["task"]] += 1
+    return seen
+
+
+def key(entry_id: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in entry_id.split("-"))
+
+
+async def release_all(redis: Redis) -> object:
+    return await release(redis, SPEC, "pod-1", time.time() + 3600, "Error")
+
+
+OPERATIONS: dict[str, tuple[ModuleType, str, Call]] = {
+    "sweep returns": (give_back, "_SCRIPT", lambda redis: sweep(redis, SPEC)),
+    "release returns": (give_back, "_SCRIPT", release_all),
+    "abandoned returns": (give_back, "_SCRIPT", lambda redis: abandoned(redis, SPEC, "pod-1")),
+    "quiet": (quiet, "_SCRIPT", lambda redis: sweep(redis, SPEC)),
+    "trim": (trim, "_SCRIPT", lambda redis: sweep(redis, SPEC)),
+    "consumers": (consumers, "_SCRIPT", lambda redis: sweep(redis, SPEC)),
+    "redrive": (dead_letters, "_REDRIVE", lambda redis: redrive(redis, SPEC)),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_every_call_of_a_script_may_fail(redis: Redis, operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, name, call = OPERATIONS[operation]
+    original = getattr(module, name)
+    failures = 0
+    for nth in range(1, 200):
+        queue = await prepared(redis)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing_at(original, nth))
+            try:
+                await call(redis)
+            except RedisProblem:
+                failures += 1
+            else:
+                break
+        midway = await census(queue)
+        assert set(midway) == {str(n) for n in range(TASKS)}, f"lost when call {nth} fails"
+        assert max(midway.values()) <= 2
+        await call(redis)
+        await call(redis)
+        assert set(await census(queue)) == set(midway), f"lost on the repeat after call {nth} failed"
+    else:
+        pytest.fail("the script never ran to its end")
+    assert failures >= 2, "the injection did not reach the script"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_every_reply_may_be_lost(shared_server: RunningServer, redis: Redis, operation: str) -> None:
+    _, _, call = OPERATIONS[operation]
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        for nth in range(1, 60):
+            queue = await prepared(redis)
+            await client.ping()
+            proxy.lose_reply, proxy.lost = nth, 0
+            with suppress(RedisProblem):
+                await call(client)
+            if not proxy.lost:
+                break
+            await call(client)
+            after = await census(queue)
+            assert after == Counter({str(n): 1 for n in range(TASKS)}), f"reply {nth} lost"
+        else:
+            pytest.fail("replies never ended")
+        assert nth > 1
+
+
+async def test_a_purge_repeated_after_a_lost_reply_ends_clean(shared_server: RunningServer, redis: Redis) -> None:
+    queue = await prepared(redis)
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        await client.ping()
+        proxy.lose_reply = 2
+        with pytest.raises(RedisProblem):
+            await purge(client, SPEC)
+        assert proxy.lost == 1
+        await purge(client, SPEC)
+    assert await queue.dead() == []
+    assert set(await census(queue)) == {"1", "2", "3", "4", "5"}
+
+
+async def test_a_command_whose_reply_is_lost_is_not_sent_again(shared_server: RunningServer, redis: Redis) -> None:
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        await client.ping()
+        proxy.lose_reply = 1
+        with pytest.raises(ConnectionError):
+            await client.xadd("orders", {"task": "1"})
+    assert await redis.xlen("orders") == 1
+
+
+async def test_creating_a_group_twice_over_a_lost_reply_is_safe(shared_server: RunningServer, redis: Redis) -> None:
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        await client.ping()
+        proxy.lose_reply = 1
+        with pytest.raises(RedisProblem):
+            await ensure_group(client, "orders", "workers")
+        assert await ensure_group(client, "orders", "workers") is False

@@ -1,0 +1,65 @@
+"""`python3 -m streamqueue.maintenance`: what the CronJob runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from redis.asyncio import Redis
+
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer, free_port
+
+SPEC = {
+    "redis": {"url": "redis://redis:6379/0"},
+    "stream": "orders",
+    "group": "workers",
+    "handler": {"image": "registry.example/orders:1", "timeout": "1s"},
+    "delivery": {"visibilityTimeout": "30s"},
+}
+
+
+async def run(environment: dict[str, str]) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "streamqueue.maintenance",
+        env={"PATH": os.environ["PATH"], **environment},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_a_pass_prints_one_line(redis: Redis, shared_server: RunningServer) -> None:
+    queue = Queue(redis)
+    await queue.create()
+    await queue.add(2)
+    await queue.read()
+    await queue.age(61)
+    environment = {"STREAMQUEUE_SPEC": json.dumps(SPEC), "STREAMQUEUE_REDIS_URL": shared_server.url}
+    code, out, err = await run(environment)
+    assert (code, err) == (0, "") and "off until" in out and out.count("\n") == 1
+    await queue.redis.hset(queue.epoch, "since", 0)
+    assert await run(environment) == (0, "orders/workers: 2 returned\n", "")
+
+
+async def test_a_problem_is_one_line_without_the_password() -> None:
+    url = f"redis://:s3cr3t@127.0.0.1:{free_port()}"
+    code, out, err = await run({"STREAMQUEUE_SPEC": json.dumps(SPEC), "STREAMQUEUE_REDIS_URL": url})
+    assert (code, out) == (1, "") and err.startswith("orders/workers: Unreachable: ") and err.count("\n") == 1
+    assert "s3cr3t" not in err
+
+
+async def test_a_bad_environment_is_one_line() -> None:
+    good = {"STREAMQUEUE_SPEC": json.dumps(SPEC), "STREAMQUEUE_REDIS_URL": "redis://x"}
+    for change, word in (
+        ({"STREAMQUEUE_SPEC": ""}, "STREAMQUEUE_SPEC is not set"),
+        ({"STREAMQUEUE_REDIS_URL": ""}, "STREAMQUEUE_REDIS_URL is not set"),
+        ({"STREAMQUEUE_SPEC": "{"}, "no JSON"),
+        ({"STREAMQUEUE_SPEC": "[]"}, "spec"),
+        ({"STREAMQUEUE_SPEC": json.dumps(SPEC | {"stream": ""})}, "stream"),
+    ):
+        code, out, err = await run(good | change)
+        assert (code, out) == (2, "") and word in err and err.count("\n") == 1, err
