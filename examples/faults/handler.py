@@ -1,7 +1,7 @@
 """The plain loop again, with tasks that go wrong as their `fault` field says: for the tests, and for trying out.
 
-`raise`: fails each time, and the loop reads on. `exit` and `oom`: the process ends, or takes memory until the kernel
-ends it, at the first attempt only.
+`raise`: fails each time, and the loop reads on. At the first attempt only: `exit`, the process ends; `oom`, it takes
+memory until the kernel ends it; `hang`, it never comes to an end.
 """
 
 import os
@@ -20,6 +20,16 @@ def stop(*_: object) -> None:
     stopping = True
 
 
+def strike(fault: str) -> None:
+    hoard = []
+    while fault != "exit":
+        if fault == "oom":
+            hoard.append(os.urandom(1 << 20))
+        else:
+            time.sleep(1)
+    os._exit(3)
+
+
 def work(entry: str, task: dict[str, str]) -> None:
     identity = task.get("sq-id", entry)
     client.xadd(f"{{{STREAM}}}:starts", {"task": identity, "worker": CONSUMER})
@@ -27,8 +37,7 @@ def work(entry: str, task: dict[str, str]) -> None:
     if fault == "raise":
         raise ValueError(f"task {identity} is poison")
     if fault and client.set(f"{{{STREAM}}}:struck:{identity}", "1", nx=True):
-        hoard = [bytearray(os.urandom(1 << 20)) for _ in range(1 << 14 if fault == "oom" else 0)]
-        os._exit(3 + bool(hoard))
+        strike(fault)
     time.sleep(float(task.get("seconds", "0.05")))
     result = {"task": identity, "entry": entry, "worker": CONSUMER, "group": GROUP}
     client.pipeline().xadd(f"{{{STREAM}}}:g:{GROUP}:results", result).xack(STREAM, GROUP, entry).execute()

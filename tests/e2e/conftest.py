@@ -1,0 +1,70 @@
+"""Fixtures of the e2e tests: one cluster, one operator installed by its chart, one namespace for the session."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator, Iterator
+
+import pytest
+from pytest_kind import KindCluster
+
+from tests.cluster.handles import load
+from tests.e2e import concurrently
+from tests.e2e.world import World
+from tests.kube.chart import Chart
+from tests.kube.kubectl import Kubectl
+from tests.kube.redis_server import RedisServer
+from tests.kube.view import View
+
+RUN_LABEL = "streamqueue.dev/e2e-run"
+pytest_configure = concurrently.pytest_configure
+pytest_collection_modifyitems = concurrently.pytest_collection_modifyitems
+pytest_pyfunc_call = concurrently.pytest_pyfunc_call
+_worlds: list[World] = []
+
+
+@pytest.fixture(scope="session")
+def chart(kind_cluster: KindCluster) -> Chart:
+    """The operator, installed by helm and ready."""
+    kubectl = Kubectl(str(kind_cluster.kubectl_path.absolute()), str(kind_cluster.kubeconfig_path.absolute()))
+    chart = Chart(os.environ.get("HELM") or load().helm, kubectl)
+    chart.install()
+    return chart
+
+
+@pytest.fixture(scope="session")
+def kubectl(chart: Chart) -> Iterator[Kubectl]:
+    """kubectl in a namespace of this session's own; those that former sessions left are deleted."""
+    kubectl = chart.kubectl.into(f"e2e-{secrets.token_hex(3)}")
+    kubectl("delete", "namespace", "--selector", RUN_LABEL, "--wait=false")
+    labels = {RUN_LABEL: kubectl.namespace}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace, "labels": labels}})
+    yield kubectl
+    kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def world(kubectl: Kubectl, chart: Chart) -> World:
+    """All of it together, with a Redis that most tests share."""
+    server = RedisServer(kubectl, "redis")
+    server.create()
+    world = World(kubectl, chart, View(kubectl.kubeconfig, kubectl.namespace), server)
+    _worlds.append(world)
+    assert world.redis.ping()
+    return world
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and report.failed and _worlds:
+        report.sections.append(("cluster", _worlds[-1].report()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = [figure for world in _worlds for figure in world.figures]
+    if figures:
+        terminalreporter.section("measured on the cluster")
+        terminalreporter.write_line("\n".join(figures))

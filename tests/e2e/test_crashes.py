@@ -1,0 +1,41 @@
+"""The handler's process ends, the pod lives on: the controller sees the container and hands its work on at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.queue import FAULTS, worker_command
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.concurrent
+
+SECONDS = 30  # the kubelet restarts a container at once, the first time; no lease, grace or schedule is that short
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("exit", "Error"), ("oom", "OOMKilled")])
+def test_a_dead_process_has_its_work_done_within_seconds(world: World, fault: str, reason: str) -> None:
+    queue = world.queue(
+        fault,
+        # No other net is near: the visibility timeout is minutes, the CronJob suspended.
+        delivery={"visibilityTimeout": "10m"},
+        reclaim={"suspend": True},
+        scaling={"minReplicas": 1, "maxReplicas": 1},
+        template=worker_command(FAULTS, resources={"limits": {"memory": "64Mi"}}),
+    ).apply()
+    [pod] = queue.await_ready_pods(1)
+    [task] = queue.add(1, fault=fault)
+    queue.await_results([task], 120)
+
+    name = pod["metadata"]["name"]
+    [ended] = [
+        status["lastState"]["terminated"]
+        for _, body in world.view.seen("pods", name)
+        for status in body["status"].get("containerStatuses", [])
+        if "terminated" in status.get("lastState", {})
+    ][:1]
+    assert ended["reason"] == reason
+    assert [each["metadata"]["name"] for each in queue.pods()] == [name], "the pod lives on"
+    assert [row["task"] for row in queue.starts()] == [task, task]
+    first, second = (int(entry.split("-")[0]) / 1000 for entry, _ in queue.client.xrange(f"{{{fault}}}:starts"))
+    world.note(f"{reason}: first start of the task -> its second start: {second - first:.1f} s")
+    assert second - first < SECONDS

@@ -1,0 +1,110 @@
+"""The operator restarts, is away, is uninstalled: fleets don't notice. These run alone, after all others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.queue import IMAGE, Queue
+from tests.e2e.world import World
+from tests.kube.footprint import footprint
+
+SETTLED = 5.0  # seconds that a new leader has to spoil something
+
+
+def test_restarting_the_operator_changes_nothing(world: World) -> None:
+    scaling = {"maxReplicas": 2, "targetBacklog": 1, "scaleDown": {"delay": "5s"}}
+    queue = world.queue("steady", handler={"image": IMAGE, "timeout": "40s"}, delivery={}, scaling=scaling).apply()
+    ids = queue.add(2, seconds="35")
+    queue.await_ready_pods(2)
+    world.view.eventually(lambda: queue.pending() == 2, 60, "both tasks are in work")
+    before, leader = _state(queue), _leader(world)
+
+    world.chart.restart()
+    world.view.eventually(lambda: _leader(world) not in ("", leader), 30, "the new pod leads")
+    threading.Event().wait(SETTLED)
+
+    assert queue.pending() == 2, "the tasks ended before the comparison: make them longer"
+    assert _state(queue) == before
+    queue.await_results(ids, 60)
+    queue.await_zero()
+    assert sorted(row["task"] for row in queue.results()) == sorted(ids)
+
+
+def _state(queue: Queue) -> dict[str, Any]:
+    """Versions of all that the queue owns; of the budget its generation, since its controller rewrites the status."""
+    seen = {name: queue.view.get(kind, name) for kind, name in _owned(queue.name)}
+    state = {name: body["metadata"]["resourceVersion"] for name, body in seen.items() if body}
+    budget = queue.view.get("poddisruptionbudgets", queue.name) or {}
+    pods = {pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in queue.pods()}
+    return {"owned": state, "budget": budget["metadata"]["generation"], "pods": pods}
+
+
+def _owned(name: str) -> Iterator[tuple[str, str]]:
+    yield from (("deployments", name), ("cronjobs", f"{name}-reclaim"), ("serviceaccounts", name))
+
+
+def _leader(world: World) -> str:
+    leases = world.chart.operator.get("leases")["items"]
+    return next((lease["spec"].get("holderIdentity") or "" for lease in leases), "")
+
+
+@pytest.fixture
+def operator_away(world: World) -> Iterator[None]:
+    """Nothing: the fixture only brings the operator back."""
+    yield
+    world.chart.scale(1)
+
+
+@pytest.mark.usefixtures("operator_away")
+def test_without_the_operator_stuck_work_returns_and_deletion_works(world: World) -> None:
+    deleted = world.queue("orphaned", scaling={"minReplicas": 2, "maxReplicas": 2}).apply()
+    stuck = world.queue(
+        "stuck",
+        handler={"image": IMAGE, "timeout": "1s"},
+        delivery={"visibilityTimeout": "2s"},
+        scaling={"minReplicas": 1, "maxReplicas": 1},
+    ).apply()
+    deleted.await_ready_pods(2)
+    stuck.await_ready_pods(1)
+    world.kubectl("scale", "deployment/stuck", "--replicas=0")
+    world.chart.scale(0)
+    world.kubectl("scale", "deployment/stuck", "--replicas=0")
+    world.view.eventually(lambda: not stuck.pods(), 60, "no worker takes the task before the ghost does")
+    ids = stuck.add(1)
+    assert stuck.client.xreadgroup("workers", "ghost", {"stuck": ">"})
+    world.kubectl("scale", "deployment/stuck", "--replicas=1")
+
+    deleted.delete()
+    stuck.reclaim()  # the first pass on a server only learns its clock
+    said = stuck.reclaim()
+    stuck.await_results(ids, 60)
+    assert "1 returned" in said
+    world.view.eventually(lambda: not deleted.belongings(), 90, "all that belonged to the deleted queue is gone")
+
+
+def test_uninstalling_the_chart_leaves_queues_and_fleets(world: World) -> None:
+    queue = world.queue("survivor", scaling={"minReplicas": 2, "maxReplicas": 2}).apply()
+    pods = {pod["metadata"]["uid"] for pod in queue.await_ready_pods(2)}
+    world.chart.uninstall()
+    try:
+        queue.await_results(queue.add(5), 60)
+        threading.Event().wait(SETTLED)
+        assert world.kubectl.get("streamqueue", "survivor")["spec"]["stream"] == "survivor"
+        assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == pods
+    finally:
+        world.chart.install()
+    queue.await_condition("Ready", "True")
+    queue.await_results(queue.add(5), 60)
+    assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == pods
+
+
+def test_the_operator_stays_within_its_own_memory_limit(world: World) -> None:
+    cost = footprint(world.chart)
+    world.note(f"operator: {cost}")
+    [container] = world.chart.operator.get("deployment", "streamqueue")["spec"]["template"]["spec"]["containers"]
+    limit = container["resources"]["limits"]["memory"]
+    assert limit.endswith("Mi") and 0 < cost.rss < int(limit.removesuffix("Mi")) << 20

@@ -1,0 +1,51 @@
+"""What every e2e test works with: the cluster, the operator on it, a namespace of this run's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tests.e2e.queue import Queue
+from tests.kube.chart import Chart
+from tests.kube.kubectl import Kubectl
+from tests.kube.redis_server import RedisServer
+from tests.kube.view import View
+
+
+@dataclass
+class World:
+    """`figures` are printed at the end of the session."""
+
+    kubectl: Kubectl
+    chart: Chart
+    view: View
+    server: RedisServer
+    figures: list[str] = field(default_factory=list)
+
+    @cached_property
+    def redis(self) -> Any:
+        """A client of the server that most tests share."""
+        return self.server.wait()
+
+    def queue(self, name: str, server: RedisServer | None = None, client: Any = None, **spec: Any) -> Queue:
+        """A queue that isn't applied yet; on the shared server, unless told otherwise."""
+        return Queue(self.kubectl, self.view, server or self.server, client or self.redis, name, **spec)
+
+    def secret(self, name: str, **values: str) -> None:
+        """Create or change a Secret."""
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values})
+
+    def note(self, figure: str) -> None:
+        """A measurement worth reading after the session."""
+        self.figures.append(figure)
+
+    def report(self) -> str:
+        """What to look at when a test failed."""
+        parts = [
+            self.kubectl("get", "streamqueues,deployments,pods,cronjobs,jobs", "--output=wide", check=False).stdout,
+            self.kubectl("describe", "streamqueues", check=False).stdout,
+            self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False).stdout,
+            self.chart.log(300),
+        ]
+        return "\n".join(parts)

@@ -1,0 +1,68 @@
+"""Installs the operator by its chart, as users do."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from tests.kube.kubectl import Kubectl
+
+RELEASE = "streamqueue"
+NAMESPACE = "streamqueue-system"
+CHART = "charts/streamqueue"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The release on the test cluster. `values` are `name=value` pairs for `--set`."""
+
+    helm: str
+    kubectl: Kubectl
+    values: tuple[str, ...] = ()
+
+    def install(self) -> None:
+        """Install or upgrade, and wait until the operator is ready."""
+        settings = [part for value in self.values for part in ("--set", value)]
+        self._run("upgrade", "--install", RELEASE, CHART, "--create-namespace", *settings)
+        # The tag stays `dev` from build to build: only a new pod runs what was built last.
+        self.restart()
+
+    def restart(self) -> None:
+        """Replace the operator's pods and wait until the new ones are ready."""
+        self.operator("rollout", "restart", f"deployment/{RELEASE}")
+        self.wait()
+
+    def wait(self) -> None:
+        self.operator("rollout", "status", f"deployment/{RELEASE}", "--timeout=90s")
+
+    def uninstall(self) -> None:
+        self._run("uninstall", RELEASE, "--wait")
+
+    def scale(self, replicas: int) -> None:
+        """Run this many operator pods; returns when they are ready, or when the last is gone."""
+        self.operator("scale", f"deployment/{RELEASE}", f"--replicas={replicas}")
+        if replicas:
+            self.wait()
+        else:
+            self.operator("wait", "--for=delete", "pod", "--selector", self.selector, "--timeout=60s")
+
+    @property
+    def operator(self) -> Kubectl:
+        """kubectl in the operator's namespace."""
+        return self.kubectl.into(NAMESPACE)
+
+    @property
+    def selector(self) -> str:
+        """The operator's pods."""
+        return f"app.kubernetes.io/instance={RELEASE}"
+
+    def log(self, lines: int = -1) -> str:
+        """What the operator's pods wrote, their last `lines` lines."""
+        done = self.operator("logs", "--selector", self.selector, f"--tail={lines}", "--prefix=false", check=False)
+        return done.stdout + done.stderr
+
+    def _run(self, *args: str) -> None:
+        command = [self.helm, "--namespace", NAMESPACE, *args]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.kubectl.environment, timeout=180)
+        if done.returncode:
+            raise RuntimeError(f"helm {args[0]}: {done.stderr.strip()}")
