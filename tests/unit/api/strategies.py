@@ -1,0 +1,80 @@
+"""Random specs that keep every rule."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from streamqueue.api.spec import (
+    Delivery,
+    Handler,
+    QueueSpec,
+    Reclaim,
+    Redis,
+    Retention,
+    RetentionPolicy,
+    ScaleDown,
+    ScaleUp,
+    Scaling,
+    SecretKey,
+)
+
+
+def _seconds(least: float, most: float) -> st.SearchStrategy[float]:
+    return st.integers(round(least * 1000), round(most * 1000)).map(lambda milliseconds: milliseconds / 1000)
+
+
+_names = st.text(alphabet="abz019:._- $(){}é", min_size=1, max_size=20)
+_streams = st.text(alphabet="abz019:._- $()é", min_size=1, max_size=20)
+_steps = st.none() | st.integers(1, 10_000)
+
+
+@st.composite
+def _scalings(draw: st.DrawFn, concurrency: int) -> Scaling:
+    most = draw(st.integers(1, 10_000))
+    backlog = draw(st.none() | st.integers(1, 1_000_000))
+    return Scaling(
+        min_replicas=draw(st.integers(0, most)),
+        max_replicas=most,
+        target_wait=draw(_seconds(1, 86_400)) if backlog is None else None,
+        target_backlog=backlog,
+        replicas=draw(st.none() | st.integers(0, most)),
+        paused=draw(st.booleans()),
+        polling_interval=draw(_seconds(0.2, 60)),
+        scale_down=ScaleDown(draw(_seconds(0, 3600)), draw(_steps)),
+        scale_up=ScaleUp(draw(_steps)),
+        concurrency=concurrency,
+    )
+
+
+_retentions = st.just(Retention()) | st.builds(
+    lambda limits: Retention(RetentionPolicy.ACKNOWLEDGED, *limits),
+    st.tuples(st.none() | _seconds(1, 315_360_000), st.none() | st.integers(1, 10**9)).filter(any),
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> QueueSpec:
+    handler = Handler(
+        image=draw(_names),
+        concurrency=draw(st.integers(1, 1000)),
+        batch=draw(st.integers(1, 100)),
+        timeout=draw(_seconds(0.1, 600)),
+    )
+    return QueueSpec(
+        redis=draw(st.sampled_from([Redis(url="redis://r:1/0"), Redis(secret_ref=SecretKey("redis", "url"))])),
+        stream=draw(_streams),
+        group=draw(_names),
+        handler=handler,
+        start_from=draw(st.sampled_from(["0", "$", "5-1"])),
+        delivery=Delivery(
+            draw(_seconds(max(1, 2 * handler.timeout * handler.batch), 604_800)),
+            draw(st.integers(1, 1000)),
+            draw(st.integers(1, 10_000_000)),
+        ),
+        reclaim=Reclaim(
+            draw(st.sampled_from([None, "*/7 1-5 * jan mon,fri"])), draw(_seconds(60, 31_536_000)), draw(st.booleans())
+        ),
+        retention=draw(_retentions),
+        scaling=draw(_scalings(handler.concurrency)),
+        template=draw(st.sampled_from([{}, {"spec": {"nodeSelector": {"disk": "ssd"}}}])),
+    )
