@@ -56,14 +56,14 @@ def test_a_null_counts_as_absent() -> None:
 
 
 def test_an_unknown_field_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(SpecError, match="spec.scaling has minReplicas, maxReplicas") as error:
+    with pytest.raises(SpecError, match=r"spec\.scaling has minReplicas, maxReplicas") as error:
         parse_spec(_spec(scaling={"maxReplica": 5}))
 
     assert error.value.field == "spec.scaling.maxReplica"
 
 
 def test_numbers_in_an_error_are_those_of_the_spec() -> None:
-    with pytest.raises(SpecError, match="is 5m, but must be at least 2 x handler.timeout x handler.batch = 8m"):
+    with pytest.raises(SpecError, match=r"is 5m, but must be at least 2 x handler\.timeout x handler\.batch = 8m"):
         parse_spec(_spec(handler={"image": "x", "batch": 2}))
 
 

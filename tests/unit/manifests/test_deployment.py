@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streamqueue.manifests import TEMPLATE_VERSION
+from tests.unit.manifests.build import deployment, environment, handler, spec
+
+
+def test_a_rollout_adds_before_it_removes() -> None:
+    body = deployment()["spec"]
+
+    assert body["replicas"] == 3
+    assert body["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "batch", "grace"), [("2m", 1, 150), ("30s", 4, 150), ("100ms", 1, 31), ("1.1s", 10, 41)]
+)
+def test_the_grace_is_a_full_batch_and_thirty_seconds(timeout: str, batch: int, grace: int) -> None:
+    parsed = spec(handler={"image": "x", "timeout": timeout, "batch": batch})
+
+    assert deployment(parsed)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
+
+
+def test_pods_are_born_protected() -> None:
+    assert deployment()["spec"]["template"]["metadata"]["annotations"] == {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }
+
+
+def test_the_deployment_says_what_its_template_was_derived_from() -> None:
+    assert deployment()["metadata"]["annotations"] == {
+        "streamqueue.dev/template-version": TEMPLATE_VERSION,
+        "streamqueue.dev/generation": "4",
+    }
+
+
+def test_a_new_generation_alone_rolls_no_pods() -> None:
+    assert "4" not in deployment()["spec"]["template"]["metadata"]["annotations"].values()
+
+
+def test_a_changed_secret_rolls_the_pods() -> None:
+    first, second = (deployment(secret_hash=value)["spec"]["template"] for value in ("aaa", "bbb"))
+
+    assert first != second
+    assert first["metadata"]["annotations"]["streamqueue.dev/secret-hash"] == "aaa"
+
+
+def test_workers_cannot_gain_privileges() -> None:
+    template = deployment()["spec"]["template"]
+
+    assert template["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert handler(template)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_readiness_never_depends_on_load_or_redis() -> None:
+    assert not [field for field in handler(deployment()["spec"]["template"]) if field.endswith("Probe")]
+
+
+def test_a_loop_finds_what_it_needs_in_its_environment() -> None:
+    parsed = spec(
+        handler={"image": "x", "timeout": "1.5s", "batch": 5, "concurrency": 2}, delivery={"visibilityTimeout": "168h"}
+    )
+
+    assert environment(handler(deployment(parsed)["spec"]["template"])) == {
+        "STREAMQUEUE_REDIS_URL": "redis://redis:6379/0",
+        "STREAMQUEUE_STREAM": "orders",
+        "STREAMQUEUE_GROUP": "workers",
+        "STREAMQUEUE_CONSUMER": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "STREAMQUEUE_VISIBILITY_TIMEOUT": "604800",
+        "STREAMQUEUE_BATCH": "5",
+        "STREAMQUEUE_CONCURRENCY": "2",
+        "STREAMQUEUE_TIMEOUT": "1.5",
+    }
+
+
+def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
+    parsed = spec(redis={"secretRef": {"name": "redis", "key": "url"}})
+
+    assert environment(handler(deployment(parsed)["spec"]["template"]))["STREAMQUEUE_REDIS_URL"] == {
+        "secretKeyRef": {"name": "redis", "key": "url"}
+    }
+
+
+def test_the_kubelet_expands_nothing_in_a_stream_name() -> None:
+    variables = environment(handler(deployment(spec(stream="a$(HOME)$$b"))["spec"]["template"]))
+
+    assert variables["STREAMQUEUE_STREAM"] == "a$$(HOME)$$$$b"
+
+
+def test_a_changed_derivation_has_a_version_of_its_own() -> None:
+    """Without a new TEMPLATE_VERSION, an upgrade of the operator would restart every fleet at once."""
+    golden = Path(__file__).with_name(f"template-{TEMPLATE_VERSION}.json")
+    assert golden.exists(), f"write the new template to {golden.name} and remove the old file"
+
+    assert deployment(secret_hash="aaa")["spec"]["template"] == json.loads(golden.read_text()), (
+        f"the derived template is not that of version {TEMPLATE_VERSION}: raise TEMPLATE_VERSION"
+    )
