@@ -18,7 +18,7 @@ class Chart:
 
     helm: str
     kubectl: Kubectl
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] = ("image.tag=dev",)
 
     def install(self) -> None:
         """Install or upgrade, and wait until the operator is ready."""

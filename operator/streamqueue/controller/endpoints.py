@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis as Client
 
 from streamqueue.api.spec import Redis, SecretKey
+from streamqueue.controller.addresses import as_pods_see_it
 from streamqueue.controller.kinds import SECRETS
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.streams.connection import connect
@@ -58,11 +59,12 @@ class Endpoints:
     async def resolve(self, namespace: str, redis: Redis) -> Endpoint:
         """The endpoint of a queue in this namespace; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
         url = _Url(redis.url, 0.0, None) if redis.url else await self._read(namespace, redis.secret_ref)
-        server = hashlib.sha256(url.text.encode()).hexdigest()
+        address = as_pods_see_it(url.text, namespace)
+        server = hashlib.sha256(address.encode()).hexdigest()
         identity = f"{server}/{url.hash}"
         if identity not in self._by_id:
             try:
-                self._by_id[identity] = Endpoint(identity, server, connect(url.text), url.hash)
+                self._by_id[identity] = Endpoint(identity, server, connect(address), url.hash)
             except RedisProblem as problem:
                 raise NoEndpoint(problem.kind, f"{_where(redis)}: {problem}") from None
         endpoint = self._by_id[identity]

@@ -57,6 +57,8 @@ async def run_kopf(store: Store, settings: Settings) -> None:
     await kopf.operator(
         registry=build_registry(store),
         settings=build_settings(),
+        # Else kopf asks for the user's name, and a container's user id need not have one.
+        identity=settings.pod_name,  # type: ignore[arg-type]
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
     )
