@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import yaml
+
+from tests.cluster.handles import load
+from tests.kube.kubectl import Kubectl
 
 CHART = Path(__file__).parents[2] / "charts" / "streamqueue"
 CRD = CHART.parents[1] / "crds" / "streamqueue.yaml"
@@ -29,13 +31,8 @@ QUEUE_RIGHTS = {
 }
 
 
-class Kubectl(Protocol):
-    def __call__(self, *args: str, input: str | None = None, check: bool = True) -> Any: ...
-
-
 def helm(*args: str) -> subprocess.CompletedProcess[str]:
-    program = os.environ.get("STREAMQUEUE_HELM") or shutil.which("helm")
-    assert program, "helm is missing: put it on the PATH or set STREAMQUEUE_HELM to its path"
+    program = os.environ.get("HELM") or load().helm
     return subprocess.run([program, *args], capture_output=True, text=True, check=False)
 
 
@@ -186,6 +183,6 @@ def test_a_wrong_value_is_refused_by_name(value: str, says: str) -> None:
 def test_the_api_server_takes_all_of_it(kubectl: Kubectl) -> None:
     """Without the CRD, which the cluster has from the release under test."""
     kubectl(
-        *("apply", "--dry-run=server", "--validate=strict", "--namespace", "default", "-f", "-"),
-        input=render("crds.enabled=false").replace("namespace: system", "namespace: default"),
+        *("create", "--dry-run=server", "--validate=strict", "--filename=-"),
+        input=render("crds.enabled=false").replace("namespace: system", f"namespace: {kubectl.namespace}"),
     )
