@@ -9,6 +9,7 @@ import secrets
 import sys
 
 from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.leader import Leader, LeaseLost
 from streamqueue.controller.loop import Loop
@@ -48,7 +49,8 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
     await relist(kube, store, settings)
     health.synced = True
     endpoints = Endpoints(kube)
-    loop = Loop(store, endpoints, Rounds(kube, store, settings))
+    recorder = Recorder(kube)
+    loop = Loop(store, endpoints, Rounds(kube, recorder, store, settings))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_relisting(kube, store, settings))
@@ -56,6 +58,7 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
                 await leader.acquire()
                 group.create_task(leader.keep())
             health.last_tick = lambda: loop.last_tick
+            group.create_task(recorder.run())
             group.create_task(loop.run())
     finally:
         await endpoints.close()

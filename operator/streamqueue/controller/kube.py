@@ -83,10 +83,10 @@ class Kube:
                 return found, int(page["metadata"]["resourceVersion"])
             query["continue"] = token
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Body | None:
+    async def get(self, kind: Kind, namespace: str, name: str, timeout: float = READ_TIMEOUT) -> Body | None:  # noqa: ASYNC109
         """The object, or None where there is none."""
         try:
-            return await self._request("GET", kind.path(namespace, name))
+            return await self._request("GET", kind.path(namespace, name), timeout=timeout)
         except KubeError as error:
             if error.status == 404:
                 return None

@@ -12,7 +12,7 @@ import logging
 import time
 
 from streamqueue.controller.kinds import LEASES
-from streamqueue.controller.kube import Body, Kube, KubeError
+from streamqueue.controller.kube import WRITE_TIMEOUT, Body, Kube, KubeError
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Leader:
     async def _try(self) -> bool:
         started = time.monotonic()
         try:
-            lease = await self._kube.get(LEASES, self._namespace, _NAME)
+            lease = await self._kube.get(LEASES, self._namespace, _NAME, WRITE_TIMEOUT)
             if lease is None:
                 await self._kube.create(LEASES, self._body(), gated=False)
             elif self._may_take(lease):

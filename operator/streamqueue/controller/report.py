@@ -1,8 +1,7 @@
-"""Says what happened: status, events, a log line. Counters at most every 15 s, what matters at once."""
+"""Says what happened: status, and an event for each transition. Counters at most every 15 s, what matters at once."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +9,13 @@ from typing import Any
 
 from streamqueue.api import conditions as conditions_api
 from streamqueue.controller.assess import Facts, conditions
+from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
 from streamqueue.controller.kube import Body, Kube, KubeError
 from streamqueue.controller.observe import live_replicas
 from streamqueue.controller.pods import rfc3339
 from streamqueue.controller.store import Holdings
 from streamqueue.manifests.labels import Owner, selector
-
-log = logging.getLogger(__name__)
 
 # 1,000 busy queues must not mean 1,000 writes a second, echoed back into our own watch.
 COUNTER_INTERVAL = 15.0  # seconds
@@ -86,7 +84,7 @@ def _essence(shown: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*(shown.get(name) for name in plain), said, empty)
 
 
-async def report(kube: Kube, held: Holdings, facts: Facts, reported: Reported) -> None:
+async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, reported: Reported) -> None:
     """Write the status where it is due, and an event for each transition."""
     assert held.queue is not None
     previous = reported.status or held.queue.get("status", {})
@@ -109,53 +107,14 @@ async def report(kube: Kube, held: Holdings, facts: Facts, reported: Reported) -
         return
     reported.status, reported.at = shown, time.monotonic()
     for change in conditions_api.transitions(previous.get("conditions", []), shown["conditions"]):
-        await _tell(kube, held.queue, change, bool(previous.get("conditions")))
+        _tell(recorder, held.queue, change, bool(previous.get("conditions")))
 
 
-async def event(kube: Kube, queue: Body, kind: str, reason: str, message: str) -> None:
-    """One Kubernetes event on the queue; `kind` is Normal or Warning. Failing to write it stops nothing."""
-    metadata = queue["metadata"]
-    now = rfc3339(time.time())
-    log.log(
-        logging.WARNING if kind == "Warning" else logging.INFO,
-        "%s/%s %s: %s",
-        metadata["namespace"],
-        metadata["name"],
-        reason,
-        message,
-    )
-    try:
-        await kube.emit(
-            {
-                "apiVersion": "v1",
-                "kind": "Event",
-                "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
-                "type": kind,
-                "reason": reason,
-                "message": message[:1024],
-                "involvedObject": {
-                    "apiVersion": STREAM_QUEUES.api_version,
-                    "kind": STREAM_QUEUES.kind,
-                    **{key: metadata[key] for key in ("name", "namespace", "uid")},
-                },
-                "source": {"component": "streamqueue"},
-                "reportingComponent": "streamqueue",
-                "reportingInstance": "streamqueue",
-                "firstTimestamp": now,
-                "lastTimestamp": now,
-                "count": 1,
-            }
-        )
-    except KubeError as error:
-        log.warning("event not written: %s", error)
-
-
-async def _tell(kube: Kube, queue: Body, change: Mapping[str, Any], seen_before: bool) -> None:
+def _tell(recorder: Recorder, queue: Body, change: Mapping[str, Any], seen_before: bool) -> None:
     good = (change["status"] == "True") == (change["type"] in _GOOD_NEWS)
     if good and not seen_before:
         return  # a new queue that works is no news
     if change["status"] == "Unknown":
         return
-    await event(
-        kube, queue, "Normal" if good else "Warning", change["reason"], f"{change['type']}: {change['message']}"
-    )
+    kind = "Normal" if good else "Warning"
+    recorder.say(queue, kind, change["reason"], f"{change['type']}: {change['message']}")

@@ -16,10 +16,11 @@ from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.consumers import Attribution, attribute
 from streamqueue.controller.desired import desired
 from streamqueue.controller.endpoints import Endpoint
+from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import PODS
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, observe
-from streamqueue.controller.report import event, report
+from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store
@@ -38,15 +39,16 @@ _OF_THE_STREAM = frozenset({ProblemKind.WRONG_TYPE, ProblemKind.NO_GROUP, Proble
 
 
 class Rounds:
-    def __init__(self, kube: Kube, store: Store, settings: Settings) -> None:
+    def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings) -> None:
         self._kube = kube
+        self._recorder = recorder
         self._store = store
         self._settings = settings
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
         facts = Facts(rejected=trouble, pods=list(held.pods.values()))
-        await report(self._kube, held, facts, runtime.reported)
+        await report(self._kube, self._recorder, held, facts, runtime.reported)
 
     async def run(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None
@@ -85,7 +87,7 @@ class Rounds:
         if facts.snapshot and endpoint:
             await self._recover(endpoint.client, spec, runtime, held, facts.snapshot)
         metrics.show(_key(held), facts)
-        await report(self._kube, held, facts, runtime.reported)
+        await report(self._kube, self._recorder, held, facts, runtime.reported)
         return _sleeper(spec, facts)
 
     async def _with_group(
@@ -103,10 +105,10 @@ class Rounds:
         what = "group" if snapshot.stream_exists else "stream"
         if runtime.had_group:
             message = f"the {what} was deleted under way: {what} and group are there again, what they held is not"
-            await event(self._kube, held.queue, "Warning", "GroupRecreated", message)
+            self._recorder.say(held.queue, "Warning", "GroupRecreated", message)
         else:
             message = f"group {spec.group} of stream {spec.stream} begins at {spec.start_from}"
-            await event(self._kube, held.queue, "Normal", "GroupCreated", message)
+            self._recorder.say(held.queue, "Normal", "GroupCreated", message)
         runtime.had_group = True
         return snapshot
 
@@ -141,7 +143,7 @@ class Rounds:
             log.info("decided on an older state, again next round: %s", error.message)
             return
         if (before == 0) != (decision.replicas == 0):
-            await event(self._kube, held.queue, "Normal", decision.reason, decision.sentence)
+            self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
 
     async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
         """Tell the ReplicaSet and the node autoscalers which pods may go."""
@@ -168,7 +170,7 @@ class Rounds:
         if returned:
             metrics.RECOVERED.labels(*_key(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
-            await event(self._kube, held.queue, "Normal", "Recovered", message)
+            self._recorder.say(held.queue, "Normal", "Recovered", message)
 
 
 def trouble_of(problem: RedisProblem) -> Trouble:
