@@ -31,6 +31,7 @@ def test_from_zero_to_many_and_back_each_task_done_once(world: World) -> None:
     assert row[0].split() == ["NAME", "READY", "LAG", "PENDING", "OLDEST", "DLQ", "REPLICAS", "REASON", "AGE"]
 
 
+@pytest.mark.concurrent(long=True)
 def test_a_killed_pods_tasks_finish(world: World) -> None:
     scaling = {"maxReplicas": 2, "targetBacklog": 2, "scaleDown": {"delay": "5s"}}
     queue = world.queue("killed", handler={"image": IMAGE, "timeout": "1s"}, scaling=scaling).apply()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.concurrent
 OUTAGE = 60.0  # seconds
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.concurrent(long=True)
 def test_replicas_hold_while_redis_is_down_and_nothing_is_lost(world: World) -> None:
     server = RedisServer(world.kubectl, "redis-outage", durable=True)
     server.create()

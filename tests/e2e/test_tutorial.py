@@ -9,7 +9,7 @@ import yaml
 
 from tests.e2e.world import World
 
-pytestmark = [pytest.mark.concurrent, pytest.mark.timeout(420)]
+pytestmark = pytest.mark.concurrent(long=True)
 
 MANIFEST = Path(__file__).parents[2] / "examples/tutorial/queue.yaml"
 

@@ -87,7 +87,10 @@ def reach(kubectl: Kubectl, name: str, password: str | None = None, timeout: flo
     port = kubectl.get("service", name)["spec"]["ports"][0]["nodePort"]
     addresses = kubectl.get("nodes")["items"][0]["status"]["addresses"]
     host = next(address["address"] for address in addresses if address["type"] == "InternalIP")
-    client = redis.Redis(host, port, password=password, decode_responses=True, retry=Retry(NoBackoff(), 0))
+    once = Retry(NoBackoff(), 0)
+    client = redis.Redis(
+        host, port, password=password, decode_responses=True, retry=once, socket_timeout=30, socket_connect_timeout=5
+    )
     deadline = time.monotonic() + timeout
     while True:
         try:
