@@ -22,6 +22,7 @@ DEFAULT = ("redis-6.0", "redis-7.0", "redis-8.6", "valkey-9.1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--servers", default=",".join(DEFAULT), help=f"comma list of {', '.join(SOURCES)}, or all")
+    parser.addoption("--steps", type=int, default=2000, help="steps of the model test on each server")
 
 
 def pytest_configure(config: pytest.Config) -> None:

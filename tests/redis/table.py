@@ -21,7 +21,8 @@ class ServerTable:
         row = f"{found[1].removeprefix('test_')}: {found[2].removeprefix('test_').replace('_', ' ')}"
         before = self._outcomes[row].get(found[3])
         if report.failed or (report.when == "call" and before != "FAIL"):
-            self._outcomes[row][found[3]] = {"passed": "ok", "failed": "FAIL"}.get(report.outcome, report.outcome)
+            passed = dict(report.user_properties).get("cell", "ok")
+            self._outcomes[row][found[3]] = {"passed": passed, "failed": "FAIL"}.get(report.outcome, report.outcome)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._outcomes:

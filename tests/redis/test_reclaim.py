@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.maintenance import abandoned, release, sweep
+from streamqueue.maintenance import ReleaseReport, abandoned, release, sweep
+from streamqueue.maintenance.give_back import give_back
+from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.streams import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, spec
 
@@ -225,3 +227,28 @@ async def test_a_wrong_dead_letter_key_stops_before_anything_is_touched(queue: Q
         await sweep(queue.redis, spec())
     assert caught.value.kind is ProblemKind.WRONG_TYPE
     assert len(await queue.pending()) == 1 and len(await queue.entries()) == 1
+
+
+async def seen(queue: Queue) -> list[Delivery]:
+    return [entry async for page in deliveries(queue.redis, queue.stream, queue.group) for entry in page]
+
+
+@pytest.mark.parametrize("change", ["acknowledged", "claimed", "renewed", "delivered again to its owner"])
+async def test_what_changed_since_it_was_seen_is_not_touched(queue: Queue, change: str) -> None:
+    ids = await queue.add()
+    await queue.read("pod-1")
+    await queue.age(61)
+    entries = await seen(queue)
+    if change == "acknowledged":
+        await queue.ack(*ids)
+    elif change == "claimed":
+        await queue.redis.xclaim(queue.stream, queue.group, "pod-2", 0, ids, idle=100_000)
+    elif change == "renewed":
+        await queue.redis.xclaim(queue.stream, queue.group, "pod-1", 0, ids, justid=True)
+    else:
+        await queue.redis.xreadgroup(queue.group, "pod-1", {queue.stream: "0"})
+    report = ReleaseReport()
+    await give_back(queue.redis, spec(), entries, set(ids), "test", report)
+    assert (report.moved, report.returned) == (1, 0)
+    assert await queue.pending() == ([] if change == "acknowledged" else ids)
+    assert len(await queue.entries()) == 1

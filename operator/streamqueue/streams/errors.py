@@ -128,6 +128,16 @@ _CLASSES: list[tuple[type[BaseException], ProblemKind]] = [
     (OSError, ProblemKind.UNREACHABLE),
 ]
 
+# OpenSSL's X509_V_ERR_* numbers.
+_CERTIFICATE = {
+    10: "the certificate has expired",
+    18: "the certificate is self-signed: its CA is not trusted",
+    19: "the certificate's CA is not trusted",
+    20: "the certificate's CA is not trusted",
+    62: "the certificate is for another host name than the URL's",
+    64: "the certificate is not for this IP address: use the host name it was made for",
+}
+
 _COMMAND = re.compile(r"(?:run|call|access) the '([a-z|_]{1,40})' command")
 
 
@@ -194,7 +204,7 @@ def _detail(kind: ProblemKind, exc: BaseException) -> str:
         return f"command {found[1]}"
     for link in _chain(exc):
         if isinstance(link, ssl.SSLCertVerificationError):
-            return "the certificate was not accepted"
+            return _CERTIFICATE.get(link.verify_code, "the certificate was not accepted")
         if isinstance(link, socket.gaierror):
             return "the host name has no address"
         if isinstance(link, OSError) and link.errno is not None and link.errno in errno.errorcode:

@@ -78,7 +78,7 @@ local function blockers(rows, mine)
   if #rows < 2 then return names end
   local floor = floor_of(mine)
   for _, row in ipairs(rows) do
-    if row.name ~= group and #names < 8 and before(floor_of(row), floor) then names[#names + 1] = row.name end
+    if #names < 8 and before(floor_of(row), floor) then names[#names + 1] = row.name end
   end
   return names
 end

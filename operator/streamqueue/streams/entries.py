@@ -1,0 +1,53 @@
+"""Entries of a stream, whole or without their payload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from streamqueue.streams.errors import execute
+from streamqueue.streams.script import Script
+
+PAGE = 1000
+
+_HEADERS = Script.beside(__package__, "headers.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry, its fields in the producer's order."""
+
+    id: str
+    fields: Mapping[bytes, bytes]
+
+    def field(self, name: str) -> str | None:
+        """The value of this field as text."""
+        value = self.fields.get(name.encode())
+        return None if value is None else value.decode("utf-8", "replace")
+
+    @property
+    def task(self) -> str:
+        """The task's id: the producer's, or that of the first entry."""
+        return self.field("sq-id") or self.id
+
+
+async def read_entries(
+    client: Redis, stream: str, start: str = "-", end: str = "+", *, count: int, newest: bool = False
+) -> list[Entry]:
+    """At most `count` whole entries between two ids, oldest first; with `newest` newest first. Raises RedisProblem."""
+    command = ("XREVRANGE", stream, end, start) if newest else ("XRANGE", stream, start, end)
+    return [Entry(entry_id.decode(), fields) for entry_id, fields in await execute(client, *command, "COUNT", count)]
+
+
+async def read_headers(
+    client: Redis, stream: str, start: str = "-", end: str = "+", *, count: int = PAGE, newest: bool = False
+) -> tuple[list[Entry], bool]:
+    """As `read_entries`, with the `sq-` fields alone: payloads stay on the server.
+
+    The flag says that the script stopped early, at a bound on what it reads: there may be more. Raises RedisProblem.
+    """
+    stopped, rows = await _HEADERS(client, [stream], [start, end, count, int(newest)])
+    entries = [Entry(row[0].decode(), dict(zip(row[1][::2], row[1][1::2], strict=True))) for row in rows]
+    return entries, bool(stopped)

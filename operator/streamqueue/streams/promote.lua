@@ -1,0 +1,25 @@
+-- Delayed tasks whose time has come enter the stream; one bounded step.
+-- KEYS: stream, delayed sorted set, payload hash. ARGV: most tasks.
+-- Reply: {promoted, ms until the next is due (-1: there is none)}.
+local stream, delayed, payloads, most = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1])
+if redis.replicate_commands then redis.replicate_commands() end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local ready = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
+local count = 0
+for i = 1, #ready, 2 do
+  local id, packed = ready[i], redis.call('HGET', payloads, ready[i])
+  if packed then
+    local fields = cmsgpack.unpack(packed)
+    -- Its wait counts from when it was due.
+    fields[#fields + 1] = 'sq-enqueued-at'
+    fields[#fields + 1] = ready[i + 1]
+    redis.call('XADD', stream, '*', unpack(fields))
+    count = count + 1
+  end
+  redis.call('ZREM', delayed, id)
+  redis.call('HDEL', payloads, id)
+end
+local head = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
+return {count, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

@@ -1,0 +1,27 @@
+-- Register what this consumer holds but does not run: what a blocked read brought, or what a lost reply hid.
+-- ARGV[8..9]: token, most entries; then the ids that the consumer runs. Reply: entries.
+local token, most = ARGV[8], tonumber(ARGV[9])
+local running, count = {}, 0
+for i = 10, #ARGV do
+  running[ARGV[i]] = true
+  count = count + 1
+end
+local adopted = {}
+for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + most, consumer)) do
+  local id = row[1]
+  if not running[id] and #adopted < most then
+    local entry = redis.call('XRANGE', stream, id, id)[1]
+    if entry then
+      -- Never charged: the run it was meant for has not begun.
+      redis.call('HSET', lease, id, renewed(token))
+      local task = task_of(entry)
+      note(task.id, 'state', 'running')
+      adopted[#adopted + 1] = {id, entry[2], task.attempts,
+                               tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0}
+    else
+      redis.call('XACK', stream, group, id)
+      forget(id)
+    end
+  end
+end
+return adopted

@@ -1,0 +1,138 @@
+-- What the scripts of a worker share; put in front of each of them.
+-- KEYS: stream, lease hash, due sorted set, attempts hash, done sorted set, dead-letter stream.
+-- ARGV: group, consumer, visibility timeout ms, max deliveries, dead-letter max length, results' TTL ms (0: none kept),
+-- prefix of the result keys (in the stream's slot), then the script's own from ARGV[8] on.
+-- Lua does not roll back: append first; acknowledge, delete and mark last. A failure may double, never lose.
+local stream, lease, due, attempts, done, dlq = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local group, consumer, visibility = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local max_deliveries, dlq_max = tonumber(ARGV[4]), tonumber(ARGV[5])
+local results_ttl, results_prefix = tonumber(ARGV[6]), ARGV[7]
+local PARKED = 'streamqueue:parked' -- holds what waits for its retry, so that no worker looks busy with it
+local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
+local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
+local HOLD = 60000 -- ms until a full dead-letter stream is tried again
+
+if redis.replicate_commands then redis.replicate_commands() end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function must_be(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then error('WRONGTYPE ' .. kind .. ' expected at a key of the queue') end
+  return found
+end
+
+local function row_of(id) return redis.call('XPENDING', stream, group, id, id, 1)[1] end
+
+local function lease_of(id)
+  local value = redis.call('HGET', lease, id)
+  if not value then return nil, 0 end
+  local token, expiry = string.match(value, '^(%S+) (%d+)$')
+  return token, tonumber(expiry)
+end
+
+-- The pending row, if this consumer owns it and the token is that of its last delivery.
+local function mine(id, token)
+  if lease_of(id) ~= token then return nil end
+  local row = row_of(id)
+  if row and row[2] == consumer then return row end
+end
+
+local function renewed(token) return token .. ' ' .. string.format('%d', now + visibility) end
+
+local function forget(id)
+  redis.call('HDEL', lease, id)
+  redis.call('HDEL', attempts, id, id .. ':crashes')
+  redis.call('ZREM', due, id)
+end
+
+-- The task behind an entry: the producer's fields, and what earlier copies carried along.
+local function task_of(entry)
+  local task = {id = entry[1], attempts = 0, deliveries = 0, since = string.match(entry[1], '^%d+'), fields = {}}
+  for i = 1, #entry[2], 2 do
+    local name, value = entry[2][i], entry[2][i + 1]
+    if name == 'sq-id' then task.id = value
+    elseif name == 'sq-attempt' then task.attempts = tonumber(value) or 0
+    elseif name == 'sq-deliveries' then task.deliveries = tonumber(value) or 0
+    elseif name == 'sq-enqueued-at' then task.since = value
+    else
+      task.fields[#task.fields + 1] = name
+      task.fields[#task.fields + 1] = value
+    end
+  end
+  task.attempts = task.attempts + (tonumber(redis.call('HGET', attempts, entry[1])) or 0)
+  return task
+end
+
+-- State by task id. Best effort: a server out of memory must still take acknowledgements.
+local function note(task_id, ...)
+  if results_ttl == 0 then return end
+  local key = results_prefix .. task_id
+  redis.pcall('HSET', key, 'consumer', consumer, 'at', now, ...)
+  redis.pcall('PEXPIRE', key, results_ttl)
+end
+
+local function announce(task_id)
+  if results_ttl > 0 then redis.pcall('PUBLISH', results_prefix .. task_id, 'over') end
+end
+
+-- To the parked consumer until `at`; the delivery count stays.
+local function park(id, at)
+  redis.call('ZADD', due, at, id)
+  redis.call('XCLAIM', stream, group, PARKED, 0, id, 'JUSTID')
+  redis.call('HDEL', lease, id)
+end
+
+-- To the dead-letter stream, in the form that the reclaim pass uses; held back (parked) while that stream is full.
+local function bury(row, entry, task, reason, cause)
+  local id = entry[1]
+  if #task.fields > MAX_ARGS or redis.call('XLEN', dlq) >= dlq_max then
+    park(id, now + HOLD)
+    return 'held'
+  end
+  local args = {}
+  for _, value in ipairs(task.fields) do args[#args + 1] = value end
+  for _, value in ipairs({'sq-id', task.id, 'sq-attempt', task.attempts, 'sq-deliveries', task.deliveries + row[4],
+                          'sq-enqueued-at', task.since, 'sq-reason', reason, 'sq-cause', cause, 'sq-entry', id,
+                          'sq-consumer', row[2], 'sq-delivered-at', now - row[3], 'sq-dead-at', now}) do
+    args[#args + 1] = value
+  end
+  redis.call('XADD', dlq, '*', unpack(args))
+  redis.call('XACK', stream, group, id)
+  forget(id)
+  note(task.id, 'state', 'dead', 'error', cause)
+  announce(task.id)
+  return 'dead'
+end
+
+local function exhausted(row, task)
+  return task.attempts >= max_deliveries and 'max-deliveries'
+    or task.deliveries + row[4] >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
+end
+
+-- A pending entry of someone else into this consumer's hands; nil if it is gone or dead now.
+local function hand_over(id, row, token, cause)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if not entry then
+    redis.call('XACK', stream, group, id)
+    forget(id)
+    return nil
+  end
+  local task = task_of(entry)
+  local reason = exhausted(row, task)
+  if reason then
+    bury(row, entry, task, reason, cause)
+    return nil
+  end
+  redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
+  redis.call('HSET', lease, id, renewed(token))
+  note(task.id, 'state', 'running', 'attempt', task.attempts + 1)
+  return {id, entry[2], task.attempts, tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0}
+end
+
+if must_be(stream, 'stream') == 'none' then return redis.error_reply('NOGROUP no such stream') end
+must_be(lease, 'hash')
+must_be(due, 'zset')
+must_be(attempts, 'hash')
+must_be(done, 'zset')
+must_be(dlq, 'stream')

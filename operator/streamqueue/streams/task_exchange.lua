@@ -1,0 +1,113 @@
+-- Settle what has ended, then take as much work as there are free slots: one round trip for both.
+-- KEYS from 7 on: streams that results are emitted to.
+-- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
+-- Then per settlement: kind, id, token, number of arguments, arguments:
+--   ack: task id, result, then per emit: key index, number of values, values
+--   retry: delay ms, charge (0 or 1), cause     dead: reason, cause     release: none
+-- Reply: {verdicts, entries taken, ms until something falls due (-1: nothing will)}.
+local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
+local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
+for i = 7, #KEYS do must_be(KEYS[i], 'stream') end
+
+local acked, marks = {}, {}
+
+local function ack(id, its_token, at, count)
+  local i = at + 2
+  while i < at + count do
+    local values = {}
+    local n = tonumber(ARGV[i + 1])
+    for j = i + 2, i + 1 + n do values[#values + 1] = ARGV[j] end
+    redis.call('XADD', KEYS[tonumber(ARGV[i])], '*', unpack(values))
+    i = i + 2 + n
+  end
+  acked[#acked + 1] = id
+  marks[#marks + 1] = now
+  marks[#marks + 1] = id .. ' ' .. its_token
+  note(ARGV[at], 'state', 'done', 'result', ARGV[at + 1])
+  announce(ARGV[at])
+  return 'acked'
+end
+
+local function fail(id, row, reason, cause, charge, delay)
+  local entry = redis.call('XRANGE', stream, id, id)[1]
+  if not entry then
+    redis.call('XACK', stream, group, id)
+    forget(id)
+    return 'gone'
+  end
+  local task = task_of(entry)
+  task.attempts = task.attempts + charge
+  reason = reason or exhausted(row, task)
+  if reason then
+    local verdict = bury(row, entry, task, reason, cause)
+    if verdict == 'held' and charge > 0 then redis.call('HINCRBY', attempts, id, charge) end
+    return verdict
+  end
+  park(id, now + delay)
+  if charge > 0 then redis.call('HINCRBY', attempts, id, charge) end
+  note(task.id, 'state', 'waiting', 'error', cause)
+  return 'parked'
+end
+
+local function settle(kind, id, its_token, at, count)
+  local row = mine(id, its_token)
+  if not row then return redis.call('ZSCORE', done, id .. ' ' .. its_token) and 'already-mine' or 'stolen' end
+  if kind == 'ack' then return ack(id, its_token, at, count) end
+  if kind == 'retry' then return fail(id, row, nil, ARGV[at + 2], tonumber(ARGV[at + 1]), tonumber(ARGV[at])) end
+  if kind == 'dead' then return fail(id, row, ARGV[at], ARGV[at + 1], 1, nil) end
+  park(id, now)
+  return 'released'
+end
+
+local verdicts, i = {}, 11
+while i <= #ARGV do
+  local count = tonumber(ARGV[i + 3])
+  verdicts[#verdicts + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], i + 4, count)
+  i = i + 4 + count
+end
+if #acked > 0 then
+  redis.call('XACK', stream, group, unpack(acked))
+  -- A server out of memory refuses marks, not acknowledgements.
+  redis.pcall('ZADD', done, unpack(marks))
+  redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT)
+  redis.call('PEXPIRE', done, DONE_KEPT)
+  redis.call('HDEL', lease, unpack(acked))
+  if redis.call('EXISTS', attempts) == 1 then
+    for _, id in ipairs(acked) do redis.call('HDEL', attempts, id, id .. ':crashes') end
+  end
+end
+
+local taken = {}
+
+local function take_due(limit)
+  if limit <= 0 then return end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, limit)) do
+    local row = row_of(id)
+    if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
+    -- A full dead-letter stream may have parked it again.
+    local score = tonumber(redis.call('ZSCORE', due, id))
+    if score and score <= now then redis.call('ZREM', due, id) end
+  end
+end
+
+local function take_new(limit)
+  if limit <= 0 then return end
+  local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit, 'STREAMS', stream, '>')
+  if not reply then return end
+  local leases = {}
+  for _, entry in ipairs(reply[1][2]) do
+    leases[#leases + 1] = entry[1]
+    leases[#leases + 1] = renewed(token)
+    taken[#taken + 1] = {entry[1], entry[2], -1, 0}
+    if results_ttl > 0 then note(task_of(entry).id, 'state', 'running') end
+  end
+  if #leases > 0 then redis.call('HSET', lease, unpack(leases)) end
+end
+
+if wanted > 0 then
+  take_due(due_first)
+  take_new(wanted - #taken)
+  take_due(wanted - #taken)
+end
+local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+return {verdicts, taken, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

@@ -1,0 +1,176 @@
+"""One worker process's hold on tasks: every change of ownership is one script, fenced by owner and token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.streams.errors import execute
+from streamqueue.streams.script import Arg, Script
+
+PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
+
+_COMMON = Script.beside(__package__, "task_common.lua").source
+
+
+def _script(name: str) -> Script:
+    return Script(_COMMON + Script.beside(__package__, name).source)
+
+
+_EXCHANGE = _script("task_exchange.lua")
+_ADOPT = _script("task_adopt.lua")
+_CLAIM = _script("task_claim.lua")
+_RENEW = _script("task_renew.lua")
+_LEAVE = _script("task_leave.lua")
+
+
+class Verdict(StrEnum):
+    """What became of a settlement."""
+
+    ACKED = "acked"
+    PARKED = "parked"  # for its retry
+    DEAD = "dead"  # in the dead-letter stream
+    HELD = "held"  # parked, because the dead-letter stream is full
+    RELEASED = "released"  # handed back
+    ALREADY_MINE = "already-mine"  # an earlier call of the same run did it; its reply was lost
+    STOLEN = "stolen"  # the lease was lost: nothing was done
+    GONE = "gone"  # the payload had been deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the queue's spec says of delivery. Seconds; `results_ttl` 0: no results are kept."""
+
+    visibility_timeout: float = 300.0
+    max_deliveries: int = 5
+    dead_letter_max_length: int = 10_000
+    results_ttl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker."""
+
+    id: str
+    token: str
+    fields: dict[bytes, bytes]
+    attempts: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An entry for another stream in the same slot, appended with the acknowledgement."""
+
+    stream: str
+    fields: Sequence[tuple[str, str | bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The end of a run. `kind` and `args` are what task_exchange.lua takes."""
+
+    kind: str
+    id: str
+    token: str
+    args: tuple[Arg, ...] = ()
+    emits: tuple[Emit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    verdicts: list[Verdict]
+    entries: list[Entry]
+    next_due: float | None  # seconds until a parked entry falls due
+
+
+class TaskStore:
+    """The scripts of one consumer. All methods raise RedisProblem; all may be repeated after a lost reply."""
+
+    def __init__(self, client: Redis, keys: Keys, consumer: str, limits: Limits) -> None:
+        self._client = client
+        self._keys = keys
+        self._consumer = consumer
+        self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
+        self._head: list[Arg] = [
+            keys.group,
+            consumer,
+            int(limits.visibility_timeout * 1000),
+            limits.max_deliveries,
+            limits.dead_letter_max_length,
+            int(limits.results_ttl * 1000),
+            keys.results,
+        ]
+
+    async def exchange(self, settlements: Sequence[Settlement], wanted: int, due_first: int) -> Exchange:
+        """Settle, then take up to `wanted` entries, `due_first` of them retries if so many are due."""
+        token = secrets.token_hex(8)
+        names = list(self._names)
+        args: list[Arg] = [*self._head, token, wanted, due_first]
+        for settlement in settlements:
+            values = [*settlement.args, *_emits(settlement.emits, names)]
+            args += [settlement.kind, settlement.id, settlement.token, len(values), *values]
+        verdicts, taken, due = await _EXCHANGE(self._client, names, args)
+        entries = [_entry(row, token) for row in taken]
+        return Exchange([Verdict(v.decode()) for v in verdicts], entries, due / 1000 if due >= 0 else None)
+
+    async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
+        """What this consumer holds but does not run: brought by a blocked read, or hidden by a lost reply."""
+        token = secrets.token_hex(8)
+        rows = await _ADOPT(self._client, self._names, [*self._head, token, most, *running])
+        return [_entry(row, token) for row in rows]
+
+    async def claim(self, most: int, start: str) -> tuple[list[Entry], str]:
+        """Stuck work of others, seen from entry id `start` on ("-": the first); and where to go on."""
+        token = secrets.token_hex(8)
+        rows, last = await _CLAIM(self._client, self._names, [*self._head, token, most, start])
+        return [_entry(row, token) for row in rows], _successor(last.decode())
+
+    async def renew(self, leases: Iterable[tuple[str, str, str, str]]) -> list[str]:
+        """Renew leases, given as (entry id, token, task id, progress or ""); the ids whose lease is lost."""
+        args = [value for lease in leases for value in lease]
+        return [entry.decode() for entry in await _RENEW(self._client, self._names, [*self._head, *args])]
+
+    async def wait(self, most: int, seconds: float) -> bool:
+        """Block until new entries are this consumer's, `most` at once; `adopt` has them. Must not be cancelled:
+        entries of a reply that nobody reads are out of sight until `adopt`.
+        """
+        block = max(1, int(seconds * 1000))
+        command = ("XREADGROUP", "GROUP", self._keys.group, self._consumer, "COUNT", most, "BLOCK", block)
+        return bool(await execute(self._client, *command, "STREAMS", self._keys.stream, ">"))
+
+    async def leave(self) -> bool:
+        """Delete the consumer if it holds nothing."""
+        return bool(await _LEAVE(self._client, self._names, self._head))
+
+
+def _emits(emits: Sequence[Emit], names: list[str]) -> list[Arg]:
+    values: list[Arg] = []
+    for emit in emits:
+        names.append(emit.stream)
+        values += [len(names), 2 * len(emit.fields), *(part for field in emit.fields for part in field)]
+    return values
+
+
+def _entry(row: Any, token: str) -> Entry:
+    entry_id, flat, attempts, crashes = row
+    values = iter(flat)
+    fields = dict(zip(values, values, strict=True))
+    if attempts < 0:  # just read: nothing is charged but what a copy carries along
+        carried = fields.get(b"sq-attempt", b"0")
+        attempts = int(carried) if carried.isdigit() else 0
+    return Entry(entry_id.decode(), token, fields, attempts, crashes)
+
+
+def _successor(entry_id: str) -> str:
+    """The smallest id after `entry_id`, the first for ""; exclusive ranges need Redis 6.2."""
+    if not entry_id:
+        return "-"
+    ms, _, sequence = entry_id.partition("-")
+    return f"{int(ms) + 1}-0" if int(sequence) == 2**64 - 1 else f"{ms}-{int(sequence) + 1}"
