@@ -46,10 +46,10 @@ test-redis-all: .venv/.synced ## the same against every server that can be had
 	$(PYTEST) tests/redis --servers=all
 
 test-e2e: cluster-up ## tests on the kind cluster
-	$(WITH_CLUSTER) $(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)"
 
 chaos: cluster-up ## tests that break things under load
-	$(WITH_CLUSTER) $(PYTEST) tests/chaos $$($(CLUSTER) pytest-args)
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/chaos $$($(CLUSTER) pytest-args)"
 
 bench-%: .venv/.synced ## one benchmark: scaling, redis, worker, scale or wake
 	$(BIN)/python -m benchmarks.$*

@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def execute(command: str, console: Console) -> None:
     if command == "print-env":
         print(load().exports())
     elif command == "pytest-args":
-        print(" ".join(load().pytest_arguments()))
+        print(shlex.join(load().pytest_arguments()))
     elif command == "status":
         console.print(status())
     else:

@@ -65,15 +65,15 @@ def remove_images(tags: Sequence[str]) -> None:
         output(["docker", "image", "rm", "--force", *existing])
 
 
-def pull(tag: str) -> bool:
-    """Whether the image could be pulled: it must have begun to arrive within 5 seconds."""
+def pull(tag: str, begins: float = PULL_BEGINS_SECONDS) -> bool:
+    """Whether the image could be pulled: it must have begun to arrive within `begins` seconds."""
     with subprocess.Popen(
         ["docker", "pull", tag], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         begun = threading.Event()
         watcher = threading.Thread(target=wait_for_layers, args=(process.stdout, begun), daemon=True)
         watcher.start()
-        deadline = time.monotonic() + PULL_BEGINS_SECONDS
+        deadline = time.monotonic() + begins
         while not begun.is_set() and process.poll() is None and time.monotonic() < deadline:
             begun.wait(0.1)
         try:
