@@ -2,6 +2,7 @@
 -- KEYS: epoch. ARGV: server token ('' unknown), visibility timeout ms, client's clock ms.
 -- Reply: {quiet until ms or 0, reason}.
 local epoch, token, visibility, client = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local SLACK = 2000 -- ms that a slow call may take
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 
 if redis.replicate_commands then redis.replicate_commands() end
@@ -15,7 +16,7 @@ local gap = seen and now - seen
 local change
 if not seen then change = 'first-look'
 elseif token ~= '' and old[1] ~= '' and token ~= old[1] then change = 'restart-or-failover'
-elseif gap < 0 or math.abs(now - client - skew) > visibility / 4 then change = 'clock'
+elseif gap < 0 or math.abs(now - client - skew) > math.max(visibility / 4, SLACK) then change = 'clock'
 -- Nobody could look for long: Redis was away, or stopped, and so were its clients' acknowledgements.
 elseif gap > 2 * math.max(interval, visibility) then change = 'gap'
 end
