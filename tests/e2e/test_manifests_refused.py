@@ -68,5 +68,5 @@ def test_defaults_are_written_out_by_the_api_server(kubectl: Kubectl, existing: 
         "deadLetter": {"maxLength": 10000},
     }
     assert shown["spec"]["handler"]["timeout"] == "2m"
-    assert shown["spec"]["scaling"]["scaleDown"] == {"delay": "30s"}
+    assert shown["spec"]["scaling"]["maxReplicas"] == 10
     assert "targetWait" not in shown["spec"]["scaling"]

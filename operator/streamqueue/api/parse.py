@@ -174,6 +174,8 @@ def _scaling(spec: Block, concurrency: int) -> Scaling:
     if block.has("targetWait") and block.has("targetBacklog"):
         raise spec.error("scaling", "set targetWait or targetBacklog, not both")
     down = block.block("scaleDown", "delay", "maxStep")
+    if down.has("delay") and not block.has("targetBacklog"):
+        raise down.error("delay", "needs scaling.targetBacklog: with targetWait it is learnt, so leave it out")
     up = block.block("scaleUp", "maxStep")
     scaling = Scaling(
         min_replicas=block.integer("minReplicas", 0, MAX_REPLICAS, _SCALING.min_replicas),

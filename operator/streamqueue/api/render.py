@@ -71,9 +71,14 @@ def _scaling(scaling: Scaling) -> dict[str, Any]:
         replicas=scaling.replicas,
         paused=scaling.paused,
         pollingInterval=format_duration(scaling.polling_interval),
-        scaleDown=_present(delay=format_duration(scaling.scale_down.delay), maxStep=scaling.scale_down.max_step),
+        scaleDown=_scale_down(scaling),
         scaleUp=_present(maxStep=scaling.scale_up.max_step),
     )
+
+
+def _scale_down(scaling: Scaling) -> dict[str, Any]:
+    delay = scaling.scale_down.delay if scaling.target_backlog is not None else None
+    return _present(delay=_optional_duration(delay), maxStep=scaling.scale_down.max_step)
 
 
 def _optional_duration(seconds: float | None) -> str | None:

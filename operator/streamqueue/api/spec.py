@@ -71,7 +71,7 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class ScaleDown:
-    delay: float = 30.0  # for targetBacklog: how long a lower count must hold before pods go
+    delay: float = 30.0  # for targetBacklog: how long a lower count must hold before pods go; targetWait learns it
     max_step: int | None = None
 
 

@@ -40,7 +40,7 @@ def _scalings(draw: st.DrawFn, concurrency: int) -> Scaling:
         replicas=draw(st.none() | st.integers(0, most)),
         paused=draw(st.booleans()),
         polling_interval=draw(_seconds(0.2, 60)),
-        scale_down=ScaleDown(draw(_seconds(0, 3600)), draw(_steps)),
+        scale_down=ScaleDown(ScaleDown().delay if backlog is None else draw(_seconds(0, 3600)), draw(_steps)),
         scale_up=ScaleUp(draw(_steps)),
         concurrency=concurrency,
     )

@@ -62,6 +62,14 @@ def test_an_unknown_field_is_refused_with_those_that_there_are() -> None:
     assert error.value.field == "spec.scaling.maxReplica"
 
 
+@pytest.mark.parametrize("url", ["redis://u:hunter2@redis:6379", "redis://redis:6379?password=hunter2", "redis://a@b"])
+def test_credentials_belong_in_a_secret(url: str) -> None:
+    with pytest.raises(SpecError, match="put the whole URL in a Secret") as error:
+        parse_spec(_spec(redis={"url": url}))
+
+    assert "hunter2" not in str(error.value)
+
+
 def test_numbers_in_an_error_are_those_of_the_spec() -> None:
     with pytest.raises(SpecError, match=r"is 5m, but must be at least 2 x handler\.timeout x handler\.batch = 8m"):
         parse_spec(_spec(handler={"image": "x", "batch": 2}))

@@ -107,6 +107,7 @@ REFUSED: list[Refused] = [
     _spec("handler.concurrency", 1.5, "handler.concurrency"),
     _spec("handler.batch", 0, "handler.batch"),
     _spec("handler.batch", "5", "handler.batch"),
+    _spec("handler.batch", True, "handler.batch"),
     _spec("handler.timeout", "2", _DURATION),
     _spec("handler.timeout", 120, "handler.timeout"),
     _spec("handler.timeout", "50ms", _DURATION),
@@ -156,8 +157,15 @@ REFUSED: list[Refused] = [
     _spec("scaling.targetBacklog", 0, "scaling.targetBacklog"),
     _spec("scaling.paused", "yes", "scaling.paused"),
     _spec("scaling.pollingInterval", "100ms", _DURATION),
-    _spec("scaling.scaleDown.delay", "-5s", _DURATION),
-    _spec("scaling.scaleDown.delay", "61m", _DURATION),
+    _spec("scaling", {"targetBacklog": 5, "scaleDown": {"delay": "-5s"}}, _DURATION, "scaling.scaleDown.delay"),
+    _spec("scaling", {"targetBacklog": 5, "scaleDown": {"delay": "61m"}}, _DURATION, "scaling.scaleDown.delay"),
+    _spec("scaling.scaleDown.delay", "5s", "scaleDown.delay needs scaling.targetBacklog"),
+    _spec(
+        "scaling",
+        {"targetWait": "5s", "scaleDown": {"delay": "5s"}},
+        "scaleDown.delay needs scaling.targetBacklog",
+        "scaling.scaleDown.delay",
+    ),
     _spec("scaling.scaleDown.maxStep", 0, "scaling.scaleDown.maxStep"),
     _spec("scaling.scaleUp.maxStep", 0, "scaling.scaleUp.maxStep"),
     # template
@@ -229,6 +237,7 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"handler.timeout": "0.1s", "handler.batch": 3, "delivery.visibilityTimeout": "1s"},
     {"handler.timeout": "24h", "delivery.visibilityTimeout": "48h"},
     {"delivery.visibilityTimeout": "4m"},
+    {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
     {"delivery": {}},
     *(
         {"reclaim.schedule": schedule}

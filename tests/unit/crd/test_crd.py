@@ -28,6 +28,7 @@ _DURATIONS = {
 # What makes the other fields agree, so that only the one under test is judged.
 _COMPANIONS: dict[str, dict[str, Any]] = {
     "spec.handler.batch": {"spec.handler.timeout": "100ms", "spec.delivery.visibilityTimeout": "168h"},
+    "spec.scaling.scaleDown.delay": {"spec.scaling.targetBacklog": 5},
     "spec.scaling.minReplicas": {"spec.scaling.maxReplicas": 10_000},
     "spec.scaling.replicas": {"spec.scaling.maxReplicas": 10_000},
     "spec.retention.maxAge": {"spec.retention.policy": "acknowledged"},

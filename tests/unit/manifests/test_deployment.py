@@ -17,7 +17,7 @@ def test_a_rollout_adds_before_it_removes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "batch", "grace"), [("2m", 1, 150), ("30s", 4, 150), ("100ms", 1, 31), ("1.1s", 10, 41)]
+    ("timeout", "batch", "grace"), [("2m", 1, 150), ("30s", 4, 150), ("100ms", 1, 31), ("140ms", 50, 37)]
 )
 def test_the_grace_is_a_full_batch_and_thirty_seconds(timeout: str, batch: int, grace: int) -> None:
     parsed = spec(handler={"image": "x", "timeout": timeout, "batch": batch})
@@ -62,6 +62,16 @@ def test_workers_cannot_gain_privileges() -> None:
 
 def test_readiness_never_depends_on_load_or_redis() -> None:
     assert not [field for field in handler(deployment()["spec"]["template"]) if field.endswith("Probe")]
+
+
+def test_long_times_are_written_in_full() -> None:
+    parsed = spec(
+        handler={"image": "x", "timeout": "1234.567s", "batch": 200}, delivery={"visibilityTimeout": "500000.5s"}
+    )
+    variables = environment(handler(deployment(parsed)["spec"]["template"]))
+
+    assert variables["STREAMQUEUE_TIMEOUT"] == "1234.567"
+    assert variables["STREAMQUEUE_VISIBILITY_TIMEOUT"] == "500000.5"
 
 
 def test_a_loop_finds_what_it_needs_in_its_environment() -> None:
