@@ -5,6 +5,7 @@ UV_VERSION := 0.13.8
 PYTHON ?= python3
 export UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS ?= 1
 BIN := .venv/bin
 CLUSTER := $(BIN)/python -m tests.cluster
 WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&

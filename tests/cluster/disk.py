@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.cluster.go_build import find_go
 from tests.cluster.shell import HarnessError, answer
 
 GIB = 1024**3
@@ -33,7 +34,7 @@ def check(*, go: bool) -> int:
     needs = {nearest(Path(docker_root)): IMAGES}
     if go:
         for variable, size in (("GOCACHE", BUILD_CACHE), ("GOMODCACHE", MODULE_CACHE)):
-            folder = Path(answer(["go", "env", variable]) or Path.home())
+            folder = Path(answer([find_go() or "go", "env", variable]) or Path.home())
             needs[nearest(folder)] = needs.get(nearest(folder), 0) + max(size - used(folder), 0)
     device = {folder: folder.stat().st_dev for folder in needs}
     free = {device[folder]: shutil.disk_usage(folder).free for folder in needs}

@@ -48,7 +48,8 @@ def wanted(missing_tools: Collection[Tool], *, node: bool) -> list[str]:
 
 def build(names: Collection[str], report: Callable[[str], None]) -> None:
     """Build these programs into `folder()`; raises HarnessError where Go is missing or a build fails."""
-    if shutil.which("go") is None:
+    go = find_go()
+    if go is None:
         raise HarnessError(
             f"Go 1.24 or newer is needed to build {', '.join(names)} here: install it from https://go.dev/dl,"
             " or put recent kind, kubectl and helm on the PATH and let Docker pull images."
@@ -62,7 +63,7 @@ def build(names: Collection[str], report: Callable[[str], None]) -> None:
         "GOGC": os.environ.get("GOGC", "400"),  # memory for speed: the compiler's garbage is short-lived
         "GOFLAGS": "-buildvcs=false",
     }
-    command = ["go", "build", "-v", "-trimpath", f"-ldflags={LINKER}", "-o", f"{partial}/"]
+    command = [go, "build", "-v", "-trimpath", f"-ldflags={LINKER}", "-o", f"{partial}/"]
     run([*command, *(PACKAGES[name] for name in names)], "go-build", env=environment, cwd=MODULE, report=report)
     target.mkdir(parents=True, exist_ok=True)
     for program in partial.iterdir():
@@ -74,7 +75,12 @@ def build(names: Collection[str], report: Callable[[str], None]) -> None:
         kubectl.symlink_to(NODE_BINARY)
 
 
+def find_go() -> str | None:
+    """Go on the PATH, or where its own installer puts it."""
+    return shutil.which("go", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/go/bin")))
+
+
 def kind_sources() -> Path:
     """The folder of the kind module, whose node image files are used."""
-    found = json.loads(output(["go", "-C", MODULE, "mod", "download", "-json", KIND_MODULE]))
+    found = json.loads(output([find_go() or "go", "-C", MODULE, "mod", "download", "-json", KIND_MODULE]))
     return Path(found["Dir"])
