@@ -28,6 +28,30 @@ def tagged(stream: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamKeys:
+    """Keys that all groups of `stream` share. Raises ValueError for a name whose braces cannot be used."""
+
+    stream: str
+
+    def __post_init__(self) -> None:
+        tagged(self.stream)
+
+    @property
+    def delayed(self) -> str:
+        """Sorted set: task ids by the time (ms) at which they enter the stream."""
+        return f"{tagged(self.stream)}:delayed"
+
+    @property
+    def payloads(self) -> str:
+        """Hash: the fields of the delayed tasks."""
+        return f"{tagged(self.stream)}:delayed:payload"
+
+    def sent(self, task_id: str) -> str:
+        """The mark of a task that was sent, which makes a second send of the same id harmless."""
+        return f"{tagged(self.stream)}:sent:{task_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Keys:
     """Keys of `group` on `stream`. Raises ValueError for a stream name whose braces cannot be used."""
 
@@ -51,3 +75,28 @@ class Keys:
     def epoch(self) -> str:
         """What the last pass knew of the server: tells a failover or a restart from quiet."""
         return f"{self.prefix}:epoch"
+
+    @property
+    def lease(self) -> str:
+        """Hash: entry id -> token and expiry (ms by Redis's clock) of who runs it."""
+        return f"{self.prefix}:lease"
+
+    @property
+    def due(self) -> str:
+        """Sorted set: parked entries by the time (ms) of their retry."""
+        return f"{self.prefix}:due"
+
+    @property
+    def attempts(self) -> str:
+        """Hash: entry id -> attempts charged; `<id>:crashes` -> workers that died running it."""
+        return f"{self.prefix}:attempts"
+
+    @property
+    def done(self) -> str:
+        """Sorted set: entry id and token of what was acknowledged within the last minute."""
+        return f"{self.prefix}:done"
+
+    @property
+    def results(self) -> str:
+        """Prefix of the hashes that keep each task's state and result."""
+        return f"{self.prefix}:result:"

@@ -1,0 +1,227 @@
+"""The consume loop: settle what ended, take what fits, run it, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
+from streamqueue.streams.group import ensure_group
+from streamqueue.streams.tasks import Entry, TaskStore, Verdict
+from streamqueue.worker.context import Context, tag_of
+from streamqueue.worker.counters import Counters
+from streamqueue.worker.handler import Handler
+from streamqueue.worker.intake import Intake
+from streamqueue.worker.leases import Leases
+from streamqueue.worker.outcome import Backoff, failed, is_expected, released, result_json, succeeded
+from streamqueue.worker.runs import Run, Runs
+from streamqueue.worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STEP = 256  # settlements per script call: a script blocks the server
+LONGEST_PAUSE = 5.0  # seconds between two tries while Redis is away
+
+
+class Consumer:
+    """One process of a worker, made inside a running loop: `await run()`, with `stop()` from a signal handler."""
+
+    def __init__(self, client: Redis, settings: Settings, handler: Handler) -> None:
+        # New with every start, so that a process never takes an earlier one's entries for its own.
+        self.name = f"{settings.consumer}.{secrets.token_hex(4)}"
+        self.counters = Counters()
+        self._client = client
+        self._settings = settings
+        self._handler = handler
+        self._tag = tag_of(settings.stream)
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._store = TaskStore(client, Keys(settings.stream, settings.group), self.name, settings.limits)
+        self._intake = Intake(client, settings, self._store, self._wake)
+        self._runs = Runs(settings.concurrency)
+        self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
+        self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
+        self._must_renew = False
+        self._stopping = asyncio.Event()
+        self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
+
+    def stop(self) -> None:
+        """Take no more, finish within the grace period; a second call hands back at once."""
+        self._deadline = self._loop.time() + (0.0 if self._stopping.is_set() else self._settings.grace_period)
+        self._stopping.set()
+        self._wake.set()
+        self._loop.call_at(self._deadline, self._wake.set)
+
+    async def run(self) -> None:
+        """Until stop(). Redis's absence is waited for.
+
+        Raises RuntimeError when every slot is held by a thread that does not return, so that the container restarts.
+        """
+        await self._ensure_group()
+        heart = asyncio.create_task(self._leases.keep())
+        heart.add_done_callback(lambda _: self._wake.set())
+        failures = 0
+        try:
+            while not self._is_finished():
+                try:
+                    await self._turn()
+                    failures = 0
+                except RedisProblem as problem:
+                    failures += 1
+                    await self._after(problem, failures)
+                if heart.done():
+                    heart.result()  # a defect: never go on without a heartbeat
+        finally:
+            heart.cancel()
+        await self._leave()
+
+    def _is_finished(self) -> bool:
+        return self._stopping.is_set() and not self._runs and self._intake.is_settled
+
+    async def _turn(self) -> None:
+        self._wake.clear()
+        if self._must_renew:
+            # First of all after a disturbance: the leases may be about to expire.
+            await self._leases.renew()
+            self._must_renew = False
+        if self._stopping.is_set():
+            self._hand_back()
+        most = self._settings.concurrency if self._stopping.is_set() else self._free()
+        self._start(await self._intake.adopt([run.id for run in self._runs.held()], most))
+        taken = await self._exchange()
+        if self._free():
+            await self._intake.promote()
+            claimed = await self._intake.claim(self._free())
+            self.counters.claimed += len(claimed)
+            self._start(claimed)
+        if (alone := self._runs.next_alone()) and not self._stopping.is_set():
+            self._begin(alone)
+        if self._free() and not taken:
+            self._intake.block(self._free())
+        if not self._runs.ended and not (taken and self._free()) and not self._is_finished():
+            self._check_threads()
+            await self._wake.wait()
+
+    def _free(self) -> int:
+        return 0 if self._stopping.is_set() else self._runs.free(self._handler.threads.overdue)
+
+    async def _exchange(self) -> int:
+        """Settle what has ended and fill the free slots; how many entries were taken."""
+        ended = list(islice(self._runs.ended, STEP))
+        reply = await self._intake.exchange([settlement for _, settlement in ended], self._free())
+        for (run, _), verdict in zip(ended, reply.verdicts, strict=True):
+            self._runs.ended.popleft()
+            self._settled(run, verdict)
+        self._start(reply.entries)
+        return len(reply.entries)
+
+    def _settled(self, run: Run, verdict: Verdict) -> None:
+        self.counters.add(verdict)
+        if verdict is Verdict.STOLEN:
+            run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
+        elif verdict is Verdict.HELD:
+            run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
+
+    # Running
+
+    def _start(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            run = Run(Context(entry, self._handler.timeout, self._tag, self._report_progress))
+            if self._stopping.is_set():
+                self._runs.end(run, released(run.ctx))
+            elif self._runs.add(run):
+                self._begin(run)
+
+    def _begin(self, run: Run) -> None:
+        run.task = asyncio.create_task(self._execute(run))
+
+    async def _execute(self, run: Run) -> None:
+        ctx = run.ctx
+        try:
+            result = await self._handler(ctx)
+            settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "")
+        except (Exception, SystemExit, asyncio.CancelledError) as exc:
+            if run.is_over:
+                return
+            ctx.logger.warning("attempt %d failed: %s", ctx.attempt, exc, exc_info=not is_expected(exc))
+            settlement = failed(ctx, exc, self._backoff)
+        if not run.is_over:
+            self._runs.end(run, settlement)
+            self._wake.set()
+
+    def _report_progress(self) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._leases.report_progress)
+
+    def _lose(self, run: Run) -> None:
+        """Another worker has the task: its handler here is stopped."""
+        self.counters.stolen += 1
+        run.ctx.logger.warning("the lease is lost; another worker has the task")
+        self._runs.drop(run)
+        run.cancel()
+        self._wake.set()
+
+    def _hand_back(self) -> None:
+        """What has not begun; and what still runs when the grace period is over. Others begin anew with it."""
+        runs = list(self._runs.alone)
+        if self._loop.time() >= self._deadline:
+            runs += self._runs.executing.values()
+        for run in runs:
+            self._runs.end(run, released(run.ctx))
+            run.cancel()
+
+    def _check_threads(self) -> None:
+        if not self._stopping.is_set() and self._handler.threads.overdue >= self._settings.concurrency:
+            raise RuntimeError("every slot is held by a handler that is past its timeout and does not return")
+
+    # Redis away
+
+    async def _after(self, problem: RedisProblem, failures: int) -> None:
+        log.warning("%s", problem.message)
+        self._must_renew = True
+        self._intake.disturbed()
+        if problem.kind in ABSENT:
+            await self._ensure_group()
+        if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:
+            raise problem
+        await self._pause(failures)
+
+    async def _ensure_group(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            settings = self._settings
+            try:
+                await ensure_group(self._client, settings.stream, settings.group, settings.start_from)
+            except RedisProblem as problem:
+                if problem.kind is ProblemKind.BAD_URL:
+                    raise
+                failures += 1
+                log.warning("%s", problem.message)
+                await self._pause(failures)
+            else:
+                return
+
+    async def _pause(self, failures: int) -> None:
+        """Longer with every failure in a row; a stop ends it."""
+        longest = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))
+        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if self._stopping.is_set():
+            await asyncio.sleep(pause)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def _leave(self) -> None:
+        try:
+            await self._store.leave()
+        except RedisProblem as problem:
+            log.warning("the consumer %s stays: %s", self.name, problem.message)
+        log.info("%s: %s", self.name, self.counters)

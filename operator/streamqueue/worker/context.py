@@ -1,0 +1,109 @@
+"""What a handler knows of its task besides the payload, and what it may say while it runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from streamqueue.streams.tasks import Emit, Entry
+from streamqueue.worker.payload import encode
+
+log = logging.getLogger("streamqueue.task")
+
+
+class TaskLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts the task's id in front of each message, and into `record.task_id`."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(log, {"task_id": task_id})
+        self._task_id = task_id
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+        return f"[{self._task_id}] {msg}", kwargs
+
+
+class Context:
+    """The handler's second argument. Times are unix seconds."""
+
+    __slots__ = (
+        "_emits",
+        "_logger",
+        "_on_progress",
+        "_tag",
+        "attempt",
+        "cancelled",
+        "deadline",
+        "entry",
+        "progress_json",
+    )
+
+    def __init__(self, entry: Entry, timeout: float, tag: str, on_progress: Callable[[], None]) -> None:
+        self.entry = entry
+        self.attempt = entry.attempts + 1
+        self.deadline = time.time() + timeout
+        self.cancelled = False  # the lease is lost or the time is up: a handler in a thread should look and end
+        self.progress_json = ""
+        self._tag = tag
+        self._on_progress = on_progress
+        self._emits: list[Emit] = []
+        self._logger: TaskLogger | None = None
+
+    @property
+    def id(self) -> str:
+        """The task's id: the producer's, or the stream id of its first entry. It stays through retries."""
+        return self._field(b"sq-id") or self.entry.id
+
+    @property
+    def origin_id(self) -> str:
+        """The id of the task at the head of the pipeline; `id` where there is none."""
+        return self._field(b"sq-origin") or self.id
+
+    @property
+    def enqueued_at(self) -> float:
+        """When the task was added, or due; 0.0 if the producer's ids are no times."""
+        since = self._field(b"sq-enqueued-at") or self.entry.id.partition("-")[0]
+        return int(since) / 1000 if since.isdigit() and int(since) >= 946684800000 else 0.0
+
+    @property
+    def logger(self) -> TaskLogger:
+        if self._logger is None:
+            self._logger = TaskLogger(self.id)
+        return self._logger
+
+    @property
+    def emits(self) -> tuple[Emit, ...]:
+        return tuple(self._emits)
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Say how far the task is (0 to 1). Sent within a second, where results are kept."""
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"progress({fraction}): a fraction from 0 to 1")
+        self.progress_json = json.dumps({"fraction": fraction, "message": message})
+        self._on_progress()
+
+    def emit(self, stream: str, payload: Any) -> None:
+        """Append `payload` to `stream` together with this task's acknowledgement: both or neither.
+
+        The stream must share the hash tag of the queue's own, as in `{docs}:extract` and `{docs}:analyze`; raises
+        ValueError otherwise. The origin's id travels along.
+        """
+        if tag_of(stream) != self._tag:
+            raise ValueError(
+                f"emit({stream!r}): the stream must have the hash tag {{{self._tag}}}, as in {{{self._tag}}}:next, "
+                "so that it can be written in one step with the acknowledgement"
+            )
+        self._emits.append(Emit(stream, [*encode(payload), ("sq-origin", self.origin_id)]))
+
+    def _field(self, name: bytes) -> str:
+        return self.entry.fields.get(name, b"").decode("utf-8", "replace")
+
+
+def tag_of(stream: str) -> str:
+    """What decides a key's slot: the text in its first braces, else all of it."""
+    _, opened, rest = stream.partition("{")
+    tag, closed, _ = rest.partition("}")
+    return tag if opened and closed and tag else stream

@@ -1,0 +1,30 @@
+"""What a handler may raise to say what should become of its task, and what the SDK raises."""
+
+from __future__ import annotations
+
+
+class Retry(Exception):
+    """Do this task again: `raise Retry("rate limited", after=30)`.
+
+    `after` is seconds; None takes the queue's backoff. A retry that is not `counted` costs no attempt: for "not now"
+    (a full downstream, a 429), not for failures.
+    """
+
+    def __init__(self, why: str = "", *, after: float | None = None, counted: bool = True) -> None:
+        super().__init__(why)
+        if after is not None and after < 0:
+            raise ValueError(f"Retry(after={after}): a delay is zero or more seconds")
+        self.after = after
+        self.counted = counted
+
+
+class DeadLetter(Exception):
+    """Set this task aside at once: `raise DeadLetter("no such customer")`. It goes to the dead-letter stream."""
+
+
+class PayloadError(ValueError):
+    """The task's fields do not fit the handler's parameter, or a payload cannot be sent."""
+
+
+class SettingsError(ValueError):
+    """A variable of the worker's environment is missing or wrong; the message names it."""

@@ -1,0 +1,66 @@
+"""Whether an expired lease may be believed.
+
+After a restart, a failover or a jump of Redis's clock every lease looks expired while its owner lives: claims then
+rest for one visibility timeout, in which owners renew. A fresh process, or one that has lost its connection, rests
+for a heartbeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A look at the server. `token` changes with restarts and failovers; None where INFO is not allowed."""
+
+    token: str | None
+    uptime: float
+    time: float  # its clock, unix seconds
+
+
+class ClaimGuard:
+    """Times are seconds; `now` is this process's monotonic clock."""
+
+    def __init__(self, visibility_timeout: float, now: float) -> None:
+        self._visibility = visibility_timeout
+        self._until = now + visibility_timeout / 3
+        self._last: tuple[Server, float] | None = None
+
+    def disturbed(self, now: float) -> None:
+        """The connection was lost: owners may have lost theirs, too."""
+        self._until = max(self._until, now + self._visibility / 3)
+
+    def trusts(self, server: Server, now: float) -> bool:
+        """Whether leases that are past their expiry have really been given up."""
+        if self._last is None:
+            self._until = max(self._until, now + self._visibility - server.uptime)
+        elif self._changed(server, now):
+            self._until = now + self._visibility
+        self._last = (server, now)
+        return now >= self._until
+
+    def _changed(self, server: Server, now: float) -> bool:
+        assert self._last is not None
+        before, then = self._last
+        jump = (server.time - before.time) - (now - then)
+        return server.token != before.token or abs(jump) > self._visibility / 4
+
+
+async def look(client: Redis) -> Server:
+    """Raises RedisProblem."""
+    seconds, micros = await execute(client, "TIME")
+    now = seconds + micros / 1e6
+    try:
+        info = await execute(client, "INFO", "server")
+        replication = await execute(client, "INFO", "replication")
+    except RedisProblem as problem:
+        if problem.kind not in (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED):
+            raise
+        return Server(None, 0.0, now)
+    token = f"{info.get('run_id')}:{replication.get('master_replid')}"
+    return Server(token, float(info.get("uptime_in_seconds", 0)), now)

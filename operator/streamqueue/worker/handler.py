@@ -1,0 +1,63 @@
+"""The user's function, called with its own kind of payload, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from streamqueue.worker.context import Context
+from streamqueue.worker.errors import PayloadError
+from streamqueue.worker.payload import decoder_of
+from streamqueue.worker.threads import Threads
+
+
+class Overtime(Exception):
+    """The handler took longer than its timeout."""
+
+
+class Undecodable(Exception):
+    """The entry does not fit the handler's parameter: it never will."""
+
+
+class Handler:
+    """`await handler(ctx)` runs the function on the context's entry, within `timeout` seconds.
+
+    Raises what the function raises, Undecodable, or Overtime. A coroutine function runs in the loop, a plain one in
+    a thread, which cannot be stopped: past its time it is left alone, and its slot stays taken until it returns.
+    """
+
+    def __init__(self, function: Callable[..., Any], timeout: float) -> None:
+        self.timeout = timeout
+        self.threads = Threads()
+        self._function = function
+        self._decode = decoder_of(function)
+        self._wants_context = len(inspect.signature(function).parameters) > 1
+        self._is_async = inspect.iscoroutinefunction(function)
+
+    async def __call__(self, ctx: Context) -> Any:
+        try:
+            task = self._decode(ctx.entry.fields)
+        except PayloadError as exc:
+            raise Undecodable(str(exc)) from None
+        args = (task, ctx) if self._wants_context else (task,)
+        timer = asyncio.timeout(self.timeout)
+        try:
+            async with timer:
+                if self._is_async:
+                    return await self._function(*args)
+                return await self._in_thread(ctx, args)
+        except TimeoutError:
+            if timer.expired():
+                raise Overtime(f"timeout after {self.timeout:g} s") from None
+            raise
+
+    async def _in_thread(self, ctx: Context, args: tuple[Any, ...]) -> Any:
+        future = self.threads.submit(lambda: self._function(*args))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            ctx.cancelled = True
+            self.threads.give_up(future)
+            raise

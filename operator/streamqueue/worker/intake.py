@@ -1,0 +1,104 @@
+"""Where entries come from: retries that are due, new ones, this consumer's own leftovers, stuck work of others."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+
+from redis.asyncio import Redis
+
+from streamqueue.streams.enqueue import promote
+from streamqueue.streams.tasks import Entry, Exchange, Settlement, TaskStore
+from streamqueue.worker import guard
+from streamqueue.worker.settings import Settings
+
+BLOCK = 1.0  # seconds of one blocked read: what falls due waits no longer
+LONGEST_CLAIM_INTERVAL = 30.0  # seconds
+
+
+class Intake:
+    """Takes entries for one consumer. `wake` is set when a blocked read has ended. Methods raise RedisProblem."""
+
+    def __init__(self, client: Redis, settings: Settings, store: TaskStore, wake: asyncio.Event) -> None:
+        self._client = client
+        self._stream = settings.stream
+        self._store = store
+        self._wake = wake
+        self._now = asyncio.get_running_loop().time
+        self._read: asyncio.Task[bool] | None = None
+        self._must_adopt = False
+        self._due_first = True
+        self._due_at = self._promote_at = 0.0  # loop times
+        self._guard = guard.ClaimGuard(settings.visibility_timeout, self._now())
+        self._claim_interval = min(LONGEST_CLAIM_INTERVAL, settings.visibility_timeout / 4)
+        self._claim_at = self._next_claim()
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is on its way to this consumer."""
+        return self._read is None and not self._must_adopt
+
+    def disturbed(self) -> None:
+        """The connection failed: a reply may be lost, and with it the sight of entries."""
+        self._must_adopt = True
+        self._guard.disturbed(self._now())
+
+    async def exchange(self, settlements: Sequence[Settlement], free: int) -> Exchange:
+        """Settle, and take up to `free` entries."""
+        wanted = free if self.is_settled else 0
+        if not settlements and not wanted:
+            return Exchange([], [], None)
+        # Retries go first into half of the slots; with one slot, every other time.
+        self._due_first = not self._due_first
+        due_first = (wanted + 1) // 2 if wanted > 1 else wanted * self._due_first
+        reply = await self._store.exchange(settlements, wanted, due_first)
+        if wanted:
+            self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
+        return reply
+
+    def block(self, most: int) -> None:
+        """Wait for new entries, at most BLOCK. Never cancelled: a reply that nobody reads would hide its entries."""
+        if not self.is_settled:
+            return
+        until = min(self._now() + BLOCK, self._due_at, self._promote_at)
+        self._read = asyncio.create_task(self._store.wait(most, until - self._now()))
+        self._read.add_done_callback(lambda _: self._wake.set())
+
+    async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
+        """What this consumer holds but does not run, once a read has brought something or a reply was lost."""
+        if self._read is not None and self._read.done():
+            read, self._read = self._read, None
+            self._must_adopt |= read.result()
+        if not self._must_adopt or self._read is not None or not most:
+            return []
+        entries = await self._store.adopt(running, most)
+        self._must_adopt = len(entries) == most
+        return entries
+
+    async def promote(self) -> None:
+        """Delayed tasks that are due enter the stream, for whoever reads it."""
+        if self._now() < self._promote_at:
+            return
+        _, until = await promote(self._client, self._stream)
+        self._promote_at = self._now() + min(BLOCK / 2, BLOCK if until is None else until)
+
+    async def claim(self, most: int) -> list[Entry]:
+        """Stuck work of others, from time to time: a round through the pending entries, until `most` are found."""
+        if self._now() < self._claim_at:
+            return []
+        self._claim_at = self._next_claim()
+        if not self._guard.trusts(await guard.look(self._client), self._now()):
+            return []
+        claimed: list[Entry] = []
+        cursor = "-"
+        while len(claimed) < most:
+            entries, cursor = await self._store.claim(most - len(claimed), cursor)
+            claimed += entries
+            if cursor == "-":
+                break
+        return claimed
+
+    def _next_claim(self) -> float:
+        """With jitter, so that idle workers don't look all at once."""
+        return self._now() + self._claim_interval * random.uniform(0.5, 1.5)  # noqa: S311

@@ -1,0 +1,66 @@
+"""The heartbeat: one script for all that is in hand, a third of the visibility timeout apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from streamqueue.streams.errors import RedisProblem
+from streamqueue.streams.tasks import TaskStore
+from streamqueue.worker.runs import Run, Runs
+
+log = logging.getLogger(__name__)
+
+PAUSE = 1.0  # seconds after a heartbeat that failed, and between two reports of progress
+
+
+class Leases:
+    """Renews the leases of `runs`; `on_lost` is called for each run whose lease another worker has taken."""
+
+    def __init__(self, store: TaskStore, runs: Runs, interval: float, on_lost: Callable[[Run], None]) -> None:
+        self._store = store
+        self._runs = runs
+        self._interval = interval
+        self._on_lost = on_lost
+        self._progress = asyncio.Event()
+
+    async def keep(self) -> None:
+        """Renew for ever, and between two renewals whenever there is progress to report."""
+        loop = asyncio.get_running_loop()
+        pause = min(PAUSE, self._interval)
+        due = loop.time() + self._interval
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._progress.wait(), max(0.0, due - loop.time()))
+            started = loop.time()
+            try:
+                await self.renew()
+                due = started + self._interval
+            except RedisProblem as problem:
+                due = started + pause
+                log.warning("leases were not renewed: %s", problem.message)
+            await asyncio.sleep(pause)  # a handler may report progress as often as it likes
+
+    async def renew(self) -> None:
+        """Renew all now. Raises RedisProblem."""
+        self._progress.clear()
+        runs = list(self._runs.held())
+        if not runs:
+            return
+        reports = [self._report(run) for run in runs]
+        lost = set(await self._store.renew(reports))
+        for run, (*_, progress) in zip(runs, reports, strict=True):
+            run.progress_sent = progress or run.progress_sent
+            # A run that ended meanwhile has its verdict from its settlement.
+            if run.id in lost and not run.is_over:
+                self._on_lost(run)
+
+    def report_progress(self) -> None:
+        """Send progress soon. To be called in the loop."""
+        self._progress.set()
+
+    def _report(self, run: Run) -> tuple[str, str, str, str]:
+        entry, progress = run.ctx.entry, run.ctx.progress_json
+        return entry.id, entry.token, run.ctx.id, "" if progress == run.progress_sent else progress

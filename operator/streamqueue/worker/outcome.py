@@ -1,0 +1,73 @@
+"""How a run ended, as the settlement that says so to Redis. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from streamqueue.streams.tasks import Settlement
+from streamqueue.worker.context import Context
+from streamqueue.worker.errors import DeadLetter, Retry
+from streamqueue.worker.handler import Overtime, Undecodable
+
+CAUSE_LENGTH = 500  # characters of an error that travel with the task
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds before a retry: `initial`, doubled with each attempt, at most `longest`; drawn from its upper half."""
+
+    initial: float
+    longest: float
+
+    def delay(self, attempt: int) -> float:
+        full: float = min(self.longest, self.initial * 2 ** min(attempt - 1, 60))
+        return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+
+
+def succeeded(ctx: Context, result: str) -> Settlement:
+    """Acknowledge, with what was emitted; `result` is JSON, or "" for none."""
+    return Settlement("ack", ctx.entry.id, ctx.entry.token, (ctx.id, result), ctx.emits)
+
+
+def result_json(ctx: Context, result: Any) -> str:
+    """The handler's result as it is kept. The work is done: what is no JSON is logged, not retried."""
+    try:
+        return "" if result is None else json.dumps(result)
+    except (TypeError, ValueError) as exc:
+        ctx.logger.warning("the result is not kept, since it cannot be written as JSON: %s", exc)
+        return ""
+
+
+def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
+    """A retry or a dead letter, by the kind of `error`."""
+    entry = ctx.entry
+    if isinstance(error, DeadLetter):
+        return Settlement("dead", entry.id, entry.token, ("handler", cause_of(error)))
+    if isinstance(error, Undecodable):
+        return Settlement("dead", entry.id, entry.token, ("payload", cause_of(error)))
+    after, charge = None, 1
+    if isinstance(error, Retry):
+        after, charge = error.after, int(error.counted)
+    delay = backoff.delay(ctx.attempt) if after is None else after
+    return Settlement("retry", entry.id, entry.token, (round(delay * 1000), charge, cause_of(error)))
+
+
+def released(ctx: Context) -> Settlement:
+    """Handed back unfinished, for another worker; costs no attempt."""
+    return Settlement("release", ctx.entry.id, ctx.entry.token)
+
+
+def cause_of(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, (Retry, DeadLetter, Overtime, Undecodable)) and text:
+        return text[:CAUSE_LENGTH]
+    name = type(error).__name__
+    return (f"{name}: {text}" if text else name)[:CAUSE_LENGTH]
+
+
+def is_expected(error: BaseException) -> bool:
+    """One of the ways in which a handler speaks: worth a line, not a traceback."""
+    return isinstance(error, (Retry, DeadLetter, Overtime, Undecodable))

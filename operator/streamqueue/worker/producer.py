@@ -1,0 +1,168 @@
+"""The producer: tasks into a queue, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.streams.connection import connect
+from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
+from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
+from streamqueue.worker.payload import encode
+from streamqueue.worker.results import Result, parse
+
+REMEMBERED = 3600.0  # seconds for which an id that was sent is known
+PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away
+LOOK = 1.0  # seconds between two looks of wait(): a message may be missed
+
+# A repeated call is harmless, since each task has an id.
+_PASSING = {
+    ProblemKind.UNREACHABLE,
+    ProblemKind.TIMEOUT,
+    ProblemKind.LOADING,
+    ProblemKind.READ_ONLY,
+    ProblemKind.BUSY,
+    ProblemKind.NO_REPLICAS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An acknowledged send.
+
+    `repeated`: the id had been sent before, and nothing was added. `replicated`: as many replicas as were asked for
+    have it; False means unknown, not lost; None: nobody asked.
+    """
+
+    id: str
+    entry: str | None  # the stream id; None for a delayed task
+    repeated: bool = False
+    replicated: bool | None = None
+
+
+class Queue:
+    """A queue to send to: `async with Queue(url, "orders") as orders: await orders.send({"sku": "x"})`.
+
+    All methods raise RedisProblem when Redis refuses, or stays away for longer than `patience` seconds. A send that
+    failed may have arrived: sending again with the same `id` is safe.
+    """
+
+    def __init__(self, url: str, stream: str, *, group: str = "workers", patience: float = PATIENCE) -> None:
+        self._client = connect(url)
+        self._stream = StreamKeys(stream)
+        self._keys = Keys(stream, group)
+        self._patience = patience
+
+    async def __aenter__(self) -> Queue:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(
+        self,
+        payload: Any,
+        *,
+        id: str | None = None,
+        delay: float = 0.0,
+        remembered: float = REMEMBERED,
+        replicated: bool = False,
+        replicas: int = 1,
+    ) -> Sent:
+        """Add one task: a dict, bytes, a dataclass or a pydantic model. Raises PayloadError for what cannot be sent.
+
+        With an `id` of your own a second send within `remembered` seconds adds nothing. `delay` is seconds.
+        `replicated` waits until `replicas` replicas have the task, and says whether they do.
+        """
+        task = _task(payload, id, delay, remembered)
+        if replicated:
+            done, has_it = await self._patiently(lambda: self._send_replicated(task, replicas))
+            return _sent(task, done, has_it)
+        (done,) = await self._patiently(lambda: enqueue(self._client, self._stream.stream, [task]))
+        return _sent(task, done, None)
+
+    async def send_many(
+        self, payloads: Iterable[Any], *, ids: Sequence[str] | None = None, delay: float = 0.0
+    ) -> list[Sent]:
+        """Add many tasks, in order, a few round trips for all. If it raises, some may have been added: with `ids` of
+        your own it can be repeated.
+        """
+        listed = list(payloads)
+        if ids is not None and len(ids) != len(listed):
+            raise ValueError(f"send_many: {len(listed)} payloads, but {len(ids)} ids")
+        tasks = [_task(payload, ids[i] if ids else None, delay, REMEMBERED) for i, payload in enumerate(listed)]
+        sent: list[Sent] = []
+        for start in range(0, len(tasks), STEP):
+            step = tasks[start : start + STEP]
+            done = await self._patiently(lambda step=step: enqueue(self._client, self._stream.stream, step))
+            sent += [_sent(task, one, None) for task, one in zip(step, done, strict=True)]
+        return sent
+
+    async def result(self, id: str) -> Result:
+        """Where the task is now. Needs `results.ttl` on the queue; WAITING is known for `remembered` seconds."""
+        fields = await execute(self._client, "HGETALL", self._keys.results + id)
+        marked = bool(fields) or bool(await execute(self._client, "EXISTS", self._stream.sent(id)))
+        return parse(fields, marked)
+
+    async def wait(self, id: str, timeout: float | None = None) -> Result:  # noqa: ASYNC109
+        """Until the task is done or dead. Raises TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout), self._client.pubsub() as messages:
+            await typed(messages.subscribe(self._keys.results + id))
+            while not (result := await self.result(id)).is_over:
+                await typed(messages.get_message(timeout=LOOK))
+            return result
+
+    async def _send_replicated(self, task: NewTask, replicas: int) -> tuple[Enqueued, bool]:
+        # WAIT speaks of its own connection's writes.
+        connection: Redis = self._client.client()
+        try:
+            (done,) = await enqueue(connection, self._stream.stream, [task])
+            reached = await execute(connection, "WAIT", replicas, int(self._patience * 500) or 1)
+            return done, reached >= replicas
+        finally:
+            await connection.aclose()
+
+    async def _patiently(self, call: Any) -> Any:
+        deadline, pause = time.monotonic() + self._patience, 0.05
+        while True:
+            try:
+                return await call()
+            except RedisProblem as problem:
+                if problem.kind not in _PASSING or time.monotonic() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(1.0, 2 * pause)
+
+
+def new_id() -> str:
+    """A UUID of version 7: its order is that of time."""
+    value = int(time.time() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0b11 << 62) | 0b10 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _task(payload: Any, task_id: str | None, delay: float, remembered: float) -> NewTask:
+    if task_id == "":
+        raise ValueError("send(id=''): an id is at least one character")
+    if delay < 0 or remembered <= 0:
+        raise ValueError("send: delay is zero or more seconds, remembered more than zero")
+    return NewTask(task_id or new_id(), encode(payload), delay, remembered)
+
+
+def _sent(task: NewTask, done: Enqueued, replicated: bool | None) -> Sent:
+    return Sent(task.id, done.entry, done.repeated, replicated)

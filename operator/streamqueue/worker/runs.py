@@ -1,0 +1,86 @@
+"""What this process has in its hands: running, ended but not yet settled, and waiting to run alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streamqueue.streams.tasks import Settlement
+from streamqueue.worker.context import Context
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    ctx: Context
+    task: asyncio.Task[None] | None = None
+    is_over: bool = False  # settled, handed back or lost: what the handler still does changes nothing
+    progress_sent: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.ctx.entry.id
+
+    def cancel(self) -> None:
+        """Stop the handler; one in a thread is told by `ctx.cancelled`."""
+        self.ctx.cancelled = True
+        if self.task:
+            self.task.cancel()
+
+
+class Runs:
+    """Pure bookkeeping over `slots`."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self.executing: dict[str, Run] = {}
+        self.ended: deque[tuple[Run, Settlement]] = deque()
+        # An entry whose run killed a worker runs with no other task beside it.
+        self.alone: deque[Run] = deque()
+        self._exclusive: Run | None = None
+
+    def free(self, stuck_threads: int) -> int:
+        """How many entries may be taken now."""
+        if self.alone or self._exclusive:
+            return 0
+        return max(0, self._slots - len(self.executing) - stuck_threads)
+
+    def add(self, run: Run) -> bool:
+        """True if it may begin now; False if it waits to run alone."""
+        if run.ctx.entry.crashes and self._slots > 1:
+            self.alone.append(run)
+            return False
+        self.executing[run.id] = run
+        return True
+
+    def next_alone(self) -> Run | None:
+        """The next entry that must run alone, once nothing else runs."""
+        if not self.alone or self.executing:
+            return None
+        self._exclusive = run = self.alone.popleft()
+        self.executing[run.id] = run
+        return run
+
+    def end(self, run: Run, settlement: Settlement) -> None:
+        """Over with `run`; its lease is kept until Redis has confirmed the settlement."""
+        self.drop(run)
+        self.ended.append((run, settlement))
+
+    def drop(self, run: Run) -> None:
+        run.is_over = True
+        if self._exclusive is run:
+            self._exclusive = None
+        if self.executing.get(run.id) is run:
+            del self.executing[run.id]
+        elif run in self.alone:
+            self.alone.remove(run)
+
+    def held(self) -> Iterator[Run]:
+        """All whose lease must be renewed."""
+        yield from self.executing.values()
+        yield from self.alone
+        yield from (run for run, _ in self.ended)
+
+    def __bool__(self) -> bool:
+        return bool(self.executing or self.ended or self.alone)

@@ -1,0 +1,74 @@
+"""What a worker must know, from the `STREAMQUEUE_*` variables of its pod."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from streamqueue.api.keys import Keys
+from streamqueue.streams.tasks import Limits
+from streamqueue.worker.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Each field is the variable `STREAMQUEUE_<NAME>`. Times are seconds."""
+
+    redis_url: str = field(repr=False)  # may hold a password
+    stream: str
+    group: str = "workers"
+    consumer: str = ""  # the pod's name; default: the host's
+    concurrency: int = 1  # tasks at once
+    timeout: float = 120.0  # for one task
+    visibility_timeout: float = 300.0  # how long a lease lasts without a heartbeat
+    max_deliveries: int = 5
+    dead_letter_max_length: int = 10_000
+    backoff_initial: float = 1.0
+    backoff_max: float = 300.0
+    results_ttl: float = 0.0  # how long states and results are kept; 0: they are not
+    grace: float = 0.0  # for tasks under way after SIGTERM; 0: the timeout and 10 s
+    start_from: str = "0"  # where the group begins, if it has to be created
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+        """Raises SettingsError naming the variable. `overrides` win over the environment."""
+        unknown = set(overrides) - {known.name for known in fields(cls)}
+        if unknown:
+            raise SettingsError(f"Worker({', '.join(sorted(unknown))}=…): no such setting")
+        values = dict(overrides)
+        for known in fields(cls):
+            text = environment.get(f"STREAMQUEUE_{known.name.upper()}")
+            if text is not None and known.name not in values:
+                values[known.name] = _parse(known.name, str(known.type), text)
+        for name in ("redis_url", "stream"):
+            if not values.get(name):
+                raise SettingsError(f"STREAMQUEUE_{name.upper()} is not set; the operator sets it in a worker's pod")
+        values["consumer"] = values.get("consumer") or socket.gethostname()
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
+        try:
+            Keys(self.stream, self.group)
+        except ValueError as exc:
+            raise SettingsError(f"STREAMQUEUE_STREAM: {exc}") from None
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.visibility_timeout, self.max_deliveries, self.dead_letter_max_length, self.results_ttl)
+
+    @property
+    def grace_period(self) -> float:
+        return self.grace or self.timeout + 10.0
+
+
+def _parse(name: str, kind: str, text: str) -> Any:
+    try:
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError:
+        raise SettingsError(f"STREAMQUEUE_{name.upper()} must be a number, not {text!r}") from None

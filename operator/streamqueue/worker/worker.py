@@ -1,0 +1,107 @@
+"""The worker: a handler, registered by decorator, run until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from streamqueue.streams.connection import connect
+from streamqueue.streams.errors import RedisProblem
+from streamqueue.worker.consumer import Consumer
+from streamqueue.worker.counters import Counters
+from streamqueue.worker.errors import SettingsError
+from streamqueue.worker.handler import Handler
+from streamqueue.worker.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs one handler on one queue.
+
+    Settings come from the `STREAMQUEUE_*` variables when the worker starts; keyword arguments, named like the fields
+    of `Settings`, win over them.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._overrides = settings
+        self._function: Callable[..., Any] | None = None
+        self._timeout: float | None = None
+        self._consumer: Consumer | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """What became of this process's runs so far."""
+        return self._consumer.counters if self._consumer else Counters()
+
+    @overload
+    def task(self, function: F) -> F: ...
+
+    @overload
+    def task(self, *, timeout: float | None = None) -> Callable[[F], F]: ...
+
+    def task(self, function: F | None = None, *, timeout: float | None = None) -> F | Callable[[F], F]:
+        """Register the handler: `handle(task)` or `handle(task, ctx)`, `async def` or `def`.
+
+        The annotation of `task` says what it gets: dict (the default), bytes, a dataclass, a pydantic model.
+        `timeout` is seconds for one task; default: the queue's `handler.timeout`.
+        """
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"task(timeout={timeout}) must be greater than 0")
+
+        def register(handler: F) -> F:
+            if self._function is not None:
+                raise TypeError(f"a worker has one handler, and {self._function.__name__}() is it already")
+            Handler(handler, timeout or 1.0)  # what cannot be called is said at import
+            self._function, self._timeout = handler, timeout
+            return handler
+
+        return register if function is None else register(function)
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; a second one hands back at once. Ends the process with 2 for wrong settings,
+        1 when it cannot go on.
+        """
+        if not logging.getLogger().handlers:
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        try:
+            asyncio.run(self._until_signal())
+        except SettingsError as exc:
+            sys.exit(_said(str(exc), 2))
+        except RedisProblem as problem:
+            sys.exit(_said(problem.message, 1))
+        except RuntimeError as exc:
+            sys.exit(_said(str(exc), 1))
+
+    async def serve(self) -> None:
+        """The same inside a running loop, without signal handlers: until `stop()`."""
+        if self._function is None:
+            raise SettingsError("no handler: decorate a function with @worker.task")
+        settings = Settings.from_environment(**self._overrides)
+        handler = Handler(self._function, self._timeout or settings.timeout)
+        async with connect(settings.redis_url) as client:
+            self._consumer = Consumer(client, settings, handler)
+            log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
+            await self._consumer.run()
+
+    def stop(self) -> None:
+        """Take no more, finish what runs; once more: hand it back now. To be called in the loop of `serve`."""
+        if self._consumer:
+            self._consumer.stop()
+
+    async def _until_signal(self) -> None:
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self.stop)
+        await self.serve()
+
+
+def _said(message: str, code: int) -> int:
+    print(f"streamqueue: {message}", file=sys.stderr)
+    return code
