@@ -15,10 +15,6 @@ from streamqueue.controller.pods import epoch
 
 Body = dict[str, Any]
 
-# A container's times come in whole seconds, cut off: what was delivered in the second of its end may be its
-# successor's.
-_MARGIN = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class Crash:
@@ -32,18 +28,36 @@ class Crash:
     cause: str
 
 
-def crashes(pod: Body) -> Iterator[Crash]:
-    """What the status of a living pod tells of its handler's former containers."""
-    name = pod["metadata"]["name"]
+def crashes(pod: Body, task_time: float) -> Iterator[Crash]:
+    """What the status of a living pod tells of its handler's former container.
+
+    Times of containers come in whole seconds, cut off: the end was within the second after `finishedAt`. `task_time`:
+    the longest, in seconds, that a worker keeps what it has read.
+    """
     for status in pod.get("status", {}).get("containerStatuses", []):
-        if status["name"] != "handler":
-            continue
-        for when in ("state", "lastState"):
-            terminated = status.get(when, {}).get("terminated")
-            if terminated and terminated.get("finishedAt"):
-                finished = epoch(terminated["finishedAt"])
-                identity = f"{pod['metadata']['uid']}/{terminated.get('containerID', finished)}"
-                yield Crash(identity, name, finished - _MARGIN, 0.0, _cause(terminated))
+        state = status.get("state", {})
+        ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
+        if status["name"] == "handler" and ended and ended.get("finishedAt"):
+            yield from _of_container(pod, state, ended, task_time)
+
+
+def _of_container(pod: Body, state: Body, ended: Body, task_time: float) -> Iterator[Crash]:
+    finished = epoch(ended["finishedAt"])
+    identity = f"{pod['metadata']['uid']}/{ended.get('containerID', finished)}"
+    name, cause = pod["metadata"]["name"], _cause(ended)
+    running = state.get("running")
+    if state.get("terminated"):
+        yield Crash(identity, name, finished, 0.0, cause)
+    elif not running:
+        # Held back after a crash: nobody reads under this name for another ten seconds.
+        yield Crash(f"{identity}/waits", name, finished + 1, 0.0, cause)
+    elif (started := epoch(running["startedAt"])) > finished:
+        yield Crash(f"{identity}/restarted", name, started, 0.0, cause)
+    else:
+        # Ended and restarted within a second: what was delivered in it may be the new container's, for as long as a
+        # task may take.
+        yield Crash(f"{identity}/restarted", name, finished, 0.0, cause)
+        yield Crash(f"{identity}/unclear", name, finished + 1, started + 1 + task_time, cause)
 
 
 def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:

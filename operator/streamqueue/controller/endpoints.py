@@ -17,6 +17,7 @@ from streamqueue.api.spec import Redis, SecretKey
 from streamqueue.controller.addresses import as_pods_see_it
 from streamqueue.controller.kinds import SECRETS
 from streamqueue.controller.kube import Kube, KubeError
+from streamqueue.controller.skew import Skew
 from streamqueue.streams.connection import connect
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 
@@ -41,6 +42,7 @@ class Endpoint:
     client: Client
     secret_hash: str | None  # tells worker pods of a changed Secret; None without one
     used: float = field(default_factory=time.monotonic)
+    skew: Skew = field(default_factory=Skew)
 
 
 @dataclass(frozen=True, slots=True)

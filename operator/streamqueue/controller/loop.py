@@ -23,7 +23,7 @@ from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.snapshot import SnapshotRequest, take_snapshots
+from streamqueue.streams.snapshot import Snapshot, SnapshotRequest, take_snapshots
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +137,7 @@ class Loop:
 
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
         requests = [SnapshotRequest(spec.stream, spec.group, _cap(spec)) for _, spec in queues]
+        sent = time.time()
         try:
             with metrics.SNAPSHOT.time():
                 answers = await take_snapshots(endpoint.client, requests)
@@ -145,6 +146,9 @@ class Loop:
             for queue, _ in queues:
                 queue.runtime.rest(ERROR_BACKOFF)
             return
+        times = [answer.time for answer in answers if isinstance(answer, Snapshot)]
+        if times:
+            endpoint.skew.note(sent, time.time(), sum(times) / len(times))
         for (queue, spec), answer in zip(queues, answers, strict=True):
             if isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH:
                 self._endpoints.forget(queue.key[0], spec.redis)

@@ -6,18 +6,18 @@ The how is the maintenance room's; the reclaim CronJob does the same pass withou
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 
 from redis.asyncio import Redis as Client
 
 from streamqueue import maintenance
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import Handler, QueueSpec
 from streamqueue.controller.consumers import pod_of
 from streamqueue.controller.crash import Crash, crash_of_gone, crashes
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings
+from streamqueue.manifests import grace_period
 from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,11 @@ LOOK_INTERVAL = 30.0  # seconds
 _SETTLED_KEPT = 1000
 
 
-def gather(runtime: Runtime, held: Holdings, grace: float) -> None:
+def gather(runtime: Runtime, held: Holdings, handler: Handler) -> None:
     """Take note of the crashes that the cluster tells of."""
-    now = time.time()
-    found = [crash for pod in held.pods.values() for crash in crashes(pod)]
+    now, grace = time.time(), grace_period(handler)
+    task_time = handler.timeout * handler.batch
+    found = [crash for pod in held.pods.values() for crash in crashes(pod, task_time)]
     found += [crash_of_gone(pod, now, grace) for pod in held.gone]
     held.gone.clear()
     for crash in found:
@@ -42,13 +43,16 @@ def gather(runtime: Runtime, held: Holdings, grace: float) -> None:
             runtime.crashes.setdefault(crash.id, crash)
 
 
-async def recover(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot) -> int:
+async def recover(
+    client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot, skew: float
+) -> int:
     """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned.
 
-    Raises RedisProblem; what was not dealt with is tried again next round.
+    `skew`: seconds by which the server's clock is ahead of ours. Raises RedisProblem; what was not dealt with is tried
+    again next round.
     """
     now = time.monotonic()
-    returned = await _after_crashes(client, spec, runtime, snapshot)
+    returned = await _after_crashes(client, spec, runtime, snapshot, skew)
     if spec.handler.concurrency == 1 and now - runtime.checked_abandoned >= ABANDONED_INTERVAL:
         runtime.checked_abandoned = now
         returned += await _abandoned(client, spec, held, snapshot)
@@ -66,13 +70,11 @@ async def recover(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdi
     return returned
 
 
-async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snapshot: Snapshot) -> int:
+async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snapshot: Snapshot, skew: float) -> int:
     returned = 0
-    skew = snapshot.time - time.time()  # the server's clock against the cluster's
     for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= time.time()]:
         for consumer in _holders(snapshot, crash.consumer):
-            before = crash.before + (0.0 if math.isinf(crash.before) else skew)
-            report = await maintenance.release(client, spec, consumer, before, crash.cause)
+            report = await maintenance.release(client, spec, consumer, crash.before + skew, crash.cause)
             returned += report.returned + report.dead_lettered
         _settle(runtime, crash)
     return returned

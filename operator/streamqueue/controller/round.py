@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis as Client
 
-from streamqueue import manifests
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics, recovery
 from streamqueue.controller.assess import Facts, Trouble
@@ -59,7 +58,7 @@ class Rounds:
         """
         assert held.queue is not None
         facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
-        recovery.gather(runtime, held, manifests.grace_period(spec.handler))
+        recovery.gather(runtime, held, spec.handler)
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
         attribution = Attribution({}, ())
@@ -85,7 +84,7 @@ class Rounds:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
         if facts.snapshot and endpoint:
-            await self._recover(endpoint.client, spec, runtime, held, facts.snapshot)
+            await self._recover(endpoint, spec, runtime, held, facts.snapshot)
         metrics.show(_key(held), facts)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return _sleeper(spec, facts)
@@ -159,11 +158,11 @@ class Rounds:
                     raise
 
     async def _recover(
-        self, client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
+        self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
     ) -> None:
         assert held.queue is not None
         try:
-            returned = await recovery.recover(client, spec, runtime, held, snapshot)
+            returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
         except RedisProblem as problem:
             log.warning("%s: entries of dead workers stay pending: %s", held.queue["metadata"]["name"], problem)
             return

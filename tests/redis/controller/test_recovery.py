@@ -29,10 +29,9 @@ async def queue(redis: Redis) -> Queue:
     return queue
 
 
-async def recover(queue: Queue, runtime: Runtime, held: Holdings | None = None, visibility: float = 60.0) -> int:
-    return await recovery.recover(
-        queue.redis, spec(visibility=visibility), runtime, held or Holdings(), await queue.snapshot()
-    )
+async def recover(queue: Queue, runtime: Runtime, held: Holdings | None = None) -> int:
+    snapshot = await queue.snapshot()
+    return await recovery.recover(queue.redis, spec(), runtime, held or Holdings(), snapshot, skew=0.0)
 
 
 async def test_a_dead_pods_entries_return_at_once_and_once(queue: Queue) -> None:

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from streamqueue.controller.crash import crash_of_gone, crashes
+from streamqueue.controller.crash import Crash, crash_of_gone, crashes
 from streamqueue.controller.pods import epoch
 from tests.unit.controller.bodies import container, pod
 
+TASK = 5.0
 ENDED = "2026-01-01T00:10:00Z"
 TERMINATED = {"terminated": {"finishedAt": ENDED, "reason": "OOMKilled", "exitCode": 137, "containerID": "c1"}}
 
 
-def test_a_restarted_container_frees_what_came_before_its_end() -> None:
-    status = container(state={"running": {}}, lastState=TERMINATED)
-    (crash,) = crashes(pod(containerStatuses=[status]))
+def found(state: dict[str, Any], last: dict[str, Any] | None = None, name: str = "handler") -> list[Crash]:
+    status = container(name, state=state, lastState=last or {})
+    return list(crashes(pod(containerStatuses=[status]), task_time=TASK))
+
+
+def running(since: str) -> dict[str, Any]:
+    return {"running": {"startedAt": since}}
+
+
+def test_a_container_that_just_ended_frees_what_surely_came_before() -> None:
+    (crash,) = found(TERMINATED)
     assert crash.consumer == "orders-6b7f9-abcde"
-    assert epoch(ENDED) - 2 < crash.before < epoch(ENDED)
-    assert crash.not_before == 0.0
+    assert (crash.before, crash.not_before) == (epoch(ENDED), 0.0)
     assert crash.cause == "container OOMKilled, exit code 137"
 
 
+def test_a_restarted_container_frees_all_that_came_before_its_start() -> None:
+    (crash,) = found(running("2026-01-01T00:10:03Z"), TERMINATED)
+    assert (crash.before, crash.not_before) == (epoch(ENDED) + 3, 0.0)
+
+
+def test_within_one_second_old_and_new_are_told_apart_by_the_time_a_task_takes() -> None:
+    sure, unclear = found(running(ENDED), TERMINATED)
+    assert (sure.before, sure.not_before) == (epoch(ENDED), 0.0)
+    assert (unclear.before, unclear.not_before) == (epoch(ENDED) + 1, epoch(ENDED) + 1 + TASK)
+
+
+def test_a_container_that_is_held_back_frees_its_last_second_too() -> None:
+    (crash,) = found({"waiting": {"reason": "CrashLoopBackOff"}}, TERMINATED)
+    assert (crash.before, crash.not_before) == (epoch(ENDED) + 1, 0.0)
+
+
 def test_a_running_container_is_no_evidence_however_idle() -> None:
-    assert list(crashes(pod(containerStatuses=[container(state={"running": {}}, lastState={})]))) == []
+    assert found(running(ENDED)) == []
 
 
 def test_a_sidecars_end_says_nothing_of_the_handler() -> None:
-    assert list(crashes(pod(containerStatuses=[container("proxy", state=TERMINATED)]))) == []
+    assert found(TERMINATED, name="proxy") == []
 
 
 def test_a_gone_pod_whose_container_ended_frees_everything_at_once() -> None:
@@ -42,5 +67,4 @@ def test_a_pod_torn_away_may_live_on_for_its_grace() -> None:
 
 def test_two_ends_of_one_pod_are_two_crashes() -> None:
     again = {"terminated": TERMINATED["terminated"] | {"containerID": "c2"}}
-    found = list(crashes(pod(containerStatuses=[container(state=again, lastState=TERMINATED)])))
-    assert len({crash.id for crash in found}) == 2
+    assert found(TERMINATED)[0].id != found(again)[0].id

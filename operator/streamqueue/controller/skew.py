@@ -1,0 +1,24 @@
+"""How far a server's clock is from ours. Pure.
+
+As in NTP: of the looks of the last minutes the one with the shortest round trip is the best measure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KEEP = 300.0  # seconds after which a look is too old, however quick it was: clocks drift
+
+
+@dataclass(slots=True)
+class Skew:
+    seconds: float = 0.0  # what to add to our time to get the server's
+    _round_trip: float = float("inf")
+    _measured: float = float("-inf")
+
+    def note(self, sent: float, received: float, server: float) -> None:
+        """One look: our times before and after it, and the server's in between; epoch seconds all."""
+        round_trip = received - sent
+        if round_trip <= self._round_trip or received - self._measured > KEEP:
+            self.seconds = server - (sent + received) / 2
+            self._round_trip, self._measured = round_trip, received
