@@ -24,6 +24,8 @@ MARKS_MANAGER = "streamqueue-marks"
 READ_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 2.0  # seconds: a write that hangs longer than this must not outlive the lease it was made under
 
+TERMINATING = "NamespaceTerminating"  # the reason of a refusal that time resolves
+
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
@@ -157,6 +159,8 @@ class Kube:
 def _refusal(status: int, method: str, path: str, data: bytes) -> KubeError:
     try:
         answer = json.loads(data)
-        return KubeError(status, answer.get("reason") or str(status), answer.get("message") or f"{method} {path}")
     except ValueError:
         return KubeError(status, str(status), f"{method} {path}")
+    causes = [cause.get("reason") for cause in (answer.get("details") or {}).get("causes", [])]
+    reason = TERMINATING if TERMINATING in causes else answer.get("reason") or str(status)
+    return KubeError(status, reason, answer.get("message") or f"{method} {path}")

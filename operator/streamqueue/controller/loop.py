@@ -17,7 +17,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import duplicates, metrics
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints, NoEndpoint
-from streamqueue.controller.kube import KubeError
+from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
@@ -181,7 +181,7 @@ class Loop:
         try:
             sleeper = await work
         except KubeError as error:
-            log.warning("%s/%s: %s", *queue.key, error)
+            log.log(logging.DEBUG if error.reason == TERMINATING else logging.WARNING, "%s/%s: %s", *queue.key, error)
             interval = ERROR_BACKOFF
         except Exception:
             log.exception("%s/%s: round failed", *queue.key)
