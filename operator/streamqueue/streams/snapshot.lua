@@ -83,19 +83,16 @@ local function blockers(rows, mine)
   return names
 end
 
--- Those with work in hand first.
+-- Those with work in hand first. Each row begins with name, pending and idle on every server.
 local function consumers()
-  local all, out = redis.call('XINFO', 'CONSUMERS', stream, group), {}
-  for _, busy in ipairs({true, false}) do
-    for _, flat in ipairs(all) do
-      local row = fields(flat)
-      if (row.pending > 0) == busy and #out < 3 * consumer_cap then
-        out[#out + 1] = row.name
-        out[#out + 1] = row.pending
-        out[#out + 1] = row.idle
-      end
-    end
+  local out, rest = {}, {}
+  for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+    local list = row[4] > 0 and out or rest
+    local n = #list
+    list[n + 1], list[n + 2], list[n + 3] = row[2], row[4], row[6]
   end
+  for _, value in ipairs(rest) do out[#out + 1] = value end
+  for i = #out, 3 * consumer_cap + 1, -1 do out[i] = nil end
   return out
 end
 
@@ -103,16 +100,20 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local dead = redis.pcall('XLEN', dlq)
 if type(dead) ~= 'number' then dead = -1 end
-local kind = redis.call('TYPE', stream).ok
-if kind ~= 'stream' then return {kind, now, dead} end
+local found = redis.pcall('XINFO', 'STREAM', stream)
+if found.err then
+  local kind = redis.call('TYPE', stream).ok
+  if kind ~= 'stream' then return {kind, now, dead} end
+  return found
+end
 
-local info = fields(redis.call('XINFO', 'STREAM', stream))
+local info = fields(found)
 local rows, mine = {}, nil
 for i, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   rows[i] = fields(flat)
   if rows[i].name == group then mine = rows[i] end
 end
-local head = {kind, now, dead, info.length, #rows, info['entries-added'] or -1}
+local head = {'stream', now, dead, info.length, #rows, info['entries-added'] or -1}
 if not mine then return head end
 
 local delivered = mine['last-delivered-id']

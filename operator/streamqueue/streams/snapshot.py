@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -40,8 +40,7 @@ class SnapshotRequest:
     cap: int = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerView:
+class ConsumerView(NamedTuple):
     """A consumer: entries in its hands, and seconds since its last command (before Redis 7.2: its last read)."""
 
     name: str

@@ -1,0 +1,1 @@
+"""How many looks at queues a second one connection takes."""
