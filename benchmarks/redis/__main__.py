@@ -105,7 +105,7 @@ def table(rows: list[Row], queues: int, load: float) -> str:
         "",
         f"{machine()}, shared by client and server; load average {load:.1f} at the start. Goal: {GOAL:,} per second.",
         "",
-        "| server | queues are | snapshots/s, median | slowest round | client, CPU µs | server, CPU µs | server's own /s |",
+        "| server | queues | snapshots/s, median | slowest round | client, CPU µs | server, CPU µs | server's own /s |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:

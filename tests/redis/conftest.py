@@ -74,3 +74,11 @@ async def own_server(server: Server) -> AsyncIterator[RunningServer]:
     running = await asyncio.to_thread(RunningServer, server)
     yield running
     running.close()
+
+
+@pytest.fixture
+async def durable_server(server: Server) -> AsyncIterator[RunningServer]:
+    """As `own_server`, and what it acknowledged survives a restart or a kill."""
+    running = await asyncio.to_thread(RunningServer, server, {"appendonly": "yes", "appendfsync": "always"})
+    yield running
+    running.close()

@@ -231,16 +231,14 @@ async def test_too_many_clients(own_server: RunningServer) -> None:
         assert (await snapshot_problem(second)).kind in (ProblemKind.MAX_CLIENTS, ProblemKind.UNREACHABLE)
 
 
-async def test_a_server_stopped_and_back(own_server: RunningServer) -> None:
-    own_server.settings["appendonly"] = "yes"
-    async with client_of(own_server) as client:
+async def test_a_server_killed_and_back(durable_server: RunningServer) -> None:
+    async with client_of(durable_server) as client:
         queue = Queue(client)
         await queue.create()
         await queue.add(2)
-        await client.save()
-        own_server.kill(signal.SIGKILL)
+        durable_server.kill(signal.SIGKILL)
         assert (await snapshot_problem(client)).kind is ProblemKind.UNREACHABLE
-        await asyncio.to_thread(own_server.start)
+        await asyncio.to_thread(durable_server.start)
         assert (await queue.snapshot()).undelivered == 2
 
 

@@ -75,24 +75,18 @@ async def test_a_long_schedule_is_no_silence(queue: Queue) -> None:
     assert (await look(queue.redis, spec())).until is None
 
 
-async def test_a_restart_is_seen_and_live_work_stays(own_server: RunningServer) -> None:
-    own_server.close()
-    running = await asyncio.to_thread(RunningServer, own_server.server, {"appendonly": "yes"})
-    client = connect(running.url)
-    try:
+async def test_a_restart_is_seen_and_live_work_stays(durable_server: RunningServer) -> None:
+    async with connect(durable_server.url) as client:
         queue = Queue(client)
         await queue.create()
         await queue.add()
         await queue.read()
         await queue.age(61)
         await queue.settle(spec())
-        await asyncio.to_thread(running.restart)
+        await asyncio.to_thread(durable_server.restart)
         report = await sweep(client, spec())
         assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
         assert len(await queue.pending()) == 1
-    finally:
-        await client.aclose()
-        running.close()
 
 
 @pytest.fixture
