@@ -36,6 +36,7 @@ class Facts:
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
     shared_consumers: bool = False
+    reads_on: bool = False  # after SIGTERM
     now: float = 0.0  # epoch seconds
 
 
@@ -88,6 +89,8 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
         yield Condition("PodsUnschedulable", True, "Unschedulable", f"{len(unplaced)} pod(s): {unplaced[0]}")
     if facts.shared_consumers:
         yield Condition("ConsumersShared", True, "NamesAreNotPods", _SHARED)
+    if facts.reads_on:
+        yield Condition("DrainsOnSIGTERM", False, "ReadsOn", _READS_ON)
     if facts.snapshot and facts.spec:
         yield from _stream_warnings(facts.snapshot, facts.spec)
 
@@ -96,6 +99,12 @@ _SHARED = (
     "consumers aren't named after their pods, so busy pods can't be told from idle ones: workers go only when nothing "
     "is pending, and a dead worker's entries come back after the visibility timeout. "
     "Name the consumer $STREAMQUEUE_CONSUMER to mend it"
+)
+
+
+_READS_ON = (
+    "a worker went on reading after SIGTERM and is killed with its grace: a process that is PID 1 needs a handler of "
+    "its own, signal.signal(signal.SIGTERM, stop), and a loop that ends when stop was called"
 )
 
 

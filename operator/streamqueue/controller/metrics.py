@@ -32,6 +32,9 @@ REDIS_UP = _gauge("redis_up", "1 where the last look at the stream succeeded.")
 REPLICAS = Gauge("streamqueue_replicas", "Worker pods by state.", (*_QUEUE, "state"))
 DECISIONS = Counter("streamqueue_decisions_total", "Decisions that changed the number of replicas.", _QUEUE)
 RECOVERED = Counter("streamqueue_reclaimed_total", "Entries taken back from dead or failed workers.", _QUEUE)
+BUSY_LEAVING = Counter(
+    "streamqueue_busy_pods_terminated_total", "Pods told to go, by whomever, with entries in their hands.", _QUEUE
+)
 SNAPSHOT = Histogram("streamqueue_snapshot_seconds", "Reading all due queues of one endpoint.", buckets=_SECONDS)
 APPLY = Histogram("streamqueue_apply_seconds", "Bringing one queue's objects up to a decision.", buckets=_SECONDS)
 LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looked for due queues.")
@@ -57,7 +60,7 @@ def forget(key: Key) -> None:
     for state in PodState:
         with suppress(KeyError):
             REPLICAS.remove(*key, state)
-    for counter in (DECISIONS, RECOVERED):
+    for counter in (DECISIONS, RECOVERED, BUSY_LEAVING):
         with suppress(KeyError):
             counter.remove(*key)
 

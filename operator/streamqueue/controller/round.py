@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 
 from redis.asyncio import Redis as Client
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import marks, metrics, recovery
+from streamqueue.controller import draining, marks, metrics, recovery
+from streamqueue.controller.act import Actor
 from streamqueue.controller.assess import Facts, Trouble
-from streamqueue.controller.children import NameConflict, Refused, converge
-from streamqueue.controller.consumers import Attribution, attribute
-from streamqueue.controller.desired import desired
+from streamqueue.controller.children import NameConflict, Refused
+from streamqueue.controller.consumers import Attribution, attribute, pod_of
 from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.events import Recorder
-from streamqueue.controller.kinds import PODS
-from streamqueue.controller.kube import Kube, KubeError, NotLeader
-from streamqueue.controller.observe import live_replicas, observe
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.observe import observe
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.store import Holdings, Store, key_of
 from streamqueue.controller.wake import Sleeper
-from streamqueue.scaling import Decision, decide
+from streamqueue.scaling import decide
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
 from streamqueue.streams.snapshot import Snapshot
@@ -41,8 +39,7 @@ class Rounds:
     def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings) -> None:
         self._kube = kube
         self._recorder = recorder
-        self._store = store
-        self._settings = settings
+        self._actor = Actor(kube, recorder, store, settings)
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
@@ -77,15 +74,19 @@ class Rounds:
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         facts.decision = decision
         try:
-            await self._act(held, runtime, spec, decision, facts.snapshot, endpoint.secret_hash if endpoint else None)
+            await self._actor.carry_out(
+                held, runtime, spec, decision, facts.snapshot, endpoint.secret_hash if endpoint else None
+            )
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refused:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
         if facts.snapshot and endpoint:
+            self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
+            facts.reads_on = runtime.reads_on
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
-        metrics.show(_key(held), facts)
+        metrics.show(key_of(held), facts)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return _sleeper(spec, facts)
 
@@ -117,45 +118,16 @@ class Rounds:
         complete = snapshot.consumers_total <= len(snapshot.consumers)
         return attribute(held.queue["metadata"]["name"], held.pods, holding, complete)
 
-    async def _act(
-        self,
-        held: Holdings,
-        runtime: Runtime,
-        spec: QueueSpec,
-        decision: Decision,
-        snapshot: Snapshot | None,
-        secret: str | None,
+    def _watch_the_leaving(
+        self, held: Holdings, runtime: Runtime, snapshot: Snapshot, attribution: Attribution, skew: float
     ) -> None:
-        assert held.queue is not None
-        before = live_replicas(held)
-        if decision.replicas != before:
-            metrics.DECISIONS.labels(*_key(held)).inc()
-        await self._mark(held, runtime, decision.victims)
-        try:
-            refused = runtime.refused_generation == held.queue["metadata"]["generation"]
-            wanted = desired(held, spec, decision, snapshot, secret, self._settings, refused=refused)
-            with metrics.APPLY.time():
-                await converge(self._kube, self._store, held, runtime.applied, wanted)
-        except KubeError as error:
-            if error.status != 409 or isinstance(error, NotLeader):
-                raise
-            log.info("decided on an older state, again next round: %s", error.message)
-            return
-        if (before == 0) != (decision.replicas == 0):
-            self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
-
-    async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
-        """Tell the ReplicaSet and the node autoscalers which pods may go."""
-        now = time.monotonic()
-        for name, body in list(held.pods.items()):
-            changes = marks.changes(body, victims, runtime.idle_since, now)
-            if not changes or "deletionTimestamp" in body["metadata"]:
-                continue
-            try:
-                self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, changes))
-            except KubeError as error:
-                if error.status != 404:
-                    raise
+        bodies = list(held.pods.values())
+        for name in draining.newly_leaving(bodies, runtime.leaving):
+            if attribution.pending.get(name):
+                metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
+        runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
+        last_reads = {pod_of(view.name): snapshot.time - skew - view.idle for view in snapshot.consumers}
+        runtime.reads_on = runtime.reads_on or bool(draining.reading_on(bodies, last_reads))
 
     async def _recover(
         self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
@@ -167,7 +139,7 @@ class Rounds:
             log.warning("%s: entries of dead workers stay pending: %s", held.queue["metadata"]["name"], problem)
             return
         if returned:
-            metrics.RECOVERED.labels(*_key(held)).inc(returned)
+            metrics.RECOVERED.labels(*key_of(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
 
@@ -191,8 +163,3 @@ def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
     if snapshot.undelivered or snapshot.pending:
         return None
     return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods)
-
-
-def _key(held: Holdings) -> Key:
-    assert held.queue is not None
-    return held.queue["metadata"]["namespace"], held.queue["metadata"]["name"]

@@ -28,6 +28,8 @@ class Runtime:
     settled: dict[str, None] = field(default_factory=dict)
     idle_since: dict[str, float] = field(default_factory=dict)  # pod -> the loop's clock
     generation: int = 0  # of the spec that the last round saw
+    leaving: set[str] = field(default_factory=set)  # pods that were told to go
+    reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
     had_group: bool = False
     shared_consumers: bool = False
     # When the last of each was done, on the loop's clock.
@@ -47,6 +49,7 @@ class Runtime:
         """The parsed spec, parsed once per generation; raises `SpecError`."""
         generation = queue["metadata"]["generation"]
         if self._parsed is None or self._parsed[0] != generation:
+            self.reads_on = False
             try:
                 self._parsed = (generation, parse_spec(queue["spec"]))
             except SpecError as error:

@@ -28,6 +28,12 @@ class Holdings:
     gone: list[Body] = field(default_factory=list)
 
 
+def key_of(held: Holdings) -> Key:
+    """Namespace and name of a queue that exists."""
+    assert held.queue is not None
+    return held.queue["metadata"]["namespace"], held.queue["metadata"]["name"]
+
+
 class Store:
     def __init__(self) -> None:
         self._holdings: dict[Key, Holdings] = {}

@@ -1,0 +1,71 @@
+"""Carries a decision out: marks on pods first, then the objects that the queue owns."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from streamqueue.api.spec import QueueSpec
+from streamqueue.controller import marks, metrics
+from streamqueue.controller.children import converge
+from streamqueue.controller.desired import desired
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import PODS
+from streamqueue.controller.kube import Kube, KubeError, NotLeader
+from streamqueue.controller.observe import live_replicas
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Holdings, Store, key_of
+from streamqueue.scaling import Decision
+from streamqueue.streams.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+
+class Actor:
+    def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings) -> None:
+        self._kube = kube
+        self._recorder = recorder
+        self._store = store
+        self._settings = settings
+
+    async def carry_out(
+        self,
+        held: Holdings,
+        runtime: Runtime,
+        spec: QueueSpec,
+        decision: Decision,
+        snapshot: Snapshot | None,
+        secret: str | None,
+    ) -> None:
+        assert held.queue is not None
+        before = live_replicas(held)
+        if decision.replicas != before:
+            metrics.DECISIONS.labels(*key_of(held)).inc()
+        await self._mark(held, runtime, decision.victims)
+        try:
+            refused = runtime.refused_generation == held.queue["metadata"]["generation"]
+            wanted = desired(held, spec, decision, snapshot, secret, self._settings, refused=refused)
+            with metrics.APPLY.time():
+                await converge(self._kube, self._store, held, runtime.applied, wanted)
+        except KubeError as error:
+            if error.status != 409 or isinstance(error, NotLeader):
+                raise
+            log.info("decided on an older state, again next round: %s", error.message)
+            return
+        if (before == 0) != (decision.replicas == 0):
+            self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
+
+    async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
+        """Tell the ReplicaSet and the node autoscalers which pods may go."""
+        now = time.monotonic()
+        for name, body in list(held.pods.items()):
+            changes = marks.changes(body, victims, runtime.idle_since, now)
+            if not changes or "deletionTimestamp" in body["metadata"]:
+                continue
+            try:
+                self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, changes))
+            except KubeError as error:
+                if error.status != 404:
+                    raise
