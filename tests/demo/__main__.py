@@ -13,8 +13,15 @@ from tests.demo.run import Run
 from tests.demo.sample import Outcome, account
 from tests.demo.screen import Screen
 from tests.demo.stage import NAMESPACE, QUEUE, RESULTS, Stage
+from tests.kube.chart import NAMESPACE as OPERATOR_NAMESPACE
 from tests.kube.footprint import MIB, Footprint, footprint
 from tests.kube.view import View
+
+COMMANDS = (
+    f"kubectl -n {NAMESPACE} get streamqueues",
+    f"kubectl -n {NAMESPACE} describe streamqueue {QUEUE}",
+    f"kubectl -n {OPERATOR_NAMESPACE} logs deployment/streamqueue",
+)
 
 
 def main() -> int:
@@ -36,13 +43,10 @@ def main() -> int:
     problems = complaints(run, outcome)
     for problem in problems:
         console.print(problem, style="red", soft_wrap=True)
-    console.print(f"\nThe cluster stays up for a look around (KUBECONFIG={handles.kubeconfig}):", soft_wrap=True)
-    for command in (
-        f"{handles.kubectl} --namespace {NAMESPACE} get streamqueues",
-        f"{handles.kubectl} --namespace {NAMESPACE} describe streamqueue {QUEUE}",
-        f"{handles.kubectl} --namespace streamqueue-system logs deployment/streamqueue",
-    ):
-        console.print(f"  {command}", soft_wrap=True)
+    console.print("\nThe cluster stays up for a look around; three commands to try:", highlight=False)
+    console.print('  eval "$(.venv/bin/python -m tests.cluster print-env)"   # once', highlight=False)
+    for command in COMMANDS:
+        console.print(f"  {command}", highlight=False, soft_wrap=True)
     return 1 if problems else 0
 
 

@@ -35,16 +35,18 @@ def test_restarting_the_operator_changes_nothing(world: World) -> None:
 
 
 def _state(queue: Queue) -> dict[str, Any]:
-    """Versions of all that the queue owns; of the budget its generation, since its controller rewrites the status."""
-    seen = {name: queue.view.get(kind, name) for kind, name in _owned(queue.name)}
-    state = {name: body["metadata"]["resourceVersion"] for name, body in seen.items() if body}
-    budget = queue.view.get("poddisruptionbudgets", queue.name) or {}
+    """All that the queue owns as it was asked for, and its pods. A version alone may move with a status."""
+    name = queue.name
+    owned = {"deployments": name, "cronjobs": f"{name}-reclaim", "serviceaccounts": name, "poddisruptionbudgets": name}
+    state = {f"{kind}/{name}": _as_asked(queue.view.get(kind, name)) for kind, name in owned.items()}
     pods = {pod["metadata"]["uid"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in queue.pods()}
-    return {"owned": state, "budget": budget["metadata"]["generation"], "pods": pods}
+    return state | {"pods": pods}
 
 
-def _owned(name: str) -> Iterator[tuple[str, str]]:
-    yield from (("deployments", name), ("cronjobs", f"{name}-reclaim"), ("serviceaccounts", name))
+def _as_asked(body: dict[str, Any] | None) -> dict[str, Any]:
+    assert body
+    metadata = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
+    return {name: value for name, value in body.items() if name != "status"} | {"metadata": metadata}
 
 
 def _leader(world: World) -> str:
