@@ -1,9 +1,10 @@
 """One pass over a queue's leftovers: reclaim, dead letters, trimming, consumer clean-up."""
 
 from streamqueue.maintenance.abandoned import abandoned
-from streamqueue.maintenance.dead_letters import Redrive, purge, redrive
+from streamqueue.maintenance.dead_letters import Redrive, letters, purge, redrive
 from streamqueue.maintenance.quiet import Quiet, QuietReason, look
 from streamqueue.maintenance.release import release
+from streamqueue.maintenance.replay import WouldReachOthers, replay
 from streamqueue.maintenance.report import ReleaseReport, SweepReport
 from streamqueue.maintenance.sweep import sweep
 
@@ -13,10 +14,13 @@ __all__ = [
     "Redrive",
     "ReleaseReport",
     "SweepReport",
+    "WouldReachOthers",
     "abandoned",
+    "letters",
     "look",
     "purge",
     "redrive",
     "release",
+    "replay",
     "sweep",
 ]

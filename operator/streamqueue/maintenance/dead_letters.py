@@ -1,20 +1,22 @@
-"""The group's dead letters: put back, or removed. Both are safe to repeat: what was done is no longer there."""
+"""The group's dead letters: listed, put back, or removed. All safe to repeat: what was done is no longer there."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
+from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entries import Entry, read_entries, read_headers
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Script
 
 STEP = 100  # dead letters per script call: a script blocks the server
 
 _REDRIVE = Script.beside(__package__, "redrive.lua")
-_PURGE = Script.beside(__package__, "purge.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +27,46 @@ class Redrive:
     needs_worker: bool = False
 
 
-async def redrive(client: Redis, spec: QueueSpec) -> Redrive:
-    """Put every dead letter that is there now back into the stream, attempts at zero, task id kept.
+async def letters(client: Redis, spec: QueueSpec) -> AsyncIterator[list[Entry]]:
+    """Pages of the dead letters that are there now, oldest first, without their payloads. Raises RedisProblem."""
+    dlq = Keys(spec.stream, spec.group).dlq
+    newest = await read_entries(client, dlq, count=1, newest=True)
+    start, more = "-", bool(newest)
+    while more:
+        page, more = await read_headers(client, dlq, start, newest[0].id)
+        if page:
+            yield page
+            start, more = successor(page[-1].id), page[-1].id != newest[0].id
 
-    Letters that die again meanwhile are left for the next redrive. Raises RedisProblem.
+
+async def redrive(client: Redis, spec: QueueSpec, *, ids: Sequence[str] | None = None, into: str = "") -> Redrive:
+    """Put dead letters back into the stream, attempts at zero, task id kept: those of `ids`, or all there are now.
+
+    `into` is another stream to put them in. Letters that die again meanwhile are left for the next redrive.
+    Raises RedisProblem.
     """
     keys = Keys(spec.stream, spec.group)
-    last = await _last(client, keys.dlq)
-    total, more = 0, last is not None
-    while more:
-        count, again = await _REDRIVE(client, [keys.dlq, keys.stream], [spec.group, last or "", STEP])
+    own = into in ("", spec.stream)
+    total = 0
+    async for step in _steps(client, spec, ids):
+        count = int(await _REDRIVE(client, [keys.dlq, into or keys.stream], [spec.group if own else "", *step]))
         if count < 0:
             return Redrive(total, needs_worker=True)
         total += count
-        more = bool(again)
     return Redrive(total)
 
 
-async def purge(client: Redis, spec: QueueSpec) -> int:
-    """Remove every dead letter that is there now; how many. Raises RedisProblem."""
+async def purge(client: Redis, spec: QueueSpec, *, ids: Sequence[str] | None = None) -> int:
+    """Remove the dead letters of `ids`, or all there are now; how many. Raises RedisProblem."""
     dlq = Keys(spec.stream, spec.group).dlq
-    last = await _last(client, dlq)
-    total, count = 0, STEP if last else 0
-    while count == STEP:
-        count = int(await _PURGE(client, [dlq], [last or "", STEP]))
-        total += count
-    return total
+    return sum([int(await execute(client, "XDEL", dlq, *step)) async for step in _steps(client, spec, ids)])
 
 
-async def _last(client: Redis, dlq: str) -> str | None:
-    newest = await execute(client, "XREVRANGE", dlq, "+", "-", "COUNT", 1)
-    return newest[0][0].decode() if newest else None
+async def _steps(client: Redis, spec: QueueSpec, ids: Sequence[str] | None) -> AsyncIterator[Sequence[str]]:
+    if ids is not None:
+        for start in range(0, len(ids), STEP):
+            yield ids[start : start + STEP]
+        return
+    async for page in letters(client, spec):
+        for start in range(0, len(page), STEP):
+            yield [letter.id for letter in page[start : start + STEP]]

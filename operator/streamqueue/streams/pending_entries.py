@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -23,7 +24,7 @@ async def pending_entries(
     client: Redis, stream: str, group: str, start: str = "-", end: str = "+", *, count: int, consumer: str | None = None
 ) -> list[PendingEntry]:
     """At most `count` rows between two ids, by ascending id. Raises RedisProblem."""
-    rows = await typed(client.xpending_range(stream, group, start, end, count, consumer))
+    rows: list[dict[str, Any]] = await typed(client.xpending_range(stream, group, start, end, count, consumer))
     return [
         PendingEntry(
             row["message_id"].decode(),

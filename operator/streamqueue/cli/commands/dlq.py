@@ -1,0 +1,257 @@
+"""The group's dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from streamqueue.api.durations import parse_duration
+from streamqueue.api.keys import Keys
+from streamqueue.cli.commands.peek import record as entry_record
+from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.options import (
+    Selection,
+    dry_run_option,
+    only_queue,
+    output_option,
+    queue_options,
+    rate_option,
+)
+from streamqueue.cli.output import Column, age, document, printable, show
+from streamqueue.cli.progress import Pace, progress
+from streamqueue.cli.target import Target, open_target
+from streamqueue.maintenance import letters, purge, redrive
+from streamqueue.streams.entries import Entry, read_entries
+from streamqueue.streams.errors import execute
+
+COLUMNS = (
+    Column("LETTER", lambda row: row["letter"]),
+    Column("TASK", lambda row: row["task"]),
+    Column("DIED", lambda row: age(row["deadSeconds"])),
+    Column("ATTEMPTS", lambda row: row["attempts"]),
+    Column("REASON", lambda row: row["reason"]),
+    Column("CAUSE", lambda row: row["cause"]),
+    Column("CONSUMER", lambda row: row["consumer"], wide=True),
+    Column("DELIVERIES", lambda row: row["deliveries"], wide=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which letters; every given part must hold. `older` is seconds since the task died."""
+
+    # Letters and tasks have ids of different streams, which may coincide: one option may not mean both.
+    ids: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
+    reason: str | None = None
+    older: float = 0.0
+
+    def takes(self, letter: Entry, now: float) -> bool:
+        named = (not self.ids or letter.id in self.ids) and (not self.tasks or letter.task in self.tasks)
+        words = (letter.field("sq-reason") or "", letter.field("sq-cause") or "")
+        meant = self.reason is None or any(self.reason.lower() in word.lower() for word in words)
+        return named and meant and now - died_at(letter) >= self.older
+
+    @property
+    def everything(self) -> bool:
+        return self == Wanted()
+
+
+def died_at(letter: Entry) -> float:
+    """Unix seconds by Redis's clock."""
+    stamp = letter.field("sq-dead-at") or letter.id.partition("-")[0]
+    return int(stamp) / 1000 if stamp.isdecimal() else 0.0
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`wanted`, from the options that choose letters."""
+
+    @functools.wraps(command)
+    def filtered(
+        ids: tuple[str, ...], tasks: tuple[str, ...], reason: str | None, older_than: str | None, **given: Any
+    ) -> Any:
+        wanted = Wanted(frozenset(ids), frozenset(tasks), reason, _seconds(older_than))
+        return command(wanted=wanted, **given)
+
+    wrapped: Callable[..., Any] = filtered
+    for option in (
+        click.option("--older-than", metavar="DURATION", help="Those that died longer ago than this."),
+        click.option("--reason", metavar="TEXT", help="Those whose reason or cause holds this text."),
+        click.option("--task", "tasks", multiple=True, metavar="ID", help="That of this task; may be repeated."),
+        click.option("--id", "ids", multiple=True, metavar="ID", help="This letter; may be repeated."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _seconds(older_than: str | None) -> float:
+    try:
+        return parse_duration(older_than) if older_than else 0.0
+    except ValueError as error:
+        raise BadInput(f"--older-than: {error}") from None
+
+
+@click.group()
+def dlq() -> None:
+    """Tasks that gave up: list, show, put back, remove."""
+
+
+@dlq.command("ls")
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("-c", "--count", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
+@_filters
+@queue_options
+@output_option
+def ls(
+    selection: Selection,
+    words: tuple[str, ...],
+    count: int,
+    wanted: Wanted,
+    output: str,
+) -> None:
+    """List QUEUE's dead letters, oldest first."""
+    rows = asyncio.run(_ls(only_queue(selection, words), wanted, count))
+    show(rows, COLUMNS, output, "letter")
+
+
+@dlq.command("show")
+@click.argument("words", nargs=-1, metavar="[QUEUE] ID")
+@queue_options
+@output_option
+def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
+    """Print one dead letter whole: ID is the letter's or the task's."""
+    chosen, rest = selection.take_queue(words)
+    if len(rest) != 1:
+        raise BadInput("name one letter: its id, or its task's")
+    found = asyncio.run(_show(chosen, rest[0]))
+    if output in ("json", "yaml"):
+        document(found, output)
+        return
+    for name, value in found["fields"].items():
+        click.echo(f"{printable(name)}: {printable(value)}")
+
+
+@dlq.command("redrive")
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@_filters
+@click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
+@rate_option
+@queue_options
+@dry_run_option
+def redrive_letters(
+    selection: Selection,
+    words: tuple[str, ...],
+    wanted: Wanted,
+    into: str,
+    rate: float | None,
+    dry_run: bool,
+) -> None:
+    """Put QUEUE's dead letters back to work, their attempts at zero: all, or those that the options choose."""
+    chosen = only_queue(selection, words)
+    asyncio.run(_redrive(chosen, wanted, into, rate, dry_run))
+
+
+@dlq.command("purge")
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@_filters
+@click.option("--all", "everything", is_flag=True, help="All of them: what no other option says by itself.")
+@rate_option
+@queue_options
+@dry_run_option
+def purge_letters(
+    selection: Selection,
+    words: tuple[str, ...],
+    wanted: Wanted,
+    everything: bool,
+    rate: float | None,
+    dry_run: bool,
+) -> None:
+    """Remove QUEUE's dead letters for good: those that the options choose."""
+    chosen = only_queue(selection, words)
+    if wanted.everything != everything:
+        raise BadInput("choose letters by --id, --task, --reason or --older-than, or give --all by itself")
+    asyncio.run(_purge(chosen, wanted, rate, dry_run))
+
+
+async def _matching(target: Target, wanted: Wanted) -> list[Entry]:
+    seconds, micros = await execute(target.client, "TIME")
+    now = seconds + micros / 1e6
+    pages = letters(target.client, target.spec)
+    return [letter async for page in pages for letter in page if wanted.takes(letter, now)]
+
+
+async def _ls(selection: Selection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
+    async with open_target(selection) as target:
+        seconds, _ = await execute(target.client, "TIME")
+        return [_record(letter, seconds) for letter in (await _matching(target, wanted))[:count]]
+
+
+def _record(letter: Entry, now: float) -> dict[str, Any]:
+    return {
+        "letter": letter.id,
+        "task": letter.task,
+        "deadSeconds": now - died_at(letter),
+        "attempts": letter.field("sq-attempt"),
+        "deliveries": letter.field("sq-deliveries"),
+        "reason": letter.field("sq-reason"),
+        "cause": letter.field("sq-cause"),
+        "consumer": letter.field("sq-consumer"),
+        "entry": letter.field("sq-entry"),
+    }
+
+
+async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
+    async with open_target(selection) as target:
+        chosen = frozenset({wanted})
+        found = await _matching(target, Wanted(ids=chosen)) or await _matching(target, Wanted(tasks=chosen))
+        if not found:
+            raise Failure(
+                f"no dead letter and no dead task has the id {wanted}: streamqueue explain {selection.again} {wanted}"
+            )
+        key = Keys(target.spec.stream, target.spec.group).dlq
+        (entry,) = await read_entries(target.client, key, found[-1].id, found[-1].id, count=1)
+        return entry_record(entry)
+
+
+async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float | None, dry_run: bool) -> None:
+    async with open_target(selection) as target:
+        ids = [letter.id for letter in await _matching(target, wanted)]
+        goal = into or target.spec.stream
+        if dry_run:
+            click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
+            return
+        done, pace = 0, Pace(rate)
+        with progress("redriving", len(ids)) as advance:
+            for start in range(0, len(ids), pace.step):
+                step = ids[start : start + pace.step]
+                await pace.wait(len(step))
+                result = await redrive(target.client, target.spec, ids=step, into=into)
+                if result.needs_worker:
+                    raise Failure(
+                        f"{done} redriven; stream {goal} has other groups, which would get the copies too: "
+                        "give --into STREAM"
+                    )
+                done += result.redriven
+                advance(len(step))
+    click.echo(f"{done} dead letter(s) went into {goal}")
+
+
+async def _purge(selection: Selection, wanted: Wanted, rate: float | None, dry_run: bool) -> None:
+    async with open_target(selection) as target:
+        ids = [letter.id for letter in await _matching(target, wanted)]
+        if dry_run:
+            click.echo(f"{len(ids)} dead letter(s) would be removed (dry run)")
+            return
+        done, pace = 0, Pace(rate)
+        with progress("purging", len(ids)) as advance:
+            for start in range(0, len(ids), pace.step):
+                step = ids[start : start + pace.step]
+                await pace.wait(len(step))
+                done += await purge(target.client, target.spec, ids=step)
+                advance(len(step))
+    click.echo(f"{done} dead letter(s) removed")

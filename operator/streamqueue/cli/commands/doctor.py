@@ -1,0 +1,80 @@
+"""What is wrong with a queue, and what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, replace
+
+import click
+
+from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.doctor.checks import CHECKS, diagnose
+from streamqueue.cli.doctor.facts import Facts
+from streamqueue.cli.doctor.finding import Finding
+from streamqueue.cli.doctor.gather import gather
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.output import document, paint, printable
+
+AT_ONCE = 8  # queues, each with a connection and perhaps a port-forward of its own
+
+Diagnosis = tuple[Selection, Facts, list[Finding]]
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_options
+@output_option
+@click.pass_context
+def doctor(context: click.Context, selection: Selection, words: tuple[str, ...], output: str) -> None:
+    """What is wrong with QUEUE, or with each queue of the namespace, and the next command. Exit code 1: a problem."""
+    chosen = only_queue(selection, words) if words or selection.straight else None
+    diagnoses = asyncio.run(_diagnoses(selection, chosen))
+    if output in ("json", "yaml"):
+        document(
+            [
+                {"queue": queue.label, "findings": [asdict(each) for each in findings], "notRead": list(_unread(facts))}
+                for queue, facts, findings in diagnoses
+            ],
+            output,
+        )
+    else:
+        for queue, facts, findings in diagnoses:
+            _print(queue, facts, findings, output)
+    context.exit(any(not each.warning for _, _, findings in diagnoses for each in findings))
+
+
+async def _all(selection: Selection) -> list[Selection]:
+    async with open_cluster(selection) as cluster:
+        return [replace(selection, queue=body["metadata"]["name"]) for body in await cluster.queues()]
+
+
+async def _diagnoses(selection: Selection, chosen: Selection | None) -> list[Diagnosis]:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(queue: Selection) -> Diagnosis:
+        async with places:
+            facts = await gather(queue)
+            return queue, facts, diagnose(facts)
+
+    return await asyncio.gather(*map(one, [chosen] if chosen else await _all(selection)))
+
+
+def _print(queue: Selection, facts: Facts, findings: list[Finding], output: str) -> None:
+    if output == "name":
+        for each in findings:
+            click.echo(each.check)
+        return
+    for each in findings:
+        mark = paint("warning", "yellow") if each.warning else paint("problem", "red")
+        click.echo(f"{queue.label}: {mark} {each.check}: {printable(each.cause)}")
+        click.echo(f"  next: {printable(each.next)}")
+    if not findings:
+        click.echo(f"{queue.label}: {paint('ok', 'green')}: {len(CHECKS)} checks found nothing")
+    for what in _unread(facts):
+        click.echo(f"{queue.label}: not looked at: {what}")
+
+
+def _unread(facts: Facts) -> tuple[str, ...]:
+    kinds = tuple(f"{kind}, which you may not read" for kind in facts.cluster.unread) if facts.cluster else ()
+    unseen = () if facts.stream else ("the stream",)
+    return (*kinds, *unseen)

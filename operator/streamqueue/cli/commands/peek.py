@@ -1,0 +1,59 @@
+"""A look at entries: nothing is delivered, nothing changes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from streamqueue.cli.moments import entry_time, parse_moment
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.output import Column, shorten, show, text
+from streamqueue.cli.target import open_target
+from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entries import Entry, read_entries
+
+_WIDTH = 100  # of the fields in a table
+
+COLUMNS = (
+    Column("ENTRY", lambda row: row["entry"]),
+    Column("ADDED", lambda row: row["added"]),
+    Column("FIELDS", lambda row: shorten(_fields(row), _WIDTH)),
+    Column("TASK", lambda row: row["task"], wide=True),
+)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("-c", "--count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many.")
+@click.option("--from", "start", metavar="WHEN", help="From this id, time, or duration ago, delivered or not.")
+@click.option("--newest", is_flag=True, help="The newest first, delivered or not.")
+@queue_options
+@output_option
+def peek(
+    selection: Selection, words: tuple[str, ...], count: int, start: str | None, newest: bool, output: str
+) -> None:
+    """The tasks of QUEUE that wait to be delivered, the next one first."""
+    entries = asyncio.run(_peek(only_queue(selection, words), count, start, newest))
+    show([record(entry) for entry in entries], COLUMNS, output, "entry")
+
+
+def record(entry: Entry) -> dict[str, Any]:
+    """An entry for printing."""
+    fields = {text(name): text(value) for name, value in entry.fields.items()}
+    return {"entry": entry.id, "task": entry.task, "added": entry_time(entry.id), "fields": fields}
+
+
+def _fields(row: Any) -> str:
+    return " ".join(f"{name}={value}" for name, value in row["fields"].items())
+
+
+async def _peek(selection: Selection, count: int, start: str | None, newest: bool) -> list[Entry]:
+    async with open_target(selection) as target:
+        found = await target.snapshot()
+        if start:
+            first = parse_moment(start, found.time, "--from")
+        else:
+            first = "-" if newest else successor(found.last_delivered_id or "0-0")
+        return await read_entries(target.client, target.spec.stream, first, count=count, newest=newest)

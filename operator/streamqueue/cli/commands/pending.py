@@ -1,0 +1,93 @@
+"""What is in workers' hands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from streamqueue.api.durations import parse_duration
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.output import Column, age, show
+from streamqueue.cli.target import Target, open_target
+from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entries import Entry, read_headers
+from streamqueue.streams.pending_entries import PendingEntry, pending_entries
+
+_PAGE = 1000
+
+COLUMNS = (
+    Column("ENTRY", lambda row: row["entry"]),
+    Column("CONSUMER", lambda row: row["consumer"]),
+    Column("IDLE", lambda row: age(row["idleSeconds"])),
+    Column("ATTEMPT", lambda row: row["attempt"]),
+    Column("DELIVERIES", lambda row: row["deliveries"], wide=True),
+    Column("TASK", lambda row: row["task"], wide=True),
+    Column("NOTE", lambda row: row["note"]),
+)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("-c", "--count", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
+@click.option("--consumer", metavar="NAME", help="Only what this consumer holds.")
+@click.option("--idle", metavar="DURATION", help="Only what was delivered longer ago than this.")
+@queue_options
+@output_option
+def pending(
+    selection: Selection, words: tuple[str, ...], count: int, consumer: str | None, idle: str | None, output: str
+) -> None:
+    """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
+    try:
+        least = parse_duration(idle) if idle else 0.0
+    except ValueError as error:
+        raise BadInput(f"--idle: {error}") from None
+    rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))
+    show(rows, COLUMNS, output, "entry")
+
+
+async def _pending(selection: Selection, count: int, consumer: str | None, least: float) -> list[dict[str, Any]]:
+    async with open_target(selection) as target:
+        await target.snapshot()  # names what is missing
+        held = await _held(target, count, consumer, least)
+        return [_record(each, await header(target, each.id), selection) for each in held]
+
+
+async def _held(target: Target, count: int, consumer: str | None, least: float) -> list[PendingEntry]:
+    found: list[PendingEntry] = []
+    start = "-"
+    while len(found) < count:
+        page = await pending_entries(
+            target.client, target.spec.stream, target.spec.group, start, count=_PAGE, consumer=consumer
+        )
+        found += [each for each in page if each.idle >= least]
+        if len(page) < _PAGE:
+            break
+        start = successor(page[-1].id)
+    return found[:count]
+
+
+async def header(target: Target, entry_id: str) -> Entry | None:
+    """The entry's own fields; None where its payload is gone."""
+    rows, _ = await read_headers(target.client, target.spec.stream, entry_id, entry_id, count=1)
+    return rows[0] if rows else None
+
+
+def attempt(entry: Entry) -> int:
+    """Which attempt a delivery of this entry is: attempts already charged, plus this one."""
+    charged = entry.field("sq-attempt") or "0"
+    return 1 + (int(charged) if charged.isdecimal() else 0)
+
+
+def _record(held: PendingEntry, entry: Entry | None, selection: Selection) -> dict[str, Any]:
+    return {
+        "entry": held.id,
+        "task": entry.task if entry else None,
+        "consumer": held.consumer,
+        "idleSeconds": held.idle,
+        "attempt": attempt(entry) if entry else None,
+        "deliveries": held.deliveries,
+        "note": "" if entry else f"payload gone: streamqueue reclaim {selection.again}",
+    }

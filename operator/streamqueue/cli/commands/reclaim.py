@@ -1,0 +1,61 @@
+"""The reclaim pass, now."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import click
+
+from streamqueue.api.durations import format_duration, parse_duration
+from streamqueue.api.spec import QueueSpec
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_options
+from streamqueue.cli.target import Target, open_target
+from streamqueue.maintenance import sweep
+from streamqueue.maintenance.pending import deliveries
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("--visibility-timeout", metavar="DURATION", help="Straight on Redis: instead of 5m.")
+@click.option("--max-deliveries", type=click.IntRange(1, 1000), help="Straight on Redis: instead of 5.")
+@queue_options
+@dry_run_option
+def reclaim(
+    selection: Selection,
+    words: tuple[str, ...],
+    visibility_timeout: str | None,
+    max_deliveries: int | None,
+    dry_run: bool,
+) -> None:
+    """Return QUEUE's tasks that are past their visibility timeout, trim, and delete idle consumers: one pass, now."""
+    chosen = only_queue(selection, words)
+    if (visibility_timeout or max_deliveries) and not chosen.straight:
+        raise BadInput("--visibility-timeout and --max-deliveries are the queue's own: change its spec.delivery")
+    click.echo(asyncio.run(_reclaim(chosen, visibility_timeout, max_deliveries, dry_run)))
+
+
+async def _reclaim(selection: Selection, visibility: str | None, most: int | None, dry_run: bool) -> str:
+    async with open_target(selection) as target:
+        spec = _with(target.spec, visibility, most)
+        await target.snapshot()  # names what is missing
+        return await _overdue(target, spec) if dry_run else (await sweep(target.client, spec)).summary()
+
+
+def _with(spec: QueueSpec, timeout: str | None, most: int | None) -> QueueSpec:
+    delivery = spec.delivery
+    try:
+        visibility = parse_duration(timeout) if timeout else delivery.visibility_timeout
+    except ValueError as error:
+        raise BadInput(f"--visibility-timeout: {error}") from None
+    return replace(
+        spec, delivery=replace(delivery, visibility_timeout=visibility, max_deliveries=most or delivery.max_deliveries)
+    )
+
+
+async def _overdue(target: Target, spec: QueueSpec) -> str:
+    visibility = spec.delivery.visibility_timeout
+    pages = deliveries(target.client, spec.stream, spec.group, min_idle=int(visibility * 1000))
+    count = sum([len(page) async for page in pages])
+    return f"{count} task(s) are past the visibility timeout of {format_duration(visibility)} (dry run)"

@@ -1,0 +1,119 @@
+"""Entries of a stream again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.moments import is_entry_id, parse_moment
+from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_options, rate_option
+from streamqueue.cli.output import counted
+from streamqueue.cli.progress import Pace, progress
+from streamqueue.cli.target import Target, open_target
+from streamqueue.maintenance import WouldReachOthers
+from streamqueue.maintenance import replay as copies
+from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entries import read_entries, read_headers
+from streamqueue.streams.errors import RedisProblem
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="This entry; may be repeated.")
+@click.option("--from", "start", metavar="WHEN", help="From this entry id, time, or duration ago.")
+@click.option("--until", metavar="WHEN", help="Up to this entry id, time, or duration ago; by default up to now.")
+@click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
+@rate_option
+@queue_options
+@dry_run_option
+def replay(
+    selection: Selection,
+    words: tuple[str, ...],
+    ids: tuple[str, ...],
+    start: str | None,
+    until: str | None,
+    into: str,
+    rate: float | None,
+    dry_run: bool,
+) -> None:
+    """Copy entries of QUEUE's stream to its end, or into another stream, as new tasks that name their origin.
+
+    Into the queue itself only where its stream has no other group, since copies would reach it too.
+    """
+    if bool(ids) == bool(start):
+        raise BadInput("choose entries by --id, or by --from and perhaps --until")
+    if until and not start:
+        raise BadInput("--until needs --from")
+    if wrong := [word for word in ids if not is_entry_id(word)]:
+        raise BadInput(f"--id: {wrong[0]!r} is no entry id, as in 1700000000000-0")
+    asyncio.run(_replay(only_queue(selection, words), ids, start, until, into, rate, dry_run))
+
+
+async def _replay(
+    selection: Selection,
+    ids: tuple[str, ...],
+    start: str | None,
+    until: str | None,
+    into: str,
+    rate: float | None,
+    dry_run: bool,
+) -> None:
+    async with open_target(selection) as target:
+        ranges = [(word, word) for word in ids] or [await _range(target, start or "", until)]
+        total = sum([await _count(target, *each) for each in ranges])
+        goal = into or target.spec.stream
+        if dry_run:
+            click.echo(f"{counted(total, 'entry', 'entries')} would be copied into {goal} (dry run)")
+            return
+        done = await _copy(target, ranges, total, into, rate)
+    click.echo(f"{counted(done, 'entry', 'entries')} copied into {goal}")
+
+
+async def _range(target: Target, start: str, until: str | None) -> tuple[str, str]:
+    """The newest id is fixed now: a replay into its own stream would follow itself for ever."""
+    found = await target.snapshot()
+    newest = await read_entries(target.client, target.spec.stream, count=1, newest=True)
+    last = parse_moment(until, found.time, "--until") if until else newest[0].id if newest else "0-0"
+    if newest and _order(newest[0].id) < _order(last):
+        last = newest[0].id
+    return parse_moment(start, found.time, "--from"), last
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    """A bare time ends a range with the last id of that millisecond."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence) if sequence else 2**64 - 1
+
+
+async def _count(target: Target, first: str, last: str) -> int:
+    total, more = 0, True
+    while more:
+        page, stopped = await read_headers(target.client, target.spec.stream, first, last)
+        total += len(page)
+        more = stopped or len(page) == 1000
+        if page:
+            first = successor(page[-1].id)
+    return total
+
+
+async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into: str, rate: float | None) -> int:
+    done, at, pace = 0, "", Pace(rate)
+    with progress("replaying", total) as advance:
+        try:
+            for first, last in ranges:
+                await pace.wait(pace.step)
+                async for count, reached in copies(target.client, target.spec, first, last, into=into, step=pace.step):
+                    done, at = done + count, reached
+                    advance(count)
+                    await pace.wait(count)
+        except WouldReachOthers:
+            raise Failure(
+                f"{done} copied; stream {target.spec.stream} has other groups, which would get the copies too: "
+                "give --into STREAM"
+            ) from None
+        except RedisProblem as problem:
+            onward = f"go on with --from {successor(at)}" if at else "nothing was confirmed"
+            raise Failure(f"{problem.message}; {done} copied, the next {pace.step} perhaps: {onward}") from None
+    return done

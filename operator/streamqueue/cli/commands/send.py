@@ -1,0 +1,91 @@
+"""Tasks into a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import click
+
+from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.options import Selection, dry_run_option, queue_options, rate_option
+from streamqueue.cli.progress import Pace, progress
+from streamqueue.cli.target import Target, open_target
+from streamqueue.streams.errors import RedisProblem, execute
+
+Fields = dict[str, str]
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE] [FIELD=VALUE]...")
+@click.option("-f", "--file", type=click.File(), help="One task a line as a JSON object; - is standard input.")
+@click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
+@rate_option
+@queue_options
+@dry_run_option
+def send(
+    selection: Selection, words: tuple[str, ...], file: IO[str] | None, create: bool, rate: float | None, dry_run: bool
+) -> None:
+    """Add a task to QUEUE, or one for each line of a file; prints the new entries' ids."""
+    chosen, pairs = selection.take_queue(words)
+    if bool(pairs) == (file is not None):
+        raise BadInput("give the task as FIELD=VALUE words, or --file FILE")
+    tasks = list(_lines(file) if file else [_task(pairs)])
+    if dry_run:
+        click.echo(f"{len(tasks)} task(s) would be added to {chosen.label} (dry run)")
+        return
+    asyncio.run(_send(chosen, tasks, rate, create))
+
+
+def _task(pairs: Iterable[str]) -> Fields:
+    split = [pair.partition("=") for pair in pairs]
+    for name, equals, _ in split:
+        if not (name and equals):
+            raise BadInput(f"{name!r} is no FIELD=VALUE")
+    return {name: value for name, _, value in split}
+
+
+def _lines(file: Iterable[str]) -> Iterator[Fields]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield _object(line, number)
+
+
+def _object(line: str, number: int) -> Fields:
+    """Strings go as they are, other values as JSON: a stream holds text."""
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"--file: line {number} is no JSON: {error}") from None
+    if not isinstance(found, dict) or not found:
+        raise BadInput(f"--file: line {number} must be a JSON object with at least one field")
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+
+
+async def _send(selection: Selection, tasks: list[Fields], rate: float | None, create: bool) -> None:
+    async with open_target(selection) as target:
+        if selection.straight and not create:
+            await _require_stream(target)
+        pace = Pace(rate)
+        with progress("sending", len(tasks) if len(tasks) > 1 else None) as advance:
+            for done, task in enumerate(tasks):
+                await pace.wait(1)
+                click.echo(await _add(target, task, done))
+                advance(1)
+
+
+async def _require_stream(target: Target) -> None:
+    """A slip in the name must not make a stream that nobody reads."""
+    if not await execute(target.client, "EXISTS", target.spec.stream):
+        raise BadInput(f"there is no stream {target.spec.stream!r}: check the name, or add --create")
+
+
+async def _add(target: Target, task: Fields, done: int) -> str:
+    flat = [part for pair in task.items() for part in pair]
+    try:
+        entry_id: bytes = await execute(target.client, "XADD", target.spec.stream, "*", *flat)
+    except RedisProblem as problem:
+        raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
+    return entry_id.decode()

@@ -1,0 +1,113 @@
+"""Does the handler do its part: finish in time, and acknowledge?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from streamqueue.api.durations import format_duration
+from streamqueue.cli.doctor.checks.reading import ACTIVE
+from streamqueue.cli.doctor.facts import Facts, StreamFacts
+from streamqueue.cli.doctor.finding import Finding
+from streamqueue.cli.output import age
+from streamqueue.controller.consumers import pod_of
+from streamqueue.maintenance.attempts import overtaken
+from streamqueue.streams.entries import Entry
+from streamqueue.streams.wait import entry_order
+
+ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
+MARGIN = 1000  # ms between two deliveries that makes them two reads
+
+
+def never_acknowledges(facts: Facts) -> Iterator[Finding]:
+    """Of the newest tasks, none that was delivered is done."""
+    found, stream = facts.snapshot, facts.stream
+    if not (found and stream and stream.held_complete):
+        return
+    delivered = _delivered(stream, found.last_delivered_id or "0-0")
+    alive = {entry.id for entry in delivered.values()} & {row.id for row in stream.held}
+    dead = {letter.task for letter in stream.letters}
+    waiting = _waiting(stream, found.last_delivered_id or "0-0")
+    done = [task for task, last in delivered.items() if last.id not in alive and task not in dead | waiting]
+    patience = facts.configured.handler.timeout if facts.configured else ACTIVE
+    longest = max((row.idle / 1000 for row in stream.held), default=0.0)
+    given_up = sum(1 for task in delivered if task in dead | waiting)
+    if done or len(delivered) < ENOUGH or (longest < patience and given_up < ENOUGH):
+        return
+    cause = (
+        f"the handler never acknowledges: of the last {len(delivered)} tasks that were delivered none is done, "
+        f"{len(alive)} are pending, {len(delivered) - len(alive)} came back or died"
+    )
+    yield Finding(
+        "never-acknowledges", cause, "call XACK (stream, group, id) when a task is done; its log may tell why"
+    )
+
+
+def left_behind(facts: Facts) -> Iterator[Finding]:
+    """A living loop went on to other tasks after a failure, without acknowledging."""
+    stream = facts.stream
+    if stream is None or facts.snapshot is None or (facts.spec and facts.spec.handler.concurrency != 1):
+        return
+    alive = {view.name for view in facts.snapshot.consumers if view.idle < ACTIVE}
+    for consumer in sorted(alive):
+        rows = [row for row in stream.held if row.consumer == consumer.encode()]
+        if left := overtaken(rows, last_command=None, margin=MARGIN):
+            cause = (
+                f"consumer {consumer} left {len(left)} task(s) pending and went on reading: its handler raised, and "
+                "the loop did not stop"
+            )
+            yield Finding(
+                "left-pending", cause, f"streamqueue explain {facts.again} {left[-1].id}; read the worker's log"
+            )
+            return
+    causes = [letter for letter in stream.letters if letter.field("sq-cause") == "abandoned"]
+    if causes:
+        cause = f"{len(causes)} task(s) died because the handler raised each time and left them pending"
+        yield Finding("left-pending", cause, f"streamqueue dlq ls {facts.again} --reason abandoned")
+
+
+def too_slow(facts: Facts) -> Iterator[Finding]:
+    """Tasks that take longer than the spec says are given to a second worker while the first still works."""
+    spec, stream = facts.configured, facts.stream
+    if spec is None or stream is None or facts.snapshot is None:
+        return
+    pods = {pod["metadata"]["name"] for pod in facts.pods}
+    visibility = spec.delivery.visibility_timeout
+    expired = [letter for letter in stream.letters if letter.field("sq-cause") == "visibility-timeout"]
+    mend = "raise spec.handler.timeout, and spec.delivery.visibilityTimeout to twice that times batch"
+    for row in stream.held:
+        budget = spec.handler.timeout * spec.handler.batch
+        if row.idle / 1000 > budget and pod_of(row.consumer.decode("utf-8", "replace")) in pods:
+            cause = (
+                f"a task has run for {age(row.idle / 1000)}, longer than handler.timeout x batch, "
+                f"{format_duration(budget)}: after visibilityTimeout, {format_duration(visibility)}, a second worker "
+                "gets it as well"
+            )
+            yield Finding("visibility-timeout", cause, f"{mend}; streamqueue explain {facts.again} {row.id}")
+            return
+    if expired:
+        cause = (
+            f"{len(expired)} task(s) died because they were not acknowledged within visibilityTimeout, "
+            f"{format_duration(visibility)}, each time: tasks take longer, or workers hang"
+        )
+        yield Finding("visibility-timeout", cause, mend)
+
+
+def dead_letters(facts: Facts) -> Iterator[Finding]:
+    found = facts.stream.snapshot if facts.stream else None
+    if not (found and found.dead_letters):
+        return
+    assert facts.stream
+    causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
+    said = ", ".join(f"{count} x {cause}" for cause, count in causes.most_common(3))
+    cause = f"{found.dead_letters} task(s) gave up after all their attempts; the newest by cause: {said}"
+    yield Finding("dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive")
+
+
+def _delivered(stream: StreamFacts, last: str) -> dict[str, Entry]:
+    """The last delivered entry of each task in the tail."""
+    return {entry.task: entry for entry in stream.tail if entry_order(entry.id) <= entry_order(last)}
+
+
+def _waiting(stream: StreamFacts, last: str) -> set[str]:
+    return {entry.task for entry in stream.tail if entry_order(entry.id) > entry_order(last)}

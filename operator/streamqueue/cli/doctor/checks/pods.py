@@ -1,0 +1,55 @@
+"""Can the workers run?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streamqueue.cli.doctor.facts import Body, Facts
+from streamqueue.cli.doctor.finding import Finding
+from streamqueue.controller import pods as workers
+
+
+def image(facts: Facts) -> Iterator[Finding]:
+    for pod, message in _failing(facts, "ImagePull"):
+        name = facts.spec.handler.image if facts.spec else "the image"
+        cause = f"image {name} can't be pulled: {message or 'the kubelet gives no reason'}"
+        yield Finding("image-pull", cause, f"kubectl describe pod{facts.namespace} {pod['metadata']['name']}")
+        return
+
+
+def crash_loop(facts: Facts) -> Iterator[Finding]:
+    for word, option in (("CrashLoop", "--previous "), ("ContainerConfig", "")):
+        for pod, message in _failing(facts, word):
+            name = pod["metadata"]["name"]
+            what = "the handler crashes again and again" if word == "CrashLoop" else "the container can't be created"
+            verb = f"logs {option}" if option else "describe pod "
+            yield Finding(
+                "crash-loop" if option else "container-config",
+                f"{what}: {_last_exit(pod) or message}",
+                f"kubectl {verb}{name}{facts.namespace}",
+            )
+            break
+
+
+def unschedulable(facts: Facts) -> Iterator[Finding]:
+    words = [said for pod in facts.pods if (said := workers.unschedulable(dict(pod)))]
+    if words:
+        cause = f"{len(words)} pod(s) find no node: {words[0]}"
+        advice = "lower template.spec.containers[].resources, add nodes, or lower scaling.maxReplicas"
+        yield Finding("unschedulable", cause, f"{advice}; kubectl get nodes")
+
+
+def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
+    for pod in facts.pods:
+        failure = workers.crash_loop(dict(pod), facts.now)
+        if failure and failure[0] == word:
+            yield pod, failure[1]
+
+
+def _last_exit(pod: Body) -> str:
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        ended = status.get("lastState", {}).get("terminated")
+        if ended:
+            times = status.get("restartCount", 0)
+            return f"{times} restart(s), last exit code {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
+    return ""

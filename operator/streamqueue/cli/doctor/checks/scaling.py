@@ -1,0 +1,44 @@
+"""Does the number of workers follow the work?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streamqueue.api.durations import format_duration
+from streamqueue.cli.doctor.facts import Facts
+from streamqueue.cli.doctor.finding import Finding
+from streamqueue.cli.output import age
+
+PATIENCE = 60.0  # seconds of waiting that are too long where no targetWait says so
+
+
+def behind_at_max(facts: Facts) -> Iterator[Finding]:
+    found, spec = facts.snapshot, facts.configured
+    if not (found and spec and facts.cluster) or found.oldest_waiting_age is None:
+        return
+    desired = facts.cluster.queue.get("status", {}).get("desiredReplicas", 0)
+    target = spec.scaling.target_wait or PATIENCE
+    later = facts.stream.later if facts.stream else None
+    draining = later is not None and later.undelivered < found.undelivered
+    if desired < spec.scaling.max_replicas or found.oldest_waiting_age <= target or draining:
+        return
+    cause = (
+        f"all {desired} workers that maxReplicas allows are there, and the oldest of {found.undelivered} waiting tasks "
+        f"waits for {age(found.oldest_waiting_age)}, longer than {format_duration(target)}"
+    )
+    command = f"kubectl patch sq{facts.namespace} {facts.cluster.queue['metadata']['name']} --type merge -p "
+    patch = f'{{"spec":{{"scaling":{{"maxReplicas":{desired * 2}}}}}}}'
+    yield Finding("at-max", cause, f"raise maxReplicas: {command}'{patch}'")
+
+
+def held(facts: Facts) -> Iterator[Finding]:
+    """Somebody pinned or paused the count while tasks wait."""
+    found, spec = facts.snapshot, facts.configured
+    if not (found and spec) or not found.undelivered:
+        return
+    if spec.scaling.paused:
+        cause = f"scaling is paused (spec.scaling.paused) while {found.undelivered} task(s) wait"
+        yield Finding("paused", cause, f"streamqueue resume {facts.again}", warning=True)
+    if spec.scaling.replicas is not None:
+        cause = f"the count is pinned at {spec.scaling.replicas} while {found.undelivered} task(s) wait"
+        yield Finding("pinned", cause, f"streamqueue scale {facts.again} auto", warning=True)

@@ -1,0 +1,100 @@
+"""All that doctor finds out. None: could not be found out, which no check takes for good news."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamqueue.api.spec import QueueSpec
+from streamqueue.maintenance.pending import Delivery
+from streamqueue.streams import RedisProblem, Snapshot
+from streamqueue.streams.entries import Entry
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Another look at each consumer group of the stream."""
+
+    name: str
+    pending: int
+    consumers: int
+    last_delivered: str
+    active: float | None  # seconds since the last command of any of its consumers; None without consumers
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the Redis server says of itself; None where it hides that."""
+
+    eviction_policy: str | None = None
+    persistent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFacts:
+    """What Redis knows of the queue."""
+
+    snapshot: Snapshot
+    later: Snapshot | None = None  # a second look, some seconds after
+    server: ServerFacts = field(default_factory=ServerFacts)
+    groups: tuple[Group, ...] = ()
+    streams_nearby: tuple[str, ...] = ()  # names like the one that is missing
+    tail: tuple[Entry, ...] = ()  # the newest entries, oldest first, payloads left out
+    letters: tuple[Entry, ...] = ()  # the newest dead letters
+    held: tuple[Delivery, ...] = ()  # the pending entries list, or its beginning
+    held_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """What the API server knows of the queue; `unread` are kinds that the person may not read."""
+
+    queue: Body
+    pods: tuple[Body, ...] = ()
+    cron_job: Body | None = None
+    jobs: tuple[Body, ...] = ()
+    leases: tuple[Body, ...] | None = None  # of the operator
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One queue. On the straight way `cluster` is None and `spec` holds defaults that nobody chose."""
+
+    again: str  # what to type after a command to mean this queue
+    now: float  # unix seconds
+    spec: QueueSpec | None = None
+    cluster: ClusterFacts | None = None
+    stream: StreamFacts | None = None
+    redis: RedisProblem | None = None
+    unreachable: str = ""  # why there is no way to Redis from here, other than Redis itself
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The first look; None without a group to look at."""
+        found = self.stream.snapshot if self.stream else None
+        return found if found and found.group_exists else None
+
+    @property
+    def configured(self) -> QueueSpec | None:
+        """The spec, where somebody has written it."""
+        return self.spec if self.cluster else None
+
+    @property
+    def pods(self) -> tuple[Body, ...]:
+        return self.cluster.pods if self.cluster else ()
+
+    def condition(self, kind: str) -> Body:
+        """The queue's status condition of this type; empty where there is none."""
+        if not self.cluster:
+            return {}
+        conditions = self.cluster.queue.get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == kind), {})
+
+    @property
+    def namespace(self) -> str:
+        """As an option for kubectl, with a space before it."""
+        return f" -n {self.cluster.queue['metadata']['namespace']}" if self.cluster else ""

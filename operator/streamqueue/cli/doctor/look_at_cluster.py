@@ -1,0 +1,64 @@
+"""What the API server knows of a queue, as far as the person may read it."""
+
+from __future__ import annotations
+
+from streamqueue.cli.cluster import Cluster
+from streamqueue.cli.doctor.facts import Body, ClusterFacts
+from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Kind
+from streamqueue.manifests import labels
+
+LEASE = "streamqueue-operator"
+OPERATOR_NAMESPACE = "streamqueue-system"  # where the chart's README puts it
+
+
+async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
+    """Raises KubeError for anything but a missing right."""
+    from streamqueue.cli.kube import JOBS
+
+    unread: list[str] = []
+    name = queue["metadata"]["name"]
+    own = f"{labels.QUEUE}={name}"
+    pods = await _list(cluster, PODS, f"{own},{labels.COMPONENT}={labels.WORKER}", unread)
+    cron_jobs = await _list(cluster, CRON_JOBS, own, unread)
+    jobs = await _list(cluster, JOBS, f"{own},{labels.COMPONENT}={labels.RECLAIM}", unread)
+    leases = await _leases(cluster)
+    if leases is None:
+        unread.append("Leases of the operator")
+    return ClusterFacts(
+        queue=queue,
+        pods=pods or (),
+        cron_job=cron_jobs[0] if cron_jobs else None,
+        jobs=jobs or (),
+        leases=leases,
+        unread=tuple(unread),
+    )
+
+
+async def _list(cluster: Cluster, kind: Kind, selector: str, unread: list[str]) -> tuple[Body, ...] | None:
+    from streamqueue.controller.kube import KubeError
+
+    try:
+        return tuple((await cluster.kube.list(kind, cluster.namespace, selector))[0])
+    except KubeError as error:
+        if error.status != 403:
+            raise
+        unread.append(kind.kind + "s")
+        return None
+
+
+async def _leases(cluster: Cluster) -> tuple[Body, ...] | None:
+    """Wherever the operator lives; with few rights, where it usually does. None: not to be read."""
+    from streamqueue.controller.kube import KubeError
+
+    try:
+        return tuple(await cluster.kube.named(LEASES, LEASE))
+    except KubeError as error:
+        if error.status != 403:
+            raise
+    try:
+        found = await cluster.kube.get(LEASES, OPERATOR_NAMESPACE, LEASE)
+    except KubeError as error:
+        if error.status != 403:
+            raise
+        return None
+    return (found,) if found else None  # none there: it may live elsewhere

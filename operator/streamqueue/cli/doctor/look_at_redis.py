@@ -1,0 +1,124 @@
+"""What Redis knows of a queue. Reads only, and no payloads."""
+
+from __future__ import annotations
+
+import asyncio
+from difflib import get_close_matches
+from typing import Any
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.api.spec import QueueSpec
+from streamqueue.cli.doctor.facts import Group, ServerFacts, StreamFacts
+from streamqueue.maintenance.pending import Delivery, deliveries
+from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams.entries import read_headers
+from streamqueue.streams.errors import ABSENT, execute
+
+TAIL = 500  # newest entries
+LETTERS = 100  # newest dead letters
+HELD = 2000  # rows of the pending entries list
+NAMES = 10_000  # keys that SCAN looks at for a name like the missing one
+
+_HIDDEN = (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED, ProblemKind.OTHER)
+
+
+async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamFacts:
+    """Two looks, `pause` seconds apart, and the details. Raises RedisProblem."""
+    first = await _snapshot(client, spec)
+    server = await _server(client)
+    if not first.stream_exists:
+        return StreamFacts(snapshot=first, server=server, streams_nearby=await _nearby(client, spec.stream))
+    held, complete = await _held(client, spec, first)
+    tail, _ = await read_headers(client, spec.stream, count=TAIL, newest=True)
+    letters, _ = await read_headers(client, Keys(spec.stream, spec.group).dlq, count=LETTERS, newest=True)
+    groups = await _groups(client, spec.stream)
+    await asyncio.sleep(pause)
+    return StreamFacts(
+        snapshot=first,
+        later=await _snapshot(client, spec),
+        server=server,
+        groups=groups,
+        tail=tuple(reversed(tail)),
+        letters=tuple(reversed(letters)),
+        held=held,
+        held_complete=complete,
+    )
+
+
+async def _snapshot(client: Redis, spec: QueueSpec) -> Snapshot:
+    (answer,) = await take_snapshots(client, [SnapshotRequest(spec.stream, spec.group)])
+    if isinstance(answer, RedisProblem):
+        raise answer
+    return answer
+
+
+async def _held(client: Redis, spec: QueueSpec, found: Snapshot) -> tuple[tuple[Delivery, ...], bool]:
+    rows: list[Delivery] = []
+    if found.group_exists:
+        async for page in deliveries(client, spec.stream, spec.group):
+            rows += page
+            if len(rows) >= HELD:
+                return tuple(rows), len(rows) >= found.pending
+    return tuple(rows), True
+
+
+async def _groups(client: Redis, stream: str) -> tuple[Group, ...]:
+    rows = await execute(client, "XINFO GROUPS", stream)
+    return tuple([await _group(client, stream, row) for row in rows[:20]])
+
+
+async def _group(client: Redis, stream: str, row: dict[str, Any]) -> Group:
+    consumers: list[dict[str, Any]] = []
+    try:
+        consumers = await execute(client, "XINFO CONSUMERS", stream, row["name"])
+    except RedisProblem as problem:
+        if problem.kind not in ABSENT:  # gone meanwhile
+            raise
+    active = min((each["idle"] / 1000 for each in consumers), default=None)
+    name, delivered = row["name"].decode("utf-8", "replace"), row["last-delivered-id"].decode()
+    return Group(name, row["pending"], len(consumers), delivered, active)
+
+
+async def _server(client: Redis) -> ServerFacts:
+    memory = await _info(client, "memory")
+    return ServerFacts(memory.get("maxmemory_policy"), await _persistent(client))
+
+
+async def _persistent(client: Redis) -> bool | None:
+    """Appends to a log, takes snapshots, or has a replica; None where the server doesn't say."""
+    if (await _info(client, "persistence")).get("aof_enabled"):
+        return True
+    if (await _info(client, "replication")).get("connected_slaves"):
+        return True
+    try:
+        settings = await execute(client, "CONFIG GET", "save")
+    except RedisProblem as problem:
+        if problem.kind not in _HIDDEN:
+            raise
+        return None  # managed services block CONFIG
+    return bool(settings.get("save", settings.get(b"save")))
+
+
+async def _info(client: Redis, section: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = await execute(client, "INFO", section)
+    except RedisProblem as problem:
+        if problem.kind not in _HIDDEN:
+            raise
+        return {}
+    return found
+
+
+async def _nearby(client: Redis, stream: str) -> tuple[str, ...]:
+    """Streams with names like the one that is missing, among the first keys that SCAN comes to."""
+    names: list[str] = []
+    cursor, seen = 0, 0
+    while seen < NAMES:
+        cursor, keys = await execute(client, "SCAN", cursor, "COUNT", 1000, "TYPE", "stream")
+        names += [key.decode("utf-8", "replace") for key in keys]
+        seen += 1000
+        if not int(cursor):
+            break
+    return tuple(get_close_matches(stream, [name for name in names if not name.endswith(":dlq")], 3, 0.6))

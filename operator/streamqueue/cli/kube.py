@@ -1,0 +1,54 @@
+"""The Kubernetes client of the CLI: the operator's, with the person's kubeconfig, and merge patches."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from streamqueue.cli.errors import Failure
+from streamqueue.controller.kinds import Kind
+from streamqueue.controller.kube import Body, Kube
+
+MANAGER = "streamqueue-cli"
+SERVICES = Kind("", "v1", "services", "Service")
+JOBS = Kind("batch", "v1", "jobs", "Job")
+
+
+class PersonalKube(Kube):
+    """As the operator's client, plus what only people do."""
+
+    async def patch(self, kind: Kind, namespace: str, name: str, body: Body, *, dry_run: bool = False) -> Body:
+        """A merge patch; with `dry_run` the API server checks it and changes nothing. Raises KubeError."""
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        return await self._write("PATCH", kind.path(namespace, name), query, body, "application/merge-patch+json")
+
+    async def named(self, kind: Kind, name: str) -> list[Body]:
+        """The objects of this name in all namespaces. Raises KubeError."""
+        items: list[Body] = (await self._request("GET", kind.path(None), {"fieldSelector": f"metadata.name={name}"}))[
+            "items"
+        ]
+        return items
+
+
+@asynccontextmanager
+async def connect(context: str | None) -> AsyncIterator[tuple[PersonalKube, str]]:
+    """A client and the namespace of the context. Raises Failure where there is no usable kubeconfig."""
+    configuration = kubernetes_client.Configuration()
+    try:
+        contexts, active = kubernetes_config.list_kube_config_contexts()
+        if context:
+            active = next((each for each in contexts if each["name"] == context), None)
+        if active is None:
+            raise Failure(f"the kubeconfig has no context {context!r}")
+        await kubernetes_config.load_kube_config(context=context, client_configuration=configuration)
+    except kubernetes_config.ConfigException:
+        raise Failure("no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group") from None
+    configuration.retries = None
+    kube = PersonalKube(kubernetes_client.ApiClient(configuration))
+    try:
+        yield kube, active["context"].get("namespace") or "default"
+    finally:
+        await kube.close()

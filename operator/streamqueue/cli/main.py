@@ -1,0 +1,68 @@
+"""Entry point: the commands, and how each error becomes one line and an exit code.
+
+0: done. 1: it could not be done, or `doctor` found a problem. 2: bad input. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from streamqueue.cli.commands import ALL
+from streamqueue.streams import RedisProblem
+
+# The same for both names of the program, so that one completion serves both.
+COMPLETION_VARIABLE = "_STREAMQUEUE_COMPLETE"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    commands={command.name: command for command in ALL if command.name},
+)
+def cli() -> None:
+    """Task queues on Redis Streams: look at them, mend them, find out what is wrong.
+
+    Name a queue to work on the StreamQueue of your kubeconfig; or give --redis, --stream and --group to work straight
+    on Redis. Where Redis is reachable in the cluster alone, the way goes through the API server.
+    """
+
+
+def main() -> None:
+    called_as = os.path.basename(sys.argv[0])
+    # What goes wrong is said once, in a line of ours.
+    logging.disable(logging.CRITICAL)
+    name = "kubectl streamqueue" if called_as.startswith("kubectl-") else "streamqueue"
+    sys.exit(run(sys.argv[1:], name))
+
+
+def run(arguments: Sequence[str], name: str = "streamqueue") -> int:
+    """The exit code of one call; messages go to standard error."""
+    try:
+        code = cli.main(list(arguments), prog_name=name, complete_var=COMPLETION_VARIABLE, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(name, error.format_message(), error.exit_code)
+    except RedisProblem as problem:
+        return _fail(name, problem.message, 1)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    click.echo(f"{name}: {' '.join(message.split())}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Moments in a stream as people type them: an entry id, a time, or how long ago."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from streamqueue.api.durations import parse_duration
+from streamqueue.cli.errors import BadInput
+
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+
+
+def is_entry_id(word: str) -> bool:
+    return _ID.fullmatch(word) is not None
+
+
+def parse_moment(word: str, now: float, option: str) -> str:
+    """An id to begin or end a range with; `now` is unix seconds by Redis's clock. Raises BadInput naming `option`."""
+    if is_entry_id(word):
+        return word
+    try:
+        return str(int((now - parse_duration(word)) * 1000))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.datetime.fromisoformat(word)
+    except ValueError:
+        raise BadInput(
+            f"{option}: {word!r} is no entry id (1700000000000-0), time (2026-01-31T12:00:00Z) or duration ago (2h30m)"
+        ) from None
+    return str(int((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000))
+
+
+def entry_time(entry_id: str) -> str | None:
+    """When an entry was added, to the millisecond, in UTC; None where the producer made the id up."""
+    milliseconds = int(entry_id.partition("-")[0])
+    if not 946_684_800_000 <= milliseconds < 253_402_300_800_000:  # the years 2000 to 9999
+        return None
+    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,121 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from streamqueue.cli.errors import BadInput
+
+Command = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which queue, as it was typed. `redis` may hold a password: it goes nowhere but into a client."""
+
+    queue: str | None = None
+    namespace: str | None = None
+    context: str | None = None
+    redis: str | None = None
+    stream: str | None = None
+    group: str | None = None
+    ca_file: str | None = None
+
+    @property
+    def straight(self) -> bool:
+        """Straight on Redis, without Kubernetes."""
+        return self.stream is not None
+
+    @property
+    def label(self) -> str:
+        return f"{self.stream}/{self.group}" if self.straight else self.queue or ""
+
+    @property
+    def again(self) -> str:
+        """What to type after a command to mean the same queue. Shows no password."""
+        parts = [] if self.straight else [self.queue or ""]
+        parts += ["-n", self.namespace] if self.namespace and not self.straight else []
+        if self.redis:
+            plain = "@" not in self.redis and not urlsplit(self.redis).query
+            parts += ["--redis", self.redis if plain else '"$STREAMQUEUE_REDIS_URL"']
+        parts += ["--stream", self.stream, "--group", self.group or ""] if self.stream else []
+        return " ".join(parts)
+
+    def take_queue(self, words: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]]:
+        """The first word is the queue's name, unless the stream is given; the other words.
+
+        Raises BadInput where no queue is named at all, or half of what the straight way needs.
+        """
+        if self.straight:
+            if not self.redis:
+                raise BadInput("--stream needs --redis URL as well")
+            if not self.group:
+                raise BadInput("--stream needs --group as well")
+            return self, words
+        if self.group:
+            raise BadInput("--group needs --redis URL and --stream as well")
+        if not words:
+            raise BadInput("name a queue, or give --redis URL --stream NAME --group NAME")
+        return replace(self, queue=words[0]), words[1:]
+
+
+def only_queue(selection: Selection, words: tuple[str, ...]) -> Selection:
+    """The queue that `words` names. Raises BadInput for more words than that."""
+    chosen, rest = selection.take_queue(words)
+    if rest:
+        raise BadInput(f"{rest[0]!r} is one word too many")
+    return chosen
+
+
+def cluster_options(command: Command) -> Command:
+    """`selection`, with the person's kubeconfig alone."""
+    return _selecting(command, _NAMESPACE, _CONTEXT)
+
+
+def queue_options(command: Command) -> Command:
+    """`selection`, by either way in."""
+    return _selecting(command, _NAMESPACE, _CONTEXT, _REDIS, _STREAM, _GROUP, _CA)
+
+
+def _selecting(command: Command, *options: Callable[[Command], Command]) -> Command:
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> Any:
+        names = ("namespace", "context", "redis", "stream", "group", "ca_file")
+        selection = Selection(**{name: given.pop(name) for name in names if name in given})
+        return command(selection=selection, **given)
+
+    decorated: Command = wrapped
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+_NAMESPACE = click.option("-n", "--namespace", metavar="NAME", help="Namespace; by default that of the kubeconfig.")
+_CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
+_REDIS = click.option(
+    "--redis", metavar="URL", envvar="STREAMQUEUE_REDIS_URL", help="Redis by this URL. [env: STREAMQUEUE_REDIS_URL]"
+)
+_STREAM = click.option(
+    "--stream", metavar="NAME", envvar="STREAMQUEUE_STREAM", help="With --redis: the stream. [env: STREAMQUEUE_STREAM]"
+)
+_GROUP = click.option(
+    "--group", metavar="NAME", envvar="STREAMQUEUE_GROUP", help="With --redis: the group. [env: STREAMQUEUE_GROUP]"
+)
+_CA = click.option("--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA.")
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "json", "yaml", "name"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+rate_option = click.option("--rate", type=click.FloatRange(0.1), metavar="N", help="At most so many a second.")

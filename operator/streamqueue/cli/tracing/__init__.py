@@ -1,0 +1,1 @@
+"""Following one task through its entries: the first, its retries' copies, its dead letter."""

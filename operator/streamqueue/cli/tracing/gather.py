@@ -1,0 +1,107 @@
+"""Finds a task's entries: reads ids and `sq-` fields, never payloads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from streamqueue.cli.moments import is_entry_id
+from streamqueue.cli.progress import progress
+from streamqueue.cli.target import Target
+from streamqueue.cli.tracing.facts import TaskFacts
+from streamqueue.maintenance import letters
+from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entries import Entry, read_entries, read_headers
+from streamqueue.streams.errors import execute
+from streamqueue.streams.pending_entries import PendingEntry, pending_entries
+from streamqueue.streams.wait import entry_order
+
+DEPTH = 1_000_000  # entries looked at, at most
+CLOCK_SKEW = 60_000  # ms by which a producer's clock may be ahead of Redis's
+
+_UUID7 = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
+
+
+async def gather(target: Target, wanted: str) -> TaskFacts:
+    """Raises RedisProblem; Failure where there is no stream or group."""
+    client, stream = target.client, target.spec.stream
+    snapshot = await target.snapshot()
+    info = await execute(client, "XINFO STREAM", stream)
+    oldest = await read_entries(client, stream, count=1)
+    dead = [
+        letter
+        async for page in letters(client, target.spec)
+        for letter in page
+        if wanted in (letter.task, letter.field("sq-entry"))
+    ]
+    task = await _task_of(target, wanted, dead)
+    entries, complete = await _entries(target, wanted, task, snapshot.length)
+    held = [row for entry_id in {wanted, *(e.id for e in entries)} async for row in _held(target, entry_id)]
+    return TaskFacts(
+        wanted=wanted,
+        snapshot=snapshot,
+        entries=tuple(entries),
+        held=tuple(sorted(held, key=lambda row: entry_order(row.id))),
+        letters=tuple(dead),
+        ahead=await _ahead(target, entries, snapshot.last_delivered_id or "0-0"),
+        last_generated=info["last-generated-id"].decode(),
+        first=oldest[0].id if oldest else None,
+        complete=complete,
+    )
+
+
+async def _task_of(target: Target, wanted: str, dead: list[Entry]) -> str:
+    """The task id behind an entry id, which may be a retry's copy."""
+    if dead:
+        return dead[-1].task
+    if is_entry_id(wanted):
+        found, _ = await read_headers(target.client, target.spec.stream, wanted, wanted, count=1)
+        return found[0].task if found else wanted
+    return wanted
+
+
+async def _entries(target: Target, wanted: str, task: str, length: int) -> tuple[list[Entry], bool]:
+    found: list[Entry] = []
+    seen = 0
+    with progress("reading the stream", min(length, DEPTH)) as advance:
+        async for page in _pages(target, _start(task)):
+            found += [entry for entry in page if entry.task == task or entry.id == wanted]
+            seen += len(page)
+            advance(len(page))
+            if seen >= DEPTH:
+                return found, False
+    return found, True
+
+
+def _start(task: str) -> str:
+    """Nothing of a task is older than its id, if that tells a time."""
+    if is_entry_id(task):
+        return task
+    if uuid := _UUID7.fullmatch(task):
+        return str(max(0, int(uuid[1] + uuid[2], 16) - CLOCK_SKEW))
+    return "-"
+
+
+async def _pages(target: Target, start: str) -> AsyncIterator[list[Entry]]:
+    more = True
+    while more:
+        page, stopped = await read_headers(target.client, target.spec.stream, start)
+        yield page
+        more = stopped or bool(page)
+        if page:
+            start = successor(page[-1].id)
+
+
+async def _held(target: Target, entry_id: str) -> AsyncIterator[PendingEntry]:
+    if is_entry_id(entry_id):
+        spec = target.spec
+        for row in await pending_entries(target.client, spec.stream, spec.group, entry_id, entry_id, count=1):
+            yield row
+
+
+async def _ahead(target: Target, entries: list[Entry], delivered: str) -> int | None:
+    waiting = [entry.id for entry in entries if entry_order(entry.id) > entry_order(delivered)]
+    if not waiting:
+        return None
+    page, stopped = await read_headers(target.client, target.spec.stream, successor(delivered), waiting[-1])
+    return len(page) - 1 if not stopped and page and page[-1].id == waiting[-1] else None

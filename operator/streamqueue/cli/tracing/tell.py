@@ -1,0 +1,140 @@
+"""What became of a task, and what a queue is doing, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streamqueue.api.durations import format_duration
+from streamqueue.api.spec import QueueSpec
+from streamqueue.cli.moments import entry_time, is_entry_id
+from streamqueue.cli.output import age
+from streamqueue.cli.tracing.facts import TaskFacts
+from streamqueue.streams import Snapshot
+from streamqueue.streams.entries import Entry
+from streamqueue.streams.pending_entries import PendingEntry
+from streamqueue.streams.wait import entry_order
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`state` is one of waiting, pending, acknowledged, dead, trimmed, never-seen, unknown; for a queue: a word."""
+
+    state: str
+    sentences: tuple[str, ...]
+    next: str = ""  # a command
+
+
+def tell(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
+    """`again` is what to type after a command to mean this queue."""
+    story = _alive(facts, spec, again) or _dead(facts, again) or _over(facts, spec) or _absent(facts, spec, again)
+    return Story(story.state, (*_origin(facts), *story.sentences), story.next)
+
+
+def _origin(facts: TaskFacts) -> Iterator[str]:
+    if not facts.entries:
+        return
+    first, *copies = facts.entries
+    when = entry_time(first.id)
+    added = f"Task {first.task}: entry {first.id}{f' was added at {when}' if when else ''}."
+    if replayed := first.field("sq-replay-entry"):
+        added += f" It replays entry {replayed} of stream {first.field('sq-replay-stream')}."
+    yield added
+    if copies:
+        ids = ", ".join(entry.id for entry in copies[:5]) + (", …" if len(copies) > 5 else "")
+        yield f"It came back as {ids}: each retry of a plain loop is a new entry."
+
+
+def _alive(facts: TaskFacts, spec: QueueSpec, again: str) -> Story | None:
+    if facts.held:
+        return _pending(facts, facts.held[-1], spec, again)
+    delivered = entry_order(facts.snapshot.last_delivered_id or "0-0")
+    waiting = [entry for entry in facts.entries if entry_order(entry.id) > delivered]
+    if not waiting:
+        return None
+    place = "" if facts.ahead is None else f" {facts.ahead} task(s) are before it."
+    attempt = _attempts(waiting[-1]) + 1
+    return Story(
+        "waiting", (f"Waiting: entry {waiting[-1].id} is not delivered yet; that will be attempt {attempt}.{place}",)
+    )
+
+
+def _pending(facts: TaskFacts, held: PendingEntry, spec: QueueSpec, again: str) -> Story:
+    entry = next((entry for entry in facts.entries if entry.id == held.id), None)
+    said = [f"Pending: consumer {held.consumer} has had entry {held.id} for {age(held.idle)}."]
+    if entry is None:
+        said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
+        return Story("pending", tuple(said), f"streamqueue reclaim {again}")
+    most = spec.delivery.max_deliveries
+    said.append(f"This is attempt {_attempts(entry) + 1} of {most}, delivery {held.deliveries} of this entry.")
+    visibility = spec.delivery.visibility_timeout
+    if held.idle > visibility:
+        said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
+        return Story("pending", tuple(said), f"streamqueue reclaim {again}")
+    return Story("pending", tuple(said))
+
+
+def _dead(facts: TaskFacts, again: str) -> Story | None:
+    if not facts.letters:
+        return None
+    letter = facts.letters[-1]
+    when = letter.field("sq-dead-at") or letter.id
+    said = (
+        f"Dead since {entry_time(when) or when}: {letter.field('sq-reason')} after {letter.field('sq-attempt')} "
+        f"attempt(s), the last with consumer {letter.field('sq-consumer')}; cause: {letter.field('sq-cause')}.",
+        f"It is dead letter {letter.id}.",
+    )
+    return Story("dead", said, f"streamqueue dlq show {again} {letter.id}")
+
+
+def _over(facts: TaskFacts, spec: QueueSpec) -> Story | None:
+    if not facts.entries:
+        return None
+    said = f"Acknowledged: group {spec.group} is past entry {facts.entries[-1].id} and nobody holds it"
+    return Story("acknowledged", (f"{said} (or the group was created behind it and never had it).",))
+
+
+def _absent(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
+    wanted, stream = facts.wanted, spec.stream
+    if not facts.complete:
+        return Story("unknown", (f"{wanted} is not among the first million entries that were read.",))
+    if not is_entry_id(wanted):
+        said = f"Stream {stream} and its dead letters hold no task {wanted}: it was never seen, or it was trimmed."
+        return Story("never-seen", (said,), f"streamqueue peek {again} --newest")
+    if entry_order(wanted) > entry_order(facts.last_generated):
+        said = f"Never seen: stream {stream} has given no id after {facts.last_generated}."
+        return Story("never-seen", (said,), f"streamqueue peek {again} --newest")
+    if facts.first is None or entry_order(wanted) < entry_order(facts.first):
+        oldest = f"starts at {facts.first}" if facts.first else "is empty"
+        return Story("trimmed", (f"Trimmed, if it was ever there: stream {stream} {oldest}.",))
+    return Story("trimmed", (f"Deleted, or never there: stream {stream} has entries around {wanted}, not this one.",))
+
+
+def _attempts(entry: Entry) -> int:
+    charged = entry.field("sq-attempt") or "0"
+    return int(charged) if charged.isdecimal() else 0
+
+
+def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
+    """What the queue is doing now."""
+    some = "" if snapshot.lag_known else "at least "
+    said = [f"{some}{snapshot.undelivered} task(s) wait, {snapshot.pending} are in workers' hands."]
+    if snapshot.oldest_waiting_age is not None:
+        said.append(f"The oldest waits for {age(snapshot.oldest_waiting_age)}, as entry {snapshot.oldest_waiting_id}.")
+    busy = [view for view in snapshot.consumers if view.pending]
+    for view in busy[:10]:
+        said.append(f"Consumer {view.name} holds {view.pending}; its last command was {age(view.idle)} ago.")
+    if len(busy) > 10:
+        said.append(f"So do {len(busy) - 10} more consumers.")
+    if snapshot.groups > 1:
+        said.append(f"The stream has {snapshot.groups} groups: a retry by copy would reach all, so none is made.")
+    if snapshot.dead_letters:
+        said.append(f"{snapshot.dead_letters} task(s) are dead.")
+        return Story(_state(snapshot), tuple(said), f"streamqueue dlq ls {again}")
+    return Story(_state(snapshot), tuple(said), f"streamqueue pending {again}" if snapshot.pending else "")
+
+
+def _state(snapshot: Snapshot) -> str:
+    if snapshot.pending:
+        return "working"
+    return "waiting" if snapshot.undelivered else "empty"

@@ -1,0 +1,40 @@
+-- Copy entries of a stream to the end of a stream, in steps. What is copied stays where it is.
+-- KEYS: source, target. ARGV: group ('' where the target is another stream), most per call, first id, last id.
+-- Reply: {count, last id copied or '', 1 if there may be more}; {-1, '', 0} if a copy would reach other groups.
+local source, target = KEYS[1], KEYS[2]
+local group, most, first, last = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local BYTES = 2000000 -- a script blocks the server
+
+if redis.replicate_commands then redis.replicate_commands() end
+local kind = redis.call('TYPE', target).ok
+if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the target') end
+if group ~= '' then
+  local groups = redis.call('XINFO', 'GROUPS', target)
+  local mine = false
+  for _, flat in ipairs(groups) do
+    for i = 1, #flat, 2 do mine = mine or (flat[i] == 'name' and flat[i + 1] == group) end
+  end
+  if not mine then return redis.error_reply('NOGROUP no such group') end
+  if #groups ~= 1 then return {-1, '', 0} end
+end
+
+local page = redis.call('XRANGE', source, first, last, 'COUNT', most)
+local bytes, count, at = 0, 0, ''
+for _, entry in ipairs(page) do
+  -- A replay is a task of its own: under the old id its results would overwrite, and its hand-overs be dropped as seen.
+  local args, task = {}, entry[1]
+  for i = 1, #entry[2], 2 do
+    local name, value = entry[2][i], entry[2][i + 1]
+    bytes = bytes + #value
+    if name == 'sq-id' then task = value end
+    if string.sub(name, 1, 3) ~= 'sq-' then
+      args[#args + 1] = name
+      args[#args + 1] = value
+    end
+  end
+  redis.call('XADD', target, '*', 'sq-replay-of', task, 'sq-replay-entry', entry[1], 'sq-replay-stream', source,
+    unpack(args))
+  count, at = count + 1, entry[1]
+  if bytes > BYTES then break end
+end
+return {count, at, (#page == most or count < #page) and 1 or 0}

@@ -1,0 +1,91 @@
+"""The program as people call it, straight on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.cli.doctor import gather
+from streamqueue.cli.main import run
+from streamqueue.maintenance import release
+from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import RunningServer
+
+
+@dataclass(frozen=True)
+class Called:
+    """How one call ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Cli:
+    """`await cli("dlq", "ls", "-c", "5")`, on stream `orders` and group `workers` of `url`."""
+
+    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.url = url
+        self._capsys = capsys
+
+    async def call(self, *words: str, group: str = "workers", stream: str = "orders") -> Called:
+        """Whatever comes of it."""
+        self._capsys.readouterr()
+        where = ["--redis", self.url, "--stream", stream, "--group", group]
+        code = await asyncio.to_thread(run, [*words, *where])
+        captured = self._capsys.readouterr()
+        return Called(code, captured.out, captured.err)
+
+    async def __call__(self, *words: str, **where: str) -> str:
+        """What it printed; it must succeed."""
+        called = await self.call(*words, **where)
+        assert called.code == 0, called
+        return called.out
+
+    async def json(self, *words: str, **where: str) -> Any:
+        return json.loads(await self(*words, "-o", "json", **where))
+
+    async def refused(self, *words: str, code: int, **where: str) -> str:
+        """The one line it ended with."""
+        called = await self.call(*words, **where)
+        assert called.code == code, called
+        assert called.err.count("\n") == 1, called.err
+        return called.err
+
+    async def doctor(self, *words: str, **where: str) -> dict[str, dict[str, Any]]:
+        """Findings by name; those of this server's missing persistence left out."""
+        (diagnosis,) = json.loads((await self.call("doctor", "-o", "json", *words, **where)).out)
+        return {each["check"]: each for each in diagnosis["findings"] if each["check"] != "persistence"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doctor's second look comes soon."""
+    monkeypatch.setattr(gather, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def cli(shared_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(shared_server.url, capsys)
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    queue = Queue(redis)
+    await queue.create()
+    return queue
+
+
+async def kill(queue: Queue, count: int, cause: str = "Error") -> list[str]:
+    """Ids of `count` tasks that are dead letters now."""
+    ids = await queue.add(count)
+    await queue.read(count=count)
+    once = spec(max_deliveries=1, dlq_max=100_000)
+    report = await release(queue.redis, once, "pod-1", await queue.now() + 1, cause)
+    assert report.dead_lettered == count
+    return ids

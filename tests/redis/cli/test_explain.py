@@ -1,0 +1,74 @@
+"""Where is this task? Each answer made for real."""
+
+from __future__ import annotations
+
+from streamqueue.maintenance import release
+from tests.redis.cli.conftest import Cli, kill
+from tests.redis.queue import Queue, spec
+
+
+async def test_a_task_from_its_first_entry_to_its_death(cli: Cli, queue: Queue) -> None:
+    await queue.add(2)
+    (task,) = await queue.add(1)
+    story = await cli.json("explain", task)
+    assert story["state"] == "waiting" and "2 task(s) are before it" in story["sentences"][-1]
+    await queue.read("pod-1", count=2)
+    await queue.ack(*await queue.pending())
+    await queue.read("pod-7")
+    story = await cli.json("explain", task)
+    assert story["state"] == "pending" and "consumer pod-7" in story["sentences"][1]
+    assert "attempt 1 of 5" in story["sentences"][2]
+    await release(queue.redis, spec(), "pod-7", await queue.now() + 1, "OOMKilled")
+    story = await cli.json("explain", task)
+    assert story["state"] == "waiting" and "attempt 2" in story["sentences"][-1]
+    ((copy, _),) = await queue.read("pod-8")
+    assert copy in story["sentences"][1]
+    by_copy, by_task = await cli.json("explain", copy), await cli.json("explain", task)
+    assert by_copy["state"] == by_task["state"] == "pending"
+    assert by_copy["sentences"][:2] == by_task["sentences"][:2]
+    await release(queue.redis, spec(max_deliveries=2), "pod-8", await queue.now() + 1, "OOMKilled")
+    story = await cli.json("explain", task)
+    assert story["state"] == "dead" and "OOMKilled" in " ".join(story["sentences"])
+    assert story["next"].startswith("streamqueue dlq show")
+
+
+async def test_an_acknowledged_task(cli: Cli, queue: Queue) -> None:
+    (task,) = await queue.add(1)
+    await queue.read()
+    await queue.ack(task)
+    assert (await cli("explain", task, "-o", "name")).strip() == "acknowledged"
+
+
+async def test_what_is_not_there(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(3)
+    await queue.redis.xtrim(queue.stream, maxlen=2, approximate=False)
+    assert (await cli.json("explain", ids[0]))["state"] == "trimmed"
+    assert (await cli.json("explain", "99999999999999-0"))["state"] == "never-seen"
+    assert (await cli.json("explain", "0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"))["state"] == "never-seen"
+    await queue.redis.xdel(queue.stream, ids[1])
+    await queue.redis.xadd(queue.stream, {"a": "b"})
+    assert (await cli.json("explain", ids[1]))["state"] == "trimmed"
+
+
+async def test_a_pending_task_whose_payload_is_gone(cli: Cli, queue: Queue) -> None:
+    (task,) = await queue.add(1)
+    await queue.read()
+    await queue.redis.xdel(queue.stream, task)
+    story = await cli.json("explain", task)
+    assert story["state"] == "pending" and "payload is gone" in " ".join(story["sentences"])
+
+
+async def test_a_producers_own_task_id(cli: Cli, queue: Queue) -> None:
+    await queue.add(1500)
+    await queue.redis.xadd(queue.stream, {"sq-id": "order-17", "payload": "x" * 50_000})
+    assert (await cli.json("explain", "order-17"))["state"] == "waiting"
+
+
+async def test_a_queue_in_sentences(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 1)
+    await queue.add(3)
+    await queue.read("pod-3", count=1)
+    story = await cli.json("explain")
+    assert story["state"] == "working"
+    assert story["sentences"][0] == "2 task(s) wait, 1 are in workers' hands."
+    assert "pod-3 holds 1" in " ".join(story["sentences"])

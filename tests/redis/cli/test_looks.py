@@ -1,0 +1,81 @@
+"""Commands that look: status, peek, pending, top."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from tests.redis.cli.conftest import Cli
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+
+
+async def test_status_counts(cli: Cli, queue: Queue) -> None:
+    await queue.add(5)
+    await queue.read(count=2)
+    row = await cli.json("status")
+    assert (row["lag"], row["pending"], row["consumers"], row["length"]) == (3, 2, 1, 5)
+    assert (await cli("status")).splitlines()[0].split()[:3] == ["NAME", "LAG", "PENDING"]
+
+
+async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(5)
+    await queue.read(count=2)
+    assert [row["entry"] for row in await cli.json("peek")] == ids[2:]
+    assert [row["entry"] for row in await cli.json("peek", "--newest", "-c", "2")] == [ids[4], ids[3]]
+    assert [row["entry"] for row in await cli.json("peek", "--from", ids[1], "-c", "2")] == ids[1:3]
+    assert (await cli("peek", "-o", "name")).split() == ids[2:]
+    assert len(await queue.read()) == 3
+
+
+async def test_peek_moves_no_cursor_of_the_terminal(cli: Cli, queue: Queue) -> None:
+    await queue.redis.xadd(queue.stream, {"text": "\x1b[2Jboo\n", "raw": b"\xff"})
+    out = await cli("peek")
+    assert "\x1b" not in out and len(out.splitlines()) == 2
+    (row,) = await cli.json("peek")
+    assert row["fields"] == {"text": "\x1b[2Jboo\n", "raw": "\\xff"}
+
+
+async def test_pending_says_who_holds_what_since_when(cli: Cli, queue: Queue) -> None:
+    first, second, _ = await queue.add(3)
+    await queue.read("a", count=1)
+    await queue.read("b", count=1)
+    await queue.age(90, first)
+    rows = await cli.json("pending")
+    assert [(row["entry"], row["consumer"], row["attempt"]) for row in rows] == [(first, "a", 1), (second, "b", 1)]
+    assert rows[0]["idleSeconds"] >= 90 > rows[1]["idleSeconds"]
+    assert [row["entry"] for row in await cli.json("pending", "--idle", "1m")] == [first]
+    assert [row["entry"] for row in await cli.json("pending", "--consumer", "b")] == [second]
+    await queue.redis.xdel(queue.stream, first)
+    assert "payload gone" in (await cli("pending"))
+
+
+async def test_pending_finds_the_old_one_behind_a_thousand_fresh_ones(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(1200)
+    await queue.read(count=1200)
+    await queue.age(90, ids[-1])
+    assert [row["entry"] for row in await cli.json("pending", "--idle", "1m", "-c", "1")] == [ids[-1]]
+
+
+async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
+    await queue.add(3)
+    out = await cli("top", "--looks", "2", "--interval", "0.2")
+    assert "WAITING" in out and "orders/workers" in out
+    assert len([line for line in out.splitlines() if line.split()[1:3] == ["3", "0"]]) >= 2
+
+
+async def test_no_command_creates_a_stream_by_a_slip(cli: Cli, redis: Redis) -> None:
+    for words in (["status"], ["peek"], ["pending"], ["explain", "1-1"], ["reclaim"], ["replay", "--from", "1h"]):
+        assert "does not exist" in await cli.refused(*words, code=1)
+    assert "--create" in await cli.refused("send", "a=b", code=2)
+    assert await redis.dbsize() == 0
+
+
+async def test_no_error_shows_the_password(cli: Cli, own_server: RunningServer, queue: Queue) -> None:
+    cli.url = f"redis://:wr0ng-s3cret@127.0.0.1:{own_server.port}/0"
+    async with Redis(port=own_server.port) as client:
+        await client.config_set("requirepass", "other")
+    for words in (["status"], ["send", "--create", "a=b"], ["doctor"], ["doctor", "-o", "json"], ["dlq", "ls"]):
+        called = await cli.call(*words)
+        assert called.code == 1
+        assert "wr0ng" not in called.out + called.err
+        assert "password" in called.out + called.err

@@ -1,0 +1,140 @@
+"""Commands that add or move: send, reclaim, dlq, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from tests.redis.cli.conftest import Cli, kill
+from tests.redis.queue import Queue, spec
+
+
+async def test_send_adds_one_task_or_one_a_line(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    printed = (await cli("send", "task=a", "note=x=y")).split()
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "b", "n": 3}\n\n{"task": "c", "more": {"deep": [1]}}\n')
+    printed += (await cli("send", "--file", str(file))).split()
+    assert await queue.entries() == list(
+        zip(
+            printed,
+            ({"task": "a", "note": "x=y"}, {"task": "b", "n": "3"}, {"task": "c", "more": '{"deep": [1]}'}),
+            strict=True,
+        )
+    )
+    assert "2 task(s)" in await cli("send", "--file", str(file), "--dry-run")
+    assert len(await queue.entries()) == 3
+
+
+async def test_send_takes_all_or_nothing_of_a_broken_file(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n["task"]\n')
+    assert "line 2" in await cli.refused("send", "--file", str(file), code=2)
+    assert await queue.entries() == []
+
+
+async def test_reclaim_returns_what_is_overdue(cli: Cli, queue: Queue) -> None:
+    await queue.add(2)
+    await queue.read()
+    await queue.age(61)
+    await queue.settle(spec(visibility=60))
+    visibility = ("--visibility-timeout", "60s")
+    assert (await cli("reclaim", *visibility, "--dry-run")).startswith("2 task(s) are past")
+    assert len(await queue.pending()) == 2
+    assert "2 returned" in await cli("reclaim", *visibility)
+    assert await queue.pending() == []
+
+
+async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:
+    first = await kill(queue, 2, "OOMKilled")
+    (second,) = await kill(queue, 1, "exit code 1")
+    assert [row["task"] for row in await cli.json("dlq", "ls")] == [*first, second]
+    assert [row["task"] for row in await cli.json("dlq", "ls", "--reason", "oom")] == first
+    assert [row["task"] for row in await cli.json("dlq", "ls", "--task", second)] == [second]
+    letters = [row["letter"] for row in await cli.json("dlq", "ls")]
+    assert [row["task"] for row in await cli.json("dlq", "ls", "--id", letters[0])] == first[:1]
+    assert await cli.json("dlq", "ls", "--older-than", "1m") == []
+    shown = await cli.json("dlq", "show", letters[2])
+    assert shown["fields"]["task"] == "0" and shown["fields"]["sq-cause"] == "exit code 1"
+
+
+async def test_redrive_takes_only_what_was_chosen(cli: Cli, queue: Queue) -> None:
+    first = await kill(queue, 2, "OOMKilled")
+    (second,) = await kill(queue, 1, "exit code 1")
+    assert "1 dead letter(s) would go" in await cli("dlq", "redrive", "--reason", "exit", "--dry-run")
+    assert len(await queue.dead()) == 3
+    assert "1 dead letter(s) went into orders" in await cli("dlq", "redrive", "--reason", "exit")
+    assert [fields["sq-id"] for _, fields in await queue.read()] == [second]
+    assert [letter["sq-id"] for letter in await queue.dead()] == first
+
+
+async def test_redrive_past_other_groups_goes_into_another_stream(cli: Cli, queue: Queue) -> None:
+    ids = await kill(queue, 2)
+    await queue.redis.xgroup_create(queue.stream, "audit", "$")
+    assert "other groups" in await cli.refused("dlq", "redrive", code=1)
+    assert await queue.read("a", group="audit") == []
+    await cli("dlq", "redrive", "--into", "{orders}:mended")
+    moved = await queue.redis.xrange("{orders}:mended")
+    assert [fields[b"sq-id"].decode() for _, fields in moved] == ids
+    assert await queue.dead() == []
+
+
+async def test_redrive_keeps_its_rate(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 12)
+    began = time.monotonic()
+    await cli("dlq", "redrive", "--rate", "20")
+    assert time.monotonic() - began >= (12 - 2) / 20  # two at once, at this rate
+    assert len(await queue.read()) == 12
+
+
+async def test_purge_wants_to_be_told_what(cli: Cli, queue: Queue) -> None:
+    (keep,) = await kill(queue, 1, "keep")
+    await kill(queue, 150, "drop")
+    assert "--all" in await cli.refused("dlq", "purge", code=2)
+    assert "150 dead letter(s) would" in await cli("dlq", "purge", "--reason", "drop", "--dry-run")
+    assert "150 dead letter(s) removed" in await cli("dlq", "purge", "--reason", "drop")
+    assert [letter["sq-id"] for letter in await queue.dead()] == [keep]
+    assert "1 dead letter(s) removed" in await cli("dlq", "purge", "--all")
+
+
+async def test_replay_copies_a_range_once_and_names_the_origin(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(250)
+    await queue.read(count=250)
+    await queue.ack(*ids)
+    assert "201 entries would" in await cli("replay", "--from", ids[49], "--dry-run")
+    assert "201 entries copied into orders" in await cli("replay", "--from", ids[49])
+    again = [fields for _, fields in await queue.read(count=1000)]
+    assert [fields["sq-replay-entry"] for fields in again] == ids[49:]
+    assert {frozenset(fields) for fields in again} == {
+        frozenset({"task", "sq-replay-of", "sq-replay-entry", "sq-replay-stream"})
+    }
+
+
+async def test_replay_of_one_id_or_up_to_a_time(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(3)
+    await asyncio.sleep(0.01)
+    later = await queue.add(2)
+    await cli("replay", "--id", ids[1], "--into", "{orders}:copy")
+    await cli("replay", "--from", "1h", "--until", later[0].partition("-")[0] + "-0", "--into", "{orders}:copy")
+    copied = [fields[b"sq-replay-entry"].decode() for _, fields in await queue.redis.xrange("{orders}:copy")]
+    assert copied == [ids[1], *ids, later[0]]
+
+
+async def test_a_replay_of_a_redriven_task_knows_its_task(cli: Cli, queue: Queue) -> None:
+    (task,) = await kill(queue, 1)
+    await cli("dlq", "redrive")
+    ((entry, fields),) = await queue.read()
+    assert fields["sq-id"] == task
+    await cli("replay", "--id", entry)
+    ((_, copy),) = await queue.read()
+    assert (copy["sq-replay-of"], copy["sq-replay-entry"]) == (task, entry)
+    assert "sq-id" not in copy
+
+
+async def test_replay_reaches_no_other_group(cli: Cli, queue: Queue, redis: Redis) -> None:
+    await queue.add(3)
+    await redis.xgroup_create(queue.stream, "audit", "$")
+    assert "other groups" in await cli.refused("replay", "--from", "1h", code=1)
+    assert await queue.read("a", group="audit") == []
