@@ -1,0 +1,108 @@
+"""The program as it is installed: exit codes, one line for bad input, completion, the first manifest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from streamqueue.api.parse import parse_spec
+from streamqueue.cli.commands import ALL
+from streamqueue.cli.main import run
+
+STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group", "workers")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["peek"],
+        ["peek", "orders", "more"],
+        ["peek", "--stream", "orders"],
+        ["peek", "--redis", "redis://h", "--stream", "orders"],
+        ["peek", "--group", "workers"],
+        ["peek", *STRAIGHT, "-o", "xml"],
+        ["peek", "--redis", "redis://h", "--stream", "a{}b", "--group", "g"],
+        ["peek", *STRAIGHT, "-c", "0"],
+        ["status", "-A", "orders"],
+        ["scale", "orders", "many"],
+        ["scale", "orders"],
+        ["send", *STRAIGHT],
+        ["send", *STRAIGHT, "novalue"],
+        ["pending", *STRAIGHT, "--idle", "soon"],
+        ["dlq", "purge", *STRAIGHT],
+        ["dlq", "purge", *STRAIGHT, "--all", "--reason", "x"],
+        ["dlq", "show", *STRAIGHT],
+        ["dlq", "ls", *STRAIGHT, "--older-than", "old"],
+        ["replay", *STRAIGHT],
+        ["replay", *STRAIGHT, "--until", "1h"],
+        ["replay", *STRAIGHT, "--id", "17"],
+        ["reclaim", "orders", "--max-deliveries", "3"],
+        ["completion", "tcsh"],
+        ["init", "orders", "--image", "i"],
+        ["init", "orders", "--image", "i", "--redis-secret", "redis"],
+        ["init", "orders", "--image", "i", "--redis-url", "redis://u:pw@h"],
+        ["init", "o" * 41, "--image", "i", "--redis-url", "redis://h"],
+    ],
+    ids=" ".join,
+)
+def test_bad_input_is_one_line_and_exit_code_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1 and said.err.startswith("streamqueue: ")
+    assert "pw" not in said.err
+
+
+def test_a_server_that_does_not_answer_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", *STRAIGHT]) == 1
+    assert capsys.readouterr().err.startswith("streamqueue: Redis cannot be reached")
+
+
+def test_without_a_kubeconfig(tmp_path: Path) -> None:
+    done = program("streamqueue", "status", KUBECONFIG=str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("streamqueue: no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group\n")
+
+
+def test_a_kubectl_plugin_calls_itself_so() -> None:
+    assert program("kubectl-streamqueue", "nonsense").stderr.startswith("kubectl streamqueue: ")
+
+
+def test_completion_completes() -> None:
+    completed = program(
+        "streamqueue", _STREAMQUEUE_COMPLETE="bash_complete", COMP_WORDS="streamqueue re", COMP_CWORD="1"
+    )
+    assert {line.partition(",")[2] for line in completed.stdout.split()} == {"reclaim", "replay", "resume"}
+    assert "_STREAMQUEUE_COMPLETE" in program("streamqueue", "completion", "zsh").stdout
+
+
+def test_the_first_manifest_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", "orders", "--image", "i:1", "--redis-secret", "redis/url", "-n", "shop"]) == 0
+    body = yaml.safe_load(capsys.readouterr().out)
+    assert body["metadata"] == {"name": "orders", "namespace": "shop"}
+    assert parse_spec(body["spec"]).handler.image == "i:1"
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda command: str(command.name))
+def test_each_command_explains_itself(command: click.Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([str(command.name), "--help"]) == 0
+    assert command.help and command.help[:40] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
+    command = f"{sys.executable} -m streamqueue.cli completion bash | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def program(name: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The installed program, in a process of its own."""
+    installed = Path(sys.executable).with_name(name)
+    return subprocess.run([installed, *words], capture_output=True, text=True, env={**os.environ, **environment})

@@ -1,0 +1,34 @@
+"""Explain's sentences where a real server can't easily be brought to it."""
+
+from __future__ import annotations
+
+from streamqueue.api.parse import parse_spec
+from streamqueue.cli.tracing.facts import TaskFacts
+from streamqueue.cli.tracing.tell import tell, tell_queue
+from streamqueue.streams.entries import Entry
+from streamqueue.streams.pending_entries import PendingEntry
+from tests.unit.cli.build import snapshot, spec
+
+SPEC = parse_spec(spec())
+
+
+def test_a_stream_too_long_to_be_read_is_no_verdict() -> None:
+    facts = TaskFacts(wanted="order-1", snapshot=snapshot(), complete=False)
+    assert tell(facts, SPEC, "orders").state == "unknown"
+
+
+def test_past_the_visibility_timeout_names_the_sweep() -> None:
+    facts = TaskFacts(
+        wanted="5-0",
+        snapshot=snapshot(),
+        entries=(Entry("5-0", {b"sq-attempt": b"2"}),),
+        held=(PendingEntry("5-0", "pod-1", 301.0, 1),),
+    )
+    story = tell(facts, SPEC, "orders")
+    assert story.state == "pending" and story.next == "streamqueue reclaim orders"
+    assert "attempt 3 of 5" in " ".join(story.sentences)
+
+
+def test_a_lower_bound_is_said_to_be_one() -> None:
+    story = tell_queue(snapshot(undelivered=1000, lag_known=False), SPEC, "orders")
+    assert story.sentences[0].startswith("at least 1000 task(s) wait")

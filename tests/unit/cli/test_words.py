@@ -1,0 +1,74 @@
+"""What is typed and what is printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.moments import entry_time, parse_moment
+from streamqueue.cli.options import Selection
+from streamqueue.cli.output import Column, age, printable, table
+from streamqueue.cli.port_forward import Address, cluster_address
+
+
+@pytest.mark.parametrize(
+    ("word", "moment"),
+    [
+        ("1700000000000-7", "1700000000000-7"),
+        ("1m30s", "1699999910000"),
+        ("2023-11-14T22:13:20Z", "1700000000000"),
+        ("2023-11-14T23:13:20+01:00", "1700000000000"),
+    ],
+)
+def test_moments(word: str, moment: str) -> None:
+    assert parse_moment(word, 1_700_000_000.0, "--from") == moment
+
+
+@pytest.mark.parametrize("word", ["", "yesterday", "17-", "1700000000000"])
+def test_no_moment(word: str) -> None:
+    with pytest.raises(BadInput, match="--from"):
+        parse_moment(word, 0.0, "--from")
+
+
+def test_an_id_that_is_no_time_has_none() -> None:
+    assert entry_time("1700000000000-7") == "2023-11-14T22:13:20.000Z"
+    assert entry_time("17-0") is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, None), (0, "0ms"), (0.25, "250ms"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90061, "1d1h")],
+)
+def test_ages(seconds: float | None, text: str | None) -> None:
+    assert age(seconds) == text
+
+
+def test_nothing_printed_moves_the_cursor() -> None:
+    assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
+    columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
+    assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("redis", Address("shop", "redis")),
+        ("redis.data", Address("data", "redis")),
+        ("redis.data.svc", Address("data", "redis")),
+        ("Redis.data.svc.cluster.local.", Address("data", "redis")),
+        ("redis-0.redis.data.svc.cluster.local", Address("data", "redis", "redis-0")),
+        ("localhost", None),
+        ("10.0.0.7", None),
+        ("cache.redis.example.com", None),
+        ("::1", None),
+        ("", None),
+    ],
+)
+def test_which_hosts_are_services(host: str, address: Address | None) -> None:
+    assert cluster_address(host, "shop") == address
+
+
+def test_what_to_type_again_shows_no_password() -> None:
+    straight = Selection(redis="redis://user:pw@h:1/0", stream="orders", group="workers")
+    assert straight.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders --group workers'
+    assert Selection(queue="orders", namespace="shop").again == "orders -n shop"
