@@ -33,7 +33,7 @@ class Handler:
         self.threads = Threads()
         self._function = function
         self._decode = decoder_of(function)
-        self._wants_context = len(inspect.signature(function).parameters) > 1
+        self._wants_context = _takes_context(function)
         self._is_async = inspect.iscoroutinefunction(function)
 
     async def __call__(self, ctx: Context) -> Any:
@@ -61,3 +61,9 @@ class Handler:
             ctx.cancelled = True
             self.threads.give_up(future)
             raise
+
+
+def _takes_context(function: Callable[..., Any]) -> bool:
+    """Whether there is a second parameter that must be given."""
+    parameters = list(inspect.signature(function).parameters.values())[1:2]
+    return any(parameter.default is parameter.empty for parameter in parameters)

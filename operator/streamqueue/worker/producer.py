@@ -129,6 +129,7 @@ class Queue:
         # WAIT speaks of its own connection's writes.
         connection: Redis = self._client.client()
         try:
+            await typed(connection.initialize())
             (done,) = await enqueue(connection, self._stream.stream, [task])
             reached = await execute(connection, "WAIT", replicas, int(self._patience * 500) or 1)
             return done, reached >= replicas

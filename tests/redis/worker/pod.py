@@ -1,0 +1,40 @@
+"""A worker inside the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from streamqueue import Worker
+from tests.redis.queue import Queue
+
+PATIENCE = 20.0  # seconds until something that must happen is given up
+
+
+@asynccontextmanager
+async def working(url: str, function: Callable[..., Any], **settings: Any) -> AsyncIterator[Worker]:
+    """`function` at work on the queue of the tests; stopped at the end, what runs is finished."""
+    worker = Worker(
+        redis_url=url,
+        stream=Queue.stream,
+        group=Queue.group,
+        **{"visibility_timeout": 3.0, "backoff_initial": 0.05, "timeout": 10.0, "consumer": "pod", **settings},
+    )
+    worker.task(function)
+    serving = asyncio.create_task(worker.serve())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait_for(serving, PATIENCE)
+
+
+async def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for something that the test cannot await."""
+    for _ in range(int(PATIENCE / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never came true: {what}")

@@ -1,0 +1,167 @@
+"""Fencing: who has lost a task can neither acknowledge nor emit, retry or renew it."""
+
+from __future__ import annotations
+
+from streamqueue.streams.tasks import Emit, Verdict
+from tests.redis.queue import Queue
+from tests.redis.worker.stores import (
+    KEYS,
+    VISIBILITY,
+    ack,
+    claim,
+    expire,
+    owners,
+    release,
+    retry,
+    settle,
+    store,
+    take,
+)
+
+
+async def test_the_owner_acknowledges_once_and_a_repeat_is_understood(queue: Queue) -> None:
+    (task,) = await queue.add()
+    a = store(queue.redis)
+    (entry,) = await take(a)
+    assert entry.id == task and entry.fields == {b"task": b"0"} and (entry.attempts, entry.crashes) == (0, 0)
+    assert await settle(a, ack(entry)) == [Verdict.ACKED]
+    assert await settle(a, ack(entry)) == [Verdict.ALREADY_MINE]
+    assert await queue.pending() == [] and await queue.redis.hlen(KEYS.lease) == 0
+
+
+async def test_a_run_that_lost_its_lease_changes_nothing(queue: Queue) -> None:
+    await queue.add()
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    (old,) = await take(a)
+    await expire(queue, old.id)
+    (new,) = await claim(b)
+    emit = (Emit("{orders}:next", [("x", "1")]),)
+    for settlement in (ack(old, emits=emit), retry(old), release(old)):
+        assert await settle(a, settlement) == [Verdict.STOLEN]
+    assert await a.renew([(old.id, old.token, old.id, "")]) == [old.id]
+    assert await owners(queue) == {old.id: "b"} and await queue.redis.xlen("{orders}:next") == 0
+    assert await settle(b, ack(new)) == [Verdict.ACKED]
+
+
+async def test_a_consumer_that_gets_its_task_back_cannot_settle_with_the_first_runs_token(queue: Queue) -> None:
+    await queue.add()
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    (first,) = await take(a)
+    await expire(queue, first.id)
+    await claim(b)
+    await expire(queue, first.id)
+    (second,) = await claim(a)
+    assert await owners(queue) == {first.id: "a"}
+    assert await settle(a, ack(first)) == [Verdict.STOLEN]
+    assert await a.renew([(first.id, first.token, first.id, "")]) == [first.id]
+    assert await settle(a, ack(second)) == [Verdict.ACKED]
+
+
+async def test_a_foreign_claim_without_a_token_is_noticed(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await queue.redis.xclaim(queue.stream, queue.group, "a-plain-loop", 0, [entry.id])
+    assert await a.renew([(entry.id, entry.token, entry.id, "")]) == [entry.id]
+    assert await settle(a, ack(entry)) == [Verdict.STOLEN]
+
+
+async def test_a_renewed_lease_is_not_claimed_and_its_idle_time_starts_anew(queue: Queue) -> None:
+    await queue.add()
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    (entry,) = await take(a)
+    await expire(queue, entry.id)
+    assert await a.renew([(entry.id, entry.token, entry.id, "")]) == []
+    (row,) = await queue.redis.xpending_range(queue.stream, queue.group, "-", "+", 10)
+    assert row["time_since_delivered"] < 5000 and row["times_delivered"] == 1
+    await queue.age(VISIBILITY + 1)
+    assert await claim(b) == []
+
+
+async def test_a_lease_goes_by_its_own_expiry_not_by_the_claimers_timeout(queue: Queue) -> None:
+    await queue.add()
+    a, hasty = store(queue.redis, "a", visibility_timeout=600.0), store(queue.redis, "b", visibility_timeout=0.05)
+    await take(a)
+    await queue.idle(0.1)
+    assert await claim(hasty) == []
+
+
+async def test_an_expired_lease_is_a_crash_and_costs_an_attempt(queue: Queue) -> None:
+    await queue.add()
+    (entry,) = await take(store(queue.redis, "a"))
+    await expire(queue, entry.id)
+    (again,) = await claim(store(queue.redis, "b"))
+    assert (again.attempts, again.crashes) == (1, 1)
+
+
+async def test_an_entry_that_was_never_begun_is_claimed_uncharged(queue: Queue) -> None:
+    await queue.add()
+    await queue.read("died-between-read-and-lease")
+    b = store(queue.redis, "b")
+    assert await claim(b) == []
+    await queue.age(VISIBILITY + 1)
+    (entry,) = await claim(b)
+    assert (entry.attempts, entry.crashes) == (0, 0)
+
+
+async def test_crashed_entries_are_claimed_one_at_a_time(queue: Queue) -> None:
+    await queue.add(3)
+    entries = await take(store(queue.redis, "a"))
+    await expire(queue, *(entry.id for entry in entries))
+    b = store(queue.redis, "b")
+    found, _ = await b.claim(10, "-")
+    assert [entry.id for entry in found] == [entries[0].id]
+
+
+async def test_stuck_work_is_found_behind_hundreds_that_are_not(queue: Queue) -> None:
+    await queue.add(450)
+    await queue.read("dead", count=1)
+    a = store(queue.redis, "a")
+    entries = await take(a, 449)
+    await queue.read("dead", count=1)
+    assert await claim(store(queue.redis, "b")) == []
+    await expire(queue, entries[-1].id)
+    assert [entry.id for entry in await claim(store(queue.redis, "b"))] == [entries[-1].id]
+
+
+async def test_own_leftovers_are_adopted_without_what_runs(queue: Queue) -> None:
+    ids = await queue.add(3)
+    a = store(queue.redis, "a")
+    (running,) = await take(a, 1)
+    await queue.read("a", count=1)  # the reply is lost
+    await queue.read("b", count=1)
+    (adopted,) = await a.adopt([running.id], 10)
+    assert (adopted.id, adopted.attempts) == (ids[1], 0)
+    assert await a.adopt([running.id, adopted.id], 10) == []
+    assert await settle(a, ack(running), ack(adopted)) == [Verdict.ACKED, Verdict.ACKED]
+
+
+async def test_deleted_payloads_end_quietly(queue: Queue) -> None:
+    ids = await queue.add(3)
+    a = store(queue.redis, "a")
+    entries = await take(a, 2)
+    await queue.read("a", count=1)
+    await queue.redis.xdel(queue.stream, *ids)
+    assert await settle(a, ack(entries[0]), retry(entries[1])) == [Verdict.ACKED, Verdict.GONE]
+    assert await a.adopt([], 10) == [] and await queue.pending() == []
+
+
+async def test_a_consumer_with_work_in_hand_is_not_deleted(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    assert await a.leave() is False
+    await settle(a, ack(entry))
+    assert await a.leave() is True
+    assert await queue.redis.xinfo_consumers(queue.stream, queue.group) == []
+
+
+async def test_emits_go_out_with_the_acknowledgement_and_once(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a")
+    one, two = await take(a)
+    emits = (Emit("{orders}:next", [("x", "1")]), Emit("{orders}:other", [("y", b"\xff"), ("z", "2")]))
+    for _ in range(2):
+        await settle(a, ack(one, emits=emits), ack(two, emits=emits[:1]))
+    assert [f for _, f in await queue.redis.xrange("{orders}:next")] == [{b"x": b"1"}] * 2
+    assert [f for _, f in await queue.redis.xrange("{orders}:other")] == [{b"y": b"\xff", b"z": b"2"}]

@@ -1,0 +1,141 @@
+"""Sending: once each, now or later."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue import PayloadError, Queue
+from streamqueue.streams import RedisProblem
+from streamqueue.streams.enqueue import promote
+from tests.redis.proxy import Proxy
+from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.pod import until, working
+
+
+async def test_an_id_is_sent_once(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        first = await orders.send({"n": 1}, id="order-1")
+        again = await orders.send({"n": 1}, id="order-1")
+        assert (first.repeated, again.repeated) == (False, True) and again.entry == first.entry
+        many = await orders.send_many([{"n": 1}, {"n": 2}], ids=["order-1", "2"])
+        assert [sent.repeated for sent in many] == [True, False]
+        assert (await orders.result("order-1")).state == "waiting"
+    assert [fields[b"sq-id"] for _, fields in await redis.xrange("orders")] == [b"order-1", b"2"]
+
+
+async def test_a_send_whose_reply_is_lost_adds_one_task(redis: Redis, shared_server: RunningServer) -> None:
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders") as orders:
+        await orders.send({"n": 0})
+        proxy.lose_reply = 1
+        sent = await orders.send({"n": 1})
+        assert proxy.lost == 1 and sent.repeated
+        await orders.send({"n": 2}, delay=5)
+        proxy.lose_reply = 1
+        await orders.send({"n": 3}, delay=5)
+    assert await redis.xlen("orders") == 2 and await redis.zcard("{orders}:delayed") == 2
+
+
+async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        sent = await orders.send_many({"n": n} for n in range(2345))
+    entries = await redis.xrange("orders")
+    assert [int(fields[b"n"]) for _, fields in entries] == list(range(2345))
+    assert [one.entry for one in sent] == [entry.decode() for entry, _ in entries]
+    assert len({one.id for one in sent}) == 2345
+
+
+async def test_a_delayed_task_is_due_within_a_second_while_a_worker_runs(
+    redis: Redis, shared_server: RunningServer
+) -> None:
+    started: list[float] = []
+
+    async def handle(task: dict[str, str]) -> None:
+        started.append(time.monotonic())
+
+    async with Queue(shared_server.url, "orders") as orders, working(shared_server.url, handle) as worker:
+        begin = time.monotonic()
+        await orders.send({"n": 1}, delay=1.5)
+        assert await redis.xlen("orders") == 0
+        await until(lambda: worker.counters.acked == 1, "the delayed task")
+    assert 1.5 <= started[0] - begin < 2.5
+    assert await redis.exists("{orders}:delayed", "{orders}:delayed:payload") == 0
+
+
+async def test_promotion_goes_in_bounded_steps_and_says_what_comes(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send_many([{"n": n, "blob": "x" * 1000} for n in range(250)], delay=0.001)
+        await orders.send({"n": "later"}, delay=100)
+        assert (await orders.send({"n": "later"}, id="x", delay=100)).entry is None
+    await asyncio.sleep(0.01)
+    assert await promote(redis, "orders") == (100, 0.0)
+    assert await promote(redis, "orders") == (100, 0.0)
+    count, until_next = await promote(redis, "orders")
+    assert count == 50 and until_next is not None and 95 < until_next <= 100
+    entries = await redis.xrange("orders")
+    assert sorted(int(fields[b"n"]) for _, fields in entries) == list(range(250))
+    assert all(abs(int(fields[b"sq-enqueued-at"]) / 1000 - time.time()) < 5 for _, fields in entries)
+    assert await promote(redis, "nothing") == (0, None)
+
+
+async def test_delayed_tasks_survive_a_restart(durable_server: RunningServer) -> None:
+    async with Queue(durable_server.url, "orders") as orders:
+        await orders.send({"n": 1}, delay=0.2)
+    await asyncio.to_thread(durable_server.kill)
+    await asyncio.to_thread(durable_server.start)
+    await asyncio.sleep(0.2)
+    async with Redis.from_url(durable_server.url) as redis:
+        assert (await promote(redis, "orders"))[0] == 1
+
+
+async def test_a_replicated_send_says_what_it_got(own_server: RunningServer) -> None:
+    replica = RunningServer(own_server.server, {"replicaof": f"127.0.0.1 {own_server.port}"})
+    try:
+        async with Queue(own_server.url, "orders", patience=1.0) as orders, Redis.from_url(own_server.url) as redis:
+            while not (await redis.wait(1, 100)):
+                await redis.set("probe", 1)
+            assert (await orders.send({"n": 1})).replicated is None
+            assert (await orders.send({"n": 2}, replicated=True)).replicated is True
+            assert (await orders.send({"n": 3}, replicated=True, replicas=2)).replicated is False
+            replica.pause()
+            assert (await orders.send({"n": 4}, id="four", replicated=True)).replicated is False
+            replica.resume()
+            again = await orders.send({"n": 4}, id="four", replicated=True)
+            assert (again.repeated, again.replicated) == (True, True)
+        async with Redis.from_url(replica.url) as copy:
+            assert await copy.xlen("orders") == 4
+    finally:
+        replica.close()
+
+
+async def test_what_cannot_be_sent_is_refused_with_the_field(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        for payload, word in [
+            ({}, "at least one"),
+            ({"sq-id": "x"}, "sq-id"),
+            ({"when": object()}, "when"),
+            ([1], "list"),
+            ({f"f{n}": n for n in range(3001)}, "3000"),
+        ]:
+            with pytest.raises(PayloadError, match=word):
+                await orders.send(payload)
+        await orders.send({f"f{n}": "x" for n in range(3000)})
+        await orders.send({"blob": b"x" * 10_000_000})
+    assert await redis.xlen("orders") == 2
+
+
+async def test_an_absent_server_is_an_error_without_the_password() -> None:
+    async with Queue(f"redis://:secret@127.0.0.1:{free_port()}/0", "orders", patience=0.2) as orders:
+        with pytest.raises(RedisProblem) as caught:
+            await orders.send({"n": 1})
+    assert "secret" not in repr(caught.value) and caught.value.__cause__ is None
+
+
+async def test_a_key_of_another_type_is_named(redis: Redis, shared_server: RunningServer) -> None:
+    await redis.rpush("orders", "x")
+    async with Queue(shared_server.url, "orders") as orders:
+        with pytest.raises(RedisProblem, match="another type"):
+            await orders.send({"n": 1})

@@ -1,0 +1,162 @@
+"""Retries wait with the parked consumer; attempts are charged for failures alone; poison ends in the dead letters."""
+
+from __future__ import annotations
+
+from streamqueue.maintenance import redrive, sweep
+from streamqueue.streams.tasks import Settlement, Verdict
+from tests.redis.queue import Queue, spec
+from tests.redis.worker.stores import KEYS, PARKED, ack, claim, expire, owners, release, retry, settle, store, take
+
+
+async def make_due(queue: Queue) -> None:
+    for member in await queue.redis.zrange(KEYS.due, 0, -1):
+        await queue.redis.zadd(KEYS.due, {member: 1})
+
+
+async def test_a_retry_is_parked_until_it_is_due_and_costs_an_attempt(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    assert await settle(a, retry(entry, delay=100)) == [Verdict.PARKED]
+    assert await owners(queue) == {entry.id: PARKED}
+    reply = await a.exchange([], 10, 10)
+    assert reply.entries == [] and reply.next_due is not None and 95 < reply.next_due <= 100
+    assert await claim(a) == []
+    await make_due(queue)
+    (again,) = await take(store(queue.redis, "b"))
+    assert (again.id, again.attempts, again.crashes) == (entry.id, 1, 0)
+    assert await owners(queue) == {entry.id: "b"} and await queue.redis.zcard(KEYS.due) == 0
+
+
+async def test_a_parked_retry_outlives_its_worker_and_the_timeout(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await settle(a, retry(entry, delay=1000))
+    await queue.age(10_000)
+    assert await claim(store(queue.redis, "b")) == []
+
+
+async def test_a_parked_entry_that_fell_out_of_the_set_is_claimed(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await settle(a, retry(entry, delay=1000))
+    await queue.redis.delete(KEYS.due)
+    await queue.age(61)
+    assert [found.id for found in await claim(store(queue.redis, "b"))] == [entry.id]
+
+
+async def test_hand_backs_and_uncounted_retries_cost_nothing(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    for settlement in (release, lambda entry: retry(entry, charge=0)) * 5:
+        (entry,) = await take(a)
+        assert entry.attempts == 0
+        await settle(a, settlement(entry))
+    (entry,) = await take(a)
+    assert (entry.attempts, entry.crashes) == (0, 0)
+
+
+async def test_retries_go_before_new_tasks_but_not_instead(queue: Queue) -> None:
+    await queue.add(4)
+    a = store(queue.redis, "a")
+    old = await take(a)
+    await settle(a, *(retry(entry) for entry in old))
+    await queue.add(4)
+    taken = await take(a, 4, due_first=2)
+    assert [entry.attempts for entry in taken] == [1, 1, 0, 0]
+    rest = await take(a, 4, due_first=0)
+    assert sorted(entry.attempts for entry in rest) == [0, 0, 1, 1]
+
+
+async def test_after_max_deliveries_the_task_is_a_dead_letter_like_those_of_the_reclaim_pass(queue: Queue) -> None:
+    (task,) = await queue.add()
+    a = store(queue.redis, "a")
+    verdicts = []
+    for _ in range(3):
+        (entry,) = await take(a)
+        verdicts += await settle(a, retry(entry))
+    assert verdicts == [Verdict.PARKED, Verdict.PARKED, Verdict.DEAD]
+    assert await queue.pending() == [] and await queue.redis.hlen(KEYS.attempts) == 0
+    (mine,) = await queue.dead()
+    assert (mine["sq-id"], mine["sq-attempt"], mine["sq-reason"], mine["sq-cause"]) == (
+        task,
+        "3",
+        "max-deliveries",
+        "it failed",
+    )
+    assert (mine["sq-consumer"], mine["sq-entry"], mine["task"]) == ("a", task, "0")
+
+    await queue.add()
+    await queue.read("plain")
+    await queue.age(61)
+    await queue.settle(spec(max_deliveries=1))
+    await sweep(queue.redis, spec(max_deliveries=1))
+    assert list((await queue.dead())[1]) == list(mine)
+
+
+async def test_a_redriven_letter_starts_with_a_clean_account(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", max_deliveries=1)
+    (entry,) = await take(a)
+    await settle(a, retry(entry))
+    assert (await redrive(queue.redis, spec())).redriven == 1
+    (again,) = await take(a)
+    assert again.attempts == 0 and again.fields[b"sq-id"].decode() == entry.id
+
+
+async def test_a_task_that_kills_its_workers_ends_as_a_dead_letter(queue: Queue) -> None:
+    await queue.add()
+    (entry,) = await take(store(queue.redis, "w0"))
+    for i in range(1, 3):
+        await expire(queue, entry.id)
+        (entry,) = await claim(store(queue.redis, f"w{i}"))
+        assert entry.crashes == i
+    await expire(queue, entry.id)
+    assert await claim(store(queue.redis, "w3")) == []
+    (letter,) = await queue.dead()
+    assert (letter["sq-reason"], letter["sq-cause"], letter["sq-attempt"]) == ("max-deliveries", "lease-expired", "3")
+
+
+async def test_uncharged_deliveries_end_somewhere(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", max_deliveries=1)
+    for _ in range(19):
+        (entry,) = await take(a)
+        assert await settle(a, release(entry)) == [Verdict.RELEASED]
+    (entry,) = await take(a)
+    assert await settle(a, retry(entry, charge=0)) == [Verdict.DEAD]
+    assert (await queue.dead())[0]["sq-reason"] == "max-raw-deliveries"
+
+
+async def test_a_full_dead_letter_stream_parks_instead_of_dropping(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a", dead_letter_max_length=1)
+    one, two = await take(a)
+    dead = [Settlement("dead", entry.id, entry.token, ("handler", "no such customer")) for entry in (one, two)]
+    assert await settle(a, *dead) == [Verdict.DEAD, Verdict.HELD]
+    assert await owners(queue) == {two.id: PARKED}
+    await queue.redis.delete(KEYS.dlq)
+    await make_due(queue)
+    (again,) = await take(a)
+    assert again.attempts == 1
+    assert await settle(a, Settlement("dead", again.id, again.token, ("handler", "still"))) == [Verdict.DEAD]
+
+
+async def test_an_acknowledged_retry_leaves_no_account_behind(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await settle(a, retry(entry))
+    (entry,) = await take(a)
+    assert await settle(a, ack(entry)) == [Verdict.ACKED]
+    assert await queue.redis.exists(KEYS.attempts, KEYS.due, KEYS.lease) == 0
+
+
+async def test_a_copys_attempts_are_carried_on(queue: Queue) -> None:
+    await queue.redis.xadd(queue.stream, {"task": "0", "sq-id": "x", "sq-attempt": "2"})
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    assert entry.attempts == 2
+    assert await settle(a, retry(entry)) == [Verdict.DEAD]
