@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from streamqueue.manifests import live_secret_hash, settle_template
+from streamqueue.manifests import TEMPLATE_VERSION, live_secret_hash, settle_template
 from tests.unit.manifests.build import deployment
 
 VERSION = "streamqueue.dev/template-version"
 GENERATION = "streamqueue.dev/generation"
 
 
-def _live(*, secret: str | None = "aaa", replicas: int = 3, **annotations: str) -> dict[str, Any]:
-    """A Deployment that another operator made, from the same generation unless `generation` says otherwise."""
+def _live(
+    *, secret: str | None = "aaa", replicas: int = 3, version: str = "0", generation: str = "4"
+) -> dict[str, Any]:
+    """The Deployment as an older operator made it."""
     body = copy.deepcopy(deployment(secret_hash=secret))
-    body["metadata"]["annotations"] |= {VERSION: "0", **{f"streamqueue.dev/{k}": v for k, v in annotations.items()}}
+    body["metadata"]["annotations"] |= {VERSION: version, GENERATION: generation}
     body["spec"]["replicas"] = replicas
     body["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 7
     return body
@@ -38,7 +40,7 @@ def test_an_upgraded_operator_restarts_no_pods() -> None:
 
 
 @pytest.mark.parametrize(
-    "live", [_live(generation="3"), _live(replicas=0), _live(**{"template-version": "1"})], ids=["spec", "zero", "same"]
+    "live", [_live(generation="3"), _live(replicas=0), _live(version=TEMPLATE_VERSION)], ids=["spec", "zero", "same"]
 )
 def test_the_template_moves_with_the_spec_at_zero_and_back_to_its_own_version(live: dict[str, Any]) -> None:
     assert settle_template(deployment(secret_hash="aaa"), live, refused=False) == deployment(secret_hash="aaa")
