@@ -1,0 +1,190 @@
+"""The CLI on a real cluster, as a person on a laptop uses it: kubeconfig alone, Redis behind the API server."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.queue import FAULTS, Queue, worker_command
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.concurrent
+
+PROGRAM = Path(sys.executable).with_name("streamqueue")
+
+
+@dataclass(frozen=True)
+class Cli:
+    """`cli("status", "orders")` in the world's namespace."""
+
+    world: World
+    kubeconfig: str = ""
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """However it ends."""
+        kubectl = self.world.kubectl
+        path = os.pathsep.join([str(Path(kubectl.program).parent), os.environ.get("PATH", os.defpath)])
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig or kubectl.kubeconfig, "PATH": path}
+        command = [PROGRAM, *words, "-n", kubectl.namespace]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+    def __call__(self, *words: str) -> str:
+        """What it printed; it must succeed."""
+        done = self.call(*words)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self(*words, "-o", "json"))
+
+    def refused(self, *words: str, code: int) -> str:
+        """The one line it ended with."""
+        done = self.call(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (code, 1), done
+        return done.stderr
+
+    def findings(self, queue: Queue) -> dict[str, dict[str, Any]]:
+        """What doctor has to say of this queue, by check."""
+        (diagnosis,) = json.loads(self.call("doctor", queue.name, "-o", "json").stdout)
+        return {finding["check"]: finding for finding in diagnosis["findings"]}
+
+
+def test_a_queue_is_looked_at_and_steered_by_its_name(world: World) -> None:
+    cli, password = Cli(world), "pw-5d1c"
+    world.redis.acl_setuser("cli", enabled=True, passwords=[f"+{password}"], keys="*", categories=["+@all"])
+    world.secret("cli-redis", url=world.server.url.replace("//", f"//cli:{password}@"))
+    queue = world.queue(
+        "cli", redis={"secretRef": {"name": "cli-redis", "key": "url"}}, scaling={"maxReplicas": 1, "paused": True}
+    )
+    queue.apply().await_condition("RedisReachable", "True")
+
+    task = cli("send", "cli", "n=1").strip()
+    assert cli.json("peek", "cli")[0]["entry"] == task
+    assert cli.json("explain", "cli", task)["state"] == "waiting"
+    assert "paused" in cli.findings(queue)
+    assert password not in cli("peek", "cli") + cli.call("doctor", "cli").stdout
+
+    assert "resumed (dry run)" in cli("resume", "cli", "--dry-run")
+    assert world.kubectl.get("streamqueue", "cli")["spec"]["scaling"]["paused"] is True
+    cli("resume", "cli")
+    queue.await_results([task], 60)
+    assert cli.json("explain", "cli", task)["state"] == "acknowledged"
+    row = cli.json("status", "cli")
+    assert (row["ready"], row["stream"]) == ("True", "cli")
+    assert {each["type"] for each in row["conditions"]} >= {"Accepted", "Ready", "RedisReachable"}
+    assert "RedisReachable=True" in cli("status", "cli")
+    assert "cli" in cli("status", "-o", "name").split()
+    assert "nothing to return" in cli("reclaim", "cli")
+    assert "there is cli" in cli.refused("peek", "clj", code=2)
+
+
+def test_the_count_is_pinned_and_set_free(world: World) -> None:
+    cli = Cli(world)
+    queue = world.queue("cli-scale").apply()
+    queue.await_condition("Ready", "True")
+    cli("scale", "cli-scale", "2")
+    world.view.eventually(lambda: queue.replicas == 2, 30, "two workers, as pinned")
+    assert "maxReplicas" in cli.refused("scale", "cli-scale", "99", code=2)
+    cli("scale", "cli-scale", "auto")
+    world.view.eventually(lambda: queue.replicas == 0, 60, "no workers without work")
+
+
+def test_doctor_names_what_keeps_pods_from_running(world: World) -> None:
+    """One queue for each fault; all at once, as each takes the kubelet a while."""
+    cli, one = Cli(world), {"minReplicas": 1, "maxReplicas": 1}
+    absent = {"image": "localhost:1/streamqueue/absent:dev", "timeout": "5s"}
+    greedy = worker_command(FAULTS, resources={"requests": {"cpu": "1000"}})
+    crash = {"spec": {"containers": [{"name": "handler", "command": ["python3", "-c", "raise SystemExit(3)"]}]}}
+    image = world.queue("cli-image", handler=absent, scaling=one).apply()
+    looping = world.queue("cli-crash", template=crash, scaling=one).apply()
+    homeless = world.queue("cli-greedy", template=greedy, scaling=one).apply()
+
+    homeless.await_condition("PodsUnschedulable", "True")
+    found = cli.findings(homeless)["unschedulable"]
+    assert "Insufficient cpu" in found["cause"]
+    image.await_condition("PodsFailing", "True", "ImagePull")
+    found = cli.findings(image)["image-pull"]
+    assert absent["image"] in found["cause"] and image.pods()[0]["metadata"]["name"] in found["next"]
+    looping.await_condition("PodsFailing", "True", "CrashLoop")
+    found = cli.findings(looping)["crash-loop"]
+    assert "last exit code 3" in found["cause"] and "--previous" in found["next"]
+
+
+def test_doctor_names_what_readers_do_wrong(world: World) -> None:
+    cli = Cli(world)
+    strays = world.queue("cli-stray", template=shell("STREAMQUEUE_STREAM=elsewhere"), scaling=workers(1)).apply()
+    shared = world.queue("cli-shared", template=shell("STREAMQUEUE_CONSUMER=worker-1"), scaling=workers(2)).apply()
+    shared.await_ready_pods(2)
+    shared.add(2, seconds="20")
+    world.view.eventually(shared.pending, 20, "a task in hand")
+    found = cli.findings(shared)["shared-consumer"]
+    assert "2 pods read as consumer worker-1" in found["cause"]
+
+    strays.add(3)
+    (pod,) = strays.await_ready_pods(1)
+    ready = next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")
+    world.view.eventually(lambda: seconds_since(ready["lastTransitionTime"]) > 17, 30, "a pod that had time to read")
+    found = cli.findings(strays)["other-stream"]
+    assert "nobody reads stream cli-stray" in found["cause"]
+
+
+def test_with_few_rights_it_says_what_it_may_not_read(world: World) -> None:
+    world.secret("cli-hidden", url=world.server.url)
+    world.queue("cli-rights", redis={"secretRef": {"name": "cli-hidden", "key": "url"}}).apply()
+    rules = [{"apiGroups": ["streamqueue.dev"], "resources": ["streamqueues"], "verbs": ["get", "list"]}]
+    subject = {"kind": "ServiceAccount", "name": "cli-viewer", "namespace": world.kubectl.namespace}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "cli-viewer"}
+    world.kubectl.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "cli-viewer"}},
+        _rbac("Role", rules=rules),
+        _rbac("RoleBinding", roleRef=reference, subjects=[subject]),
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(_kubeconfig(world, "cli-viewer"), file)
+        file.flush()
+        cli = Cli(world, file.name)
+        assert cli.json("status", "cli-rights")["name"] == "cli-rights"
+        assert "you may not read Secret cli-hidden" in cli.refused("peek", "cli-rights", code=1)
+        said = cli.call("doctor", "cli-rights").stdout
+        assert "not looked at: Pods, which you may not read" in said
+        assert "you may not read Secret cli-hidden" in said
+
+
+def workers(count: int) -> dict[str, int]:
+    return {"minReplicas": count, "maxReplicas": count}
+
+
+def shell(assignment: str) -> Mapping[str, Any]:
+    """The faults handler, with one variable changed as a careless author would."""
+    command = ["sh", "-c", f"{assignment} exec python3 {FAULTS}"]
+    return {"spec": {"containers": [{"name": "handler", "command": command}]}}
+
+
+def seconds_since(timestamp: str) -> float:
+    return time.time() - datetime.datetime.fromisoformat(timestamp).timestamp()
+
+
+def _rbac(kind: str, **body: Any) -> dict[str, Any]:
+    metadata = {"name": "cli-viewer"}
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, **body}
+
+
+def _kubeconfig(world: World, account: str) -> dict[str, Any]:
+    """The test cluster's, with a token of this service account."""
+    config = yaml.safe_load(Path(world.kubectl.kubeconfig).read_text())
+    config["users"] = [{"name": account, "user": {"token": world.kubectl("create", "token", account).stdout.strip()}}]
+    config["contexts"][0]["context"]["user"] = account
+    config["current-context"] = config["contexts"][0]["name"]
+    return dict(config)
