@@ -8,6 +8,8 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from streamqueue.controller.metrics import LOOP_AGE
+
 STALE = 30.0  # seconds without a tick of the loop: something hangs, a restart mends it
 
 
@@ -18,9 +20,15 @@ class Health:
         self.synced = False  # the first full list is complete
         self.last_tick: Callable[[], float | None] = lambda: None  # monotonic; None while standing by
 
-    def live(self) -> bool:
+        LOOP_AGE.set_function(self.age)
+
+    def age(self) -> float:
+        """Seconds since the loop last ticked; 0 while standing by."""
         tick = self.last_tick()
-        return tick is None or time.monotonic() - tick < STALE
+        return time.monotonic() - tick if tick is not None else 0.0
+
+    def live(self) -> bool:
+        return self.age() < STALE
 
     def ready(self) -> bool:
         return self.synced and self.live()
