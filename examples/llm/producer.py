@@ -35,7 +35,8 @@ def replay(client: redis.Redis, stream: str, speed: float) -> Iterator[str]:
     for due, task in arrivals():
         time.sleep(max(0.0, started + due / speed - time.monotonic()))
         # A redis-py client retries by itself: one XADD whose answer was lost would become two tasks.
-        yield str(client.xadd(stream, {"speed": f"{speed:g}", **task}))
+        task["speed"] = f"{speed:g}"
+        yield str(client.xadd(stream, task))  # type: ignore[arg-type]
 
 
 def connect(url: str) -> redis.Redis:

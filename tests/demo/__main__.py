@@ -39,7 +39,7 @@ def main() -> int:
     with screen.open() as show:
         run.go(show)
     outcome = account(run.added, [row for _, row in redis.xrange(RESULTS)])
-    console.print(table(run, outcome, footprint(stage.chart)))
+    console.print(table(run, outcome, footprint(stage.chart), stage.target_wait()))
     problems = complaints(run, outcome)
     for problem in problems:
         console.print(problem, style="red", soft_wrap=True)
@@ -50,7 +50,7 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def table(run: Run, outcome: Outcome, cost: Footprint) -> Table:
+def table(run: Run, outcome: Outcome, cost: Footprint, target: str) -> Table:
     """What came out."""
     rows = Table("what", "value", title="One queue, from zero pods and back")
     for name, value in (
@@ -60,7 +60,7 @@ def table(run: Run, outcome: Outcome, cost: Footprint) -> Table:
         ("lost", str(outcome.lost)),
         ("peak replicas", str(run.peak)),
         ("first task to first pod ready", seconds(run.first_pod)),
-        ("p95 wait, added to started", seconds(outcome.p95_wait)),
+        ("p95 wait, added to started", f"{seconds(outcome.p95_wait)} (target {target})"),
         ("back at zero pods", seconds(run.zero)),
         ("operator, resident memory", f"{cost.rss / MIB:.0f} MiB"),
         ("operator, image", f"{cost.image / MIB:.0f} MiB"),

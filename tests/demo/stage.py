@@ -41,6 +41,10 @@ class Stage:
         self.kubectl("wait", "--for=condition=Ready", f"streamqueue/{QUEUE}", "--timeout=60s")
         return redis
 
+    def target_wait(self) -> str:
+        """What the queue asks for, as it is written."""
+        return str(self.kubectl.get("streamqueue", QUEUE)["spec"]["scaling"]["targetWait"])
+
     def _empty(self, redis: Any) -> None:
         """A former run's queue and keys go, so that this one counts its own tasks; nothing else is touched."""
         self.kubectl("delete", "streamqueue", QUEUE, "--ignore-not-found")

@@ -35,7 +35,13 @@ def test_from_zero_to_many_and_back_each_task_done_once(world: World) -> None:
 @pytest.mark.concurrent(long=True)
 def test_a_killed_pods_tasks_finish(world: World) -> None:
     scaling = {"maxReplicas": 2, "targetBacklog": 2, "scaleDown": {"delay": "5s"}}
-    queue = world.queue("killed", handler={"image": IMAGE, "timeout": "1s"}, scaling=scaling).apply()
+    queue = world.queue(
+        "killed",
+        handler={"image": IMAGE, "timeout": "1s"},  # the grace follows from it: 31 s
+        delivery={"visibilityTimeout": "10m"},
+        reclaim={"suspend": True},
+        scaling=scaling,
+    ).apply()
     queue.await_condition("Ready", "True")
     [stuck] = queue.add(1, fault="hang")
     victim = queue.await_busy_pod(90)
