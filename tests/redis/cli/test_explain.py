@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamqueue.maintenance import release
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.queue import Queue, spec
+from tests.redis.worker.stores import ack, retry, settle, store, take
 
 
 async def test_a_task_from_its_first_entry_to_its_death(cli: Cli, queue: Queue) -> None:
@@ -30,6 +31,32 @@ async def test_a_task_from_its_first_entry_to_its_death(cli: Cli, queue: Queue) 
     story = await cli.json("explain", task)
     assert story["state"] == "dead" and "OOMKilled" in " ".join(story["sentences"])
     assert story["next"].startswith("streamqueue dlq show")
+
+
+async def test_a_task_of_the_sdk_that_waits_for_its_retry(cli: Cli, queue: Queue) -> None:
+    (task,) = await queue.add(1)
+    worker = store(queue.redis, "pod-1.a1")
+    (entry,) = await take(worker)
+    assert "attempt 1 of 5" in " ".join((await cli.json("explain", task))["sentences"])
+    await settle(worker, retry(entry, delay=600))
+    story = await cli.json("explain", task)
+    assert story["state"] == "parked" and "attempt 2 of 5 comes at 2" in story["sentences"][-1]
+    (row,) = await cli.json("pending")
+    assert (row["attempt"], row["note"]) == (2, "waits for its retry")
+    assert "left-pending" not in await cli.doctor()
+
+
+async def test_a_delayed_task(cli: Cli, queue: Queue) -> None:
+    assert (await cli("send", "--task-id", "order-7", "--delay", "10m", "a=b")).strip() == "order-7"
+    assert (await cli.json("explain", "order-7"))["state"] == "delayed"
+    assert await queue.entries() == []
+    await cli("send", "--task-id", "order-8", "a=b")
+    await cli("send", "--task-id", "order-8", "a=b")
+    assert [fields["sq-id"] for _, fields in await queue.entries()] == ["order-8"]
+    worker = store(queue.redis, "pod-1.a1")
+    (entry,) = await take(worker)
+    await settle(worker, ack(entry))
+    assert (await cli.json("explain", "order-8"))["state"] == "acknowledged"
 
 
 async def test_an_acknowledged_task(cli: Cli, queue: Queue) -> None:

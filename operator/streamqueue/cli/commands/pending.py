@@ -8,13 +8,16 @@ from typing import Any
 import click
 
 from streamqueue.api.durations import parse_duration
+from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
 from streamqueue.cli.output import Column, age, show
 from streamqueue.cli.target import Target, open_target
+from streamqueue.cli.tracing.gather import charged
 from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import Entry, read_headers
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
+from streamqueue.streams.tasks import PARKED
 
 _PAGE = 1000
 
@@ -52,7 +55,7 @@ async def _pending(selection: Selection, count: int, consumer: str | None, least
     async with open_target(selection) as target:
         await target.snapshot()  # names what is missing
         held = await _held(target, count, consumer, least)
-        return [_record(each, await header(target, each.id), selection) for each in held]
+        return [await _record(target, each) for each in held]
 
 
 async def _held(target: Target, count: int, consumer: str | None, least: float) -> list[PendingEntry]:
@@ -69,25 +72,29 @@ async def _held(target: Target, count: int, consumer: str | None, least: float) 
     return found[:count]
 
 
-async def header(target: Target, entry_id: str) -> Entry | None:
+async def _header(target: Target, entry_id: str) -> Entry | None:
     """The entry's own fields; None where its payload is gone."""
     rows, _ = await read_headers(target.client, target.spec.stream, entry_id, entry_id, count=1)
     return rows[0] if rows else None
 
 
-def attempt(entry: Entry) -> int:
-    """Which attempt a delivery of this entry is: attempts already charged, plus this one."""
-    charged = entry.field("sq-attempt") or "0"
-    return 1 + (int(charged) if charged.isdecimal() else 0)
+async def _attempt(target: Target, entry: Entry) -> int:
+    """Which attempt this is: those charged already, plus one."""
+    carried = entry.field("sq-attempt") or "0"
+    counted = await charged(target.client, Keys(target.spec.stream, target.spec.group), entry.id)
+    return 1 + counted + (int(carried) if carried.isdecimal() else 0)
 
 
-def _record(held: PendingEntry, entry: Entry | None, selection: Selection) -> dict[str, Any]:
+async def _record(target: Target, held: PendingEntry) -> dict[str, Any]:
+    entry = await _header(target, held.id)
+    again = target.selection.again
+    note = "" if entry else f"payload gone: streamqueue reclaim {again}"
     return {
         "entry": held.id,
         "task": entry.task if entry else None,
         "consumer": held.consumer,
         "idleSeconds": held.idle,
-        "attempt": attempt(entry) if entry else None,
+        "attempt": await _attempt(target, entry) if entry else None,
         "deliveries": held.deliveries,
-        "note": "" if entry else f"payload gone: streamqueue reclaim {selection.again}",
+        "note": "waits for its retry" if held.consumer == PARKED else note,
     }

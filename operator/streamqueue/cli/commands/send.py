@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterable, Iterator
 from typing import IO
 
 import click
 
+from streamqueue.api.durations import parse_duration
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection, dry_run_option, queue_options, rate_option
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
+from streamqueue.streams.enqueue import NewTask, enqueue
 from streamqueue.streams.errors import RedisProblem, execute
 
 Fields = dict[str, str]
@@ -21,22 +24,41 @@ Fields = dict[str, str]
 @click.command()
 @click.argument("words", nargs=-1, metavar="[QUEUE] [FIELD=VALUE]...")
 @click.option("-f", "--file", type=click.File(), help="One task a line as a JSON object; - is standard input.")
+@click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
+@click.option("--delay", metavar="DURATION", help="Let the task wait so long before it enters the stream.")
 @click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
 @rate_option
 @queue_options
 @dry_run_option
 def send(
-    selection: Selection, words: tuple[str, ...], file: IO[str] | None, create: bool, rate: float | None, dry_run: bool
+    selection: Selection,
+    words: tuple[str, ...],
+    file: IO[str] | None,
+    task_id: str | None,
+    delay: str | None,
+    create: bool,
+    rate: float | None,
+    dry_run: bool,
 ) -> None:
     """Add a task to QUEUE, or one for each line of a file; prints the new entries' ids."""
     chosen, pairs = selection.take_queue(words)
     if bool(pairs) == (file is not None):
         raise BadInput("give the task as FIELD=VALUE words, or --file FILE")
+    if file and task_id:
+        raise BadInput("--task-id is for one task, --file for many")
     tasks = list(_lines(file) if file else [_task(pairs)])
+    wait = _seconds(delay)
     if dry_run:
         click.echo(f"{len(tasks)} task(s) would be added to {chosen.label} (dry run)")
         return
-    asyncio.run(_send(chosen, tasks, rate, create))
+    asyncio.run(_send(chosen, tasks, task_id, wait, rate, create))
+
+
+def _seconds(delay: str | None) -> float:
+    try:
+        return parse_duration(delay) if delay else 0.0
+    except ValueError as error:
+        raise BadInput(f"--delay: {error}") from None
 
 
 def _task(pairs: Iterable[str]) -> Fields:
@@ -64,7 +86,9 @@ def _object(line: str, number: int) -> Fields:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
 
 
-async def _send(selection: Selection, tasks: list[Fields], rate: float | None, create: bool) -> None:
+async def _send(
+    selection: Selection, tasks: list[Fields], task_id: str | None, delay: float, rate: float | None, create: bool
+) -> None:
     async with open_target(selection) as target:
         if selection.straight and not create:
             await _require_stream(target)
@@ -72,7 +96,10 @@ async def _send(selection: Selection, tasks: list[Fields], rate: float | None, c
         with progress("sending", len(tasks) if len(tasks) > 1 else None) as advance:
             for done, task in enumerate(tasks):
                 await pace.wait(1)
-                click.echo(await _add(target, task, done))
+                try:
+                    click.echo(await _add(target, task, task_id, delay))
+                except RedisProblem as problem:
+                    raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
                 advance(1)
 
 
@@ -82,10 +109,12 @@ async def _require_stream(target: Target) -> None:
         raise BadInput(f"there is no stream {target.spec.stream!r}: check the name, or add --create")
 
 
-async def _add(target: Target, task: Fields, done: int) -> str:
-    flat = [part for pair in task.items() for part in pair]
-    try:
+async def _add(target: Target, task: Fields, task_id: str | None, delay: float) -> str:
+    """The id to ask for later: of the entry, or of the task where it has one of its own."""
+    if task_id is None and not delay:
+        flat = [part for pair in task.items() for part in pair]
         entry_id: bytes = await execute(target.client, "XADD", target.spec.stream, "*", *flat)
-    except RedisProblem as problem:
-        raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
-    return entry_id.decode()
+        return entry_id.decode()
+    new = NewTask(task_id or secrets.token_hex(16), tuple(task.items()), delay)
+    await enqueue(target.client, target.spec.stream, [new])
+    return new.id

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.cli.moments import is_entry_id
 from streamqueue.cli.progress import progress
 from streamqueue.cli.target import Target
@@ -36,13 +39,18 @@ async def gather(target: Target, wanted: str) -> TaskFacts:
     ]
     task = await _task_of(target, wanted, dead)
     entries, complete = await _entries(target, wanted, task, snapshot.length)
-    held = [row for entry_id in {wanted, *(e.id for e in entries)} async for row in _held(target, entry_id)]
+    unsorted = [row for entry_id in {wanted, *(e.id for e in entries)} async for row in _held(target, entry_id)]
+    held = sorted(unsorted, key=lambda row: entry_order(row.id))
+    keys = Keys(stream, target.spec.group)
     return TaskFacts(
         wanted=wanted,
         snapshot=snapshot,
         entries=tuple(entries),
-        held=tuple(sorted(held, key=lambda row: entry_order(row.id))),
+        held=tuple(held),
         letters=tuple(dead),
+        delayed_until=await _time(client, StreamKeys(stream).delayed, task),
+        retry_at=await _time(client, keys.due, held[-1].id) if held else None,
+        charged=await charged(client, keys, entries[-1].id) if entries else 0,
         ahead=await _ahead(target, entries, snapshot.last_delivered_id or "0-0"),
         last_generated=info["last-generated-id"].decode(),
         first=oldest[0].id if oldest else None,
@@ -97,6 +105,18 @@ async def _held(target: Target, entry_id: str) -> AsyncIterator[PendingEntry]:
         spec = target.spec
         for row in await pending_entries(target.client, spec.stream, spec.group, entry_id, entry_id, count=1):
             yield row
+
+
+async def charged(client: Redis, keys: Keys, entry_id: str) -> int:
+    """Attempts that workers were charged for this entry and that it doesn't carry itself."""
+    count = await execute(client, "HGET", keys.attempts, entry_id)
+    return int(count or 0)
+
+
+async def _time(client: Redis, key: str, member: str) -> float | None:
+    """Unix seconds in a sorted set of milliseconds."""
+    score = await execute(client, "ZSCORE", key, member)
+    return None if score is None else float(score) / 1000
 
 
 async def _ahead(target: Target, entries: list[Entry], delivered: str) -> int | None:

@@ -13,12 +13,16 @@ from streamqueue.cli.tracing.facts import TaskFacts
 from streamqueue.streams import Snapshot
 from streamqueue.streams.entries import Entry
 from streamqueue.streams.pending_entries import PendingEntry
+from streamqueue.streams.tasks import PARKED
 from streamqueue.streams.wait import entry_order
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`state` is one of waiting, pending, acknowledged, dead, trimmed, never-seen, unknown; for a queue: a word."""
+    """`state` is one of delayed, waiting, parked, pending, acknowledged, dead, trimmed, never-seen, unknown.
+
+    For a queue it is one of empty, waiting, working.
+    """
 
     state: str
     sentences: tuple[str, ...]
@@ -46,14 +50,18 @@ def _origin(facts: TaskFacts) -> Iterator[str]:
 
 
 def _alive(facts: TaskFacts, spec: QueueSpec, again: str) -> Story | None:
+    if facts.held and facts.held[-1].consumer == PARKED:
+        return _parked(facts, spec)
     if facts.held:
         return _pending(facts, facts.held[-1], spec, again)
     delivered = entry_order(facts.snapshot.last_delivered_id or "0-0")
     waiting = [entry for entry in facts.entries if entry_order(entry.id) > delivered]
+    if not waiting and facts.delayed_until is not None:
+        return Story("delayed", (f"Delayed: it enters the stream at {_clock(facts.delayed_until)}.",))
     if not waiting:
         return None
     place = "" if facts.ahead is None else f" {facts.ahead} task(s) are before it."
-    attempt = _attempts(waiting[-1]) + 1
+    attempt = _attempts(waiting[-1], facts) + 1
     return Story(
         "waiting", (f"Waiting: entry {waiting[-1].id} is not delivered yet; that will be attempt {attempt}.{place}",)
     )
@@ -66,7 +74,7 @@ def _pending(facts: TaskFacts, held: PendingEntry, spec: QueueSpec, again: str) 
         said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
     most = spec.delivery.max_deliveries
-    said.append(f"This is attempt {_attempts(entry) + 1} of {most}, delivery {held.deliveries} of this entry.")
+    said.append(f"This is attempt {_attempts(entry, facts) + 1} of {most}, delivery {held.deliveries} of this entry.")
     visibility = spec.delivery.visibility_timeout
     if held.idle > visibility:
         said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
@@ -110,9 +118,19 @@ def _absent(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
     return Story("trimmed", (f"Deleted, or never there: stream {stream} has entries around {wanted}, not this one.",))
 
 
-def _attempts(entry: Entry) -> int:
-    charged = entry.field("sq-attempt") or "0"
-    return int(charged) if charged.isdecimal() else 0
+def _parked(facts: TaskFacts, spec: QueueSpec) -> Story:
+    attempt = _attempts(facts.entries[-1], facts) + 1 if facts.entries else facts.charged + 1
+    when = f"at {_clock(facts.retry_at)}" if facts.retry_at else "when it is due"
+    return Story("parked", (f"Parked: attempt {attempt} of {spec.delivery.max_deliveries} comes {when}.",))
+
+
+def _attempts(entry: Entry, facts: TaskFacts) -> int:
+    carried = entry.field("sq-attempt") or "0"
+    return facts.charged + (int(carried) if carried.isdecimal() else 0)
+
+
+def _clock(seconds: float) -> str:
+    return entry_time(f"{seconds * 1000:.0f}-0") or f"{seconds:.3f}"
 
 
 def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:

@@ -13,6 +13,7 @@ from streamqueue.cli.output import age
 from streamqueue.controller.consumers import pod_of
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.tasks import PARKED
 from streamqueue.streams.wait import entry_order
 
 ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
@@ -48,7 +49,7 @@ def left_behind(facts: Facts) -> Iterator[Finding]:
     stream = facts.stream
     if stream is None or facts.snapshot is None or (facts.spec and facts.spec.handler.concurrency != 1):
         return
-    alive = {view.name for view in facts.snapshot.consumers if view.idle < ACTIVE}
+    alive = {view.name for view in facts.snapshot.consumers if view.idle < ACTIVE and view.name != PARKED}
     for consumer in sorted(alive):
         rows = [row for row in stream.held if row.consumer == consumer.encode()]
         if left := overtaken(rows, last_command=None, margin=MARGIN):

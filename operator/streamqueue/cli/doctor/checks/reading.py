@@ -11,6 +11,7 @@ from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import pod_of
 from streamqueue.scaling.model import PodState
 from streamqueue.streams.snapshot import LagRule
+from streamqueue.streams.tasks import PARKED
 
 SETTLED = 15.0  # seconds after which a ready pod must have begun to read
 ACTIVE = 60.0  # seconds since its last command within which a consumer counts as alive
@@ -74,7 +75,8 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
     names = {pod["metadata"]["name"] for pod in facts.pods if workers.state(dict(pod)) is PodState.READY}
     if found is None or len(names) < 2:
         return
-    live = [view for view in found.consumers if view.idle < ACTIVE or view.pending]
+    readers = [view for view in found.consumers if view.name != PARKED]
+    live = [view for view in readers if view.idle < ACTIVE or view.pending]
     strangers = [view.name for view in live if pod_of(view.name) not in names and not _was_pod(view.name, facts)]
     if not strangers or any(pod_of(view.name) in names for view in live):
         return
