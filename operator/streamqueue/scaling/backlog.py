@@ -6,18 +6,22 @@ import math
 from dataclasses import dataclass
 
 from streamqueue.scaling.model import Observation
-from streamqueue.scaling.recent import Peaks, push
+from streamqueue.scaling.recent import Peaks, peak, push
+
+LEAD = 2.5  # seconds that marking a victim takes
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a law wants, in pods that work.
 
-    `need` would do by the counters alone; `count` also holds what the law keeps for a while.
+    `need` would do by the counters alone; `count` also holds what the law keeps for a while, and `soon` is what
+    `count` will be in `LEAD` seconds if nothing changes.
     """
 
     count: int
     need: int
+    soon: int
     why: str
 
 
@@ -33,6 +37,7 @@ def wish_by_backlog(
     if peaks is None:
         peaks = push((), now, min(capacity, limit), delay)
     peaks = push(peaks, now, min(need, limit), delay)
-    count = max(need, min(peaks[0][1], capacity))
+    count = max(need, min(peak(peaks, now - delay), capacity))
+    soon = max(need, min(peak(peaks, now - delay + LEAD), capacity))
     why = f"{observation.waiting} waiting and {observation.pending} pending at {target} a replica"
-    return Wish(count, need, why), peaks
+    return Wish(count, need, soon, why), peaks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling.backlog import Wish
@@ -15,6 +15,7 @@ class Bounded:
     """The count to head for. `reason` says why it is not lower where `target` is the present count."""
 
     target: int
+    soon: int  # the target a moment from now, if nothing changes
     reason: Reason
     why: str
 
@@ -28,14 +29,15 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     wanted = max(_with_stuck(fleet, wish), floor)
     target = min(wanted, spec.max_replicas)
     if target <= have:
-        return Bounded(target, _why_not_more(spec, fleet, wish, wanted), wish.why)
+        soon = min(target, max(floor, _with_stuck(fleet, replace(wish, count=min(wish.count, wish.soon)))))
+        return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted), wish.why)
     target = max(have, min(target, spec.max_replicas - fleet.terminating))
     if spec.scale_up.max_step is not None:
         target = min(target, have + spec.scale_up.max_step)
     if target == have:
         why = f"{wish.why}; {fleet.terminating} pods still terminating count against maxReplicas {spec.max_replicas}"
-        return Bounded(target, Reason.AT_MAX, why)
-    return Bounded(target, Reason.SCALING_UP, wish.why)
+        return Bounded(target, target, Reason.AT_MAX, why)
+    return Bounded(target, target, Reason.SCALING_UP, wish.why)
 
 
 def _with_stuck(fleet: Fleet, wish: Wish) -> int:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling.backlog import Wish, wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
+from streamqueue.scaling.deadline.law import learn, wish_by_deadline
 from streamqueue.scaling.drain import plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.memory import Memory, remember
 from streamqueue.scaling.model import Decision, Observation, Reason
-from streamqueue.scaling.wait import wish_by_wait
 
 LEARNING = 30.0  # seconds for which a new process holds or scales up only
 
@@ -28,7 +28,7 @@ def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tu
     if memory is not None and _asleep(spec, memory, observation):
         return _ASLEEP, memory
     fleet = take_stock(observation)
-    memory = remember(memory, observation, fleet.missing)
+    memory = remember(memory, fleet, observation)
     if spec.paused:
         return _hold(fleet, Reason.PAUSED, "scaling is paused"), memory
     if spec.replicas is not None:
@@ -49,7 +49,7 @@ def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
         and spec.min_replicas == 0
         and not spec.replicas
         and not spec.paused
-        and not memory.marks
+        and not memory.marks.seen
         and observation.now >= memory.last
     )
 
@@ -64,12 +64,11 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
             fleet.capacity,
             observation,
         )
-    else:
-        target = spec.target_wait if spec.target_wait is not None else 30.0
-        wish, peaks = wish_by_wait(
-            target, spec.concurrency, spec.max_replicas, memory.peaks, fleet.capacity, observation
-        )
-    return wish, replace(memory, peaks=peaks)
+        return wish, replace(memory, peaks=peaks)
+    target = spec.target_wait if spec.target_wait is not None else 30.0
+    learnt = learn(memory.learnt, fleet, target, spec.concurrency, observation)
+    wish, learnt = wish_by_deadline(target, spec.concurrency, spec.max_replicas, learnt, fleet, observation)
+    return wish, replace(memory, learnt=learnt)
 
 
 def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
@@ -81,21 +80,28 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
         return _hold(fleet, Reason.PINNED, f"{note}; the stream can't be read, so no pod is let go")
     if observation.rollout:
         return _hold(fleet, Reason.PINNED, f"{note}; fewer once the rollout is over")
-    drain = plan_drain(fleet, memory.marks, target, observation, memory.missing_since)
+    drain = plan_drain(fleet, memory.marks, target, target, observation)
     replicas = max(target, fleet.replicas - drain.fall)
     return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims)
 
 
 def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
     have, target, why = fleet.replicas, bounded.target, bounded.why
-    if target >= have:
+    if target > have:
         return Decision(target, bounded.reason, _arrow(have, target, why))
+    if target == have and bounded.soon >= have:
+        return Decision(have, bounded.reason, _arrow(have, have, why))
+    if target == have:
+        if observation.rollout or memory.since + LEARNING > observation.now:
+            return Decision(have, bounded.reason, _arrow(have, have, why))
+        victims = plan_drain(fleet, memory.marks, have, bounded.soon, observation).victims
+        return Decision(have, bounded.reason, _arrow(have, have, why), victims)
     if observation.rollout:
         return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
     left = memory.since + LEARNING - observation.now
     if left > 0:
         return _hold(fleet, Reason.LEARNING, f"{target} would do; the operator is new and learns for {left:.0f} s more")
-    drain = plan_drain(fleet, memory.marks, target, observation, memory.missing_since)
+    drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation)
     fall = drain.fall if spec.scale_down.max_step is None else min(drain.fall, spec.scale_down.max_step)
     replicas = max(target, have - fall)
     if replicas < have:

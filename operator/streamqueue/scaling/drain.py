@@ -8,13 +8,28 @@ and it falls only by pods whose marks our own watch has shown for `SETTLE` secon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation, Pod, PodState
 
-SETTLE = 1.0  # seconds between seeing a mark (or a missing pod) and relying on it
-MISSING_SETTLE = 5.0
+SETTLE = 1.0  # seconds between seeing a mark and relying on it
+MISSING_SETTLE = 5.0  # seconds after which a pod that the Deployment asks for isn't expected any more
+STICKY = 60.0  # seconds for which a lone victim keeps its mark while it works
+NO_LIMIT = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """When each marked pod was first seen marked, and how many ready pods to mark at a time.
+
+    A marked pod that takes a task in the second before it may go spoils the set, since a ReplicaSet
+    chooses among the marked as it likes. So the set halves each time and doubles with each success.
+    """
+
+    seen: Mapping[str, float] = field(default_factory=dict)
+    batch: int = NO_LIMIT
+    missing_since: float | None = None  # since when the Deployment asks for pods that don't exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +43,65 @@ class Drain:
 NOTHING = Drain((), 0)
 
 
-def note_marks(seen: Mapping[str, float], observation: Observation) -> Mapping[str, float]:
-    """When each marked pod was first seen marked. Returns `seen` itself where nothing changed."""
+def note_marks(before: Marks, fleet: Fleet, observation: Observation) -> Marks:
+    """Take in which pods are marked. Returns `before` itself where nothing changed."""
     now = observation.now
-    marks = {pod.name: seen.get(pod.name, now) for pod in observation.pods if pod.marked}
-    return seen if marks == seen else marks
+    seen = {pod.name: before.seen.get(pod.name, now) for pod in observation.pods if pod.marked}
+    batch = before.batch
+    if seen or before.seen:
+        spoilt = sum(1 for pod in fleet.ready if pod.marked and pod.pending)
+        if spoilt and len(seen) > 1:
+            batch = max(1, min(batch, len(seen)) // 2)
+        gone = sum(1 for name in before.seen if name not in seen)
+        if gone and not spoilt and batch < NO_LIMIT:
+            batch *= 2
+    missing_since = before.missing_since
+    if not fleet.missing:
+        missing_since = None
+    elif missing_since is None:
+        missing_since = now
+    if batch == before.batch and missing_since == before.missing_since and seen == before.seen:
+        return before
+    return Marks(seen, batch, missing_since)
 
 
-def plan_drain(
-    fleet: Fleet,
-    marks: Mapping[str, float],
-    target: int,
-    observation: Observation,
-    missing_since: float | None,
-) -> Drain:
-    """Choose the pods that go on the way from `fleet.replicas` down to `target`."""
-    surplus = fleet.live - target
+def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: Observation) -> Drain:
+    """Choose the pods that go on the way from `fleet.replicas` to `target`.
+
+    `soon` (at most `target`) is what will be wanted in a moment if nothing changes: its victims are marked
+    ahead of time.
+    """
     if fleet.shared_names and observation.pending > 0:
         return NOTHING
+    now = observation.now
     unborn = 0
-    if fleet.missing and missing_since is not None and observation.now - missing_since >= MISSING_SETTLE:
+    if fleet.missing and marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
         unborn = min(fleet.missing, fleet.replicas - target)
-    if surplus <= 0:
-        return Drain((), unborn)
-    victims = candidates(fleet)[:surplus]
-    chosen = {pod.name for pod in victims}
-    if any(pod.marked and pod.name not in chosen for pod in fleet.ready):
-        # A ReplicaSet would as soon take this one, which may be busy: wait until its mark is gone.
-        return Drain(tuple(pod.name for pod in victims), 0)
-    settled = sum(1 for pod in victims if observation.now - marks.get(pod.name, observation.now) >= SETTLE)
-    return Drain(tuple(pod.name for pod in victims), max(0, settled - fleet.leaving) + unborn)
+    victims = _choose(fleet, marks, fleet.live - soon, now)
+    names = tuple([pod.name for pod in victims])
+    if any(pod.marked and (pod.pending or pod.name not in names) for pod in fleet.ready):
+        # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
+        return Drain(names, unborn)
+    settled = sum(1 for pod in victims if now - marks.seen.get(pod.name, now) >= SETTLE)
+    fall = max(0, settled - fleet.leaving)
+    return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn)
 
 
-def candidates(fleet: Fleet) -> list[Pod]:
+def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     """Pods that may go, in the order in which a ReplicaSet takes them; among the idle, marked first."""
+    if surplus <= 0:
+        return []
     unready = [*fleet.unschedulable, *fleet.failing, *fleet.starting]
     unready.sort(key=_unready_order)
-    return unready + sorted(fleet.idle, key=_idle_order)
+    if surplus <= len(unready):
+        return unready[:surplus]
+    surplus = min(surplus - len(unready), marks.batch)
+    if surplus == 1 and marks.batch == 1:
+        marked = [pod for pod in fleet.ready if pod.marked]
+        # Where tasks come fast, no pod stays idle for long: a lone victim may go when next seen idle.
+        if len(marked) == 1 and now - marks.seen.get(marked[0].name, now) < STICKY:
+            return unready + marked
+    return unready + sorted(fleet.idle, key=_idle_order)[:surplus]
 
 
 def _unready_order(pod: Pod) -> tuple[int, float]:

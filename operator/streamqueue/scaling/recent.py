@@ -10,7 +10,7 @@ BUCKETS = 64  # times are rounded up to a 64th of the window, which bounds the m
 
 
 def push(peaks: Peaks, now: float, need: int, window: float) -> Peaks:
-    """Add a need at `now` and drop what is older than `window` seconds. `peaks[0][1]` is the maximum."""
+    """Add a need at `now` and drop what is older than `window` seconds."""
     step = max(window, 1e-3) / BUCKETS
     time = math.ceil(now / step) * step
     last = len(peaks)
@@ -22,3 +22,11 @@ def push(peaks: Peaks, now: float, need: int, window: float) -> Peaks:
     if first < last and peaks[last - 1][0] >= time:
         return peaks[first:last]
     return (*peaks[first:last], (time, need))
+
+
+def peak(peaks: Peaks, since: float) -> int:
+    """The most that was needed after `since`; the latest need where that is long ago."""
+    for time, need in peaks:
+        if time > since:
+            return need
+    return peaks[-1][1]

@@ -1,0 +1,88 @@
+"""What has to be started by when, and what the fleet can start by then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamqueue.scaling.deadline.arrivals import Arrivals
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The next seconds in steps of `step`, counted in entries since the stream began.
+
+    `due[j]`: entries that must have been started at time j * step; `there[j]`: entries that exist by then.
+    """
+
+    step: float
+    due: tuple[float, ...]
+    there: tuple[float, ...]
+    started: float
+
+
+def look_ahead(
+    arrivals: Arrivals, started: float, rate: float, allowance: float, horizon: float, steps: int
+) -> Outlook:
+    """Each entry is due `allowance` seconds after it was added; arrivals go on at `rate`."""
+    step = horizon / steps
+    now, added = arrivals.times[-1], arrivals.added
+    due = []
+    there = []
+    for j in range(steps + 1):
+        ahead = j * step
+        past = ahead - allowance
+        due.append(arrivals.at(now + past) if past <= 0 else added + rate * past)
+        there.append(added + rate * ahead)
+    return Outlook(step, tuple(due), tuple(there), started)
+
+
+def starts_per_step(
+    outlook: Outlook, slots: float, service: float, joining: Sequence[float], concurrency: int
+) -> list[float]:
+    """Entries that `slots` and the pods `joining` in so many seconds can start in each step."""
+    step = outlook.step
+    capacity = [slots * step / service] * (len(outlook.due) - 1)
+    for eta in joining:
+        add_pods(capacity, eta, concurrency, step, service)
+    return capacity
+
+
+def add_pods(capacity: list[float], eta: float, slots: float, step: float, service: float) -> None:
+    """Add `slots` that come `eta` seconds from now: each starts one entry at once, then one per service time."""
+    first = int(eta / step)
+    if first >= len(capacity):
+        return
+    capacity[first] += slots * (1 + ((first + 1) * step - eta) / service)
+    for j in range(first + 1, len(capacity)):
+        capacity[j] += slots * step / service
+
+
+def lateness(
+    outlook: Outlook, free: float, capacity: Sequence[float], extra: Sequence[float], pods: float
+) -> tuple[float, float]:
+    """Entries started late, and the seconds by which entries are overdue in sum, with `pods` more pods.
+
+    `free` slots take an entry at once; `capacity` is what the fleet starts per step, `extra` what each
+    further pod adds.
+    """
+    due, there, step = outlook.due, outlook.there, outlook.step
+    started = outlook.started
+    late = overdue = 0.0
+    behind = due[0] - started
+    after = started + free
+    if after > there[0]:
+        after = there[0]
+    if behind > 0:
+        late = min(after - started, behind)
+    started = after
+    for j in range(len(capacity)):
+        behind = due[j] - started
+        after = started + capacity[j] + pods * extra[j]
+        if after > there[j + 1]:
+            after = there[j + 1]
+        if behind > 0:
+            overdue += behind * step
+            late += min(after - started, behind)
+        started = after
+    return late + max(0.0, due[-1] - started), overdue

@@ -1,0 +1,107 @@
+"""How long to keep a pod that is not needed now: the ski rental, learnt from each level's own idle gaps.
+
+Level n is "the n-th pod". Keeping it costs its time; dropping it costs a restart once it is needed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Gaps = tuple[float, ...]  # weight of gaps per bin, fading
+
+RATIO = 1.35
+BINS = 26
+EDGES = tuple(RATIO**i for i in range(BINS))  # seconds: 1 .. 1,800
+LONGEST = EDGES[-1]
+GAP_MEMORY = 40.0  # gaps remembered per band of levels
+ENOUGH = 2.0  # gaps that must have been seen before they are believed
+PEAKS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """When each level was last needed, and the idle gaps of each band of levels.
+
+    `peaks` holds (time, need), later and smaller from one to the next: level n was last needed at the time
+    of the last entry with need >= n.
+    """
+
+    peaks: tuple[tuple[float, int], ...] = ()
+    gaps: Mapping[int, Gaps] = field(default_factory=dict)
+
+    def note(self, now: float, need: int, tick: float) -> Levels:
+        """Levels up to `need` are needed now; the time since they last were is a gap."""
+        peaks = self.peaks
+        if peaks and peaks[-1][1] == need:
+            return Levels((*peaks[:-1], (now, need)), self.gaps)
+        last = len(peaks)
+        gaps: dict[int, Gaps] | None = None
+        below = 0  # levels up to here were needed later than the peak under the hand
+        while last and peaks[last - 1][1] <= need:
+            last -= 1
+            time, level = peaks[last]
+            gaps = self._learn(gaps, below, level, now - time, tick)
+            below = level
+        if last:
+            gaps = self._learn(gaps, below, need, now - peaks[last - 1][0], tick)
+        kept = peaks[max(0, last - PEAKS + 1) : last]
+        while kept and now - kept[0][0] > LONGEST:
+            kept = kept[1:]
+        return Levels((*kept, (now, need)), self.gaps if gaps is None else gaps)
+
+    def _learn(
+        self, gaps: dict[int, Gaps] | None, below: int, level: int, gap: float, tick: float
+    ) -> dict[int, Gaps] | None:
+        if gap <= tick * 1.5 or level <= below:
+            return gaps
+        gaps = dict(self.gaps) if gaps is None else gaps
+        for n in range(band(below + 1), band(level) + 1):
+            gaps[n] = _add(gaps.get(n), gap)
+        return gaps
+
+    def keep(self, now: float, default: float, restart: float, tick: float) -> int:
+        """The highest level that is needed or worth keeping at `now`.
+
+        `restart` is what dropping a level costs once it is needed again, in pod-seconds; `default` the seconds
+        to keep a level of which nothing is known yet.
+        """
+        for time, need in self.peaks:
+            idle = now - time
+            if idle <= self.patience(need, default, restart, tick):
+                return need
+        return 0
+
+    def patience(self, level: int, default: float, restart: float, tick: float) -> float:
+        """Seconds to keep this level idle: the least sum of pods kept and restarts over the gaps seen."""
+        gaps = self.gaps.get(band(level))
+        if gaps is None or sum(gaps) < ENOUGH:
+            return min(default, LONGEST)
+        best, patience = sum(gaps) * restart, 0.0
+        below, above = 0.0, sum(gaps)
+        for edge, weight in zip(EDGES, gaps, strict=True):
+            below += weight * edge
+            above -= weight
+            cost = below + above * (edge + restart)
+            if cost < best - 1e-9:
+                best, patience = cost, edge + tick
+        return patience
+
+
+def band(level: int) -> int:
+    """Levels that share their gaps: one by one at first, then ever wider."""
+    return level if level < 8 else 4 * level.bit_length() - 8 + ((level >> (level.bit_length() - 3)) & 3)
+
+
+def _add(gaps: Gaps | None, gap: float) -> Gaps:
+    cells = [0.0] * BINS if gaps is None else list(gaps)
+    total = sum(cells)
+    if total > GAP_MEMORY:
+        cells = [cell * GAP_MEMORY / total for cell in cells]
+    for i, edge in enumerate(EDGES):
+        if gap <= edge:
+            cells[i] += 1
+            break
+    else:
+        cells[-1] += 1
+    return tuple(cells)

@@ -1,0 +1,347 @@
+"""A fleet of worker pods on one stream, as discrete events.
+
+One consumer group, first in first out. A pod serves `concurrency` tasks at once, costs from creation until it
+is gone, and is ready after its cold start. Blocked consumers are served in the order in which they
+blocked, as Redis serves them. A pod that is removed takes no more tasks, finishes what it runs for at most
+`grace` seconds, and is then killed: its tasks return after `reclaim` seconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamqueue.scaling import Observation, Pod, PodState
+
+READY_EVENT, DONE_EVENT, GRACE_EVENT, RETURN_EVENT, NODE_EVENT = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Seconds from a pod's creation until it is ready: log-normal with this median and sigma."""
+
+    median: float
+    sigma: float = 0.0
+
+    def draw(self, dice: random.Random) -> float:
+        return self.median * math.exp(self.sigma * dice.gauss(0.0, 1.0)) if self.sigma else self.median
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Room for pods: `first` are there from the start; `pods_each` fit on a node; a new one takes `start` seconds.
+
+    At most `limit` nodes. An empty node beyond the first ones goes after `empty_for` seconds.
+    """
+
+    first: int
+    pods_each: int
+    limit: int
+    start: float = 60.0
+    empty_for: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """How pods behave."""
+
+    cold_start: ColdStart
+    concurrency: int = 1
+    grace: float = 150.0
+    reclaim: float = 300.0
+    nodes: Nodes | None = None
+    counters: bool = True  # False: a Redis without entries_added
+
+
+class Worker:
+    """A pod of the simulation."""
+
+    __slots__ = ("created", "epoch", "marked", "name", "ready_at", "running", "seen", "state")
+
+    def __init__(self, name: str, created: float) -> None:
+        self.name = name
+        self.created = created
+        self.ready_at: float | None = None
+        self.state = PodState.STARTING
+        self.running: set[int] = set()
+        self.marked = False
+        self.epoch = 0  # completions of an earlier epoch don't count
+        self.seen: Pod | None = None  # what an observation shows, until something changes
+
+    def look(self) -> Pod:
+        if self.seen is None:
+            self.seen = Pod(
+                self.name, self.state, self.created, self.ready_at, pending=len(self.running), marked=self.marked
+            )
+        return self.seen
+
+
+class Law(Protocol):
+    """A scaling law in the simulation: looks at the fleet when it wants to, and answers a count."""
+
+    def next_look(self, now: float) -> float:
+        """When to look after `now`; the first call is for a time before the start."""
+
+    def decide(self, fleet: Fleet) -> int:
+        """Replicas to run from now on."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to. Times in seconds, one wait per task in order of arrival."""
+
+    waits: list[float]
+    pod_seconds: float
+    started: int = 0
+    killed: int = 0
+    peak: int = 0
+    timeline: list[tuple[float, int, int, int]] = field(default_factory=list)  # time, replicas, ready, waiting
+
+
+class Fleet:
+    """The state of the simulated world. Laws read the counters; only `run` moves time."""
+
+    def __init__(
+        self, arrivals: Sequence[float], services: Sequence[float], cluster: Cluster, law: Law, seed: int = 0
+    ) -> None:
+        self.arrivals, self.services, self.cluster, self.law = arrivals, services, cluster, law
+        self.dice = random.Random(seed)  # noqa: S311 - dice, no secrets
+        self.now = 0.0
+        self.added = self.head = 0  # entries added; the next one never delivered
+        self.returned: deque[int] = deque()  # came back from killed pods
+        self.pending = self.done = self.killed = self.started = self.peak = 0
+        self.starts: list[float] = [math.nan] * len(arrivals)
+        self.pods: dict[str, Worker] = {}  # all that exist, draining ones included
+        self.live: dict[str, Worker] = {}  # those that the Deployment still asks for
+        self.free: deque[Worker] = deque()  # one entry per free slot, in the order of blocking
+        self.unscheduled: deque[Worker] = deque()
+        self.nodes = cluster.nodes.first if cluster.nodes else 0
+        self.nodes_coming = 0
+        self.pod_seconds = 0.0
+        self.timeline: list[tuple[float, int, int, int]] = []
+        self._events: list[tuple[float, int, int, Worker | None, int, int]] = []
+        self._serial = 0
+
+    @property
+    def waiting(self) -> int:
+        return self.added - self.head + len(self.returned)
+
+    @property
+    def replicas(self) -> int:
+        return len(self.live)
+
+    @property
+    def ready(self) -> int:
+        return sum(worker.state is PodState.READY for worker in self.live.values())
+
+    def observe(self) -> Observation:
+        """What the operator would see now."""
+        now = self.now
+        return Observation(
+            now=now,
+            known=True,
+            waiting=self.waiting,
+            pending=self.pending,
+            oldest_waiting_age=now - self.arrivals[self.head] if self.added > self.head else None,
+            entries_added=self.added if self.cluster.counters else None,
+            last_delivered_age=now - self.arrivals[self.head - 1] if self.head else None,
+            pods=tuple([worker.seen or worker.look() for worker in self.pods.values()]),
+            replicas=len(self.live),
+        )
+
+    def mark(self, names: Sequence[str]) -> None:
+        """Give these pods the deletion cost of victims, and take it from all others."""
+        chosen = set(names)
+        for worker in self.live.values():
+            wanted = worker.name in chosen
+            if worker.marked != wanted:
+                worker.marked = wanted
+                worker.seen = None
+
+    def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
+        """Play until every task is done, or four hours after the last arrival."""
+        for _ in self.steps():
+            if progress is not None:
+                progress(self.done / len(self.arrivals))
+        for worker in self.pods.values():
+            self.pod_seconds += self.now - worker.created
+        waits = [
+            (start - arrival if start == start else math.inf)
+            for start, arrival in zip(self.starts, self.arrivals, strict=True)
+        ]
+        return Outcome(waits, self.pod_seconds, self.started, self.killed, self.peak, self.timeline)
+
+    def steps(self) -> Iterator[None]:
+        """Move on from one look of the law to the next."""
+        total = len(self.arrivals)
+        end = self.arrivals[-1] + 4 * 3600
+        look = self.law.next_look(-math.inf)
+        while self.done < total and self.now <= end:
+            self._play_until(look)
+            if self.done == total:
+                return
+            self.now = look
+            self._resize(self.law.decide(self))
+            if len(self.pods) > self.peak:
+                self.peak = len(self.pods)
+            self.timeline.append((look, len(self.live), self.ready, self.waiting))
+            look = self.law.next_look(look)
+            yield
+
+    def _play_until(self, limit: float) -> None:
+        """Handle all arrivals and events up to `limit`. The hot loop: about a microsecond a step."""
+        arrivals, events, total = self.arrivals, self._events, len(self.arrivals)
+        next_arrival = arrivals[self.added] if self.added < total else math.inf
+        while True:
+            next_event = events[0][0] if events else math.inf
+            if next_arrival <= next_event:
+                if next_arrival > limit:
+                    return
+                self.now = next_arrival
+                self.added += 1
+                next_arrival = arrivals[self.added] if self.added < total else math.inf
+                if self.free:
+                    self._hand_out()
+                continue
+            if next_event > limit:
+                return
+            time, _, kind, worker, task, epoch = heapq.heappop(events)
+            self.now = time
+            if kind == DONE_EVENT:
+                assert worker is not None
+                if epoch == worker.epoch:
+                    self._finish(worker, task)
+                    if self.done == total:
+                        return
+            elif kind == READY_EVENT:
+                assert worker is not None
+                self._become_ready(worker)
+            elif kind == GRACE_EVENT:
+                assert worker is not None
+                self._kill(worker)
+            elif kind == RETURN_EVENT:
+                self.returned.append(task)
+                self._hand_out()
+            else:
+                self.nodes += 1
+                self.nodes_coming -= 1
+                self._schedule()
+
+    def _push(self, time: float, kind: int, worker: Worker | None, task: int = 0, epoch: int = 0) -> None:
+        self._serial += 1
+        heapq.heappush(self._events, (time, self._serial, kind, worker, task, epoch))
+
+    def _hand_out(self) -> None:
+        free, now = self.free, self.now
+        while free and (self.head < self.added or self.returned):
+            worker = free.popleft()
+            if worker.state is not PodState.READY:
+                continue
+            if self.returned:
+                task = self.returned.popleft()
+            else:
+                task = self.head
+                self.head += 1
+                self.pending += 1
+            self.starts[task] = now
+            worker.running.add(task)
+            worker.seen = None
+            self._serial += 1
+            heapq.heappush(
+                self._events, (now + self.services[task], self._serial, DONE_EVENT, worker, task, worker.epoch)
+            )
+
+    def _finish(self, worker: Worker, task: int) -> None:
+        worker.running.discard(task)
+        worker.seen = None
+        self.pending -= 1
+        self.done += 1
+        if worker.state is PodState.READY:
+            self.free.append(worker)
+            if self.head < self.added or self.returned:
+                self._hand_out()
+        elif not worker.running:
+            self._vanish(worker)
+
+    def _become_ready(self, worker: Worker) -> None:
+        if worker.state is not PodState.STARTING:
+            return
+        worker.state = PodState.READY
+        worker.ready_at = self.now
+        worker.seen = None
+        self.free.extend([worker] * self.cluster.concurrency)
+        self._hand_out()
+
+    def _kill(self, worker: Worker) -> None:
+        if worker.name not in self.pods:
+            return
+        for task in worker.running:
+            self.killed += 1
+            self.starts[task] = math.nan
+            self._push(self.now + self.cluster.reclaim, RETURN_EVENT, None, task)
+        worker.running.clear()
+        self._vanish(worker)
+
+    def _vanish(self, worker: Worker) -> None:
+        worker.state = PodState.TERMINATING
+        worker.epoch += 1
+        del self.pods[worker.name]
+        self.pod_seconds += self.now - worker.created
+
+    def _resize(self, want: int) -> None:
+        for _ in range(want - len(self.live)):
+            self.started += 1
+            worker = Worker(f"w{self.started}", self.now)
+            self.pods[worker.name] = self.live[worker.name] = worker
+            if self.cluster.nodes is None:
+                self._push(self.now + self.cluster.cold_start.draw(self.dice), READY_EVENT, worker)
+            else:
+                worker.state = PodState.UNSCHEDULABLE
+                self.unscheduled.append(worker)
+        if want < len(self.live):
+            for worker in sorted(self.live.values(), key=_removal_order)[: len(self.live) - want]:
+                self._remove(worker)
+        if self.cluster.nodes is not None:
+            self._schedule()
+
+    def _remove(self, worker: Worker) -> None:
+        del self.live[worker.name]
+        was_ready = worker.state is PodState.READY
+        worker.state = PodState.TERMINATING
+        worker.seen = None
+        if was_ready and worker.running:
+            self._push(self.now + self.cluster.grace, GRACE_EVENT, worker)
+        else:
+            self._vanish(worker)
+
+    def _schedule(self) -> None:
+        """Give waiting pods the room there is, and ask for the nodes that are short."""
+        nodes = self.cluster.nodes
+        assert nodes is not None
+        self.unscheduled = deque(w for w in self.unscheduled if w.state is PodState.UNSCHEDULABLE)
+        placed = len(self.pods) - len(self.unscheduled)
+        while self.unscheduled and placed < self.nodes * nodes.pods_each:
+            worker = self.unscheduled.popleft()
+            worker.state = PodState.STARTING
+            worker.seen = None
+            placed += 1
+            self._push(self.now + self.cluster.cold_start.draw(self.dice), READY_EVENT, worker)
+        short = math.ceil(len(self.unscheduled) / nodes.pods_each) - self.nodes_coming
+        for _ in range(min(short, nodes.limit - self.nodes - self.nodes_coming)):
+            self.nodes_coming += 1
+            self._push(self.now + nodes.start, NODE_EVENT, None)
+        spare = self.nodes - max(nodes.first, math.ceil(placed / nodes.pods_each))
+        if spare > 0 and not self.unscheduled:
+            self.nodes -= spare
+
+
+def _removal_order(worker: Worker) -> tuple[int, bool, float]:
+    """A ReplicaSet's order: unassigned, not ready, lowest deletion cost, youngest."""
+    rank = {PodState.UNSCHEDULABLE: 0, PodState.STARTING: 1}.get(worker.state, 2)
+    since = worker.created if worker.ready_at is None else worker.ready_at
+    return (rank, not worker.marked, -since)

@@ -1,0 +1,118 @@
+"""Scaling laws for the simulation: the shipped `decide`, and the peers' KEDA with an HPA."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Memory, decide
+from streamqueue.simulate.fleet import Fleet
+
+
+class StreamQueueLaw:
+    """`decide` as it is shipped, once per polling interval."""
+
+    def __init__(self, spec: Scaling) -> None:
+        self.spec = spec
+        self.memory: Memory | None = None
+
+    def next_look(self, now: float) -> float:
+        return max(0.0, now + self.spec.polling_interval)
+
+    def decide(self, fleet: Fleet) -> int:
+        decision, self.memory = decide(self.spec, self.memory, fleet.observe())
+        fleet.mark(decision.victims)
+        return decision.replicas
+
+
+class Metric(StrEnum):
+    """What a ScaledObject may scale by."""
+
+    LAG = "lag"
+    PENDING = "pending"
+    LENGTH = "length"  # waiting and pending, where entries are deleted once acknowledged
+    DUAL = "dual"  # two triggers, lag and pending at 1; the HPA takes the greater
+    SUM = "sum"  # a scalingModifiers formula: pending + lag / target, at 1
+
+
+@dataclass(frozen=True, slots=True)
+class KedaConfig:
+    """A ScaledObject's values; the defaults are KEDA's and the HPA's own."""
+
+    target: float = 5.0
+    metric: Metric = Metric.PENDING
+    poll: float = 30.0
+    cooldown: float = 300.0
+    stabilization: float = 300.0
+    min_replicas: int = 0
+    max_replicas: int = 100
+    free_scale_up: bool = False  # an HPA behaviour without the limit on scale-up
+
+
+class KedaLaw:
+    """KEDA 2.20 between zero and one every 30 s, the HPA above every 15 s."""
+
+    HPA_PERIOD = 15.0
+
+    def __init__(self, config: KedaConfig) -> None:
+        self.config = config
+        self._keda_at, self._hpa_at = 0.0, 7.0
+        self._active_at = -math.inf
+        self._recommended: deque[tuple[float, int]] = deque()
+
+    def next_look(self, now: float) -> float:
+        return min(self._keda_at, self._hpa_at)
+
+    def decide(self, fleet: Fleet) -> int:
+        now, want = fleet.now, fleet.replicas
+        triggers = self._triggers(fleet)
+        if now >= self._keda_at:
+            self._keda_at = now + self.config.poll
+            want = self._activate(now, want, any(value > 0 for value, _ in triggers))
+        if now >= self._hpa_at:
+            self._hpa_at = now + self.HPA_PERIOD
+            if fleet.replicas > 0 and want > 0:
+                want = self._autoscale(now, fleet.replicas, triggers)
+        return want
+
+    def _triggers(self, fleet: Fleet) -> list[tuple[float, float]]:
+        """Each trigger's value and its target per replica."""
+        target = self.config.target
+        match self.config.metric:
+            case Metric.LAG:
+                return [(fleet.waiting, target)]
+            case Metric.PENDING:
+                return [(fleet.pending, target)]
+            case Metric.LENGTH:
+                return [(fleet.waiting + fleet.pending, target)]
+            case Metric.DUAL:
+                return [(fleet.waiting, target), (fleet.pending, 1.0)]
+            case Metric.SUM:
+                return [(fleet.pending + fleet.waiting / target, 1.0)]
+
+    def _activate(self, now: float, have: int, active: bool) -> int:
+        if active:
+            self._active_at = now
+            return have or max(1, self.config.min_replicas)
+        if have and not self.config.min_replicas and now - self._active_at >= self.config.cooldown:
+            self._recommended.clear()
+            return 0
+        return max(have, self.config.min_replicas)
+
+    def _autoscale(self, now: float, have: int, triggers: list[tuple[float, float]]) -> int:
+        want = 0
+        for value, target in triggers:
+            ratio = value / (target * have)
+            want = max(want, have if abs(1 - ratio) <= 0.1 else math.ceil(value / target))
+        want = min(max(want, 1, self.config.min_replicas), self.config.max_replicas)
+        self._recommended.append((now, want))
+        while self._recommended[0][0] < now - self.config.stabilization:
+            self._recommended.popleft()
+        if want < have:
+            return min(have, max(count for _, count in self._recommended))
+        if self.config.free_scale_up:
+            return want
+        return min(want, max(have * 2, have + 4))

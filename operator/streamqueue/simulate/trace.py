@@ -1,0 +1,72 @@
+"""Arrival traces: when tasks come, and how long each takes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+
+class TraceError(ValueError):
+    """A trace that can't be read; the message is for its author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Tasks in order of arrival: seconds since the first, and service seconds."""
+
+    name: str
+    arrivals: list[float]
+    services: list[float]
+
+    @property
+    def work(self) -> float:
+        """Service seconds of all tasks."""
+        return sum(self.services)
+
+
+def read_trace(path: Path) -> Trace:
+    """A CSV of arrival time and service seconds, with or without a header line.
+
+    Times are seconds, or ISO 8601; they need not be in order.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            tasks = sorted(_tasks(csv.reader(file), path.name))
+    except OSError as error:
+        raise TraceError(f"{path.name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TraceError(f"{path.name}: not a text file") from error
+    if not tasks:
+        raise TraceError(f"{path.name}: holds no task; each line is an arrival time and the task's service seconds")
+    first = tasks[0][0]
+    return Trace(path.stem, [at - first for at, _ in tasks], [service for _, service in tasks])
+
+
+def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]]:
+    for number, row in enumerate(rows, 1):
+        if not row or not any(cell.strip() for cell in row):
+            continue
+        if len(row) < 2:
+            raise TraceError(f"{name}, line {number}: wants an arrival time and service seconds, separated by a comma")
+        try:
+            at, service = _time(row[0]), float(row[1])
+        except ValueError:
+            if number == 1:
+                continue  # a header
+            raise TraceError(
+                f"{name}, line {number}: {row[0]!r}, {row[1]!r} is no arrival time (seconds or ISO 8601) "
+                "and service seconds"
+            ) from None
+        if not 0 <= service < 1e7 or not abs(at) < 1e12:
+            raise TraceError(f"{name}, line {number}: a service time is seconds, 0 or more, and both are finite")
+        yield at, service
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return datetime.fromisoformat(text.strip()).timestamp()
