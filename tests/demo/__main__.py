@@ -1,4 +1,4 @@
-"""Runs the demo. Exit code 0: nothing lost, back at zero pods; 1: not so; 2: there is no cluster."""
+"""Runs the demo. Exit code 0: nothing lost, back at zero pods; 1: not so; 2: it could not be run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.demo.sample import Outcome, account
 from tests.demo.screen import Screen
 from tests.demo.stage import NAMESPACE, QUEUE, RESULTS, Stage
 from tests.kube.chart import NAMESPACE as OPERATOR_NAMESPACE
+from tests.kube.chart import HelmError
 from tests.kube.footprint import MIB, Footprint, footprint
+from tests.kube.kubectl import KubectlError
 from tests.kube.view import View
 
 COMMANDS = (
@@ -27,15 +29,21 @@ COMMANDS = (
 def main() -> int:
     console = Console()
     try:
-        handles = load()
-    except HarnessError as error:
+        return demo(Stage(load()), console)
+    except (HarnessError, KubectlError, HelmError, ConnectionError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    stage = Stage(handles)
+    except KeyboardInterrupt:
+        print("Interrupted; the next run begins anew.", file=sys.stderr)
+        return 130
+
+
+def demo(stage: Stage, console: Console) -> int:
+    """Run it; the exit code."""
     console.print("Installing the chart, applying examples/llm ...")
     redis = stage.set()
     screen = Screen(console)
-    run = Run(redis, View(handles.kubeconfig, NAMESPACE), stage.kubectl, screen.note)
+    run = Run(redis, View(stage.kubectl.kubeconfig, NAMESPACE), stage.kubectl, screen.note)
     with screen.open() as show:
         run.go(show)
     outcome = account(run.added, [row for _, row in redis.xrange(RESULTS)])
@@ -43,7 +51,7 @@ def main() -> int:
     problems = complaints(run, outcome)
     for problem in problems:
         console.print(problem, style="red", soft_wrap=True)
-    console.print("\nThe cluster stays up for a look around; three commands to try:", highlight=False)
+    console.print("\nThe cluster stays up for a look around; three commands to try:")
     console.print('  eval "$(.venv/bin/python -m tests.cluster print-env)"   # once', highlight=False)
     for command in COMMANDS:
         console.print(f"  {command}", highlight=False, soft_wrap=True)

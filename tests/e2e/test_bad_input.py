@@ -39,7 +39,9 @@ def test_a_wrong_password(world: World) -> None:
     queue.await_results(ids, 90)
 
     ours = world.kubectl.get("deployments,cronjobs,jobs,pods", f"--selector={QUEUE_LABEL}=bad-auth")
-    said = [json.dumps(ours), json.dumps(world.kubectl.get("streamqueues,events")), world.chart.log()]
+    log = world.chart.log()
+    assert "bad-auth AuthenticationFailed" in log
+    said = [json.dumps(ours), json.dumps(world.kubectl.get("streamqueues,events")), log]
     for secret in ("wrong-77d1", "right-8f3a"):
         assert not any(secret in text for text in said)
 

@@ -12,6 +12,10 @@ NAMESPACE = "streamqueue-system"
 CHART = "charts/streamqueue"
 
 
+class HelmError(Exception):
+    """helm ended with an error; the message is its own."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """The release on the test cluster. `values` are `name=value` pairs for `--set`."""
@@ -65,4 +69,4 @@ class Chart:
         command = [self.helm, "--namespace", NAMESPACE, *args]
         done = subprocess.run(command, capture_output=True, text=True, env=self.kubectl.environment, timeout=180)
         if done.returncode:
-            raise RuntimeError(f"helm {args[0]}: {done.stderr.strip()}")
+            raise HelmError(f"helm {args[0]}: {done.stderr.strip()}")
