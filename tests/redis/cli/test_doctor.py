@@ -14,6 +14,7 @@ from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.test_tls import authority, certificate
+from tests.redis.worker.stores import retry, settle, store, take
 
 
 async def test_a_healthy_queue_has_no_findings(cli: Cli, queue: Queue) -> None:
@@ -163,6 +164,15 @@ async def test_left_pending_by_a_living_worker(cli: Cli, queue: Queue) -> None:
     await queue.ack(first)
     assert "left-pending" not in await cli.doctor()
     assert await queue.pending() == [second]
+
+
+async def test_what_waits_for_its_retry_was_not_left_behind(cli: Cli, queue: Queue) -> None:
+    first, _ = await queue.add(2)
+    worker = store(queue.redis, "pod-1.a1")
+    for entry in await take(worker):
+        await settle(worker, retry(entry, delay=600))
+    await queue.age(20, first)
+    assert "left-pending" not in await cli.doctor()
 
 
 async def test_payload_trimmed_before_it_was_acknowledged(cli: Cli, queue: Queue) -> None:

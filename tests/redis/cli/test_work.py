@@ -112,6 +112,22 @@ async def test_replay_copies_a_range_once_and_names_the_origin(cli: Cli, queue: 
     }
 
 
+async def test_a_replay_does_not_follow_itself(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(150)
+    call = asyncio.create_task(cli("replay", "--from", ids[0], "--until", "99999999999999-0"))
+    while not (await asyncio.wait([call], timeout=0.05))[0]:
+        if await queue.redis.xlen(queue.stream) > 1000:
+            await queue.redis.delete(queue.stream)  # ends what would not end by itself
+    assert "150 entries copied" in await call
+
+
+async def test_large_entries_are_counted_to_the_end(cli: Cli, queue: Queue) -> None:
+    for _ in range(150):
+        await queue.redis.xadd(queue.stream, {"page": b"x" * 50_000})
+    assert "150 entries would" in await cli("replay", "--from", "1h", "--dry-run")
+    assert "150 entries copied" in await cli("replay", "--from", "1h")
+
+
 async def test_replay_of_one_id_or_up_to_a_time(cli: Cli, queue: Queue) -> None:
     ids = await queue.add(3)
     await asyncio.sleep(0.01)
