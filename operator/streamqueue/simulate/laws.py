@@ -40,10 +40,14 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KedaConfig:
-    """A ScaledObject's values; the defaults are KEDA's and the HPA's own."""
+    """A ScaledObject's values; the defaults are KEDA's and the HPA's own.
+
+    The pending trigger, KEDA's default for redis-streams, never leaves zero: nothing is pending without a
+    consumer. So the default here is the lag trigger.
+    """
 
     target: float = 5.0
-    metric: Metric = Metric.PENDING
+    metric: Metric = Metric.LAG
     poll: float = 30.0
     cooldown: float = 300.0
     stabilization: float = 300.0
