@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import click
 
-from streamqueue.api.durations import parse_duration
 from streamqueue.api.keys import Keys
 from streamqueue.cli.commands.peek import record as entry_record
 from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.letters import Wanted, choosing, died_at
 from streamqueue.cli.options import (
     Selection,
     dry_run_option,
@@ -41,61 +39,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which letters; every given part must hold. `older` is seconds since the task died."""
-
-    # Letters and tasks have ids of different streams, which may coincide: one option may not mean both.
-    ids: frozenset[str] = frozenset()
-    tasks: frozenset[str] = frozenset()
-    reason: str | None = None
-    older: float = 0.0
-
-    def takes(self, letter: Entry, now: float) -> bool:
-        named = (not self.ids or letter.id in self.ids) and (not self.tasks or letter.task in self.tasks)
-        words = (letter.field("sq-reason") or "", letter.field("sq-cause") or "")
-        meant = self.reason is None or any(self.reason.lower() in word.lower() for word in words)
-        return named and meant and now - died_at(letter) >= self.older
-
-    @property
-    def everything(self) -> bool:
-        return self == Wanted()
-
-
-def died_at(letter: Entry) -> float:
-    """Unix seconds by Redis's clock."""
-    stamp = letter.field("sq-dead-at") or letter.id.partition("-")[0]
-    return int(stamp) / 1000 if stamp.isdecimal() else 0.0
-
-
-def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`wanted`, from the options that choose letters."""
-
-    @functools.wraps(command)
-    def filtered(
-        ids: tuple[str, ...], tasks: tuple[str, ...], reason: str | None, older_than: str | None, **given: Any
-    ) -> Any:
-        wanted = Wanted(frozenset(ids), frozenset(tasks), reason, _seconds(older_than))
-        return command(wanted=wanted, **given)
-
-    wrapped: Callable[..., Any] = filtered
-    for option in (
-        click.option("--older-than", metavar="DURATION", help="Those that died longer ago than this."),
-        click.option("--reason", metavar="TEXT", help="Those whose reason or cause holds this text."),
-        click.option("--task", "tasks", multiple=True, metavar="ID", help="That of this task; may be repeated."),
-        click.option("--id", "ids", multiple=True, metavar="ID", help="This letter; may be repeated."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-def _seconds(older_than: str | None) -> float:
-    try:
-        return parse_duration(older_than) if older_than else 0.0
-    except ValueError as error:
-        raise BadInput(f"--older-than: {error}") from None
-
-
 @click.group()
 def dlq() -> None:
     """Tasks that gave up: list, show, put back, remove."""
@@ -104,7 +47,7 @@ def dlq() -> None:
 @dlq.command("ls")
 @click.argument("words", nargs=-1, metavar="[QUEUE]")
 @click.option("-c", "--count", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
-@_filters
+@choosing
 @queue_options
 @output_option
 def ls(
@@ -138,7 +81,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
 
 @dlq.command("redrive")
 @click.argument("words", nargs=-1, metavar="[QUEUE]")
-@_filters
+@choosing
 @click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
 @rate_option
 @queue_options
@@ -158,7 +101,7 @@ def redrive_letters(
 
 @dlq.command("purge")
 @click.argument("words", nargs=-1, metavar="[QUEUE]")
-@_filters
+@choosing
 @click.option("--all", "everything", is_flag=True, help="All of them: what no other option says by itself.")
 @rate_option
 @queue_options
@@ -225,19 +168,15 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
-        done, pace = 0, Pace(rate)
-        with progress("redriving", len(ids)) as advance:
-            for start in range(0, len(ids), pace.step):
-                step = ids[start : start + pace.step]
-                await pace.wait(len(step))
-                result = await redrive(target.client, target.spec, ids=step, into=into)
-                if result.needs_worker:
-                    raise Failure(
-                        f"{done} redriven; stream {goal} has other groups, which would get the copies too: "
-                        "give --into STREAM"
-                    )
-                done += result.redriven
-                advance(len(step))
+        done = 0
+        async for step in _steps("redriving", ids, rate):
+            result = await redrive(target.client, target.spec, ids=step, into=into)
+            done += result.redriven
+            if result.needs_worker:
+                raise Failure(
+                    f"{done} redriven; stream {goal} has other groups, which would get the copies too: "
+                    "give --into STREAM"
+                )
     click.echo(f"{done} dead letter(s) went into {goal}")
 
 
@@ -247,11 +186,16 @@ async def _purge(selection: Selection, wanted: Wanted, rate: float | None, dry_r
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would be removed (dry run)")
             return
-        done, pace = 0, Pace(rate)
-        with progress("purging", len(ids)) as advance:
-            for start in range(0, len(ids), pace.step):
-                step = ids[start : start + pace.step]
-                await pace.wait(len(step))
-                done += await purge(target.client, target.spec, ids=step)
-                advance(len(step))
+        done = sum([await purge(target.client, target.spec, ids=step) async for step in _steps("purging", ids, rate)])
     click.echo(f"{done} dead letter(s) removed")
+
+
+async def _steps(label: str, ids: list[str], rate: float | None) -> AsyncIterator[list[str]]:
+    """A few ids at a time, at the pace that was asked for, with a bar."""
+    pace = Pace(rate)
+    with progress(label, len(ids)) as advance:
+        for start in range(0, len(ids), pace.step):
+            step = ids[start : start + pace.step]
+            await pace.wait(len(step))
+            yield step
+            advance(len(step))
