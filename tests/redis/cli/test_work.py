@@ -121,6 +121,14 @@ async def test_a_replay_does_not_follow_itself(cli: Cli, queue: Queue) -> None:
     assert "150 entries copied" in await call
 
 
+async def test_replay_keeps_its_rate(cli: Cli, queue: Queue) -> None:
+    ids = await queue.add(12)
+    began = time.monotonic()
+    await cli("replay", "--rate", "20", *(word for entry in ids for word in ("--id", entry)))
+    assert time.monotonic() - began >= (12 - 2) / 20
+    assert len(await queue.entries()) == 24
+
+
 async def test_large_entries_are_counted_to_the_end(cli: Cli, queue: Queue) -> None:
     for _ in range(150):
         await queue.redis.xadd(queue.stream, {"page": b"x" * 50_000})

@@ -92,6 +92,13 @@ def test_what_the_operator_refuses_is_passed_on() -> None:
     assert "Duplicate: queue shop/other reads this stream" in finding.cause
 
 
+def test_warnings_that_no_check_knows_are_passed_on() -> None:
+    conditions = [condition("DrainsOnSIGTERM", "False", "ReadsOn", "a pod read on"), condition("Ready", "True", "Ok")]
+    finding = only(facts(cluster=cluster(queue=queue(conditions=conditions))))
+    assert finding.check == "condition" and finding.warning
+    assert finding.cause == "the operator says DrainsOnSIGTERM=False: a pod read on"
+
+
 def test_redis_that_only_the_operator_reaches_is_a_warning() -> None:
     unreachable = RedisProblem(ProblemKind.UNREACHABLE)
     assert not only(facts(stream=None, redis=unreachable)).warning
@@ -122,6 +129,9 @@ def test_all_pods_share_one_consumer() -> None:
     shared = snapshot(consumers=(ConsumerView("worker-1", 2, 0.5),), consumers_total=1)
     finding = only(facts(stream=stream(snapshot=shared)))
     assert finding.check == "shared-consumer" and "2 pods read as consumer worker-1" in finding.cause
+    conditions = [condition("ConsumersShared", "True", "NamesAreNotPods", "they share")]
+    seen = only(facts(cluster=cluster(queue=queue(conditions=conditions))))
+    assert (seen.check, seen.cause) == ("shared-consumer", "they share"), "what the operator saw counts"
     former = snapshot(consumers=(ConsumerView("orders-59d8f7b6c-zzzzz", 1, 0.5),), consumers_total=1)
     assert diagnose(facts(stream=stream(snapshot=former))) == [], "a pod of an earlier template is no stranger"
 

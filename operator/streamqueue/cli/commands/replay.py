@@ -102,8 +102,8 @@ async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into:
     done, at, pace = 0, "", Pace(rate)
     with progress("replaying", total) as advance:
         try:
+            await pace.wait(pace.step)
             for first, last in ranges:
-                await pace.wait(pace.step)
                 async for count, reached in copies(target.client, target.spec, first, last, into=into, step=pace.step):
                     done, at = done + count, reached
                     advance(count)

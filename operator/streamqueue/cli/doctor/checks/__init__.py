@@ -14,6 +14,7 @@ CHECKS: tuple[Check, ...] = (
     operator.operator_down,
     operator.not_reported,
     spec.not_accepted,
+    spec.other_warnings,
     redis.unreachable,
     redis.eviction,
     redis.persistence,

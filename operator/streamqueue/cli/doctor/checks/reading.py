@@ -16,6 +16,8 @@ from streamqueue.streams.tasks import PARKED
 SETTLED = 15.0  # seconds after which a ready pod must have begun to read
 ACTIVE = 60.0  # seconds since its last command within which a consumer counts as alive
 
+_OWN_NAME = "name the consumer $STREAMQUEUE_CONSUMER in the handler"
+
 
 def no_stream(facts: Facts) -> Iterator[Finding]:
     if facts.stream is None or facts.spec is None or facts.stream.snapshot.stream_exists:
@@ -71,6 +73,10 @@ def other_stream(facts: Facts) -> Iterator[Finding]:
 
 
 def shared_consumer(facts: Facts) -> Iterator[Finding]:
+    known = facts.condition("ConsumersShared")
+    if known.get("status") == "True":
+        yield Finding("shared-consumer", known["message"], _OWN_NAME, warning=True)
+        return
     found = facts.snapshot
     names = {pod["metadata"]["name"] for pod in facts.pods if workers.state(dict(pod)) is PodState.READY}
     if found is None or len(names) < 2:
@@ -84,7 +90,7 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
         f"{len(names)} pods read as consumer {', '.join(strangers[:3])}: busy pods can't be told from idle ones, and a "
         "dead pod's tasks come back after the visibility timeout only"
     )
-    yield Finding("shared-consumer", cause, "name the consumer $STREAMQUEUE_CONSUMER in the handler", warning=True)
+    yield Finding("shared-consumer", cause, _OWN_NAME, warning=True)
 
 
 def _was_pod(consumer: str, facts: Facts) -> bool:

@@ -7,6 +7,13 @@ from collections.abc import Iterator
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 
+# What other checks look into, with more to go by.
+_COVERED = frozenset(
+    {
+        *("Accepted", "RedisReachable", "Ready", "ScalingActive", "Pinned", "PodsFailing", "PodsUnschedulable"),
+        *("ConsumersShared", "DeadLetters", "RequeueNeedsWorker", "TrimBlocked"),
+    }
+)
 # Reasons of Ready=False that no other check looks into.
 _ELSEWHERE = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "Working"})
 
@@ -21,6 +28,15 @@ def not_accepted(facts: Facts) -> Iterator[Finding]:
     elif facts.condition("RedisReachable").get("reason", "").startswith("Secret"):
         reachable = facts.condition("RedisReachable")
         yield _finding("secret", facts, reachable["reason"], reachable["message"])
+
+
+def other_warnings(facts: Facts) -> Iterator[Finding]:
+    """Conditions of the operator's that are there only while something is wrong."""
+    conditions = facts.cluster.queue.get("status", {}).get("conditions", []) if facts.cluster else []
+    for each in conditions:
+        if each["type"] not in _COVERED and each["status"] != "Unknown":
+            cause = f"the operator says {each['type']}={each['status']}: {each['message']}"
+            yield Finding("condition", cause, f"streamqueue status {facts.again}", warning=True)
 
 
 def _finding(check: str, facts: Facts, reason: str, message: str) -> Finding:
