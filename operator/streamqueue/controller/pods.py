@@ -70,10 +70,12 @@ def failure(body: Body) -> tuple[str, str] | None:
 def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
     """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s."""
     for status in body.get("status", {}).get("containerStatuses", []):
-        running, ended = status.get("state", {}).get("running"), status.get("lastState", {}).get("terminated")
-        young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE
-        if young and ended and ended.get("exitCode") and status.get("restartCount", 0) > 1:
-            message = f"ended {status['restartCount']} times, last with exit code {ended['exitCode']}"
+        state, times = status.get("state", {}), status.get("restartCount", 0)
+        running = state.get("running")
+        young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE and times > 1
+        ended = status.get("lastState", {}).get("terminated") if young else times and state.get("terminated")
+        if ended and ended.get("exitCode"):
+            message = f"ended {times} times, last with exit code {ended['exitCode']}"
             return "CrashLoop", f"{message} ({ended.get('reason', 'Error')}): see its log"
     return failure(body)
 

@@ -55,3 +55,10 @@ def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
     assert pods.crash_loop(body, soon) is not None
     assert pods.crash_loop(body, soon + 60) is None
     assert pods.failure(body) is None
+
+
+def test_a_loop_of_crashes_is_said_in_the_moment_of_one() -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
+    now = pods.epoch("2026-01-01T00:10:00Z")
+    assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=1)]), now) is not None
+    assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=0)]), now) is None
