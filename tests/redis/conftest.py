@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
@@ -40,6 +41,20 @@ def chosen(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         metafunc.parametrize("server", chosen(metafunc.config), indirect=True, scope="session")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what is missing before the first test, where its progress can be seen."""
+    if session.config.option.collectonly or not any("server" in _fixtures(item) for item in session.items):
+        return
+    with session.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        for name in chosen(session.config):
+            with suppress(CannotInstall):  # its tests say so
+                install(name)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,10 @@ async def test_a_trim_past_the_last_delivered_entry_counts_right(redis: Redis) -
     assert (await look(redis)).undelivered == 3
     await read(redis, 1)
     assert (await look(redis)).undelivered == 2
+    # From here the lag of Redis 7 is five too high for good, and still a plausible number.
+    await add(redis, 20)
+    await read(redis, 8)
+    assert (await look(redis)).undelivered == 14
 
 
 async def test_a_copys_wait_counts_from_its_first_enqueue(redis: Redis) -> None:

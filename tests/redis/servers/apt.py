@@ -61,11 +61,9 @@ class Suite:
         found = re.findall(r"^'[^']+' (\S+?)_(\S+?)_\S+?\.deb \d+ SHA256:([0-9a-f]{64})$", out, re.MULTILINE)
         return [(name, version.replace("%3a", ":"), digest) for name, version, digest in found]
 
-    def download(self, package: str, folder: Path) -> Path:
-        """`package` is a name or name=version."""
-        self.run("apt-get", "download", "-q", package, cwd=folder)
-        name = package.partition("=")[0]
-        return next(folder.glob(f"{name}_*.deb"))
+    def download(self, packages: list[str], folder: Path) -> None:
+        """Each of `packages` is a name or name=version; the archives land in `folder`."""
+        self.run("apt-get", "download", "-q", *packages, cwd=folder)
 
     def run(self, *command: str, cwd: Path | None = None) -> str:
         options = {

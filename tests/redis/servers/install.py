@@ -57,9 +57,11 @@ def _unpack(packages: list[Package], scratch: Path) -> Path:
     suite = Suite(packages[0].suite)
     suite.update()
     home = _made(scratch / "home")
+    archives = _made(scratch / "archives")
+    _fetch(suite, packages, archives)
     changed = []
     for package in packages:
-        archive = _fetch(suite, package, _made(scratch / package.name))
+        archive = next(archives.glob(f"{package.name}_*.deb"))
         if hashlib.sha256(archive.read_bytes()).hexdigest() != package.sha256:
             changed.append(archive.name)
         subprocess.run(["dpkg-deb", "-x", archive, home / "root"], check=True)
@@ -71,12 +73,12 @@ def _unpack(packages: list[Package], scratch: Path) -> Path:
     return home
 
 
-def _fetch(suite: Suite, package: Package, folder: Path) -> Path:
+def _fetch(suite: Suite, packages: list[Package], folder: Path) -> None:
     try:
-        return suite.download(f"{package.name}={package.version}", folder)
+        suite.download([f"{package.name}={package.version}" for package in packages], folder)
     except AptError:
         # The archive keeps one version per suite; a security update replaces it.
-        return suite.download(package.name, folder)
+        suite.download([package.name for package in packages], folder)
 
 
 def _command(root: Path) -> tuple[str, ...]:
