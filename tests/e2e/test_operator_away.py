@@ -93,7 +93,7 @@ def test_when_the_leader_goes_the_other_operator_takes_over(world: World) -> Non
     leader = _leader(world)
     world.chart.operator("delete", "pod", leader.partition("_")[0], "--wait=false")
     gone = time.monotonic()
-    world.view.eventually(lambda: _leader(world) not in ("", leader), 30, "the other operator leads")
+    world.view.eventually(lambda: _leader(world) not in ("", leader), 8, "the other leads before the lease is over")
     world.note(f"leader's pod deleted -> the other leads: {time.monotonic() - gone:.1f} s")
     ids = queue.add(3)
     queue.await_results(ids, 60)

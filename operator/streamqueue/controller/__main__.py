@@ -30,16 +30,19 @@ async def run(settings: Settings) -> None:
         kube.may_write = leader.leads
     server = await serve(health, settings.port)
     lead = asyncio.create_task(_lead(settings, health, store, kube, leader))
-    try:
-        # kopf cancels what was started after it when it ends: it comes last, and is the first to see SIGTERM.
-        watching = asyncio.create_task(run_kopf(store, settings))
-        done, _ = await asyncio.wait({lead, watching}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
+
+    async def stand_down() -> None:
         lead.cancel()
         await asyncio.gather(lead, return_exceptions=True)
         await leader.release()
+
+    try:
+        # kopf cancels what was started after it when it ends: it comes last, and is the first to see SIGTERM.
+        watching = asyncio.create_task(run_kopf(store, settings, stand_down))
+        await asyncio.wait({lead, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await (watching if watching.done() or lead.cancelled() else lead)
+    finally:
+        await stand_down()
         await server.cleanup()
         await kube.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import kopf
@@ -46,16 +47,25 @@ def build_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.networking.request_timeout = 10
+    # Handlers only feed the store: nothing is worth waiting for while another process could lead.
+    settings.queueing.idle_timeout = 0.5
+    settings.queueing.exit_timeout = 0.1
     for kind in WATCHED:
         if selector(kind):
             settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector(kind)
     return settings
 
 
-async def run_kopf(store: Store, settings: Settings) -> None:
-    """Watch until SIGTERM or SIGINT, which kopf handles."""
+async def run_kopf(store: Store, settings: Settings, stand_down: Callable[[], Awaitable[None]]) -> None:
+    """Watch until SIGTERM or SIGINT, which kopf handles, then `stand_down`: what outlives that, kopf waits 5 s for."""
+    registry = build_registry(store)
+
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        await stand_down()
+
     await kopf.operator(
-        registry=build_registry(store),
+        registry=registry,
         settings=build_settings(),
         # Else kopf asks for the user's name, and a container's user id need not have one.
         identity=settings.pod_name,  # type: ignore[arg-type]
