@@ -188,7 +188,7 @@ class Loop:
             interval = ERROR_BACKOFF
         finally:
             # Before anybody listens: a wake must find the later time and undo it.
-            queue.runtime.rest(max(ASLEEP_INTERVAL, interval) if sleeper and sleeper.soundly else interval)
+            queue.runtime.rest(_nap(sleeper, interval) if sleeper else interval)
         if sleeper and endpoint and not self._waker.sleep(queue.key, endpoint, sleeper):
             queue.runtime.rest(interval)
 
@@ -196,6 +196,14 @@ class Loop:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nap(sleeper: Sleeper, interval: float) -> float:
+    """Seconds until the next look at a queue that is listened to."""
+    if not sleeper.soundly:
+        return interval
+    nap = max(ASLEEP_INTERVAL, interval)
+    return nap if sleeper.alarm is None else min(nap, sleeper.alarm)
 
 
 def _cap(spec: QueueSpec) -> int:

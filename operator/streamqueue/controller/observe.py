@@ -39,7 +39,7 @@ def observe(
     return Observation(
         now=now,
         known=True,
-        waiting=snapshot.undelivered,
+        waiting=snapshot.undelivered + snapshot.due,
         waiting_exact=snapshot.lag_known,
         pending=snapshot.pending,
         oldest_waiting_age=snapshot.oldest_waiting_age,

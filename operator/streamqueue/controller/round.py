@@ -23,6 +23,7 @@ from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store, key_of
 from streamqueue.controller.wake import Sleeper
 from streamqueue.scaling import decide
+from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
 from streamqueue.streams.snapshot import Snapshot
@@ -134,9 +135,11 @@ class Rounds:
     ) -> None:
         assert held.queue is not None
         try:
+            if snapshot.next_due == 0:
+                await promote(endpoint.client, spec.stream)
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
         except RedisProblem as problem:
-            log.warning("%s: entries of dead workers stay pending: %s", held.queue["metadata"]["name"], problem)
+            log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
             return
         if returned:
             metrics.RECOVERED.labels(*key_of(held)).inc(returned)
@@ -160,6 +163,6 @@ def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
     snapshot, decision = facts.snapshot, facts.decision
     if not snapshot or not decision or not snapshot.last_delivered_id or decision.replicas:
         return None
-    if snapshot.undelivered or snapshot.pending:
+    if snapshot.undelivered or snapshot.pending or snapshot.due:
         return None
-    return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods)
+    return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods, alarm=snapshot.next_due)

@@ -11,6 +11,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.pending import Delivery
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.streams.script import Arg, Script
+from streamqueue.streams.tasks import PARKED
 
 CHUNK = 100  # entries per script call: a script blocks the server
 
@@ -18,18 +19,29 @@ _SCRIPT = Script.beside(__package__, "return.lua")
 
 
 async def give_back(
-    client: Redis, spec: QueueSpec, entries: Sequence[Delivery], charged: set[str], cause: str, report: ReleaseReport
+    client: Redis,
+    spec: QueueSpec,
+    entries: Sequence[Delivery],
+    charged: set[str],
+    cause: str,
+    report: ReleaseReport,
+    *,
+    is_dead: bool = False,
 ) -> None:
     """Return `entries`, each only if it is still as it was seen; add the counts to `report`.
+
+    What a worker of the SDK has leased is left to it, unless the consumer `is_dead`: then others may claim it at once.
 
     Safe to repeat after a lost reply: what was given back is no longer pending. Raises RedisProblem; the counts of the
     call that failed are then unknown.
     """
     keys = Keys(spec.stream, spec.group)
     delivery = spec.delivery
-    head: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length, cause]
+    names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts]
+    limits: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length]
+    head = [*limits, cause, int(is_dead), PARKED]
     for start in range(0, len(entries), CHUNK):
         args = list(head)
         for entry in entries[start : start + CHUNK]:
             args += [entry.id, entry.consumer, entry.idle, int(entry.id in charged)]
-        report.add(await _SCRIPT(client, [keys.stream, keys.dlq], args))
+        report.add(await _SCRIPT(client, names, args))

@@ -24,7 +24,7 @@ async def release(client: Redis, spec: QueueSpec, consumer: str, delivered_befor
         pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
         entries = [entry async for page in pages for entry in page if entry.delivered_at < limit]
         charged = started(entries, concurrency=spec.handler.concurrency, batch=spec.handler.batch, own_consumer=True)
-        await give_back(client, spec, entries, charged, cause, report)
+        await give_back(client, spec, entries, charged, cause, report, is_dead=True)
     except RedisProblem as problem:
         if problem.kind not in ABSENT:
             raise

@@ -15,6 +15,8 @@ class ReleaseReport:
     dropped: int = 0  # acknowledged, since the payload had been deleted or trimmed
     requeue_needs_worker: int = 0  # left pending: a copy would reach the stream's other groups
     moved: int = 0  # acknowledged or delivered anew meanwhile: not touched
+    leased: int = 0  # left to a worker of the SDK: its lease lasts, or the retry is not due
+    handed_on: int = 0  # from a dead worker of the SDK to the next that claims, without a copy
     missing: bool = False  # no such stream or group: nothing to do
 
     def add(self, counts: list[int]) -> None:
@@ -25,6 +27,8 @@ class ReleaseReport:
         self.dropped += counts[3]
         self.requeue_needs_worker += counts[4]
         self.moved += counts[5]
+        self.leased += counts[6]
+        self.handed_on += counts[7]
 
 
 @dataclass(slots=True, kw_only=True)

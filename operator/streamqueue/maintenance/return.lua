@@ -1,13 +1,15 @@
 -- Give pending entries back: a copy at the stream's end, or a dead letter; then acknowledge.
--- KEYS: stream, dead-letter stream.
--- ARGV: group, max deliveries, dead-letter max length, cause, then per entry: id, consumer, idle ms seen, charge (0 or 1).
--- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved.
+-- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash.
+-- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
+-- parked retries, then per entry: id, consumer, idle ms seen, charge (0 or 1).
+-- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
-local stream, dlq = KEYS[1], KEYS[2]
+local stream, dlq, lease, due, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
 local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
 local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
-local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED = 1, 2, 3, 4, 5, 6
+local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
 
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
@@ -15,6 +17,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('TYPE', stream).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
 local dlq_kind = redis.call('TYPE', dlq).ok
 if dlq_kind ~= 'none' and dlq_kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the dead-letter key') end
+for key, kind in pairs({[lease] = 'hash', [due] = 'zset', [attempts] = 'hash'}) do
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then return redis.error_reply('WRONGTYPE of a key of the workers') end
+end
 local groups = #redis.call('XINFO', 'GROUPS', stream)
 
 -- The task behind an entry: the producer's fields, and what earlier copies carried along.
@@ -31,7 +37,34 @@ local function task_of(entry)
       task.fields[#task.fields + 1] = value
     end
   end
+  task.attempts = task.attempts + (tonumber(redis.call('HGET', attempts, entry[1])) or 0)
   return task
+end
+
+local function acknowledge(id)
+  redis.call('XACK', stream, group, id)
+  redis.call('HDEL', lease, id)
+  redis.call('HDEL', attempts, id, id .. ':crashes')
+  redis.call('ZREM', due, id)
+end
+
+-- A worker that claims holds it, or will: leave it alone.
+local function is_leased(id, consumer, held)
+  if consumer == RETRIES then return (tonumber(redis.call('ZSCORE', due, id)) or 0) > now end
+  if not held or is_dead then return false end
+  return tonumber(string.match(held, ' (%d+)$')) > now or groups ~= 1
+end
+
+-- From a dead worker to the next that claims, at once; the old run's token is gone with the lease.
+local function hand_on(id, charge)
+  redis.call('ZADD', due, now, id)
+  redis.call('XCLAIM', stream, group, RETRIES, 0, id, 'JUSTID')
+  if charge > 0 then
+    redis.call('HINCRBY', attempts, id, charge)
+    redis.call('HINCRBY', attempts, id .. ':crashes', charge)
+  end
+  redis.call('HDEL', lease, id)
+  return HANDED_ON
 end
 
 local function append(key, task, extra)
@@ -48,9 +81,12 @@ end
 local function give_back(id, consumer, idle, charge)
   local row = redis.call('XPENDING', stream, group, id, id, 1)[1]
   if not row or row[2] ~= consumer or row[3] < idle then return MOVED end
+  local held = redis.call('HGET', lease, id)
+  if is_leased(id, consumer, held) then return LEASED end
+  if consumer == RETRIES then charge = 0 end
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then
-    redis.call('XACK', stream, group, id)
+    acknowledge(id)
     return DROPPED
   end
   local task = task_of(entry)
@@ -63,17 +99,18 @@ local function give_back(id, consumer, idle, charge)
     if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
     append(dlq, task, {'sq-reason', reason, 'sq-cause', cause, 'sq-entry', id, 'sq-consumer', consumer,
                        'sq-delivered-at', now - row[3], 'sq-dead-at', now})
-    redis.call('XACK', stream, group, id)
+    acknowledge(id)
     return DEAD
   end
+  if held and is_dead then return hand_on(id, charge) end
   if groups ~= 1 then return NEEDS_WORKER end
   append(stream, task, {})
-  redis.call('XACK', stream, group, id)
+  acknowledge(id)
   return RETURNED
 end
 
-local counts = {0, 0, 0, 0, 0, 0}
-for i = 5, #ARGV, 4 do
+local counts = {0, 0, 0, 0, 0, 0, 0, 0}
+for i = 7, #ARGV, 4 do
   local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   counts[outcome] = counts[outcome] + 1
 end

@@ -1,8 +1,9 @@
 -- Counters of one queue; nothing is written and no payload leaves the server.
--- KEYS: stream, dead-letter stream. ARGV: group, count cap, consumer cap.
+-- KEYS: stream, dead-letter stream, due sorted set, delayed sorted set.
+-- ARGV: group, count cap, consumer cap, consumer that holds parked retries.
 -- Reply: see _parse in snapshot.py; -1 and '' stand for "unknown" or "none".
 local stream, dlq = KEYS[1], KEYS[2]
-local group, cap, consumer_cap = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local group, cap, consumer_cap, RETRIES = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local PAGE, BYTES = 128, 2000000 -- counting stops at so many bytes read: a script blocks the server
 
 local function fields(flat)
@@ -83,17 +84,44 @@ local function blockers(rows, mine)
   return names
 end
 
--- Those with work in hand first. Each row begins with name, pending and idle on every server.
+-- Those with work in hand first, and how many there are; and the entries that wait with the consumer that is no worker.
+-- Each row begins with name, pending and idle on every server.
 local function consumers()
-  local out, rest = {}, {}
+  local out, rest, parked, count = {}, {}, 0, 0
   for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-    local list = row[4] > 0 and out or rest
-    local n = #list
-    list[n + 1], list[n + 2], list[n + 3] = row[2], row[4], row[6]
+    if row[2] == RETRIES then
+      parked = row[4]
+    else
+      local list = row[4] > 0 and out or rest
+      local n = #list
+      count = count + 1
+      list[n + 1], list[n + 2], list[n + 3] = row[2], row[4], row[6]
+    end
   end
   for _, value in ipairs(rest) do out[#out + 1] = value end
   for i = #out, 3 * consumer_cap + 1, -1 do out[i] = nil end
-  return out
+  return out, count, parked
+end
+
+-- Idle ms of the oldest entry in a worker's hands; -1 if it hides behind many parked ones.
+local function oldest_busy(parked)
+  for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', parked > 0 and 32 or 1)) do
+    if row[2] ~= RETRIES then return row[3] end
+  end
+  return -1
+end
+
+-- How many retries, and how many delayed tasks, are due by now; ms until the next of either, -1 without one.
+local function due(now)
+  local ready, next_at = {0, 0}, -1
+  if redis.call('EXISTS', KEYS[3], KEYS[4]) == 0 then return ready, next_at end
+  for i = 1, 2 do
+    ready[i] = redis.call('ZCOUNT', KEYS[2 + i], '-inf', now)
+    local head = redis.call('ZRANGE', KEYS[2 + i], 0, 0, 'WITHSCORES')[2]
+    local wait = head and math.max(0, tonumber(head) - now)
+    if wait and (next_at < 0 or wait < next_at) then next_at = wait end
+  end
+  return ready, next_at
 end
 
 local time = redis.call('TIME')
@@ -119,13 +147,16 @@ if not mine then return head end
 local delivered = mine['last-delivered-id']
 local count, rule = undelivered(info, delivered, mine.lag)
 local waiting = count > 0 and (rule == 'whole' and info['first-entry'] or after(delivered, 1)[1]) or nil
-local pending = mine.pending > 0 and redis.call('XPENDING', stream, group, '-', '+', 1)[1] or nil
+local views, workers, parked = {}, 0, 0
+if mine.consumers > 0 then views, workers, parked = consumers() end
+local pending = mine.pending - parked
+local ready, next_due = due(now)
 local read = mine['entries-read']
 
 local reply = {
-  count, rule, mine.pending, mine.consumers, delivered, type(read) == 'number' and read or -1,
-  waiting and waiting[1] or '', waiting and since(waiting) or -1, pending and pending[3] or -1,
-  mine.consumers > 0 and consumers() or {}, blockers(rows, mine),
+  count, rule, pending, workers, delivered, type(read) == 'number' and read or -1,
+  waiting and waiting[1] or '', waiting and since(waiting) or -1, pending > 0 and oldest_busy(parked) or -1,
+  views, blockers(rows, mine), parked, ready[1], ready[2], next_due,
 }
 for _, value in ipairs(reply) do head[#head + 1] = value end
 return head

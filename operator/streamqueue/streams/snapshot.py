@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.streams.errors import ProblemKind, RedisProblem, classify, typed
 from streamqueue.streams.script import Script
+from streamqueue.streams.tasks import PARKED
 
 CONSUMER_CAP = 1000
 PIPELINE = 500  # script calls in flight at once: bounds buffers and the time to the first answer
@@ -63,7 +64,11 @@ class Snapshot:
     undelivered: int = 0  # exact where `lag_known`, else a lower bound
     lag_known: bool = True
     lag_rule: LagRule = LagRule.ABSENT
-    pending: int = 0
+    pending: int = 0  # in the hands of workers
+    # Retries and delayed tasks of the SDK. They are in nobody's hands: `due` ones are work as `undelivered` ones are.
+    parked: int = 0  # retries whose time has not come
+    due: int = 0  # retries and delayed tasks whose time has come
+    next_due: float | None = None  # seconds until the next of them is due, 0 where one is; None without any
     consumers: tuple[ConsumerView, ...] = ()  # those with pending entries first, at most CONSUMER_CAP
     consumers_total: int = 0
     # The next entry to be delivered. Its age counts from the task's first enqueue, also for a retry's copy; None where
@@ -123,7 +128,8 @@ def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:
         keys = Keys(request.stream, request.group)
     except ValueError as exc:
         return RedisProblem(ProblemKind.OTHER, str(exc))
-    return _SCRIPT.command([keys.stream, keys.dlq], [request.group, request.cap, CONSUMER_CAP])
+    names = [keys.stream, keys.dlq, keys.due, StreamKeys(request.stream).delayed]
+    return _SCRIPT.command(names, [request.group, request.cap, CONSUMER_CAP, PARKED])
 
 
 def _parse(reply: Any) -> Snapshot | RedisProblem:
@@ -145,7 +151,8 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
             entries_added=added,
             dead_letters=dead,
         )
-    count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[6:]
+    count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[6:17]
+    parked, due_retries, due_delayed, next_due = reply[17:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -157,6 +164,9 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
         lag_known=lag_rule is not LagRule.SATURATED,
         lag_rule=lag_rule,
         pending=pending,
+        parked=max(0, parked - due_retries),
+        due=due_retries + due_delayed,
+        next_due=next_due / 1000 if next_due >= 0 else None,
         consumers=tuple(
             ConsumerView(_text(consumers[i]), consumers[i + 1], consumers[i + 2] / 1000)
             for i in range(0, len(consumers), 3)

@@ -95,8 +95,9 @@ async def test_a_replicated_send_says_what_it_got(own_server: RunningServer) -> 
     replica = RunningServer(own_server.server, {"replicaof": f"127.0.0.1 {own_server.port}"})
     try:
         async with Queue(own_server.url, "orders", patience=1.0) as orders, Redis.from_url(own_server.url) as redis:
-            while not (await redis.wait(1, 100)):
-                await redis.set("probe", 1)
+            # A connection that has written nothing would be told yes at once.
+            while not (await redis.set("probe", 1) and await redis.wait(1, 200)):
+                pass
             assert (await orders.send({"n": 1})).replicated is None
             assert (await orders.send({"n": 2}, replicated=True)).replicated is True
             assert (await orders.send({"n": 3}, replicated=True, replicas=2)).replicated is False

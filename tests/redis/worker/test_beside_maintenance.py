@@ -1,0 +1,113 @@
+"""The reclaim pass and the snapshot know what workers of the SDK hold."""
+
+from __future__ import annotations
+
+from streamqueue import Queue as Producer
+from streamqueue.maintenance import abandoned, release, sweep
+from streamqueue.streams import ensure_group
+from streamqueue.streams.tasks import Verdict
+from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.stores import KEYS, VISIBILITY, ack, expire, owners, retry, settle, store, take
+
+
+async def test_the_pass_leaves_leased_entries_to_their_worker(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", visibility_timeout=600.0)
+    (entry,) = await take(a)
+    await queue.age(VISIBILITY + 1)
+    await queue.settle(spec())
+    report = await sweep(queue.redis, spec())
+    assert (report.leased, report.returned) == (1, 0)
+    assert (await abandoned(queue.redis, spec(), "a")).returned == 0
+    assert await settle(a, ack(entry)) == [Verdict.ACKED]
+
+
+async def test_the_pass_returns_what_no_worker_claims_any_more(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await expire(queue, entry.id)
+    await queue.settle(spec())
+    assert (await sweep(queue.redis, spec())).returned == 1
+    assert await settle(a, ack(entry)) == [Verdict.STOLEN]
+    assert await queue.redis.exists(KEYS.lease, KEYS.attempts) == 0
+    (copy,) = await take(a)
+    assert copy.attempts == 1 and copy.fields[b"sq-id"].decode() == entry.id
+
+
+async def test_with_several_groups_an_expired_lease_waits_for_a_worker(queue: Queue) -> None:
+    await ensure_group(queue.redis, queue.stream, "others")
+    await queue.add()
+    (entry,) = await take(store(queue.redis, "a"))
+    await expire(queue, entry.id)
+    await queue.settle(spec())
+    report = await sweep(queue.redis, spec())
+    assert (report.leased, report.requeue_needs_worker) == (1, 0)
+
+
+async def test_the_pass_leaves_retries_until_they_are_due_and_never_charges_them(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await settle(a, retry(entry, delay=1000))
+    await queue.age(VISIBILITY + 1)
+    await queue.settle(spec())
+    assert (await sweep(queue.redis, spec())).leased == 1
+    await queue.redis.zadd(KEYS.due, {entry.id: 1})
+    assert (await sweep(queue.redis, spec())).returned == 1
+    assert await queue.redis.exists(KEYS.due, KEYS.attempts) == 0
+    (copy,) = await take(a)
+    assert copy.attempts == 1
+
+
+async def test_a_dead_containers_work_is_handed_on_at_once_and_fenced(queue: Queue) -> None:
+    await ensure_group(queue.redis, queue.stream, "others")
+    await queue.add(2)
+    a, b = store(queue.redis, "pod.1"), store(queue.redis, "pod.2")
+    entries = await take(a)
+    report = await release(queue.redis, spec(batch=2, concurrency=2), "pod.1", await queue.now() + 1, "OOMKilled")
+    assert (report.handed_on, report.returned, report.requeue_needs_worker) == (2, 0, 0)
+    again = await take(b)
+    assert [(entry.id, entry.attempts, entry.crashes) for entry in again] == [(old.id, 1, 1) for old in entries]
+    assert set(await settle(a, *map(ack, entries))) == {Verdict.STOLEN}
+    assert set(await settle(b, *map(ack, again))) == {Verdict.ACKED}
+
+
+async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue) -> None:
+    await queue.add()
+    for n in range(3):
+        (entry,) = await take(store(queue.redis, f"pod.{n}"))
+        report = await release(queue.redis, spec(), f"pod.{n}", await queue.now() + 1, "OOMKilled")
+    assert (report.handed_on, report.dead_lettered) == (0, 1)
+    (letter,) = await queue.dead()
+    assert (letter["sq-id"], letter["sq-attempt"], letter["sq-cause"]) == (entry.id, "3", "OOMKilled")
+    assert await queue.redis.exists(KEYS.lease, KEYS.attempts, KEYS.due) == 0
+
+
+async def test_the_snapshot_tells_parked_from_busy(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.add(4)
+    a = store(queue.redis, "pod.1")
+    entries = await take(a)
+    await settle(a, retry(entries[0], delay=50), retry(entries[1], delay=100), retry(entries[2]))
+    view = await queue.snapshot()
+    assert (view.pending, view.parked, view.due, view.next_due) == (1, 2, 1, 0.0)
+    assert [(consumer.name, consumer.pending) for consumer in view.consumers] == [("pod.1", 1)]
+    assert view.consumers_total == 1 and view.oldest_pending_age is not None
+    (due,) = await take(a)
+    await settle(a, ack(due), ack(entries[3]))
+    view = await queue.snapshot()
+    assert (view.pending, view.parked, view.due, view.oldest_pending_age) == (0, 2, 0, None)
+    assert view.next_due is not None and 45 < view.next_due <= 50
+    async with Producer(shared_server.url, queue.stream) as producer:
+        await producer.send({"n": 1}, delay=20)
+        await producer.send({"n": 2}, delay=0.001)
+    while (view := await queue.snapshot()).due == 0:
+        pass
+    assert (view.parked, view.due, view.next_due) == (2, 1, 0.0)
+
+
+async def test_a_queue_without_retries_shows_none(queue: Queue) -> None:
+    await queue.add()
+    view = await queue.snapshot()
+    assert (view.parked, view.due, view.next_due) == (0, 0, None)

@@ -1,0 +1,51 @@
+"""What Redis and the cluster say, in one Observation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamqueue.controller.consumers import Attribution
+from streamqueue.controller.kinds import DEPLOYMENTS
+from streamqueue.controller.observe import observe
+from streamqueue.controller.store import Holdings
+from streamqueue.scaling import Observation
+from streamqueue.streams import Snapshot
+from tests.unit.controller.bodies import owned, pod, queue
+
+
+def seen(held: Holdings | None = None, **counters: Any) -> Observation:
+    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, **counters)
+    return observe(held or Holdings(queue=queue()), snapshot, Attribution({}, ()), now=10.0, clock_offset=0.0)
+
+
+def test_an_unread_server_is_unknown() -> None:
+    assert observe(Holdings(queue=queue()), None, Attribution({}, ()), now=1.0, clock_offset=0.0).known is False
+
+
+def test_tasks_whose_time_has_come_wait_like_any_other() -> None:
+    assert seen(undelivered=2, due=3).waiting == 5
+
+
+def test_parked_tasks_keep_no_worker() -> None:
+    found = seen(parked=3, next_due=60.0)
+    assert (found.waiting, found.pending) == (0, 0)
+
+
+def test_ids_that_are_no_times_have_no_age() -> None:
+    assert seen(last_delivered_id="1799999990000-0").last_delivered_age == 10.0
+    assert seen(last_delivered_id="0-0").last_delivered_age is None
+    assert seen(last_delivered_id="17-1").last_delivered_age is None
+
+
+def test_evicted_pods_are_no_pods() -> None:
+    held = Holdings(queue=queue(), pods={"a": pod("a", phase="Failed"), "b": pod("b", uid="p2")})
+    assert [each.name for each in seen(held).pods] == ["b"]
+
+
+def test_pods_of_an_older_template_are_a_rollout() -> None:
+    def holding(**status: int) -> Holdings:
+        return Holdings(queue=queue(), owned={DEPLOYMENTS: owned("Deployment", spec={"replicas": 2}, status=status)})
+
+    assert seen(holding(replicas=3, updatedReplicas=1)).rollout is True
+    assert seen(holding(replicas=2, updatedReplicas=2)).rollout is False
+    assert seen(holding(replicas=2, updatedReplicas=2)).replicas == 2
