@@ -30,7 +30,7 @@ lint: .venv/.synced ## style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.cluster
+	$(BIN)/mypy -p tests.cluster -p tests.kube -p tests.demo
 	$(BIN)/lint-imports
 
 format: .venv/.synced ## format the code

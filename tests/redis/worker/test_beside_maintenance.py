@@ -8,7 +8,7 @@ from streamqueue.streams import ensure_group
 from streamqueue.streams.tasks import Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.stores import KEYS, VISIBILITY, ack, expire, owners, retry, settle, store, take
+from tests.redis.worker.stores import KEYS, VISIBILITY, ack, expire, retry, settle, store, take
 
 
 async def test_the_pass_leaves_leased_entries_to_their_worker(queue: Queue) -> None:
