@@ -41,7 +41,7 @@ def azure_code() -> Trace:
     return Trace("azure-code", arrivals, services)
 
 
-def mm_image(start: float = 0.0, hours: float = 24.0, clients: set[int] | None = None) -> Trace:
+def mm_image(start: float = 0.0, hours: float = 6.0, clients: set[int] | None = None) -> Trace:
     """A production multimodal service: gaps drawn from each client's own law, window by window."""
     dice = random.Random(1)
     arrivals = []
@@ -61,7 +61,7 @@ def mm_image(start: float = 0.0, hours: float = 24.0, clients: set[int] | None =
     return Trace("mm-image", arrivals, _services(len(arrivals), dice))
 
 
-def twitter(days: int = 3) -> Trace:
+def twitter(days: int = 2) -> Trace:
     """Mentions of a company as an arrival intensity: 0.18 tasks a second, one burst of thirty times that."""
     dice = random.Random(2)
     arrivals = []

@@ -153,8 +153,7 @@ def wish_by_deadline(
     late_tasks = 1 + delay / service if delay > 0 else 0.0
     restart = cold + price * late_tasks
     default = cold + cold * (1 + PAUSE_COST) * late_tasks
-    keep = levels.keep(now, default, restart, tick)
-    soon = levels.keep(now + LEAD, default, restart, tick)
+    keep, soon = levels.keep((now, now + LEAD), default, restart, tick)
     learnt = Learnt(
         learnt.seen, tick, flow, learnt.arrivals, learnt.busy, learnt.service, learnt.cold, levels, learnt.price
     )

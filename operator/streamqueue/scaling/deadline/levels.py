@@ -5,7 +5,7 @@ Level n is "the n-th pod". Keeping it costs its time; dropping it costs a restar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Gaps = tuple[float, ...]  # weight of gaps per bin, fading
@@ -60,27 +60,38 @@ class Levels:
             gaps[n] = _add(gaps.get(n), gap)
         return gaps
 
-    def keep(self, now: float, default: float, restart: float, tick: float) -> int:
-        """The highest level that is needed or worth keeping at `now`.
+    def keep(self, times: Sequence[float], default: float, restart: float, tick: float) -> list[int]:
+        """For each of `times`, ascending: the highest level that is needed then or worth keeping.
 
         `restart` is what dropping a level costs once it is needed again, in pod-seconds; `default` the seconds
         to keep a level of which nothing is known yet.
         """
-        for time, need in self.peaks:
-            idle = now - time
-            if idle <= self.patience(need, default, restart, tick):
-                return need
-        return 0
+        patience: dict[int, float] = {}
+        kept = []
+        for now in times:
+            for time, need in self.peaks:
+                group = band(need)
+                if group not in patience:
+                    patience[group] = self.patience(group, default, restart, tick)
+                if now - time <= patience[group]:
+                    kept.append(need)
+                    break
+            else:
+                kept.append(0)
+        return kept
 
-    def patience(self, level: int, default: float, restart: float, tick: float) -> float:
-        """Seconds to keep this level idle: the least sum of pods kept and restarts over the gaps seen."""
-        gaps = self.gaps.get(band(level))
-        if gaps is None or sum(gaps) < ENOUGH:
+    def patience(self, group: int, default: float, restart: float, tick: float) -> float:
+        """Seconds to keep a level of this band idle: the least sum of pods kept and restarts over the gaps seen."""
+        gaps = self.gaps.get(group)
+        if gaps is None or (above := sum(gaps)) < ENOUGH:
             return min(default, LONGEST)
-        best, patience = sum(gaps) * restart, 0.0
-        below, above = 0.0, sum(gaps)
+        best, patience, below = above * restart, 0.0, 0.0
         for edge, weight in zip(EDGES, gaps, strict=True):
+            if not weight:
+                continue
             below += weight * edge
+            if below >= best:
+                break
             above -= weight
             cost = below + above * (edge + restart)
             if cost < best - 1e-9:

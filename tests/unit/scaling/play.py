@@ -1,0 +1,50 @@
+"""Worlds for the law: a simulated fleet whose observations can be bent on their way to `decide`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Decision, Memory, Observation, decide
+from streamqueue.simulate.figures import percentile
+from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet, Outcome
+
+Bend = Callable[[Observation], Observation]
+
+
+@dataclass
+class BentLaw:
+    """The shipped `decide`, which sees what `bend` makes of the truth and forgets at `restarts`."""
+
+    spec: Scaling
+    bend: Bend = lambda seen: seen
+    restarts: tuple[float, ...] = ()
+    memory: Memory | None = None
+    log: list[tuple[Observation, Decision]] = field(default_factory=list)
+
+    def next_look(self, now: float) -> float:
+        return max(0.0, now + self.spec.polling_interval)
+
+    def decide(self, fleet: Fleet) -> int:
+        if any(now - 1 < fleet.now <= now for now in self.restarts):
+            self.memory = None
+        observation = self.bend(fleet.observe())
+        decision, self.memory = decide(self.spec, self.memory, observation)
+        fleet.mark(decision.victims)
+        self.log.append((observation, decision))
+        return decision.replicas
+
+
+def play(
+    arrivals: list[float], services: list[float], law: BentLaw, cluster: Cluster | None = None, seed: int = 0
+) -> Outcome:
+    return Fleet(arrivals, services, cluster or Cluster(ColdStart(10.0)), law, seed).run()
+
+
+def p95(outcome: Outcome) -> float:
+    return percentile(sorted(outcome.waits), 0.95)
+
+
+def over_work(outcome: Outcome, services: list[float]) -> float:
+    return outcome.pod_seconds / sum(services)

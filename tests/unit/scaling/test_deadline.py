@@ -1,0 +1,196 @@
+"""targetWait in the conditions that real clusters bring. The clock is simulated: nothing here sleeps."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Observation, PodState, Reason
+from streamqueue.simulate.fleet import Cluster, ColdStart, Nodes
+
+from .play import BentLaw, over_work, p95, play
+
+SPEC = Scaling(max_replicas=200, target_wait=30.0)
+
+
+def poisson(rate: float, seconds: float, seed: int = 1) -> list[float]:
+    dice = random.Random(seed)
+    arrivals: list[float] = []
+    now = dice.expovariate(rate)
+    while now < seconds:
+        arrivals.append(now)
+        now += dice.expovariate(rate)
+    return arrivals
+
+
+def exponential(count: int, mean: float, seed: int = 2) -> list[float]:
+    dice = random.Random(seed)
+    return [dice.expovariate(1 / mean) for _ in range(count)]
+
+
+def burst(at: float, count: int, seconds: float = 10.0) -> list[float]:
+    return [at + seconds * i / count for i in range(count)]
+
+
+def test_a_steady_stream_is_served_in_time_and_cheaply() -> None:
+    arrivals = poisson(2.0, 3600)
+    services = exponential(len(arrivals), 4.0)
+    outcome = play(arrivals, services, BentLaw(SPEC))
+    assert p95(outcome) <= 30
+    assert over_work(outcome, services) < 1.15
+    assert outcome.killed == 0
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.8])
+def test_cold_starts_that_vary(sigma: float) -> None:
+    arrivals = poisson(1.0, 5400)
+    services = exponential(len(arrivals), 8.0)
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(27.0, sigma)))
+    assert p95(outcome) <= 60
+    assert over_work(outcome, services) < 1.3
+
+
+def test_four_tasks_at_once_per_pod() -> None:
+    arrivals = poisson(4.0, 3600)
+    services = exponential(len(arrivals), 8.0)
+    spec = replace(SPEC, target_wait=60.0, concurrency=4)
+    outcome = play(arrivals, services, BentLaw(spec), Cluster(ColdStart(10.0), concurrency=4))
+    assert p95(outcome) <= 60
+    assert over_work(outcome, services) * 4 < 1.3
+
+
+def test_service_times_that_grow_fivefold_and_fall_again() -> None:
+    arrivals = poisson(1.0, 3 * 1800)
+    services = exponential(len(arrivals), 3.0)
+    services = [5 * s if 1800 <= at < 3600 else s for at, s in zip(arrivals, services, strict=True)]
+    outcome = play(arrivals, services, BentLaw(SPEC))
+    assert p95(outcome) <= 30
+    assert over_work(outcome, services) < 1.3
+
+
+def test_tasks_of_a_tenth_of_a_second_and_of_five_minutes() -> None:
+    arrivals = poisson(1.0, 7200)
+    dice = random.Random(3)
+    services = [300.0 if dice.random() < 0.03 else 0.1 for _ in arrivals]
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(10.0), grace=330))
+    assert p95(outcome) <= 60
+    assert outcome.killed == 0
+
+
+def test_a_burst_after_hours_of_nothing() -> None:
+    arrivals = [0.0, *burst(4 * 3600, 400), *burst(8 * 3600, 400)]
+    services = [2.0] * len(arrivals)
+    law = BentLaw(SPEC)
+    outcome = play(arrivals, services, law)
+    assert p95(outcome) <= 30
+    asleep = [decision for seen, decision in law.log if 5 * 3600 < seen.now < 7 * 3600]
+    assert {(d.replicas, d.reason) for d in asleep} == {(0, Reason.IDLE)}
+
+
+def test_a_redis_without_counters_meets_the_target_too() -> None:
+    arrivals = sorted([*poisson(1.0, 3600), *burst(1200, 300), *burst(2500, 600)])
+    services = exponential(len(arrivals), 5.0)
+    outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(10.0), counters=False))
+    assert p95(outcome) <= 30
+    assert over_work(outcome, services) < 1.6
+
+
+def test_a_count_that_stops_at_its_cap_still_scales_to_the_maximum() -> None:
+    def capped(seen: Observation) -> Observation:
+        return replace(seen, waiting=min(seen.waiting, 61), waiting_exact=seen.waiting < 61)
+
+    arrivals = burst(10.0, 2000, 60.0)
+    law = BentLaw(replace(SPEC, max_replicas=30), bend=capped)
+    play(arrivals, [8.0] * len(arrivals), law)
+    assert max(decision.replicas for _, decision in law.log) >= 25
+
+
+def test_a_minute_of_unknown_holds_and_then_goes_on() -> None:
+    def blind(seen: Observation) -> Observation:
+        if 600 <= seen.now < 660:
+            return Observation(now=seen.now, known=False, pods=seen.pods, replicas=seen.replicas)
+        return seen
+
+    arrivals = poisson(2.0, 1800)
+    services = exponential(len(arrivals), 4.0)
+    law = BentLaw(SPEC, bend=blind)
+    outcome = play(arrivals, services, law)
+    during = [(seen, decision) for seen, decision in law.log if not seen.known]
+    assert len(during) == 60
+    assert all(d.replicas == s.replicas and d.reason is Reason.UNKNOWN and not d.victims for s, d in during)
+    assert p95(outcome) <= 35
+
+
+def test_a_restart_of_the_operator_in_the_middle_of_a_burst() -> None:
+    arrivals = sorted([*poisson(0.5, 3000), *burst(1500, 800)])
+    services = exponential(len(arrivals), 4.0)
+    law = BentLaw(SPEC, restarts=(1505.0, 1520.0))
+    outcome = play(arrivals, services, law)
+    fell = [s.now for s, d in law.log if d.replicas < s.replicas and 1505 <= s.now < 1550]
+    assert fell == []
+    assert p95(outcome) <= 35
+
+
+def test_clock_jumps_neither_empty_nor_flood_the_fleet() -> None:
+    """An hour forward, then an hour and a half back."""
+
+    def jump(now: float) -> float:
+        return now + (3600 if 900 <= now < 1500 else -1800 if now >= 1500 else 0)
+
+    def jumping(seen: Observation) -> Observation:
+        moved = jump(seen.now) - seen.now
+        pods = tuple(
+            replace(p, created=p.created + moved, ready_at=p.ready_at and p.ready_at + moved) for p in seen.pods
+        )
+        return replace(seen, now=seen.now + moved, pods=pods)
+
+    arrivals = poisson(2.0, 2400)
+    services = exponential(len(arrivals), 4.0)
+    law = BentLaw(SPEC, bend=jumping)
+    outcome = play(arrivals, services, law)
+    assert p95(outcome) <= 35
+    assert max(decision.replicas for _, decision in law.log) <= 30
+
+
+def test_entries_of_dead_consumers_keep_one_pod_and_no_more() -> None:
+    arrivals = burst(5.0, 30) + [3600.0]
+    law = BentLaw(SPEC, bend=lambda seen: replace(seen, pending=seen.pending + 40))
+    play(arrivals, [3.0] * len(arrivals), law)
+    late = [decision.replicas for seen, decision in law.log if 1800 < seen.now < 3500]
+    assert set(late) == {1}
+
+
+def test_pods_that_never_become_ready_are_not_asked_for_again_and_again() -> None:
+    arrivals = burst(5.0, 200)
+    law = BentLaw(SPEC)
+    cluster = Cluster(ColdStart(10.0), nodes=Nodes(first=1, pods_each=4, limit=1))
+    outcome = play(arrivals, [20.0] * len(arrivals), law, cluster)
+    assert len(outcome.waits) == 200
+    assert outcome.started <= 200
+    stuck = [d for s, d in law.log if any(p.state is PodState.UNSCHEDULABLE for p in s.pods)]
+    assert any(decision.reason is Reason.UNSCHEDULABLE for decision in stuck)
+
+
+def test_a_maximum_that_is_too_small_is_used_in_full_and_named() -> None:
+    arrivals = poisson(2.0, 1200)
+    services = [10.0] * len(arrivals)
+    law = BentLaw(replace(SPEC, max_replicas=8))
+    outcome = play(arrivals, services, law)
+    middle = [(s, d) for s, d in law.log if 300 < s.now < 1100]
+    assert all(decision.replicas == 8 for _, decision in middle)
+    assert all(decision.reason is Reason.AT_MAX for _, decision in middle)
+    assert outcome.started == 8
+
+
+def test_one_bad_pod_does_not_pin_the_fleet() -> None:
+    def broken(seen: Observation) -> Observation:
+        pods = tuple(replace(p, state=PodState.FAILING, ready_at=None) if p.name == "w1" else p for p in seen.pods)
+        return replace(seen, pods=pods)
+
+    arrivals = burst(5.0, 200) + [2000.0]
+    law = BentLaw(SPEC, bend=broken)
+    play(arrivals, [5.0] * len(arrivals), law)
+    assert [d.replicas for s, d in law.log if 1900 < s.now < 1990] == [0] * 89
