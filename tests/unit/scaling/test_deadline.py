@@ -156,7 +156,7 @@ def test_clock_jumps_neither_empty_nor_flood_the_fleet() -> None:
 
 
 def test_entries_of_dead_consumers_keep_one_pod_and_no_more() -> None:
-    arrivals = burst(5.0, 30) + [3600.0]
+    arrivals = [*burst(5.0, 30), 3600.0]
     law = BentLaw(SPEC, bend=lambda seen: replace(seen, pending=seen.pending + 40))
     play(arrivals, [3.0] * len(arrivals), law)
     late = [decision.replicas for seen, decision in law.log if 1800 < seen.now < 3500]
@@ -190,7 +190,7 @@ def test_one_bad_pod_does_not_pin_the_fleet() -> None:
         pods = tuple(replace(p, state=PodState.FAILING, ready_at=None) if p.name == "w1" else p for p in seen.pods)
         return replace(seen, pods=pods)
 
-    arrivals = burst(5.0, 200) + [2000.0]
+    arrivals = [*burst(5.0, 200), 2000.0]
     law = BentLaw(SPEC, bend=broken)
     play(arrivals, [5.0] * len(arrivals), law)
     assert [d.replicas for s, d in law.log if 1900 < s.now < 1990] == [0] * 89

@@ -63,13 +63,18 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             pod = pods[name]
             assert pod.state is not PodState.TERMINATING
             if pod.state is PodState.READY:
-                assert pod.pending == 0 or observation.pending == 0
+                # A lone victim keeps its mark while it works, and goes when next seen idle.
+                assert pod.pending == 0 or observation.pending == 0 or pod.marked
         if decision.replicas < have:
             assert not observation.rollout
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)
             settled = sum(now - marked_since.get(name, now) >= 1.0 for name in decision.victims)
             unborn = max(0, have - live)
             assert have - decision.replicas <= settled + unborn
+            busy = [
+                pods[name] for name in decision.victims if pods[name].state is PodState.READY and pods[name].pending
+            ]
+            assert not busy or have - decision.replicas <= unborn
             loose = {p.name for p in observation.pods if p.marked and p.state is PodState.READY}
             assert settled == 0 or have - decision.replicas <= unborn or loose <= set(decision.victims)
 

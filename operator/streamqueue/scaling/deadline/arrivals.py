@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 POINTS = 128
+SHORTEST = 1.0  # seconds: entries that come at the same moment tell of no rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Arrivals:
         return c0 + (counts[i] - c0) * (time - t0) / (t1 - t0)
 
     def rate(self, window: float) -> float:
-        """Arrivals a second over the last `window` seconds, or over as much as is known."""
+        """Arrivals a second over the last `window` seconds, or over as much as is known, a second at least."""
         now = self.times[-1]
         known = min(window, now - self.times[0])
-        return (self.added - self.at(now - known)) / known if known > 0 else 0.0
+        return (self.added - self.at(now - known)) / max(known, SHORTEST)
