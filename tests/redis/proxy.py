@@ -11,6 +11,7 @@ class Proxy:
     """`async with Proxy(port) as proxy`: forwards `proxy.url` to 127.0.0.1:port.
 
     `lose_replies = n` drops the n-th reply from now and closes that connection, after the server has done the work.
+    `cut()` closes every connection; each piece waits `delay` seconds before it is passed on.
     `silent` swallows what passes in either direction without closing: a cut by a firewall.
     """
 
@@ -19,6 +20,7 @@ class Proxy:
         self.lose_reply = 0
         self.lost = 0
         self.connections = 0
+        self.delay = 0.0
         self._silenced: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,13 +40,23 @@ class Proxy:
         for writer in self._writers:
             writer.close()
 
+    def cut(self) -> None:
+        """Close what is connected now, wherever a request or its reply is."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
     def silence(self) -> None:
         """What is connected now gets no answer any more, and no word of it."""
         self._silenced |= self._writers
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except ConnectionError:
+            writer.close()
+            return
         self._writers |= {writer, up_writer}
         for source, sink, replies in ((reader, up_writer, False), (up_reader, writer, True)):
             task = asyncio.create_task(self._pump(source, sink, replies, (writer, up_writer)))
@@ -62,6 +74,8 @@ class Proxy:
             while data := await source.read(65536):
                 if sink in self._silenced:
                     continue
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 if replies and self.lose_reply:
                     self.lose_reply -= 1
                     if not self.lose_reply:

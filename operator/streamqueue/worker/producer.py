@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
-from streamqueue.streams.connection import connect
+from streamqueue.streams.connection import MAX_CONNECTIONS, connect
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
+from streamqueue.worker.announcements import Announcements
 from streamqueue.worker.payload import encode
 from streamqueue.worker.results import Result, parse
 
@@ -60,6 +62,9 @@ class Queue:
         self._stream = StreamKeys(stream)
         self._keys = Keys(stream, group)
         self._patience = patience
+        # Callers beyond the connections wait for their turn.
+        self._turns = asyncio.Semaphore(MAX_CONNECTIONS - 1)
+        self._announcements = Announcements(self._client, self._keys.results)
 
     async def __aenter__(self) -> Queue:
         return self
@@ -70,6 +75,7 @@ class Queue:
         await self.close()
 
     async def close(self) -> None:
+        await self._announcements.close()
         await self._client.aclose()
 
     async def send(
@@ -113,17 +119,19 @@ class Queue:
 
     async def result(self, id: str) -> Result:
         """Where the task is now. Needs `results.ttl` on the queue; WAITING is known for `remembered` seconds."""
-        fields = await execute(self._client, "HGETALL", self._keys.results + id)
-        marked = bool(fields) or bool(await execute(self._client, "EXISTS", self._stream.sent(id)))
+        async with self._turns:
+            fields = await execute(self._client, "HGETALL", self._keys.results + id)
+            marked = bool(fields) or bool(await execute(self._client, "EXISTS", self._stream.sent(id)))
         return parse(fields, marked)
 
     async def wait(self, id: str, timeout: float | None = None) -> Result:  # noqa: ASYNC109
         """Until the task is done or dead. Raises TimeoutError after `timeout` seconds."""
-        async with asyncio.timeout(timeout), self._client.pubsub() as messages:
-            await typed(messages.subscribe(self._keys.results + id))
-            while not (result := await self.result(id)).is_over:
-                await typed(messages.get_message(timeout=LOOK))
-            return result
+        with self._announcements.of(self._keys.results + id) as is_over:
+            async with asyncio.timeout(timeout):
+                while not (result := await self.result(id)).is_over:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(is_over.wait(), LOOK)
+                return result
 
     async def _send_replicated(self, task: NewTask, replicas: int) -> tuple[Enqueued, bool]:
         # WAIT speaks of its own connection's writes.
@@ -140,7 +148,8 @@ class Queue:
         deadline, pause = time.monotonic() + self._patience, 0.05
         while True:
             try:
-                return await call()
+                async with self._turns:
+                    return await call()
             except RedisProblem as problem:
                 if problem.kind not in _PASSING or time.monotonic() + pause > deadline:
                     raise

@@ -48,6 +48,21 @@ async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) ->
     assert len({one.id for one in sent}) == 2345
 
 
+async def test_hundreds_may_send_and_wait_at_once(redis: Redis, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str]) -> int:
+        return int(task["n"])
+
+    async def call(orders: Queue, n: int) -> int:
+        sent = await orders.send({"n": n})
+        return int((await orders.wait(sent.id, 20)).value)
+
+    async with (
+        Queue(shared_server.url, "orders") as orders,
+        working(shared_server.url, handle, results_ttl=60, concurrency=50),
+    ):
+        assert await asyncio.gather(*(call(orders, n) for n in range(300))) == list(range(300))
+
+
 async def test_a_delayed_task_is_due_within_a_second_while_a_worker_runs(
     redis: Redis, shared_server: RunningServer
 ) -> None:

@@ -1,0 +1,1 @@
+"""Breaks things under load and counts what came of it."""

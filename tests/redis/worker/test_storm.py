@@ -1,0 +1,17 @@
+"""A short storm; tests/chaos has the full one."""
+
+from __future__ import annotations
+
+from tests.chaos.storm import Storm, Weather
+from tests.redis.servers.process import RunningServer
+
+SHORT = Weather(tasks=1200, producers=2, workers=3, rate=150.0, restart=0.06, kill=0.15, network=0.1, deadline=50.0)
+
+
+async def test_a_short_storm_loses_nothing(durable_server: RunningServer) -> None:
+    after = await Storm(SHORT, durable_server, seed=1).rage()
+    print(after)
+    assert len(after.acknowledged) == SHORT.tasks and not after.lost, after
+    assert (after.pending, after.dead) == (0, 0), after
+    assert after.duplicates <= after.allowed_duplicates, after
+    assert min(after.faults[kind] for kind in ("restart", "kill", "network")) > 0, "no storm: choose another seed"
