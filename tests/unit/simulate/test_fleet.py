@@ -1,0 +1,92 @@
+"""The simulated fleet against queueing theory and against itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+from streamqueue.simulate.figures import figures_of, percentile
+from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet, Nodes
+from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
+from streamqueue.simulate.trace import Trace
+
+
+@dataclass
+class Plan:
+    """So many replicas from each time on."""
+
+    steps: tuple[tuple[float, int], ...]
+
+    def next_look(self, now: float) -> float:
+        return max(0.0, now + 1.0)
+
+    def decide(self, fleet: Fleet) -> int:
+        return [count for since, count in self.steps if since <= fleet.now][-1]
+
+
+def erlang_c(servers: int, load: float) -> float:
+    """The share of arrivals that have to wait in M/M/n."""
+    inverse = 1.0
+    for n in range(1, servers + 1):
+        inverse = 1 + inverse * n / load
+    blocking = 1 / inverse
+    return blocking / (1 - load / servers * (1 - blocking))
+
+
+def test_waits_follow_erlang_c() -> None:
+    dice = random.Random(5)
+    now, arrivals, services = 0.0, [], []
+    for _ in range(150_000):
+        now += dice.expovariate(1.0)
+        arrivals.append(now)
+        services.append(dice.expovariate(1 / 8.0))
+    outcome = Fleet(arrivals, services, Cluster(ColdStart(0.0)), Plan(((0, 10),))).run()
+    waited = sum(wait > 5.0 for wait in outcome.waits) / len(arrivals)
+    expected = erlang_c(10, 8.0) * math.exp(-(10 - 8.0) / 8.0 * 5.0)
+    assert abs(waited - expected) < 0.02
+
+
+def test_a_pod_costs_from_creation_and_serves_after_its_cold_start() -> None:
+    outcome = Fleet([0.0], [7.0], Cluster(ColdStart(12.0)), Plan(((0, 1),))).run()
+    assert outcome.waits == [12.0]
+    assert outcome.pod_seconds == 19.0
+
+
+def test_a_busy_pod_that_must_go_finishes_within_its_grace_or_is_killed_and_its_task_returns() -> None:
+    plan = Plan(((0, 1), (5, 0), (300, 1)))
+    kind = Fleet([0.0, 400.0], [60.0, 1.0], Cluster(ColdStart(1.0), grace=150), plan).run()
+    assert kind.killed == 0
+    assert kind.waits[0] == 1.0
+    harsh = Fleet([0.0, 400.0], [60.0, 1.0], Cluster(ColdStart(1.0), grace=30, reclaim=100), plan).run()
+    assert harsh.killed == 1
+    assert harsh.waits[0] == 301.0
+
+
+def test_pods_wait_for_nodes_and_nodes_come() -> None:
+    nodes = Nodes(first=1, pods_each=2, limit=2, start=50.0)
+    outcome = Fleet([0.0] * 6, [500.0] * 6, Cluster(ColdStart(1.0), nodes=nodes), Plan(((0, 6),))).run()
+    assert sorted(outcome.waits) == [1.0, 1.0, 51.0, 51.0, 501.0, 501.0]
+
+
+def test_keda_leaves_zero_at_its_poll_and_doubles_by_the_hpa() -> None:
+    law = KedaLaw(KedaConfig(target=1.0, metric=Metric.LAG))
+    outcome = Fleet([1.0] * 100, [600.0] * 100, Cluster(ColdStart(1000.0)), law).run()
+    grown = [replicas for time, replicas, _, _ in outcome.timeline if time < 100]
+    assert grown[:8] == [0, 0, 0, 1, 5, 10, 10, 20]
+
+
+def test_kedas_pending_trigger_never_wakes() -> None:
+    law = KedaLaw(KedaConfig(metric=Metric.PENDING))
+    outcome = Fleet([1.0], [1.0], Cluster(ColdStart(1.0)), law).run()
+    assert outcome.started == 0
+    assert outcome.waits == [math.inf]
+
+
+def test_figures() -> None:
+    trace = Trace("t", [float(i) for i in range(200)], [1.0] * 200)
+    outcome = Fleet(trace.arrivals, trace.services, Cluster(ColdStart(0.0)), Plan(((0, 2),))).run()
+    figures = figures_of(trace, outcome, 30.0, 1)
+    assert figures.late == 0.0
+    assert figures.over_work == outcome.pod_seconds / 200
+    assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0.25, 0.5, 0.95)] == [1.0, 2.0, 4.0]
