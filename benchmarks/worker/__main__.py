@@ -1,0 +1,154 @@
+"""`python -m benchmarks.worker [--tasks n] [--only a,b]`: tasks per second of one worker process, on one Redis.
+
+Each contender's tasks are enqueued first; then one worker process runs them all. The rate per core is tasks by the CPU
+time of the worker's processes, so that it holds whatever else the machine does; the wall rate is printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.redis.servers.install import install
+from tests.redis.servers.process import RunningServer
+
+from benchmarks.report import machine, publish
+from benchmarks.worker.environments import python_of, version_of
+
+HERE = Path(__file__).parent
+LIMIT = 300.0  # seconds for one run
+GUARANTEES = {
+    "raw": "at least once while its own pending list is read again, which this loop does not; XACK one by one",
+    "raw-batched": "the same; XACK for a hundred at once: a crash doubles up to a hundred",
+    "ours": "at least once, fenced: leases, heartbeats, retries, dead letters, once-only sends; async def",
+    "ours-plain": "the same; def in threads",
+    "taskiq": "at least once; acknowledged after the task, unfenced",
+    "arq": "at least once; a lock per job, unfenced after its timeout",
+    "celery": "at least once (acks_late), by visibility timeout, unfenced",
+    "dramatiq": "at least once; requeued when the worker's heartbeat ends, unfenced",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    contender: str
+    version: str
+    task: str
+    per_core: float  # tasks per second of CPU time of the worker
+    wall: float  # tasks per second
+    redis_microseconds: float  # CPU time of the server per task
+
+
+def measure(server: RunningServer, contender: str, tasks: int, seconds: float) -> Row:
+    script = HERE / "contenders" / f"{contender.partition('-')[0]}.py"
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "BENCH_TASKS": str(tasks),
+            "BENCH_SECONDS": str(seconds),
+            "BENCH_REDIS_URL": server.url,
+            "BENCH_FOLDER": folder,
+            "BENCH_CONTENDER": contender,
+            "PYTHONPATH": str(HERE),
+        }
+        command = [python_of(contender), str(script)]
+        subprocess.run([*command, "fill"], env=environment, check=True, timeout=LIMIT)
+        with open(Path(folder) / "log", "wb") as log:
+            worker = subprocess.Popen([*command, "work"], env=environment, stdout=log, stderr=log)
+            try:
+                first = reached(Path(folder) / "first", worker, contender)
+                cpu, redis_cpu = cpu_seconds(worker.pid), cpu_seconds(server.pid)
+                last = reached(Path(folder) / "last", worker, contender)
+                cpu, redis_cpu = cpu_seconds(worker.pid) - cpu, cpu_seconds(server.pid) - redis_cpu
+            finally:
+                worker.kill()
+                worker.wait()
+    measured = tasks - tasks // 10
+    what = f"{seconds * 1000:g} ms" if seconds else "no-op"
+    return Row(
+        contender, version_of(contender), what, measured / cpu, measured / (last - first), redis_cpu / measured * 1e6
+    )
+
+
+def reached(mark: Path, worker: subprocess.Popen[bytes], contender: str) -> float:
+    """The worker's monotonic time at the mark."""
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        if mark.exists() and (text := mark.read_text()):
+            return float(text)
+        if worker.poll() is not None:
+            raise SystemExit(f"{contender}'s worker ended:\n{(mark.parent / 'log').read_text()[-2000:]}")
+        time.sleep(0.001)
+    raise SystemExit(f"{contender} took longer than {LIMIT:g} s")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of its living children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def table(rows: list[Row], server: str) -> str:
+    lines = [
+        "# Worker throughput",
+        "",
+        f"One worker process, one {server} on the same machine ({machine()}), appendonly off. Tasks per second of the",
+        "worker's CPU time (one core), per second of wall time, and what each task costs the server.",
+        "",
+        "| task | contender | tasks/s/core | tasks/s | Redis µs/task | against raw-batched | against the best other |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        same = [other for other in rows if other.task == row.task]
+        raw = next((other.per_core for other in same if other.contender == "raw-batched"), None)
+        best = max((o.per_core for o in same if o.contender in ("taskiq", "arq", "celery", "dramatiq")), default=None)
+        lines.append(
+            f"| {row.task} | {row.contender} {row.version} | {row.per_core:,.0f} | {row.wall:,.0f} | "
+            f"{row.redis_microseconds:.0f} | {ratio(row.per_core, raw)} | {ratio(row.per_core, best)} |"
+        )
+    names = {row.contender for row in rows}
+    lines += ["", "What each gives:", "", *(f"- {name}: {text}." for name, text in GUARANTEES.items() if name in names)]
+    return "\n".join(lines) + "\n"
+
+
+def ratio(value: float, base: float | None) -> str:
+    return f"{value / base:.2f}x" if base else "-"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__.partition("\n")[0])
+    parser.add_argument("--tasks", type=int, default=20_000, help="per contender and kind of task (a multiple of 500)")
+    parser.add_argument("--only", default=",".join(GUARANTEES), help="comma list of contenders")
+    parser.add_argument("--server", default="redis-7.0")
+    options = parser.parse_args()
+    contenders = options.only.split(",")
+    if unknown := set(contenders) - set(GUARANTEES):
+        parser.error(f"--only: {', '.join(sorted(unknown))} unknown; there are {', '.join(GUARANTEES)}")
+    if options.tasks % 500 or options.tasks <= 0:
+        parser.error("--tasks must be a multiple of 500")
+    rows = []
+    for seconds, tasks in ((0.0, options.tasks), (0.001, max(500, options.tasks // 4))):
+        for contender in contenders:
+            server = RunningServer(install(options.server))
+            try:
+                rows.append(measure(server, contender, tasks, seconds))
+            finally:
+                server.close()
+            print(rows[-1], file=sys.stderr, flush=True)
+    text = table(rows, options.server)
+    if set(contenders) == set(GUARANTEES):
+        publish("worker", text, {"machine": machine(), "server": options.server, "rows": [asdict(row) for row in rows]})
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

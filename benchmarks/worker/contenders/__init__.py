@@ -1,0 +1,1 @@
+"""One script per contender: `<script> fill` enqueues, `<script> work` runs one worker process."""

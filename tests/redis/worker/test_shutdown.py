@@ -1,0 +1,111 @@
+"""The end of a worker process, by real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
+
+PROGRAM = """
+import asyncio, sys
+from streamqueue import Worker
+worker = Worker()
+@worker.task
+async def handle(task):
+    print("begun", flush=True)
+    await asyncio.sleep(float(task["seconds"]))
+worker.run()
+"""
+
+
+@asynccontextmanager
+async def process(server: RunningServer, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    environment = {
+        **os.environ,
+        "STREAMQUEUE_REDIS_URL": server.url,
+        "STREAMQUEUE_STREAM": Queue.stream,
+        "STREAMQUEUE_CONSUMER": "pod",
+        **{f"STREAMQUEUE_{name}": value for name, value in settings.items()},
+    }
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+async def begun(child: asyncio.subprocess.Process, tasks: int) -> None:
+    assert child.stdout
+    for _ in range(tasks):
+        assert await asyncio.wait_for(child.stdout.readline(), 20) == b"begun\n"
+
+
+async def test_sigterm_finishes_what_runs_and_takes_no_more(queue: Queue, shared_server: RunningServer) -> None:
+    for _ in range(4):
+        await queue.redis.xadd(queue.stream, {"seconds": "0.5"})
+    async with process(shared_server, CONCURRENCY="2") as child:
+        await begun(child, 2)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+    snapshot = await queue.snapshot()
+    assert (snapshot.pending, snapshot.parked, snapshot.due, snapshot.undelivered) == (0, 0, 0, 2)
+    assert snapshot.consumers == ()
+
+
+async def hands_back(queue: Queue, child: asyncio.subprocess.Process) -> None:
+    """Two tasks that would take long are another worker's at once, without a charge."""
+    started = time.monotonic()
+    assert await asyncio.wait_for(child.wait(), 10) == 0
+    assert time.monotonic() - started < 5
+    assert set((await owners(queue)).values()) == {PARKED} and await queue.redis.hlen(KEYS.lease) == 0
+    entries = await take(store(queue.redis, "next"))
+    assert [(entry.attempts, entry.crashes) for entry in entries] == [(0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("way", ["a second signal", "the end of the grace period"])
+async def test_what_does_not_end_in_time_is_handed_back(queue: Queue, shared_server: RunningServer, way: str) -> None:
+    for _ in range(2):
+        await queue.redis.xadd(queue.stream, {"seconds": "60"})
+    grace = "30" if way == "a second signal" else "0.3"
+    async with process(shared_server, CONCURRENCY="2", GRACE=grace) as child:
+        await begun(child, 2)
+        child.send_signal(signal.SIGTERM)
+        if way == "a second signal":
+            await asyncio.sleep(0.3)
+            assert child.returncode is None and set((await owners(queue)).values()) != {PARKED}
+            child.send_signal(signal.SIGTERM)
+        await hands_back(queue, child)
+
+
+async def test_a_killed_workers_task_is_done_by_the_next(queue: Queue, shared_server: RunningServer) -> None:
+    (task,) = [(await queue.redis.xadd(queue.stream, {"seconds": "0.3"})).decode()]
+    async with process(shared_server, VISIBILITY_TIMEOUT="1") as child:
+        await begun(child, 1)
+        child.kill()
+        await child.wait()
+    assert list(await owners(queue)) == [task]
+    async with process(shared_server, VISIBILITY_TIMEOUT="1") as child:
+        await begun(child, 1)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+    assert await owners(queue) == {}
+
+
+@pytest.mark.parametrize(("name", "value"), [("TIMEOUT", "soon"), ("CONCURRENCY", "0"), ("STREAM", "a{b}{c}")])
+async def test_wrong_settings_are_one_line_and_exit_2(shared_server: RunningServer, name: str, value: str) -> None:
+    async with process(shared_server, **{name: value}) as child:
+        assert await asyncio.wait_for(child.wait(), 10) == 2
