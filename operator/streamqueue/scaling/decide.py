@@ -10,7 +10,7 @@ from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.deadline.law import learn, wish_by_deadline
 from streamqueue.scaling.drain import plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
-from streamqueue.scaling.memory import Memory, remember
+from streamqueue.scaling.memory import Memory, patience, remember
 from streamqueue.scaling.model import Decision, Observation, Reason
 
 LEARNING = 30.0  # seconds for which a new process holds or scales up only
@@ -27,7 +27,7 @@ def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tu
     """
     if memory is not None and _asleep(spec, memory, observation):
         return _ASLEEP, memory
-    fleet = take_stock(observation)
+    fleet = take_stock(observation, patience(memory))
     memory = remember(memory, fleet, observation)
     if spec.paused:
         return _hold(fleet, Reason.PAUSED, "scaling is paused"), memory

@@ -40,8 +40,8 @@ class Fleet:
         return len(self.ready) + len(self.starting) + self.stuck
 
 
-def take_stock(observation: Observation) -> Fleet:
-    """Group the pods of an observation by state."""
+def take_stock(observation: Observation, patience: float) -> Fleet:
+    """Group the pods of an observation by state; one that starts for longer than `patience` seconds is failing."""
     ready: list[Pod] = []
     starting: list[Pod] = []
     unschedulable: list[Pod] = []
@@ -57,7 +57,7 @@ def take_stock(observation: Observation) -> Fleet:
                 shared = True
             elif pod.pending == 0:
                 idle.append(pod)
-        elif state is PodState.STARTING:
+        elif state is PodState.STARTING and observation.now - pod.created <= patience:
             starting.append(pod)
         elif state is PodState.TERMINATING:
             terminating += 1

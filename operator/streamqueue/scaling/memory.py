@@ -10,6 +10,9 @@ from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
 from streamqueue.scaling.recent import Peaks
 
+PATIENCE_COLD_STARTS = 3.0
+LEAST_PATIENCE = 120.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -28,3 +31,9 @@ def remember(memory: Memory | None, fleet: Fleet, observation: Observation) -> M
     if memory is None or now < memory.last:
         memory = Memory(since=now, last=now)
     return replace(memory, last=now, marks=note_marks(memory.marks, fleet, observation))
+
+
+def patience(memory: Memory | None) -> float:
+    """Seconds until a starting pod counts as failing, so that one bad pod doesn't hold up the rest."""
+    cold = memory.learnt.cold.mean if memory is not None and memory.learnt is not None else 0.0
+    return max(PATIENCE_COLD_STARTS * cold, LEAST_PATIENCE)

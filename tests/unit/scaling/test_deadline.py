@@ -185,12 +185,16 @@ def test_a_maximum_that_is_too_small_is_used_in_full_and_named() -> None:
     assert outcome.started == 8
 
 
-def test_one_bad_pod_does_not_pin_the_fleet() -> None:
+@pytest.mark.parametrize("state", [PodState.FAILING, PodState.STARTING])
+def test_one_bad_pod_does_not_pin_the_fleet(state: PodState) -> None:
+    """The first pod fails, or starts for ever; the other pods of its time must go all the same."""
+
     def broken(seen: Observation) -> Observation:
-        pods = tuple(replace(p, state=PodState.FAILING, ready_at=None) if p.name == "w1" else p for p in seen.pods)
+        pods = tuple(replace(p, state=state, ready_at=None) if p.name == "w1" else p for p in seen.pods)
         return replace(seen, pods=pods)
 
     arrivals = [*burst(5.0, 200), 2000.0]
     law = BentLaw(SPEC, bend=broken)
     play(arrivals, [5.0] * len(arrivals), law)
+    assert max(decision.replicas for _, decision in law.log) > 10
     assert [d.replicas for s, d in law.log if 1900 < s.now < 1990] == [0] * 89
