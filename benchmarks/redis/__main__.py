@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import statistics
 import time
 from dataclasses import asdict, dataclass
@@ -21,9 +19,9 @@ from tests.redis.servers.install import install
 from tests.redis.servers.lock import SOURCES
 from tests.redis.servers.process import RunningServer
 
+from benchmarks.report import machine, publish
 from streamqueue.streams import Snapshot, SnapshotRequest, connect, ensure_group, take_snapshots
 
-RESULTS = Path(__file__).parent.parent / "results"
 GOAL = 20_000  # snapshots per second, two cores shared with the server
 
 
@@ -94,11 +92,6 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def machine() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
-
-
 def table(rows: list[Row], queues: int, load: float) -> str:
     lines = [
         f"# Snapshots per second: {queues} queues, one connection",
@@ -131,11 +124,8 @@ def main() -> None:
         finally:
             running.close()
     text = table(rows, options.queues, load)
-    print(text)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "redis.md").write_text(text)
-    result = {"machine": machine(), "load": load, "queues": options.queues, "rows": [asdict(row) for row in rows]}
-    (RESULTS / "redis.json").write_text(json.dumps(result, indent=1) + "\n")
+    figures = [asdict(row) for row in rows]
+    publish("redis", text, {"machine": machine(), "load": load, "queues": options.queues, "rows": figures})
 
 
 if __name__ == "__main__":

@@ -13,10 +13,8 @@ from collections.abc import Sequence
 import click
 
 from streamqueue.cli.commands import ALL
+from streamqueue.cli.commands.completion import COMPLETION_VARIABLE
 from streamqueue.streams import RedisProblem
-
-# The same for both names of the program, so that one completion serves both.
-COMPLETION_VARIABLE = "_STREAMQUEUE_COMPLETE"
 
 
 @click.group(

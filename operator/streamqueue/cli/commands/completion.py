@@ -7,14 +7,15 @@ from click.shell_completion import get_completion_class
 
 from streamqueue.cli.errors import BadInput
 
+# The same for both names of the program, so that one completion serves both.
+COMPLETION_VARIABLE = "_STREAMQUEUE_COMPLETE"
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion of SHELL: eval "$(streamqueue completion bash)"."""
-    from streamqueue.cli.main import COMPLETION_VARIABLE
-
     found = get_completion_class(shell)
     if found is None:
         raise BadInput(f"no completion for {shell}")
