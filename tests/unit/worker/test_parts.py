@@ -1,0 +1,84 @@
+"""Small decisions of the worker."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from streamqueue.streams.tasks import Entry
+from streamqueue.worker.context import Context, tag_of
+from streamqueue.worker.errors import SettingsError
+from streamqueue.worker.outcome import Backoff, released
+from streamqueue.worker.producer import new_id
+from streamqueue.worker.runs import Run, Runs
+from streamqueue.worker.settings import Settings
+
+POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "orders"}
+
+
+def run(n: int, crashes: int = 0) -> Run:
+    return Run(Context(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, "orders", lambda: None))
+
+
+def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
+    backoff = Backoff(1.0, 60.0)
+    for attempt, full in [(1, 1), (2, 2), (6, 32), (7, 60), (10_000, 60)]:
+        delays = [backoff.delay(attempt) for _ in range(200)]
+        assert full / 2 <= min(delays) and max(delays) <= full
+        assert max(delays) - min(delays) > full / 4
+
+
+def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
+    runs = Runs(3)
+    first, crashed = run(1), run(2, crashes=1)
+    assert runs.add(first) and runs.free(0) == 2
+    assert not runs.add(crashed)
+    assert runs.free(0) == 0 and runs.next_alone() is None
+    runs.end(first, released(first.ctx))
+    assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
+    runs.end(crashed, released(crashed.ctx))
+    assert runs.free(0) == 3
+    assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
+
+
+def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:
+    runs = Runs(2)
+    runs.add(run(1))
+    assert (runs.free(0), runs.free(1), runs.free(5)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("stream", "tag"),
+    [("orders", "orders"), ("{docs}:extract", "docs"), ("a{b}c", "b"), ("{}x", "{}x"), ("a{b", "a{b")],
+)
+def test_the_slot_of_a_key(stream: str, tag: str) -> None:
+    assert tag_of(stream) == tag
+
+
+def test_ids_are_uuids_of_version_7_in_order() -> None:
+    ids = [new_id() for _ in range(100)]
+    assert all(uuid.UUID(one).version == 7 and uuid.UUID(one).variant == uuid.RFC_4122 for one in ids)
+    assert len(set(ids)) == 100 and [one[:12] for one in ids] == sorted(one[:12] for one in ids)
+
+
+def test_settings_come_from_the_pod_and_hide_the_url() -> None:
+    settings = Settings.from_environment(
+        {**POD, "STREAMQUEUE_CONCURRENCY": "4", "STREAMQUEUE_TIMEOUT": "1.5"}, group="g"
+    )
+    assert (settings.concurrency, settings.timeout, settings.group, settings.grace_period) == (4, 1.5, "g", 11.5)
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"STREAMQUEUE_CONCURRENCY": "two"}, "CONCURRENCY must be a number"),
+        ({"STREAMQUEUE_CONCURRENCY": "0"}, "CONCURRENCY must be greater"),
+        ({"STREAMQUEUE_STREAM": ""}, "STREAM is not set"),
+        ({"STREAMQUEUE_STREAM": "a{b}{c}"}, "STREAM: braces"),
+    ],
+)
+def test_wrong_settings_name_the_variable(change: dict[str, str], word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        Settings.from_environment({**POD, **change})
