@@ -16,7 +16,7 @@ class Flow:
     delivered: float
     pending: int
     server_added: int | None  # the server's own counter, where it has one
-    exact: bool  # False: inferred, good enough to plan with, not to measure service times by
+    exact: bool  # False: a guess, good enough to plan with, not to measure service times by
 
     @property
     def acknowledged(self) -> float:
@@ -56,10 +56,10 @@ def next_flow(flow: Flow, arrivals: Arrivals, served: float, observation: Observ
     if server is not None or flow.server_added is not None:
         return None
     least = flow.delivered + max(0, observation.pending - flow.pending)
-    if head is not None and head <= arrivals.times[-1]:
+    behind = head is not None and head <= arrivals.times[-1]
+    if head is not None and behind:
         delivered = max(least, arrivals.at(head))
     else:
-        moved = observation.waiting == 0 or head is not None
-        delivered = max(least, flow.added, least + served if moved else least)
+        delivered = max(least, flow.added, least + served if head is not None else least)
     added = max(flow.added, delivered + observation.waiting)
-    return Flow(added, added - observation.waiting, observation.pending, None, False)
+    return Flow(added, added - observation.waiting, observation.pending, None, behind and observation.waiting_exact)
