@@ -9,11 +9,12 @@ import sys
 import venv
 from pathlib import Path
 
+PARSER = "hiredis>=3"  # ours and the raw loop have it, too
 REQUIREMENTS = {
-    "taskiq": ["taskiq==0.11.*", "taskiq-redis==1.*"],
-    "arq": ["arq==0.26.*"],
-    "celery": ["celery[redis]==5.5.*"],
-    "dramatiq": ["dramatiq[redis]==1.*"],
+    "taskiq": ["taskiq==0.11.*", "taskiq-redis==1.*", PARSER],
+    "arq": ["arq==0.26.*", PARSER],
+    "celery": ["celery[redis]==5.5.*", PARSER],
+    "dramatiq": ["dramatiq[redis]==1.*", PARSER],
 }
 
 
