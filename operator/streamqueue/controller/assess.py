@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
-from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.store import Body
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.snapshot import Snapshot
@@ -32,7 +31,6 @@ class Facts:
     redis: Trouble | None = None  # the server can't be read
     stream: Trouble | None = None  # the server can, the stream can't
     snapshot: Snapshot | None = None
-    attribution: Attribution | None = None
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
     shared_consumers: bool = False

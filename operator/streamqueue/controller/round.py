@@ -63,7 +63,6 @@ class Rounds:
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
             attribution = self._attribution(held, reading)
-            facts.attribution = attribution
             facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
             facts.stream = reading

@@ -172,7 +172,6 @@ def wish_by_deadline(
 
 def _need(outlook: Outlook, horizon: float, busy: float, service: float, concurrency: int) -> int:
     """The fewest pods that start every entry in time, were they all ready now."""
-    need = busy / concurrency
     need = 0.0
     for j in range(1, len(outlook.due)):
         ahead = j * outlook.step
