@@ -11,7 +11,7 @@ CLUSTER := $(BIN)/python -m tests.cluster
 WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 
-.PHONY: help demo test lint format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
+.PHONY: help demo test lint docs format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -32,6 +32,9 @@ lint: .venv/.synced ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/mypy -p tests.cluster -p tests.kube -p tests.demo
 	$(BIN)/lint-imports
+
+docs: .venv/.synced ## write the pages that are made from other files
+	$(BIN)/python -m docs.generate
 
 format: .venv/.synced ## format the code
 	$(BIN)/ruff check --fix .
