@@ -1,4 +1,4 @@
-"""Writes the pages that repeat what stands elsewhere: `docs/spec.md` from the CRD. `make docs` runs it, a test checks it."""
+"""Writes `docs/spec.md` from the CRD. `make docs` runs it, a test checks that it was run."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from docs.generate import PAGE, spec_page
 
 ROOT = Path(__file__).parents[3]
