@@ -9,6 +9,7 @@ import sys
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.enqueue import STEP, NewTask, enqueue
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 
@@ -43,6 +44,19 @@ async def test_a_pass_prints_one_line(redis: Redis, shared_server: RunningServer
     assert (code, err) == (0, "") and "off until" in out and out.count("\n") == 1
     await queue.redis.hset(queue.epoch, "since", 0)
     assert await run(environment) == (0, "orders/workers: 2 returned\n", "")
+
+
+async def test_a_pass_lets_delayed_tasks_in_without_operator_or_workers(
+    redis: Redis, shared_server: RunningServer
+) -> None:
+    waiting = STEP + 5
+    tasks = [NewTask(f"t{n}", [("task", str(n))], delay=0.001) for n in range(waiting)]
+    await enqueue(redis, Queue.stream, tasks[:STEP])
+    await enqueue(redis, Queue.stream, [*tasks[STEP:], NewTask("later", [("task", "later")], delay=3600.0)])
+    environment = {"STREAMQUEUE_SPEC": json.dumps(SPEC), "STREAMQUEUE_REDIS_URL": shared_server.url}
+    code, out, _ = await run(environment)
+    assert code == 0 and f"{waiting} delayed tasks that came due" in out
+    assert await redis.xlen(Queue.stream) == waiting and await redis.zcard("{orders}:delayed") == 1
 
 
 async def test_a_problem_is_one_line_without_the_password() -> None:

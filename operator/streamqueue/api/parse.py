@@ -15,6 +15,7 @@ from streamqueue.api.durations import format_duration
 from streamqueue.api.errors import SpecError
 from streamqueue.api.keys import tagged
 from streamqueue.api.spec import (
+    Backoff,
     Delivery,
     Handler,
     Protocol,
@@ -54,7 +55,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         raw,
         "spec",
         *("redis", "stream", "group", "startFrom", "handler"),
-        *("delivery", "reclaim", "retention", "scaling", "template"),
+        *("delivery", "results", "reclaim", "retention", "scaling", "template"),
     )
     handler = _handler(spec)
     parsed = QueueSpec(
@@ -64,6 +65,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         start_from=_start_from(spec),
         handler=handler,
         delivery=_delivery(spec),
+        results_ttl=_results_ttl(spec),
         reclaim=_reclaim(spec),
         retention=_retention(spec),
         scaling=_scaling(spec, handler.concurrency),
@@ -126,13 +128,35 @@ def _handler(spec: Block) -> Handler:
 
 
 def _delivery(spec: Block) -> Delivery:
-    block = spec.block("delivery", "visibilityTimeout", "maxDeliveries", "deadLetter")
+    block = spec.block("delivery", "visibilityTimeout", "maxDeliveries", "backoff", "deadLetter")
     dead_letter = block.block("deadLetter", "maxLength")
     return Delivery(
         visibility_timeout=block.duration("visibilityTimeout", "1s", "168h", _DELIVERY.visibility_timeout),
         max_deliveries=block.integer("maxDeliveries", 1, 1000, _DELIVERY.max_deliveries),
         dead_letter_max_length=dead_letter.integer("maxLength", 1, 10_000_000, _DELIVERY.dead_letter_max_length),
+        backoff=_backoff(block),
     )
+
+
+def _backoff(delivery: Block) -> Backoff:
+    block = delivery.block("backoff", "initial", "max")
+    backoff = Backoff(
+        initial=block.duration("initial", "10ms", "24h", _DELIVERY.backoff.initial),
+        max=block.duration("max", "10ms", "24h", _DELIVERY.backoff.max),
+    )
+    if backoff.initial > backoff.max:
+        longest, first = format_duration(backoff.max), format_duration(backoff.initial)
+        raise delivery.error("backoff", f"initial is {first}, above max, {longest}: change one of them")
+    return backoff
+
+
+def _results_ttl(spec: Block) -> float | None:
+    if not spec.has("results"):
+        return None
+    block = spec.block("results", "ttl")
+    if not block.has("ttl"):
+        raise block.error("ttl", "is required: how long results are kept, such as 1h")
+    return block.duration("ttl", "1s", "8760h", None)
 
 
 def _reclaim(spec: Block) -> Reclaim:

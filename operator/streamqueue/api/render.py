@@ -17,6 +17,7 @@ def render_spec(spec: QueueSpec) -> dict[str, Any]:
         startFrom=spec.start_from,
         handler=_handler(spec.handler),
         delivery=_delivery(spec.delivery),
+        results=None if spec.results_ttl is None else {"ttl": format_duration(spec.results_ttl)},
         reclaim=_reclaim(spec.reclaim),
         retention=_retention(spec.retention),
         scaling=_scaling(spec.scaling),
@@ -44,6 +45,10 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
     return {
         "visibilityTimeout": format_duration(delivery.visibility_timeout),
         "maxDeliveries": delivery.max_deliveries,
+        "backoff": {
+            "initial": format_duration(delivery.backoff.initial),
+            "max": format_duration(delivery.backoff.max),
+        },
         "deadLetter": {"maxLength": delivery.dead_letter_max_length},
     }
 

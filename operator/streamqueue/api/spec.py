@@ -49,10 +49,19 @@ class Handler:
 
 
 @dataclass(frozen=True, slots=True)
+class Backoff:
+    """Before a retry: `initial`, doubled with each attempt, at most `max`."""
+
+    initial: float = 1.0
+    max: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     visibility_timeout: float = 300.0
     max_deliveries: int = 5
     dead_letter_max_length: int = 10_000
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,7 @@ class QueueSpec:
     handler: Handler
     start_from: str = "0"
     delivery: Delivery = field(default_factory=Delivery)
+    results_ttl: float | None = None  # None: no states or results are kept
     reclaim: Reclaim = field(default_factory=Reclaim)
     retention: Retention = field(default_factory=Retention)
     scaling: Scaling = field(default_factory=Scaling)

@@ -63,7 +63,7 @@ async def recover(
     if overdue and now - runtime.swept >= SWEEP_INTERVAL:
         runtime.swept = runtime.looked = now
         report = await maintenance.sweep(client, spec, budget=SWEEP_BUDGET)
-        returned += report.returned + report.dead_lettered
+        returned += report.settled
     elif now - runtime.looked >= min(LOOK_INTERVAL, visibility / 4):
         runtime.looked = now
         await maintenance.look(client, spec)
@@ -75,7 +75,7 @@ async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snap
     for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= time.time()]:
         for consumer in _holders(snapshot, crash.consumer):
             report = await maintenance.release(client, spec, consumer, crash.before + skew, crash.cause)
-            returned += report.returned + report.dead_lettered
+            returned += report.settled
         _settle(runtime, crash)
     return returned
 
@@ -86,7 +86,7 @@ async def _abandoned(client: Client, spec: QueueSpec, held: Holdings, snapshot: 
     for view in snapshot.consumers:
         if view.pending and pod_of(view.name) in held.pods:
             report = await maintenance.abandoned(client, spec, view.name)
-            returned += report.returned + report.dead_lettered
+            returned += report.settled
     return returned
 
 

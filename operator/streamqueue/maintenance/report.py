@@ -19,6 +19,11 @@ class ReleaseReport:
     handed_on: int = 0  # from a dead worker of the SDK to the next that claims, without a copy
     missing: bool = False  # no such stream or group: nothing to do
 
+    @property
+    def settled(self) -> int:
+        """Entries that stuck and no longer do: back at work, or dead letters."""
+        return self.returned + self.dead_lettered + self.handed_on
+
     def add(self, counts: list[int]) -> None:
         """Add the script's counts, in the order of return.lua."""
         self.returned += counts[0]
@@ -35,6 +40,7 @@ class ReleaseReport:
 class SweepReport(ReleaseReport):
     """A whole pass."""
 
+    promoted: int = 0  # delayed tasks that came due
     trimmed: int = 0
     trim_blocked_by: tuple[str, ...] = ()  # groups that keep entries past the retention's limit
     consumers_deleted: int = 0
@@ -46,14 +52,16 @@ class SweepReport(ReleaseReport):
 
     def summary(self) -> str:
         """One line for people."""
-        if self.missing:
+        if self.missing and not self.promoted:
             return "nothing to do: the stream or the group does not exist yet"
         counts = {
             "returned": self.returned,
+            "handed on": self.handed_on,
             "dead-lettered": self.dead_lettered,
             "dropped (payload gone)": self.dropped,
             "parked": self.parked,
             "left for a worker that claims (several groups)": self.requeue_needs_worker,
+            "delayed tasks that came due": self.promoted,
             "trimmed": self.trimmed,
             "idle consumers deleted": self.consumers_deleted,
         }

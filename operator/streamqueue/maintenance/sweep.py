@@ -14,6 +14,7 @@ from streamqueue.maintenance.pending import Delivery, deliveries, successor
 from streamqueue.maintenance.quiet import look
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.trim import trim
+from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ABSENT, RedisProblem
 
 BUDGET = 120.0  # seconds for a pass
@@ -21,7 +22,7 @@ WINDOW = 10_000  # entries judged together, so that a batch is seen whole
 
 
 async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, cursor: str = "") -> SweepReport:
-    """Return what idled past the visibility timeout, trim, and delete idle consumers.
+    """Let in delayed tasks that are due, return what idled past the visibility timeout, trim, delete idle consumers.
 
     Takes about `budget` seconds at most; `cursor` is that of the report before. Safe to repeat and to run twice at
     once. Raises RedisProblem.
@@ -29,6 +30,7 @@ async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, curso
     report = SweepReport()
     deadline = time.monotonic() + budget
     try:
+        await _promote(client, spec, deadline, report)
         await _reclaim(client, spec, deadline, cursor, report)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
@@ -37,6 +39,13 @@ async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, curso
             raise
         report.missing = True
     return report
+
+
+async def _promote(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:
+    until: float | None = 0.0
+    while until == 0.0 and time.monotonic() < deadline:
+        count, until = await promote(client, spec.stream)
+        report.promoted += count
 
 
 async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, cursor: str, report: SweepReport) -> None:

@@ -1,6 +1,7 @@
 """A queue's Kubernetes objects, from its spec. Pure: dicts in, dicts out."""
 
-from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment, grace_period
+from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment
+from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.reclaim import cron_job, cron_job_name
 from streamqueue.manifests.settle import live_secret_hash, settle_template

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from streamqueue.api.spec import Handler, QueueSpec
+from streamqueue.api.spec import QueueSpec
 from streamqueue.api.template import HANDLER
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import worker_environment
+from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
-TEMPLATE_VERSION = "1"
-
-GRACE_SECONDS = 30  # for the shutdown itself, beyond the tasks under way
+TEMPLATE_VERSION = "2"
 
 
 def deployment(owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str | None) -> dict[str, Any]:
@@ -40,11 +38,6 @@ def deployment(owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str
             "template": merge_overlay(_pod_template(owner, spec, secret_hash), spec.template),
         },
     }
-
-
-def grace_period(handler: Handler) -> int:
-    """Seconds that a pod may take to finish what it has read."""
-    return math.ceil(round(handler.timeout * handler.batch, 3)) + GRACE_SECONDS
 
 
 def _pod_template(owner: Owner, spec: QueueSpec, secret_hash: str | None) -> dict[str, Any]:

@@ -5,19 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.spec import QueueSpec, Redis
+from streamqueue.manifests.grace import tasks_grace
 
 
 def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
-    """What a plain loop needs. Times are seconds; the consumer is the pod's name, so that its entries are its own."""
+    """What a worker reads: see `worker.settings`; a plain loop needs the first few alone.
+
+    Times are seconds. The consumer is the pod's name, so that its entries are its own.
+    """
+    delivery = spec.delivery
     return [
         redis_url(spec.redis),
         literal("STREAMQUEUE_STREAM", spec.stream),
         literal("STREAMQUEUE_GROUP", spec.group),
         {"name": "STREAMQUEUE_CONSUMER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        literal("STREAMQUEUE_VISIBILITY_TIMEOUT", _number(spec.delivery.visibility_timeout)),
+        literal("STREAMQUEUE_START_FROM", spec.start_from),
+        literal("STREAMQUEUE_VISIBILITY_TIMEOUT", _number(delivery.visibility_timeout)),
         literal("STREAMQUEUE_BATCH", str(spec.handler.batch)),
         literal("STREAMQUEUE_CONCURRENCY", str(spec.handler.concurrency)),
         literal("STREAMQUEUE_TIMEOUT", _number(spec.handler.timeout)),
+        literal("STREAMQUEUE_GRACE", str(tasks_grace(spec.handler))),
+        literal("STREAMQUEUE_MAX_DELIVERIES", str(delivery.max_deliveries)),
+        literal("STREAMQUEUE_DEAD_LETTER_MAX_LENGTH", str(delivery.dead_letter_max_length)),
+        literal("STREAMQUEUE_BACKOFF_INITIAL", _number(delivery.backoff.initial)),
+        literal("STREAMQUEUE_BACKOFF_MAX", _number(delivery.backoff.max)),
+        literal("STREAMQUEUE_RESULTS_TTL", _number(spec.results_ttl or 0.0)),
     ]
 
 

@@ -13,6 +13,7 @@ from streamqueue.controller.crash import Crash
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings
 from tests.redis.queue import Queue, spec
+from tests.redis.worker.stores import store, take
 
 POD = "orders-6b7f9-abcde"
 
@@ -66,6 +67,14 @@ async def test_workers_that_add_to_the_pods_name_are_the_pods(queue: Queue) -> N
     await queue.read(f"{POD}.a1", count=1)
     await queue.read(f"{POD}.b2", count=1)
     assert await recover(queue, Runtime("q1", crashes={"p1/c1": crash()})) == 2
+
+
+async def test_what_an_sdk_worker_held_is_handed_on_and_counted(queue: Queue) -> None:
+    await queue.add(3)
+    held = await take(store(queue.redis, f"{POD}.a1"))
+    runtime = Runtime("q1", crashes={"p1/c1": crash()})
+    assert await recover(queue, runtime) == len(held) == 3
+    assert len(await take(store(queue.redis, "orders-6b7f9-other.b1"))) == 3
 
 
 async def test_a_neighbours_entries_stay_with_it(queue: Queue) -> None:

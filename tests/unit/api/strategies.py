@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from streamqueue.api.spec import (
+    Backoff,
     Delivery,
     Handler,
     QueueSpec,
@@ -53,6 +54,12 @@ _retentions = st.just(Retention()) | st.builds(
 
 
 @st.composite
+def _backoffs(draw: st.DrawFn) -> Backoff:
+    longest = draw(_seconds(0.01, 86_400))
+    return Backoff(draw(_seconds(0.01, longest)), longest)
+
+
+@st.composite
 def specs(draw: st.DrawFn) -> QueueSpec:
     handler = Handler(
         image=draw(_names),
@@ -70,7 +77,9 @@ def specs(draw: st.DrawFn) -> QueueSpec:
             draw(_seconds(max(1, 2 * handler.timeout * handler.batch), 604_800)),
             draw(st.integers(1, 1000)),
             draw(st.integers(1, 10_000_000)),
+            draw(_backoffs()),
         ),
+        results_ttl=draw(st.none() | _seconds(1, 31_536_000)),
         reclaim=Reclaim(
             draw(st.sampled_from([None, "*/7 1-5 * jan mon,fri"])), draw(_seconds(60, 31_536_000)), draw(st.booleans())
         ),

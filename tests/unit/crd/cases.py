@@ -121,6 +121,13 @@ REFUSED: list[Refused] = [
     _spec("handler.batch", 2, "2 x handler.timeout x handler.batch", "delivery.visibilityTimeout"),
     _spec("delivery.maxDeliveries", 0, "delivery.maxDeliveries"),
     _spec("delivery.deadLetter.maxLength", 0, "delivery.deadLetter.maxLength"),
+    _spec("delivery.backoff.initial", "9ms", _DURATION),
+    _spec("delivery.backoff.max", "soon", _DURATION),
+    _spec("delivery.backoff.initial", "5m1s", "initial (1s by default) must not be above", "delivery.backoff"),
+    _spec("delivery.backoff.max", "999ms", "initial (1s by default) must not be above", "delivery.backoff"),
+    # results
+    _spec("results", {}, "results.ttl: Required", "results.ttl"),
+    _spec("results.ttl", "0s", _DURATION),
     # reclaim
     _spec("reclaim.schedule", "*/5 * * *", "five cron fields"),
     _spec("reclaim.schedule", "@hourly", "five cron fields"),
@@ -206,13 +213,12 @@ REFUSED: list[Refused] = [
         for path, value in {
             "replicas": 3,
             "next": {"stream": "paid"},
-            "results": {"ttl": "1h"},
             "redis.mode": "cluster",
             "redis.tls": {},
             "redis.auth": "entra",
             "handler.port": 8080,
             "handler.path": "/",
-            "delivery.backoff": {},
+            "delivery.backoff.factor": 3,
             "scaling.targetWait2": "30s",
             "template.resources": {},
             "template.metadata.name": "x",
@@ -239,6 +245,10 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"delivery.visibilityTimeout": "4m"},
     {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
     {"delivery": {}},
+    {"delivery.backoff": {}},
+    {"delivery.backoff": {"initial": "5m"}},
+    {"delivery.backoff": {"initial": "10ms", "max": "10ms"}},
+    {"results": {"ttl": "8760h"}},
     *(
         {"reclaim.schedule": schedule}
         for schedule in ("*/10 * * * *", "0,30 8-17/2 1,15 jan-MAR mon-fri", "59 23 31 12 6", "? ? ? ? ?", "05 0 * * *")

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from streamqueue.manifests import TEMPLATE_VERSION
+from streamqueue.worker.settings import Settings
 from tests.unit.manifests.build import deployment, environment, handler, spec
 
 
@@ -74,9 +76,17 @@ def test_long_times_are_written_in_full() -> None:
     assert variables["STREAMQUEUE_VISIBILITY_TIMEOUT"] == "500000.5"
 
 
-def test_a_loop_finds_what_it_needs_in_its_environment() -> None:
+def test_a_worker_finds_what_it_needs_in_its_environment() -> None:
     parsed = spec(
-        handler={"image": "x", "timeout": "1.5s", "batch": 5, "concurrency": 2}, delivery={"visibilityTimeout": "168h"}
+        startFrom="$",
+        handler={"image": "x", "timeout": "1.5s", "batch": 5, "concurrency": 2},
+        delivery={
+            "visibilityTimeout": "168h",
+            "maxDeliveries": 7,
+            "deadLetter": {"maxLength": 9},
+            "backoff": {"initial": "250ms", "max": "1m"},
+        },
+        results={"ttl": "1h"},
     )
 
     assert environment(handler(deployment(parsed)["spec"]["template"])) == {
@@ -84,11 +94,35 @@ def test_a_loop_finds_what_it_needs_in_its_environment() -> None:
         "STREAMQUEUE_STREAM": "orders",
         "STREAMQUEUE_GROUP": "workers",
         "STREAMQUEUE_CONSUMER": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "STREAMQUEUE_START_FROM": "$$",
         "STREAMQUEUE_VISIBILITY_TIMEOUT": "604800",
         "STREAMQUEUE_BATCH": "5",
         "STREAMQUEUE_CONCURRENCY": "2",
         "STREAMQUEUE_TIMEOUT": "1.5",
+        "STREAMQUEUE_GRACE": "28",
+        "STREAMQUEUE_MAX_DELIVERIES": "7",
+        "STREAMQUEUE_DEAD_LETTER_MAX_LENGTH": "9",
+        "STREAMQUEUE_BACKOFF_INITIAL": "0.25",
+        "STREAMQUEUE_BACKOFF_MAX": "60",
+        "STREAMQUEUE_RESULTS_TTL": "3600",
     }
+
+
+def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
+    variables = environment(handler(deployment()["spec"]["template"]))
+    settings = Settings.from_environment({**variables, "STREAMQUEUE_CONSUMER": "pod"})
+
+    known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
+    assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
+    assert known - variables.keys() == set()
+    assert settings == Settings(redis_url="redis://redis:6379/0", stream="orders", consumer="pod", grace=140.0)
+
+
+def test_tasks_get_all_of_the_grace_but_what_handing_back_takes() -> None:
+    pod = deployment()["spec"]["template"]
+
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 150
+    assert environment(handler(pod))["STREAMQUEUE_GRACE"] == "140"
 
 
 def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
