@@ -42,7 +42,7 @@ class Actor:
         assert held.queue is not None
         before = live_replicas(held)
         if decision.replicas != before:
-            metrics.DECISIONS.labels(*key_of(held)).inc()
+            metrics.DECISIONS.labels(*key_of(held), decision.reason).inc()
         await self._mark(held, runtime, decision.victims)
         try:
             refused = runtime.refused_generation == held.queue["metadata"]["generation"]

@@ -10,6 +10,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.store import Body
 from streamqueue.scaling.model import Decision, PodState, Reason
+from streamqueue.streams.durability import Durability
 from streamqueue.streams.snapshot import Snapshot
 
 
@@ -33,6 +34,7 @@ class Facts:
     snapshot: Snapshot | None = None
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
+    durability: Durability | None = None
     shared_consumers: bool = False
     reads_on: bool = False  # after SIGTERM
     now: float = 0.0  # epoch seconds

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from streamqueue.controller.kinds import SECRETS
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.skew import Skew
 from streamqueue.streams.connection import connect
+from streamqueue.streams.durability import Durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 
 # A rotated Secret is picked up within this time, or at once when the old password is refused.
@@ -43,6 +45,8 @@ class Endpoint:
     secret_hash: str | None  # tells worker pods of a changed Secret; None without one
     used: float = field(default_factory=time.monotonic)
     skew: Skew = field(default_factory=Skew)
+    durability: Durability | None = None  # None: not read yet
+    durability_read: float = -math.inf  # monotonic
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import zlib
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker
+from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest, take_snapshots
 
@@ -83,8 +85,7 @@ class Loop:
             generation = held.queue["metadata"]["generation"]
             is_due = runtime.due <= now or runtime.generation != generation
             if is_due and not runtime.busy and "deletionTimestamp" not in held.queue["metadata"]:
-                runtime.busy, runtime.generation = True, generation
-                self._waker.rouse(key)
+                runtime.busy, runtime.woken, runtime.generation = True, False, generation
                 due.append(Due(key, held, runtime))
         for key in self._runtimes.keys() - living:
             del self._runtimes[key]
@@ -149,11 +150,18 @@ class Loop:
         times = [answer.time for answer in answers if isinstance(answer, Snapshot)]
         if times:
             endpoint.skew.note(sent, time.time(), sum(times) / len(times))
+            self._look_after(endpoint)
         for (queue, spec), answer in zip(queues, answers, strict=True):
             if isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH:
                 self._endpoints.forget(queue.key[0], spec.redis)
             reading = trouble_of(answer) if isinstance(answer, RedisProblem) else answer
             self._round(queue, spec, reading, endpoint)
+
+    def _look_after(self, endpoint: Endpoint) -> None:
+        """Ask beside the rounds, now and then, whether this server may lose work."""
+        if time.monotonic() - endpoint.durability_read > HOUSEKEEPING:
+            endpoint.durability_read = time.monotonic()
+            self._spawn(_read_durability(endpoint))
 
     def _reject(self, queue: Due, trouble: Trouble) -> None:
         self._spawn(self._guard(queue, ERROR_BACKOFF, self._rounds.reject(queue.held, queue.runtime, trouble)))
@@ -166,7 +174,7 @@ class Loop:
         """An entry came to a sleeping queue."""
         runtime = self._runtimes.get(key)
         if runtime:
-            runtime.due = 0.0
+            runtime.due, runtime.woken = 0.0, True
             self._woken.set()
 
     async def _guard(
@@ -187,9 +195,11 @@ class Loop:
             log.exception("%s/%s: round failed", *queue.key)
             interval = ERROR_BACKOFF
         finally:
-            # Before anybody listens: a wake must find the later time and undo it.
-            queue.runtime.rest(_nap(sleeper, interval) if sleeper else interval)
-        if sleeper and endpoint and not self._waker.sleep(queue.key, endpoint, sleeper):
+            # A sleeper is listened to all through its rounds: what comes during one is seen after it.
+            if sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
+                interval = _nap(sleeper, interval, queue.runtime.uid, time.monotonic())
+            else:
+                self._waker.rouse(queue.key)
             queue.runtime.rest(interval)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -198,11 +208,23 @@ class Loop:
         task.add_done_callback(self._tasks.discard)
 
 
-def _nap(sleeper: Sleeper, interval: float) -> float:
-    """Seconds until the next look at a queue that is listened to."""
+async def _read_durability(endpoint: Endpoint) -> None:
+    try:
+        endpoint.durability = await read_durability(endpoint.client)
+    except RedisProblem as problem:
+        log.debug("durability not read: %s", problem)  # the rounds say what is wrong with the server
+        endpoint.durability = None
+
+
+def _nap(sleeper: Sleeper, interval: float, uid: str, now: float) -> float:
+    """Seconds until the next look at a queue that is listened to.
+
+    Each queue has a time of its own within the interval: a thousand looks at once would hold up a wake.
+    """
     if not sleeper.soundly:
         return interval
-    nap = max(ASLEEP_INTERVAL, interval)
+    longest = max(ASLEEP_INTERVAL, interval)
+    nap = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
     return nap if sleeper.alarm is None else min(nap, sleeper.alarm)
 
 

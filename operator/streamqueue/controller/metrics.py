@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections.abc import Iterator
 from contextlib import suppress
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from streamqueue.controller import pods as workers
 from streamqueue.controller.assess import Facts
+from streamqueue.controller.progress import Progress
 from streamqueue.controller.store import Key
-from streamqueue.scaling.model import PodState
-from streamqueue.streams.snapshot import Snapshot
+from streamqueue.scaling.model import PodState, Reason
 
+# Labels are a queue's namespace and name; where there is a third, its values are those of an enum.
 _QUEUE = ("namespace", "queue")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def _gauge(name: str, text: str) -> Gauge:
     return Gauge(f"streamqueue_{name}", text, _QUEUE)
+
+
+def _counter(name: str, text: str, *more: str) -> Counter:
+    return Counter(f"streamqueue_{name}_total", text, (*_QUEUE, *more))
 
 
 LAG = _gauge("lag", "Entries that wait for delivery.")
@@ -28,54 +36,71 @@ OLDEST_WAITING = _gauge("oldest_waiting_seconds", "Age of the oldest entry that 
 OLDEST_PENDING = _gauge("oldest_pending_seconds", "Time since the oldest pending entry was last delivered.")
 DEAD_LETTERS = _gauge("dead_letters", "Entries in the group's dead-letter stream.")
 DESIRED = _gauge("desired_replicas", "Replicas that the last decision asks for.")
+MAX_REPLICAS = _gauge("max_replicas", "spec.scaling.maxReplicas.")
+TARGET_WAIT = _gauge("target_wait_seconds", "spec.scaling.targetWait, where the queue scales by it.")
+VISIBILITY_TIMEOUT = _gauge("visibility_timeout_seconds", "spec.delivery.visibilityTimeout.")
 REDIS_UP = _gauge("redis_up", "1 where the last look at the stream succeeded.")
+MAY_LOSE_WORK = _gauge("redis_may_lose_work", "1 where the server evicts keys or keeps nothing across a restart.")
 REPLICAS = Gauge("streamqueue_replicas", "Worker pods by state.", (*_QUEUE, "state"))
-DECISIONS = Counter("streamqueue_decisions_total", "Decisions that changed the number of replicas.", _QUEUE)
-RECOVERED = Counter("streamqueue_reclaimed_total", "Entries taken back from dead or failed workers.", _QUEUE)
-BUSY_LEAVING = Counter(
-    "streamqueue_busy_pods_terminated_total", "Pods told to go, by whomever, with entries in their hands.", _QUEUE
-)
+DECISIONS = _counter("decisions", "Decisions that changed the number of replicas, by reason.", "reason")
+ADDED = _counter("added", "Entries added to the stream while the operator looked: at least so many.")
+ACKNOWLEDGED = _counter("acknowledged", "Entries that left the group's hands meanwhile: at least so many.")
+RECOVERED = _counter("reclaimed", "Entries taken back from dead or failed workers.")
+BUSY_LEAVING = _counter("busy_pods_terminated", "Pods told to go, by whomever, with entries in their hands.")
 SNAPSHOT = Histogram("streamqueue_snapshot_seconds", "Reading all due queues of one endpoint.", buckets=_SECONDS)
 APPLY = Histogram("streamqueue_apply_seconds", "Bringing one queue's objects up to a decision.", buckets=_SECONDS)
-LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looked for due queues.")
+LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looked for due queues, 0 on a standby.")
+LEADER = Gauge("streamqueue_leader", "1 on the pod that looks at the queues, 0 on a standby.")
 
-_BY_QUEUE = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS, DESIRED, REDIS_UP)
+_OF_THE_SPEC = (MAX_REPLICAS, TARGET_WAIT, VISIBILITY_TIMEOUT)
+_OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS)
+_BY_QUEUE = (*_OF_THE_SPEC, *_OF_THE_STREAM, DESIRED, REDIS_UP, MAY_LOSE_WORK)
 
 
 def show(key: Key, facts: Facts) -> None:
-    """What one round found out."""
-    _set(REDIS_UP, key, int(facts.snapshot is not None))
-    _set(DESIRED, key, facts.decision.replicas if facts.decision else None)
-    for gauge, value in _counters(facts.snapshot).items():
-        _set(gauge, key, value)
+    """What one round found out; a series of what it didn't find out ends."""
+    found = dict(_found(facts))
+    for gauge in _BY_QUEUE:
+        _set(gauge, key, found.get(gauge))
     states = Tally(workers.state(body) for body in facts.pods)
     for state in PodState:
         REPLICAS.labels(*key, state).set(states[state])
 
 
+def count(key: Key, progress: Progress) -> None:
+    """What came and went since the last look."""
+    ADDED.labels(*key).inc(progress.added)
+    ACKNOWLEDGED.labels(*key).inc(progress.acknowledged)
+
+
 def forget(key: Key) -> None:
     """The queue is gone, and so are its series."""
-    for gauge in _BY_QUEUE:
-        _set(gauge, key, None)
+    for metric in (*_BY_QUEUE, ADDED, ACKNOWLEDGED, RECOVERED, BUSY_LEAVING):
+        _remove(metric, *key)
     for state in PodState:
-        with suppress(KeyError):
-            REPLICAS.remove(*key, state)
-    for counter in (DECISIONS, RECOVERED, BUSY_LEAVING):
-        with suppress(KeyError):
-            counter.remove(*key)
+        _remove(REPLICAS, *key, state)
+    for reason in Reason:
+        _remove(DECISIONS, *key, reason)
 
 
-def _counters(snapshot: Snapshot | None) -> dict[Gauge, float | None]:
-    if snapshot is None:
-        return dict.fromkeys((LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS))
-    return {
-        LAG: snapshot.undelivered,
-        LAG_KNOWN: int(snapshot.lag_known),
-        PENDING: snapshot.pending,
-        OLDEST_WAITING: _age(snapshot.oldest_waiting_age, snapshot.undelivered),
-        OLDEST_PENDING: _age(snapshot.oldest_pending_age, snapshot.pending),
-        DEAD_LETTERS: snapshot.dead_letters,
-    }
+def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
+    yield REDIS_UP, int(facts.snapshot is not None)
+    if facts.decision:
+        yield DESIRED, facts.decision.replicas
+    if facts.durability:
+        yield MAY_LOSE_WORK, facts.durability.may_lose_work
+    if facts.spec:
+        yield MAX_REPLICAS, facts.spec.scaling.max_replicas
+        yield TARGET_WAIT, facts.spec.scaling.target_wait
+        yield VISIBILITY_TIMEOUT, facts.spec.delivery.visibility_timeout
+    if facts.snapshot:
+        snapshot = facts.snapshot
+        yield LAG, snapshot.undelivered
+        yield LAG_KNOWN, int(snapshot.lag_known)
+        yield PENDING, snapshot.pending
+        yield OLDEST_WAITING, _age(snapshot.oldest_waiting_age, snapshot.undelivered)
+        yield OLDEST_PENDING, _age(snapshot.oldest_pending_age, snapshot.pending)
+        yield DEAD_LETTERS, snapshot.dead_letters
 
 
 def _age(age: float | None, entries: int) -> float | None:
@@ -84,8 +109,12 @@ def _age(age: float | None, entries: int) -> float | None:
 
 
 def _set(gauge: Gauge, key: Key, value: float | None) -> None:
-    if value is not None:
-        gauge.labels(*key).set(value)
+    if value is None:
+        _remove(gauge, *key)
     else:
-        with suppress(KeyError):
-            gauge.remove(*key)
+        gauge.labels(*key).set(value)
+
+
+def _remove(metric: Gauge | Counter, *labels: str) -> None:
+    with suppress(KeyError):
+        metric.remove(*labels)

@@ -17,10 +17,11 @@ from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe
+from streamqueue.controller.progress import progress
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store, key_of
+from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.wake import Sleeper
 from streamqueue.scaling import decide
 from streamqueue.streams.enqueue import promote
@@ -45,6 +46,7 @@ class Rounds:
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
         facts = Facts(rejected=trouble, pods=list(held.pods.values()))
+        metrics.show(key_of(held), facts)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
 
     async def run(
@@ -60,8 +62,10 @@ class Rounds:
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
         attribution = Attribution({}, ())
+        facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
+            _count(key_of(held), runtime, reading)
             attribution = self._attribution(held, reading)
             facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
@@ -73,6 +77,7 @@ class Rounds:
         observation = observe(held, facts.snapshot, attribution, now=now, clock_offset=now - time.time())
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         facts.decision = decision
+        metrics.show(key_of(held), facts)
         try:
             await self._actor.carry_out(
                 held, runtime, spec, decision, facts.snapshot, endpoint.secret_hash if endpoint else None
@@ -86,7 +91,6 @@ class Rounds:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
-        metrics.show(key_of(held), facts)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return _sleeper(spec, facts)
 
@@ -148,6 +152,12 @@ class Rounds:
 
 def trouble_of(problem: RedisProblem) -> Trouble:
     return Trouble(problem.kind.value, str(problem))
+
+
+def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> None:
+    if runtime.counted:
+        metrics.count(key, progress(runtime.counted, snapshot))
+    runtime.counted = snapshot
 
 
 def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:

@@ -13,6 +13,7 @@ from streamqueue.controller.crash import Crash
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
 from streamqueue.scaling import Memory
+from streamqueue.streams.snapshot import Snapshot
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Runtime:
     uid: str
     due: float = 0.0  # the loop's clock
     busy: bool = False  # a round is under way
+    woken: bool = False  # an entry came since the last round began
     memory: Memory | None = None
     applied: Applied = field(default_factory=Applied)
     reported: Reported = field(default_factory=Reported)
@@ -31,6 +33,7 @@ class Runtime:
     leaving: set[str] = field(default_factory=set)  # pods that were told to go
     reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
     had_group: bool = False
+    counted: Snapshot | None = None  # the last look whose progress was counted
     shared_consumers: bool = False
     # When the last of each was done, on the loop's clock.
     checked_abandoned: float = 0.0
@@ -41,8 +44,8 @@ class Runtime:
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 
     def rest(self, seconds: float) -> None:
-        """The round is over; the next one is due after this time."""
-        self.due = time.monotonic() + seconds
+        """The round is over; the next one is due after this time, or at once if an entry came meanwhile."""
+        self.due = 0.0 if self.woken else time.monotonic() + seconds
         self.busy = False
 
     def spec(self, queue: Body) -> QueueSpec:

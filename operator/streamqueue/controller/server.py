@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from streamqueue.controller.metrics import LOOP_AGE
+from streamqueue.controller.metrics import LEADER, LOOP_AGE
 
 STALE = 30.0  # seconds without a tick of the loop: something hangs, a restart mends it
 
@@ -21,6 +21,7 @@ class Health:
         self.last_tick: Callable[[], float | None] = lambda: None  # monotonic; None while standing by
 
         LOOP_AGE.set_function(self.age)
+        LEADER.set_function(lambda: int(self.last_tick() is not None))
 
     def age(self) -> float:
         """Seconds since the loop last ticked; 0 while standing by."""

@@ -69,6 +69,7 @@ class Snapshot:
     parked: int = 0  # retries whose time has not come
     due: int = 0  # retries and delayed tasks whose time has come
     next_due: float | None = None  # seconds until the next of them is due, 0 where one is; None without any
+    unacknowledged: int = 0  # the group's whole pending entries list: in hands, and parked retries due or not
     consumers: tuple[ConsumerView, ...] = ()  # those with pending entries first, at most CONSUMER_CAP
     consumers_total: int = 0
     # The next entry to be delivered. Its age counts from the task's first enqueue, also for a retry's copy; None where
@@ -167,6 +168,7 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
         parked=max(0, parked - due_retries),
         due=due_retries + due_delayed,
         next_due=next_due / 1000 if next_due >= 0 else None,
+        unacknowledged=pending + parked,
         consumers=tuple(
             ConsumerView(_text(consumers[i]), consumers[i + 1], consumers[i + 2] / 1000)
             for i in range(0, len(consumers), 3)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from streamqueue.api.parse import parse_spec
-from streamqueue.cli.doctor.facts import ClusterFacts, Facts, ServerFacts, StreamFacts
+from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
 from streamqueue.controller import pods
 from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import ConsumerView, LagRule, Snapshot
+from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
 
 Body = dict[str, Any]
@@ -100,7 +101,7 @@ def stream(**given: Any) -> StreamFacts:
     defaults: Body = {
         "snapshot": found,
         "later": found,
-        "server": ServerFacts("noeviction", True),
+        "server": Durability("noeviction", True),
         "tail": tuple(Entry(f"{n}-0", {}) for n in range(1, 11)),
     }
     return StreamFacts(**defaults | given)

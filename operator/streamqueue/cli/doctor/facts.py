@@ -9,6 +9,7 @@ from typing import Any
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import RedisProblem, Snapshot
+from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
 
 Body = Mapping[str, Any]
@@ -25,21 +26,13 @@ class Group:
     active: float | None  # seconds since the last command of any of its consumers; None without consumers
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What the Redis server says of itself; None where it hides that."""
-
-    eviction_policy: str | None = None
-    persistent: bool | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFacts:
     """What Redis knows of the queue."""
 
     snapshot: Snapshot
     later: Snapshot | None = None  # a second look, some seconds after
-    server: ServerFacts = field(default_factory=ServerFacts)
+    server: Durability = field(default_factory=Durability)
     groups: tuple[Group, ...] = ()
     streams_nearby: tuple[str, ...] = ()  # names like the one that is missing
     tail: tuple[Entry, ...] = ()  # the newest entries, oldest first, payloads left out

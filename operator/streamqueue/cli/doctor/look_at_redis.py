@@ -10,9 +10,10 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.cli.doctor.facts import Group, ServerFacts, StreamFacts
+from streamqueue.cli.doctor.facts import Group, StreamFacts
 from streamqueue.maintenance.pending import Delivery, deliveries
-from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams.durability import read_durability
 from streamqueue.streams.entries import read_headers
 from streamqueue.streams.errors import ABSENT, execute
 
@@ -21,13 +22,11 @@ LETTERS = 100  # newest dead letters
 HELD = 2000  # rows of the pending entries list
 NAMES = 10_000  # keys that SCAN looks at for a name like the missing one
 
-_HIDDEN = (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED, ProblemKind.OTHER)
-
 
 async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamFacts:
     """Two looks, `pause` seconds apart, and the details. Raises RedisProblem."""
     first = await _snapshot(client, spec)
-    server = await _server(client)
+    server = await read_durability(client)
     if not first.stream_exists:
         return StreamFacts(snapshot=first, server=server, streams_nearby=await _nearby(client, spec.stream))
     held, complete = await _held(client, spec, first)
@@ -79,36 +78,6 @@ async def _group(client: Redis, stream: str, row: dict[str, Any]) -> Group:
     active = min((each["idle"] / 1000 for each in consumers), default=None)
     name, delivered = row["name"].decode("utf-8", "replace"), row["last-delivered-id"].decode()
     return Group(name, row["pending"], len(consumers), delivered, active)
-
-
-async def _server(client: Redis) -> ServerFacts:
-    memory = await _info(client, "memory")
-    return ServerFacts(memory.get("maxmemory_policy"), await _persistent(client))
-
-
-async def _persistent(client: Redis) -> bool | None:
-    """Appends to a log, takes snapshots, or has a replica; None where the server doesn't say."""
-    if (await _info(client, "persistence")).get("aof_enabled"):
-        return True
-    if (await _info(client, "replication")).get("connected_slaves"):
-        return True
-    try:
-        settings = await execute(client, "CONFIG GET", "save")
-    except RedisProblem as problem:
-        if problem.kind not in _HIDDEN:
-            raise
-        return None  # managed services block CONFIG
-    return bool(settings.get("save", settings.get(b"save")))
-
-
-async def _info(client: Redis, section: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = await execute(client, "INFO", section)
-    except RedisProblem as problem:
-        if problem.kind not in _HIDDEN:
-            raise
-        return {}
-    return found
 
 
 async def _nearby(client: Redis, stream: str) -> tuple[str, ...]:

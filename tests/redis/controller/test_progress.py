@@ -1,0 +1,75 @@
+"""Arrivals and acknowledgements as two looks tell of them, on every server."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.controller.progress import Progress, progress
+from streamqueue.streams.durability import read_durability
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+
+POD = "orders-6b7f9-abcde"
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    queue = Queue(redis)
+    await queue.create()
+    await queue.add(10)
+    await queue.read(POD, count=4)
+    return queue
+
+
+async def test_tasks_done_while_others_come(queue: Queue) -> None:
+    before = await queue.snapshot()
+    await queue.ack(*await queue.pending())
+    await queue.add(3)
+    await queue.read(POD, count=2)
+    found = progress(before, await queue.snapshot())
+    if before.entries_added is not None:
+        assert found == Progress(3, 4)
+    else:
+        assert 0 < found.acknowledged <= 4 and found.added <= 3
+
+
+async def test_readers_that_never_acknowledge(queue: Queue) -> None:
+    before = await queue.snapshot()
+    await queue.add(5)
+    await queue.read(POD, count=7)
+    assert progress(before, await queue.snapshot()) == Progress(5, 0)
+
+
+async def test_a_full_fleet_that_works_on_is_seen_to_acknowledge(queue: Queue) -> None:
+    """As many in hand and as many waiting at both looks: only that the group read on tells."""
+    before = await queue.snapshot()
+    await queue.ack(*await queue.pending())
+    await queue.read(POD, count=4)
+    await queue.add(4)
+    found = progress(before, await queue.snapshot())
+    assert found.acknowledged >= 1 and found.added >= 1
+
+
+async def test_a_lag_that_is_a_lower_bound_still_tells_of_acknowledgements(queue: Queue) -> None:
+    before = await queue.snapshot(cap=2)
+    await queue.ack(*await queue.pending())
+    assert progress(before, await queue.snapshot(cap=2)).acknowledged == 4
+
+
+async def test_a_stream_made_anew_counts_from_nothing(queue: Queue) -> None:
+    before = await queue.snapshot()
+    await queue.redis.delete(queue.stream)
+    await queue.create()
+    await queue.add(2)
+    found = progress(before, await queue.snapshot())
+    assert found.added >= 0 and found.acknowledged >= 0
+
+
+async def test_what_survives_is_read_from_the_server(own_server: RunningServer) -> None:
+    async with Redis(port=own_server.port) as client:
+        assert (await read_durability(client)).may_lose_work is True
+        await client.config_set("appendonly", "yes")
+        assert (await read_durability(client)).may_lose_work is False
+        await client.config_set("maxmemory-policy", "volatile-lru")
+        assert (await read_durability(client)).may_lose_work is True
