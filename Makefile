@@ -10,6 +10,7 @@ BIN := .venv/bin
 CLUSTER := $(BIN)/python -m tests.cluster
 WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
+TWO_SERVERS := -n 2 --dist loadgroup # a server's tests stay with one process
 
 .PHONY: help demo test lint docs format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
 
@@ -44,10 +45,10 @@ test-unit: .venv/.synced ## tests without Redis or Kubernetes
 	$(PYTEST) tests/unit
 
 test-redis: .venv/.synced ## tests against Redis servers of Debian's packages
-	$(PYTEST) tests/redis
+	$(PYTEST) tests/redis $(TWO_SERVERS)
 
 test-redis-all: .venv/.synced ## the same against every server that can be had
-	$(PYTEST) tests/redis --servers=all
+	$(PYTEST) tests/redis --servers=all $(TWO_SERVERS)
 
 test-e2e: cluster-up ## tests on the kind cluster
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)"

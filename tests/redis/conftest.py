@@ -1,6 +1,6 @@
 """Every test of this folder runs on real servers, one run per server of `--servers`.
 
-At the end a table server x test is printed.
+`-n 2 --dist loadgroup` takes two servers at a time. At the end a table server x test is printed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on(*servers): of those that were chosen, on these alone; the test says why")
     config.pluginmanager.register(ServerTable(), "server-table")
 
 
@@ -40,21 +41,24 @@ def chosen(config: pytest.Config) -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
-        metafunc.parametrize("server", chosen(metafunc.config), indirect=True, scope="session")
+        names = chosen(metafunc.config)
+        if mark := metafunc.definition.get_closest_marker("on"):
+            # At least one, whatever was chosen.
+            names = [name for name in names if name in mark.args] or names[:1]
+        # A server's tests stay with one process, which keeps it running.
+        groups = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+        metafunc.parametrize("server", groups, indirect=True, scope="session")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Fetch what is missing before the first test, where its progress can be seen."""
-    if session.config.option.collectonly or not any("server" in _fixtures(item) for item in session.items):
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly:
         return
-    with session.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-        for name in chosen(session.config):
+    with config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        for name in chosen(config):
             with suppress(CannotInstall):  # its tests say so
                 install(name)
-
-
-def _fixtures(item: pytest.Item) -> list[str]:
-    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,9 @@ class ServerTable:
         self._outcomes: dict[str, dict[str, str]] = defaultdict(dict)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = re.search(r"tests/redis/(?:\w+/)*(\w+)\.py::(\w+)\[((?:redis|valkey)-[\d.]+)(.*)\]$", report.nodeid)
+        found = re.search(
+            r"tests/redis/(?:\w+/)*(\w+)\.py::(\w+)\[((?:redis|valkey)-[\d.]+)(.*)\](?:@.*)?$", report.nodeid
+        )
         if not found:
             return
         row = f"{found[1].removeprefix('test_')}: {found[2].removeprefix('test_').replace('_', ' ')}"

@@ -1,0 +1,215 @@
+"""What a handler is given, and what its worker makes of what it returns, raises and sends."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pydantic
+import pytest
+
+from streamqueue import Context, DeadLetter, Retry
+from streamqueue import Queue as Producer
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import KEYS
+
+pytestmark = pytest.mark.usefixtures("short_reads")
+
+
+@dataclasses.dataclass
+class Order:
+    sku: str
+    amount: int
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+class Model(pydantic.BaseModel):
+    sku: str
+    amount: int
+    tags: list[str] = []
+
+
+async def test_payloads_arrive_as_what_the_handler_asks_for(queue: Queue, shared_server: RunningServer) -> None:
+    seen: list[Any] = []
+
+    def of_dict(task: dict[str, str]) -> None:
+        seen.append(task)
+
+    def of_bytes(task: bytes) -> None:
+        seen.append(task)
+
+    def of_dataclass(task: Order) -> None:
+        seen.append(task)
+
+    def of_model(task: Model) -> None:
+        seen.append(task)
+
+    cases: list[tuple[Callable[..., None], Any, Any]] = [
+        (of_dict, {"sku": "x", "amount": 3}, {"sku": "x", "amount": "3"}),
+        (of_bytes, b"\xff\x00", b"\xff\x00"),
+        (of_dataclass, Order("7", 3, ["a", "ü"]), Order("7", 3, ["a", "ü"])),
+        (of_model, Model(sku="7", amount=3, tags=["a"]), Model(sku="7", amount=3, tags=["a"])),
+    ]
+    async with Producer(shared_server.url, queue.stream) as producer:
+        for function, sent, got in cases:
+            await producer.send(sent)
+            async with working(shared_server.url, function) as worker:
+                await until(lambda w=worker: w.counters.acked == 1, function.__name__)  # type: ignore[misc]
+            assert seen.pop() == got
+
+
+@pytest.mark.parametrize(
+    "fields", [{"sku": "x", "amount": "many"}, {"amount": "3"}, {"sku": "x", "amount": b"\xff"}, {"nothing": "fits"}]
+)
+async def test_a_payload_that_does_not_fit_is_set_aside_at_once(
+    queue: Queue, shared_server: RunningServer, fields: dict[str, Any]
+) -> None:
+    ran: list[Order] = []
+
+    async def handle(task: Order) -> None:
+        ran.append(task)
+
+    await queue.redis.xadd(queue.stream, fields)
+    async with working(shared_server.url, handle) as worker:
+        await until(lambda: worker.counters.dead == 1, "the dead letter")
+    letter = (await queue.redis.xrange(KEYS.dlq))[0][1]
+    assert letter[b"sq-reason"] == b"payload" and (b"amount" in letter[b"sq-cause"] or b"sku" in letter[b"sq-cause"])
+    assert not ran
+
+
+async def test_failures_retry_with_backoff_then_die(queue: Queue, shared_server: RunningServer) -> None:
+    attempts: list[int] = []
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+        raise LookupError("no such customer")
+
+    await queue.add()
+    async with working(shared_server.url, handle, max_deliveries=3) as worker:
+        await until(lambda: worker.counters.dead == 1, "the dead letter")
+    assert attempts == [1, 2, 3] and worker.counters.parked == 2
+    assert (await queue.dead())[0]["sq-cause"] == "LookupError: no such customer"
+
+
+async def test_a_handler_says_what_becomes_of_its_task(queue: Queue, shared_server: RunningServer) -> None:
+    times: list[float] = []
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        if task["task"] == "0":
+            raise DeadLetter("never")
+        times.append(time.monotonic())
+        if len(times) < 8:
+            raise Retry("not now", after=0.1, counted=False)
+
+    await queue.add(2)
+    async with working(shared_server.url, handle, max_deliveries=2, concurrency=2) as worker:
+        await until(lambda: worker.counters.acked == 1, "the retried task")
+    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(times))
+    (letter,) = await queue.dead()
+    assert (letter["sq-reason"], letter["sq-cause"]) == ("handler", "never")
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), asyncio.CancelledError(), KeyError("x"), StopIteration(), MemoryError()]
+)
+@pytest.mark.parametrize("kind", ["async", "plain"])
+async def test_whatever_a_handler_raises_its_worker_lives(
+    queue: Queue, shared_server: RunningServer, error: BaseException, kind: str
+) -> None:
+    def plain(task: dict[str, str], ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise error
+
+    async def in_loop(task: dict[str, str], ctx: Context) -> None:
+        plain(task, ctx)
+
+    await queue.add()
+    async with working(shared_server.url, plain if kind == "plain" else in_loop) as worker:
+        await until(lambda: worker.counters.acked == 1, "the second attempt")
+    assert worker.counters.parked == 1
+
+
+@pytest.mark.parametrize("kind", ["async", "plain"])
+async def test_a_handler_past_its_timeout_is_retried(queue: Queue, shared_server: RunningServer, kind: str) -> None:
+    release = threading.Event()
+
+    def plain(task: dict[str, str], ctx: Context) -> None:
+        if ctx.attempt == 1:
+            release.wait(15)
+
+    async def in_loop(task: dict[str, str], ctx: Context) -> None:
+        if ctx.attempt == 1:
+            await asyncio.sleep(15)
+
+    await queue.add()
+    function = plain if kind == "plain" else in_loop
+    async with working(shared_server.url, function, timeout=0.2, concurrency=2) as worker:
+        await until(lambda: worker.counters.acked == 1, "the second attempt")
+        release.set()
+    assert worker.counters.parked == 1
+
+
+async def test_threads_that_never_return_end_the_worker(queue: Queue, shared_server: RunningServer) -> None:
+    release = threading.Event()
+
+    def handle(task: dict[str, str]) -> None:
+        release.wait(15)
+
+    await queue.add(2)
+    with pytest.raises(RuntimeError, match="every slot is held"):
+        async with working(shared_server.url, handle, timeout=0.1, concurrency=2) as worker:
+            await until(lambda: worker.counters.parked == 2, "both time-outs")
+    release.set()
+
+
+async def test_emit_reaches_a_stream_of_the_slot_and_refuses_others(queue: Queue, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        if task["task"] == "1":
+            ctx.emit("elsewhere", {"x": 1})
+        ctx.emit("{orders}:next", {"n": task["task"]})
+
+    ids = await queue.add(2)
+    async with working(shared_server.url, handle, max_deliveries=1) as worker:
+        await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
+    ((_, fields),) = await queue.redis.xrange("{orders}:next")
+    assert fields == {b"n": b"0", b"sq-origin": ids[0].encode()}
+    assert "hash tag {orders}" in (await queue.dead())[0]["sq-cause"]
+
+
+async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningServer) -> None:
+    go_on = asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> Any:
+        ctx.progress(0.4, "reading")
+        await go_on.wait()
+        if task["kind"] == "bad":
+            raise DeadLetter("broken")
+        return object() if task["kind"] == "garbage" else {"pages": 3}
+
+    async with (
+        Producer(shared_server.url, queue.stream) as producer,
+        working(shared_server.url, handle, results_ttl=60, concurrency=3),
+    ):
+        good, bad, garbage = await producer.send_many([{"kind": kind} for kind in ("good", "bad", "garbage")])
+        while (result := await producer.result(good.id)).progress is None:  # noqa: ASYNC110 - told by the server alone  # noqa: ASYNC110 - the event is on the server
+            await asyncio.sleep(0.01)
+        assert (result.state, result.progress, result.message) == ("running", 0.4, "reading")
+        assert result.worker and result.worker.startswith("pod.")
+        waiting = asyncio.create_task(producer.wait(good.id, 10))
+        with pytest.raises(TimeoutError):
+            await producer.wait(good.id, 0.05)
+        go_on.set()
+        result = await waiting
+        assert (result.state, result.value, result.error) == ("done", {"pages": 3}, None)
+        result = await producer.wait(bad.id, 10)
+        assert (result.state, result.error) == ("dead", "broken")
+        assert (await producer.wait(garbage.id, 10)).value is None
+        assert (await producer.result("never-sent")).state == "unknown"
+    assert await queue.redis.pttl(KEYS.results + good.id) > 0
