@@ -17,7 +17,7 @@ for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + mos
       local task = task_of(entry)
       note(task.id, 'state', 'running')
       adopted[#adopted + 1] = {id, entry[2], task.attempts,
-                               tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0}
+                               tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0, row[4]}
     else
       redis.call('XACK', stream, group, id)
       forget(id)

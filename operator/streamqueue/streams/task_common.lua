@@ -127,7 +127,7 @@ local function hand_over(id, row, token, cause)
   redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
   redis.call('HSET', lease, id, renewed(token))
   note(task.id, 'state', 'running', 'attempt', task.attempts + 1)
-  return {id, entry[2], task.attempts, tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0}
+  return {id, entry[2], task.attempts, tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0, row[4] + 1}
 end
 
 if must_be(stream, 'stream') == 'none' then return redis.error_reply('NOGROUP no such stream') end

@@ -3,7 +3,8 @@
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
---   retry: delay ms, charge (0 or 1), cause     dead: reason, cause     release: none
+--   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
+--   dead: reason, cause     release: none
 -- Reply: {verdicts, entries taken, ms until something falls due (-1: nothing will)}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
@@ -53,7 +54,10 @@ local function settle(kind, id, its_token, at, count)
   local row = mine(id, its_token)
   if not row then return redis.call('ZSCORE', done, id .. ' ' .. its_token) and 'already-mine' or 'stolen' end
   if kind == 'ack' then return ack(id, its_token, at, count) end
-  if kind == 'retry' then return fail(id, row, nil, ARGV[at + 2], tonumber(ARGV[at + 1]), tonumber(ARGV[at])) end
+  if kind == 'crash' then redis.call('HINCRBY', attempts, id .. ':crashes', 1) end
+  if kind == 'retry' or kind == 'crash' then
+    return fail(id, row, nil, ARGV[at + 2], tonumber(ARGV[at + 1]), tonumber(ARGV[at]))
+  end
   if kind == 'dead' then return fail(id, row, ARGV[at], ARGV[at + 1], 1, nil) end
   park(id, now)
   return 'released'
@@ -98,7 +102,7 @@ local function take_new(limit)
   for _, entry in ipairs(reply[1][2]) do
     leases[#leases + 1] = entry[1]
     leases[#leases + 1] = renewed(token)
-    taken[#taken + 1] = {entry[1], entry[2], -1, 0}
+    taken[#taken + 1] = {entry[1], entry[2], -1, 0, 1}
     if results_ttl > 0 then note(task_of(entry).id, 'state', 'running') end
   end
   if #leases > 0 then redis.call('HSET', lease, unpack(leases)) end

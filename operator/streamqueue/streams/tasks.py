@@ -55,13 +55,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker."""
+    """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker.
+
+    `deliveries` counts this one, and those that were not charged.
+    """
 
     id: str
     token: str
     fields: dict[bytes, bytes]
     attempts: int
     crashes: int
+    deliveries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +163,13 @@ def _emits(emits: Sequence[Emit], names: list[str]) -> list[Arg]:
 
 
 def _entry(row: Any, token: str) -> Entry:
-    entry_id, flat, attempts, crashes = row
+    entry_id, flat, attempts, crashes, deliveries = row
     values = iter(flat)
     fields = dict(zip(values, values, strict=True))
     if attempts < 0:  # just read: nothing is charged but what a copy carries along
         carried = fields.get(b"sq-attempt", b"0")
         attempts = int(carried) if carried.isdigit() else 0
-    return Entry(entry_id.decode(), token, fields, attempts, crashes)
+    return Entry(entry_id.decode(), token, fields, attempts, crashes, deliveries)
 
 
 def _successor(entry_id: str) -> str:

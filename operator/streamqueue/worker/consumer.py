@@ -50,6 +50,7 @@ class Consumer:
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
         self._must_renew = False
+        self._paused = False
         self._stopping = asyncio.Event()
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
 
@@ -59,6 +60,15 @@ class Consumer:
         self._stopping.set()
         self._wake.set()
         self._loop.call_at(self._deadline, self._wake.set)
+
+    def pause(self) -> None:
+        """Take nothing until resume(); what has not begun is handed back, what runs goes on."""
+        self._paused = True
+        self._wake.set()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._wake.set()
 
     async def run(self) -> None:
         """Until stop(). Redis's absence is waited for.
@@ -92,9 +102,9 @@ class Consumer:
             # First of all after a disturbance: the leases may be about to expire.
             await self._leases.renew()
             self._must_renew = False
-        if self._stopping.is_set():
+        if not self._is_taking:
             self._hand_back()
-        most = self._settings.concurrency if self._stopping.is_set() else self._free()
+        most = self._free() if self._is_taking else self._settings.concurrency
         self._start(await self._intake.adopt([run.id for run in self._runs.held()], most))
         taken = await self._exchange()
         if self._free():
@@ -102,7 +112,7 @@ class Consumer:
             claimed = await self._intake.claim(self._free())
             self.counters.claimed += len(claimed)
             self._start(claimed)
-        if (alone := self._runs.next_alone()) and not self._stopping.is_set():
+        if self._is_taking and (alone := self._runs.next_alone()):
             self._begin(alone)
         if self._free() and not taken:
             self._intake.block(self._free())
@@ -110,8 +120,12 @@ class Consumer:
             self._check_threads()
             await self._wake.wait()
 
+    @property
+    def _is_taking(self) -> bool:
+        return not (self._paused or self._stopping.is_set())
+
     def _free(self) -> int:
-        return 0 if self._stopping.is_set() else self._runs.free(self._handler.threads.overdue)
+        return self._runs.free(self._handler.threads.overdue) if self._is_taking else 0
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
@@ -135,7 +149,7 @@ class Consumer:
     def _start(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             run = Run(Context(entry, self._handler.timeout, self._tag, self._report_progress))
-            if self._stopping.is_set():
+            if not self._is_taking:
                 self._runs.end(run, released(run.ctx))
             elif self._runs.add(run):
                 self._begin(run)
@@ -172,7 +186,7 @@ class Consumer:
     def _hand_back(self) -> None:
         """What has not begun; and what still runs when the grace period is over. Others begin anew with it."""
         runs = list(self._runs.alone)
-        if self._loop.time() >= self._deadline:
+        if self._stopping.is_set() and self._loop.time() >= self._deadline:
             runs += self._runs.executing.values()
         for run in runs:
             self._runs.end(run, released(run.ctx))

@@ -22,6 +22,10 @@ class DeadLetter(Exception):
     """Set this task aside at once: `raise DeadLetter("no such customer")`. It goes to the dead-letter stream."""
 
 
+class HandlerCrash(Exception):
+    """The process that ran the task died. Counts as an attempt; next time the task runs with nothing beside it."""
+
+
 class PayloadError(ValueError):
     """The task's fields do not fit the handler's parameter, or a payload cannot be sent."""
 

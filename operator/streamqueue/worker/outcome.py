@@ -9,7 +9,7 @@ from typing import Any
 
 from streamqueue.streams.tasks import Settlement
 from streamqueue.worker.context import Context
-from streamqueue.worker.errors import DeadLetter, Retry
+from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
 from streamqueue.worker.handler import Overtime, Undecodable
 
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
@@ -48,11 +48,14 @@ def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
         return Settlement("dead", entry.id, entry.token, ("handler", cause_of(error)))
     if isinstance(error, Undecodable):
         return Settlement("dead", entry.id, entry.token, ("payload", cause_of(error)))
+    kind = "crash" if isinstance(error, HandlerCrash) else "retry"
     after, charge = None, 1
     if isinstance(error, Retry):
         after, charge = error.after, int(error.counted)
-    delay = backoff.delay(ctx.attempt) if after is None else after
-    return Settlement("retry", entry.id, entry.token, (round(delay * 1000), charge, cause_of(error)))
+    # Uncounted ones have a limit too, of deliveries: with longer and longer delays it is hours away.
+    turn = ctx.attempt if charge else entry.deliveries
+    delay = backoff.delay(turn) if after is None else after
+    return Settlement(kind, entry.id, entry.token, (round(delay * 1000), charge, cause_of(error)))
 
 
 def released(ctx: Context) -> Settlement:
@@ -62,7 +65,7 @@ def released(ctx: Context) -> Settlement:
 
 def cause_of(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, (Retry, DeadLetter, Overtime, Undecodable)) and text:
+    if is_expected(error) and text:
         return text[:CAUSE_LENGTH]
     name = type(error).__name__
     return (f"{name}: {text}" if text else name)[:CAUSE_LENGTH]
@@ -70,4 +73,4 @@ def cause_of(error: BaseException) -> str:
 
 def is_expected(error: BaseException) -> bool:
     """One of the ways in which a handler speaks: worth a line, not a traceback."""
-    return isinstance(error, (Retry, DeadLetter, Overtime, Undecodable))
+    return isinstance(error, (Retry, DeadLetter, HandlerCrash, Overtime, Undecodable))

@@ -160,3 +160,25 @@ async def test_a_copys_attempts_are_carried_on(queue: Queue) -> None:
     (entry,) = await take(a)
     assert entry.attempts == 2
     assert await settle(a, retry(entry)) == [Verdict.DEAD]
+
+
+async def test_tasks_that_ran_when_their_handler_died_run_alone_next_time(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a")
+    first, second = await take(a)
+    crash = Settlement("crash", first.id, first.token, (0, 1, "it died"))
+    assert await settle(a, crash, retry(second)) == [Verdict.PARKED, Verdict.PARKED]
+    assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 1), (1, 0)]
+    assert await queue.redis.hlen(KEYS.attempts) == 3
+
+
+async def test_deliveries_are_counted_charged_or_not(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    seen = [entry.deliveries]
+    for _ in range(3):
+        await settle(a, retry(entry, charge=0))
+        (entry,) = await take(a)
+        seen.append(entry.deliveries)
+    assert seen == [1, 2, 3, 4] and entry.attempts == 0

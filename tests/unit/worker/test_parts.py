@@ -8,8 +8,8 @@ import pytest
 
 from streamqueue.streams.tasks import Entry
 from streamqueue.worker.context import Context, tag_of
-from streamqueue.worker.errors import SettingsError
-from streamqueue.worker.outcome import Backoff, released
+from streamqueue.worker.errors import Retry, SettingsError
+from streamqueue.worker.outcome import Backoff, failed, released
 from streamqueue.worker.producer import new_id
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
@@ -27,6 +27,16 @@ def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
         delays = [backoff.delay(attempt) for _ in range(200)]
         assert full / 2 <= min(delays) and max(delays) <= full
         assert max(delays) - min(delays) > full / 4
+
+
+def test_uncounted_retries_wait_longer_and_longer_too() -> None:
+    def delay(deliveries: int, **how: bool) -> float:
+        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, "orders", lambda: None)
+        return float(failed(ctx, Retry("not now", **how), Backoff(1.0, 300.0)).args[0]) / 1000
+
+    assert delay(1, counted=False) <= 1
+    assert 64 <= delay(8, counted=False) <= 128
+    assert delay(8) <= 1, "attempts are what counts for failures"
 
 
 def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
