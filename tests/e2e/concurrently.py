@@ -1,7 +1,7 @@
 """Runs the tests marked `concurrent` side by side: most of their time is waiting for pods.
 
 The first of them that pytest comes to starts them all, `ABREAST` at a time, those of `concurrent(long=True)` first;
-each test then waits for its own. Beside their parameters they may use what the first of them uses: session fixtures.
+each test then waits for its own. Beside their parameters they may use session fixtures.
 """
 
 from __future__ import annotations
@@ -84,4 +84,4 @@ def _argument(name: str, item: pytest.Function, first: pytest.Function) -> Any:
     parameters = getattr(item, "callspec", None)
     if parameters and name in parameters.params:
         return parameters.params[name]
-    return first.funcargs[name]
+    return first._request.getfixturevalue(name)

@@ -24,6 +24,10 @@ pytest_pyfunc_call = concurrently.pytest_pyfunc_call
 _worlds: list[World] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--incidents", metavar="FILE", help="write the transcript of test_incidents.py to this page")
+
+
 @pytest.fixture(scope="session")
 def chart(kind_cluster: KindCluster) -> Chart:
     """The operator, installed by helm and ready."""

@@ -23,7 +23,7 @@ def behind_at_max(facts: Facts) -> Iterator[Finding]:
     if desired < spec.scaling.max_replicas or found.oldest_waiting_age <= target or draining:
         return
     cause = (
-        f"all {desired} workers that maxReplicas allows are there, and the oldest of {found.undelivered} waiting tasks "
+        f"maxReplicas ({desired}) is reached, and the oldest of {found.undelivered} waiting tasks "
         f"waits for {age(found.oldest_waiting_age)}, longer than {format_duration(target)}"
     )
     command = f"kubectl patch sq{facts.namespace} {facts.cluster.queue['metadata']['name']} --type merge -p "
