@@ -68,7 +68,7 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
     target = spec.target_wait if spec.target_wait is not None else 30.0
     learnt = learn(memory.learnt, fleet, target, spec.concurrency, observation)
     wish, learnt = wish_by_deadline(target, spec.concurrency, spec.max_replicas, learnt, fleet, observation)
-    return wish, replace(memory, learnt=learnt)
+    return wish, Memory(memory.since, memory.last, memory.marks, memory.peaks, learnt)
 
 
 def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:

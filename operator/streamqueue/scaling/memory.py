@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from streamqueue.scaling.deadline.law import Learnt
 from streamqueue.scaling.drain import Marks, note_marks
@@ -30,7 +30,7 @@ def remember(memory: Memory | None, fleet: Fleet, observation: Observation) -> M
     now = observation.now
     if memory is None or now < memory.last:
         memory = Memory(since=now, last=now)
-    return replace(memory, last=now, marks=note_marks(memory.marks, fleet, observation))
+    return Memory(memory.since, now, note_marks(memory.marks, fleet, observation), memory.peaks, memory.learnt)
 
 
 def patience(memory: Memory | None) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from streamqueue.simulate.fleet import Outcome
@@ -38,7 +39,7 @@ def figures_of(trace: Trace, outcome: Outcome, target: float, concurrency: int) 
         p50=percentile(waits, 0.50),
         p95=percentile(waits, 0.95),
         p99=percentile(waits, 0.99),
-        late=sum(wait > target for wait in waits) / len(waits),
+        late=(len(waits) - bisect_right(waits, target)) / len(waits),
         worst_hour=_worst_hour(trace.arrivals, outcome.waits, target),
         started=outcome.started,
         peak=outcome.peak,
@@ -52,24 +53,24 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def _worst_hour(arrivals: Sequence[float], waits: Sequence[float], target: float) -> float:
-    tasks: dict[int, int] = {}
-    late: dict[int, int] = {}
-    for arrival, wait in zip(arrivals, waits, strict=True):
-        hour = int(arrival // HOUR)
-        tasks[hour] = tasks.get(hour, 0) + 1
-        if wait > target:
-            late[hour] = late.get(hour, 0) + 1
-    few = min(FEWEST, max(tasks.values()))
-    return max(late.get(hour, 0) / count for hour, count in tasks.items() if count >= few)
+    hours = [group for group in _groups(arrivals, waits, HOUR, int(arrivals[-1] // HOUR) + 1) if group]
+    few = min(FEWEST, max(map(len, hours)))
+    return max(sum(map(target.__lt__, group)) / len(group) for group in hours if len(group) >= few)
 
 
 def p95_over_time(trace: Trace, waits: Sequence[float], bins: int) -> list[float]:
     """The 95th percentile of the wait of the tasks that arrived in each of `bins` equal spans; 0 where none did."""
-    span = (trace.arrivals[-1] or 1.0) / bins
-    groups: list[list[float]] = [[] for _ in range(bins)]
-    for arrival, wait in zip(trace.arrivals, waits, strict=True):
-        groups[min(int(arrival / span), bins - 1)].append(wait)
+    groups = _groups(trace.arrivals, waits, (trace.arrivals[-1] or 1.0) / bins, bins)
     return [percentile(sorted(group), 0.95) if group else 0.0 for group in groups]
+
+
+def _groups(arrivals: Sequence[float], waits: Sequence[float], span: float, count: int) -> Iterator[Sequence[float]]:
+    """The waits of the tasks that arrived in each of `count` spans of `span` seconds; the last is open."""
+    start = 0
+    for i in range(1, count + 1):
+        end = bisect_left(arrivals, i * span, start) if i < count else len(arrivals)
+        yield waits[start:end]
+        start = end
 
 
 def over_time(outcome: Outcome, column: int, end: float, bins: int) -> list[float]:

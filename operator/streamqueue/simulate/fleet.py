@@ -61,7 +61,7 @@ class Cluster:
 class Worker:
     """A pod of the simulation."""
 
-    __slots__ = ("created", "epoch", "marked", "name", "ready_at", "running", "seen", "state")
+    __slots__ = ("created", "epoch", "marked", "name", "ready_at", "running", "seen", "state", "views")
 
     def __init__(self, name: str, created: float) -> None:
         self.name = name
@@ -72,13 +72,16 @@ class Worker:
         self.marked = False
         self.epoch = 0  # completions of an earlier epoch don't count
         self.seen: Pod | None = None  # what an observation shows, until something changes
+        self.views: dict[tuple[PodState, bool, int], Pod] = {}
 
     def look(self) -> Pod:
-        if self.seen is None:
-            self.seen = Pod(
+        key = (self.state, self.marked, len(self.running))
+        if (view := self.views.get(key)) is None:
+            view = self.views[key] = Pod(
                 self.name, self.state, self.created, self.ready_at, pending=len(self.running), marked=self.marked
             )
-        return self.seen
+        self.seen = view
+        return view
 
 
 class Law(Protocol):

@@ -34,20 +34,34 @@ def read_trace(path: Path) -> Trace:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            tasks = sorted(_tasks(csv.reader(file), path.name))
+            tasks = list(_tasks(csv.reader(file), path.name))
     except OSError as error:
         raise TraceError(f"{path.name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TraceError(f"{path.name}: not a text file") from error
     if not tasks:
         raise TraceError(f"{path.name}: holds no task; each line is an arrival time and the task's service seconds")
+    return trace_of(path.stem, tasks)
+
+
+def trace_of(name: str, tasks: list[tuple[float, float]]) -> Trace:
+    """A trace of at least one task: (arrival time, service seconds), in any order."""
+    tasks.sort()
     first = tasks[0][0]
-    return Trace(path.stem, [at - first for at, _ in tasks], [service for _, service in tasks])
+    return Trace(name, [at - first for at, _ in tasks], [service for _, service in tasks])
 
 
 def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]]:
     for number, row in enumerate(rows, 1):
-        if not row or not any(cell.strip() for cell in row):
+        try:
+            at, service = float(row[0]), float(row[1])
+        except (ValueError, IndexError):
+            pass
+        else:
+            if 0 <= service < 1e7 and abs(at) < 1e12:
+                yield at, service
+                continue
+        if not any(cell.strip() for cell in row):
             continue
         if len(row) < 2:
             raise TraceError(f"{name}, line {number}: wants an arrival time and service seconds, separated by a comma")

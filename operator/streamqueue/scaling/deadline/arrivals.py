@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 POINTS = 128
@@ -33,14 +34,22 @@ class Arrivals:
 
     def at(self, time: float) -> float:
         """Entries added by `time`; before the curve its first count, after it the last."""
+        return self.at_each((time,))[0]
+
+    def at_each(self, moments: Iterable[float]) -> list[float]:
+        """Entries added by each of `moments`, which ascend."""
         times, counts = self.times, self.counts
-        i = bisect_right(times, time)
-        if i == 0:
-            return counts[0]
-        if i == len(times):
-            return counts[-1]
-        t0, t1, c0 = times[i - 1], times[i], counts[i - 1]
-        return c0 + (counts[i] - c0) * (time - t0) / (t1 - t0)
+        last, i, found = len(times), 0, []
+        for time in moments:
+            i = bisect_right(times, time, i)
+            if i == 0:
+                found.append(counts[0])
+            elif i == last:
+                found.append(counts[-1])
+            else:
+                t0, c0 = times[i - 1], counts[i - 1]
+                found.append(c0 + (counts[i] - c0) * (time - t0) / (times[i] - t0))
+        return found
 
     def rate(self, window: float) -> float:
         """Arrivals a second over the last `window` seconds, or over as much as is known, a second at least."""

@@ -27,13 +27,10 @@ def look_ahead(
     """Each entry is due `allowance` seconds after it was added; arrivals go on at `rate`."""
     step = horizon / steps
     now, added = arrivals.times[-1], arrivals.added
-    due = []
-    there = []
-    for j in range(steps + 1):
-        ahead = j * step
-        past = ahead - allowance
-        due.append(arrivals.at(now + past) if past <= 0 else added + rate * past)
-        there.append(added + rate * ahead)
+    known = min(steps, int(allowance / step)) + 1  # steps whose entries are all there already
+    due = arrivals.at_each([now + j * step - allowance for j in range(known)])
+    due += [added + rate * (j * step - allowance) for j in range(known, steps + 1)]
+    there = [added + rate * step * j for j in range(steps + 1)]
     return Outlook(step, tuple(due), tuple(there), started)
 
 

@@ -99,11 +99,11 @@ def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:
 def _busy_slots(fleet: Fleet, concurrency: int, observation: Observation) -> int:
     if fleet.shared_names:
         return min(observation.pending, len(fleet.ready) * concurrency)
-    return sum(
-        min(pod.pending or 0, concurrency)
-        for pod in observation.pods
-        if pod.state in (PodState.READY, PodState.TERMINATING)
-    )
+    busy = 0
+    for pod in observation.pods:
+        if pod.pending and (pod.state is PodState.READY or pod.state is PodState.TERMINATING):
+            busy += min(pod.pending, concurrency)
+    return busy
 
 
 def wish_by_deadline(

@@ -68,16 +68,19 @@ class Levels:
         """
         patience: dict[int, float] = {}
         kept = []
+        first, peaks = 0, self.peaks  # what isn't kept at one time isn't later
         for now in times:
-            for time, need in self.peaks:
+            while first < len(peaks):
+                time, need = peaks[first]
+                if now <= time:
+                    break
                 group = band(need)
                 if group not in patience:
                     patience[group] = self.patience(group, default, restart, tick)
                 if now - time <= patience[group]:
-                    kept.append(need)
                     break
-            else:
-                kept.append(0)
+                first += 1
+            kept.append(peaks[first][1] if first < len(peaks) else 0)
         return kept
 
     def patience(self, group: int, default: float, restart: float, tick: float) -> float:
