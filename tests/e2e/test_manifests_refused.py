@@ -6,10 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from kubernetes import client, config
 
+from tests.e2e.world import World
 from tests.kube.kubectl import Done, Kubectl
 from tests.unit.crd.cases import ACCEPTED, IMMUTABLE, PASSWORD, REFUSED, Refused, manifest
+from tests.unit.crd.mutants import Mutant, mutants
 
+GROUP_VERSION, PLURAL = ("streamqueue.dev", "v1alpha1"), "streamqueues"
 EXISTING = {"metadata.name": "existing", "spec.stream": "manifests"}
 
 
@@ -70,3 +74,27 @@ def test_defaults_are_written_out_by_the_api_server(kubectl: Kubectl, existing: 
     assert shown["spec"]["handler"]["timeout"] == "2m"
     assert shown["spec"]["scaling"]["maxReplicas"] == 10
     assert "targetWait" not in shown["spec"]["scaling"]
+
+
+def test_every_field_set_wrong_in_every_way_is_named(world: World) -> None:
+    kubectl = world.kubectl
+    with config.new_client_from_config(kubectl.kubeconfig) as api:
+        queues = client.CustomObjectsApi(api)
+
+        def answer(mutant: Mutant) -> str:
+            """The API server's refusal; empty where it accepts."""
+            body = manifest({mutant.path: mutant.value})
+            try:
+                queues.create_namespaced_custom_object(
+                    *GROUP_VERSION, kubectl.namespace, PLURAL, body, dry_run="All", field_validation="Strict"
+                )
+            except client.ApiException as refusal:
+                return str(json.loads(refusal.body)["message"])
+            return ""
+
+        made = list(mutants())
+        said = {mutant: answer(mutant) for mutant in made}
+
+    assert [mutant for mutant, message in said.items() if not message] == []
+    assert [(mutant, message) for mutant, message in said.items() if mutant.field not in message] == []
+    world.note(f"{len(made)} manifests with one field set wrong: each refused by a sentence that names the field")

@@ -25,7 +25,10 @@ def never_acknowledges(facts: Facts) -> Iterator[Finding]:
     found, stream = facts.snapshot, facts.stream
     if not (found and stream and stream.held_complete):
         return
+    # A container that ended could not acknowledge: `dead_letters` tells of it.
+    ended = {letter.task for letter in stream.letters if (letter.field("sq-cause") or "").startswith("container")}
     delivered = _delivered(stream, found.last_delivered_id or "0-0")
+    delivered = {task: entry for task, entry in delivered.items() if task not in ended}
     alive = {entry.id for entry in delivered.values()} & {row.id for row in stream.held}
     dead = {letter.task for letter in stream.letters}
     waiting = _waiting(stream, found.last_delivered_id or "0-0")
