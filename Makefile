@@ -44,11 +44,11 @@ format: .venv/.synced ## format the code
 test-unit: .venv/.synced ## tests without Redis or Kubernetes
 	$(PYTEST) tests/unit
 
-test-redis: .venv/.synced ## tests against Redis servers of Debian's packages
+test-redis: .venv/.synced ## tests against real Redis and Valkey servers, fetched by themselves
 	$(PYTEST) tests/redis $(TWO_SERVERS)
 
-test-redis-all: .venv/.synced ## the same against every server that can be had
-	$(PYTEST) tests/redis --servers=all $(TWO_SERVERS)
+test-redis-all: .venv/.synced ## the same against every server that can be had; writes docs/servers.md
+	$(PYTEST) tests/redis --servers=all --table docs/servers.md $(TWO_SERVERS)
 
 test-e2e: cluster-up ## tests on the kind cluster
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)"

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -16,6 +17,7 @@ from streamqueue.streams import connect
 from tests.redis.servers.install import CannotInstall, Server, install
 from tests.redis.servers.lock import SOURCES
 from tests.redis.servers.process import RunningServer
+from tests.redis.servers.tls import TlsServer
 from tests.redis.table import ServerTable
 
 DEFAULT = ("redis-6.0", "redis-7.0", "redis-8.6", "valkey-9.1")
@@ -23,12 +25,14 @@ DEFAULT = ("redis-6.0", "redis-7.0", "redis-8.6", "valkey-9.1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--servers", default=",".join(DEFAULT), help=f"comma list of {', '.join(SOURCES)}, or all")
+    parser.addoption("--table", type=Path, help="also write the table server x test, as a page, to this file")
     parser.addoption("--steps", type=int, default=2000, help="steps of the model test on each server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on(*servers): of those that were chosen, on these alone; the test says why")
-    config.pluginmanager.register(ServerTable(), "server-table")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(ServerTable(config.getoption("--table")), "server-table")
 
 
 def chosen(config: pytest.Config) -> list[str]:
@@ -101,3 +105,17 @@ async def durable_server(server: Server) -> AsyncIterator[RunningServer]:
     running = await asyncio.to_thread(RunningServer, server, {"appendonly": "yes", "appendfsync": "always"})
     yield running
     running.close()
+
+
+@pytest.fixture
+def tls_server(server: Server, tmp_path: Path) -> Iterator[Callable[[str], TlsServer]]:
+    """`tls_server("DNS:localhost")`: a server for this test alone that speaks TLS, with that certificate."""
+    started: list[TlsServer] = []
+
+    def start(names: str) -> TlsServer:
+        started.append(TlsServer(server, tmp_path, names))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -13,7 +12,7 @@ from tests.redis.cli.conftest import Cli, kill
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
-from tests.redis.test_tls import authority, certificate
+from tests.redis.servers.tls import TlsServer
 from tests.redis.worker.stores import retry, settle, store, take
 
 
@@ -55,24 +54,11 @@ async def test_wrong_password(cli: Cli, own_server: RunningServer) -> None:
     assert "password" in found["redis-AuthenticationFailed"]["cause"]
 
 
-async def test_tls_name_mismatch(cli: Cli, server: Server, tmp_path: Path) -> None:
-    ca, port = authority(tmp_path, "private-ca"), free_port()
-    signed = certificate(tmp_path, ca, "DNS:redis.example.org")
-    settings = {
-        "port": "0",
-        "tls-port": str(port),
-        "tls-cert-file": str(signed),
-        "tls-key-file": str(signed.with_suffix(".key")),
-        "tls-ca-cert-file": str(ca),
-        "tls-auth-clients": "no",
-    }
-    running = await asyncio.to_thread(RunningServer, server, settings)
-    try:
-        cli.url = f"rediss://localhost:{port}/0"
-        mismatch = await cli.doctor("--ca-file", str(ca))
-        untrusted = await cli.doctor()
-    finally:
-        running.close()
+async def test_tls_name_mismatch(cli: Cli, tls_server: Callable[[str], TlsServer]) -> None:
+    tls = tls_server("DNS:redis.example.org")
+    cli.url = f"rediss://localhost:{tls.port}/0"
+    mismatch = await cli.doctor("--ca-file", str(tls.ca))
+    untrusted = await cli.doctor()
     assert "another host name" in mismatch["redis-TLSFailed"]["cause"]
     assert "not trusted" in untrusted["redis-TLSFailed"]["cause"]
 

