@@ -65,8 +65,13 @@ def wake(redis: Any, view: View, name: str) -> float:
     ((_, ((entry, _),)),) = redis.xreadgroup("workers", "benchmark", {name: ">"}, count=1)
     redis.xack(name, "workers", entry)
     view.eventually(lambda: not _replicas(view, name), 120, f"{name} sleeps again")
-    view.eventually(lambda: not view.all("pods", {"streamqueue.dev/queue": name}), 60, f"{name} has no pods")
+    view.eventually(lambda: not view.all("pods", workers(name)), 60, f"{name} has no pods")
     return (patched - added) * 1000
+
+
+def workers(name: str) -> dict[str, str]:
+    """The labels of a queue's worker pods; those of its CronJob come and go as they like."""
+    return {"streamqueue.dev/queue": name, "app.kubernetes.io/component": "worker"}
 
 
 def _replicas(view: View, name: str) -> int:

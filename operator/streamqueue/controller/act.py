@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics
@@ -22,6 +24,10 @@ from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
+# First rounds that write at once. Each writes all that its queue owns, and a new leader has them all to do: a queue
+# that wakes meanwhile must find a place between them.
+BEGINNERS = 8
+
 
 class Actor:
     def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings) -> None:
@@ -29,6 +35,7 @@ class Actor:
         self._recorder = recorder
         self._store = store
         self._settings = settings
+        self._beginners = asyncio.Semaphore(BEGINNERS)
 
     async def carry_out(
         self,
@@ -47,8 +54,9 @@ class Actor:
         try:
             refused = runtime.refused_generation == held.queue["metadata"]["generation"]
             wanted = desired(held, spec, decision, snapshot, secret, self._settings, refused=refused)
-            with metrics.APPLY.time():
-                await converge(self._kube, self._store, held, runtime.applied, wanted)
+            async with self._beginners if runtime.fresh else nullcontext():
+                with metrics.APPLY.time():
+                    await converge(self._kube, self._store, held, runtime.applied, wanted)
         except KubeError as error:
             if error.status != 409 or isinstance(error, NotLeader):
                 raise

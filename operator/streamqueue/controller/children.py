@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterable
@@ -43,22 +44,32 @@ class Applied:
 async def converge(
     kube: Kube, store: Store, held: Holdings, applied: Applied, desired: Iterable[tuple[Kind, Body]]
 ) -> None:
-    """Create what is missing, apply what differs.
+    """Create what is missing, in this order, then apply what differs, all at once: a wake waits for one write only.
 
     A scale-down carries the resourceVersion it was decided on. Raises `NameConflict`, `Refused`, `KubeError`.
     """
     assert held.queue is not None
     uid = held.queue["metadata"]["uid"]
-    for kind, body in desired:
-        live = held.owned.get(kind)
-        if live is not None and _is_of(live, uid):
-            if applied.marks.get(kind) == (_fingerprint(body), _generation(live)):
-                continue
-            written = await _apply(kube, kind, body, live)
-        else:
-            written = await _create(kube, kind, body, uid)
+
+    def wrote(kind: Kind, body: Body, written: Body) -> None:
         applied.marks[kind] = (_fingerprint(body), _generation(written))
         store.put(kind, written)
+
+    async def apply(kind: Kind, body: Body, live: Body) -> None:
+        wrote(kind, body, await _apply(kube, kind, body, live))
+
+    changes: list[tuple[Kind, Body, Body]] = []
+    for kind, body in desired:
+        live = held.owned.get(kind)
+        if live is None or not _is_of(live, uid):
+            wrote(kind, body, await _create(kube, kind, body, uid))
+        elif applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
+            changes.append((kind, body, live))
+    # The last, the fleet, goes first: it takes the connection that is open.
+    answers = await asyncio.gather(*(apply(*change) for change in reversed(changes)), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:

@@ -5,6 +5,7 @@ Bodies are plain dicts: the client's typed models are neither needed nor complet
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ MARKS_MANAGER = "streamqueue-marks"
 
 READ_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 2.0  # seconds: a write that hangs longer than this must not outlive the lease it was made under
+WRITES = 16  # at once, those on the Lease apart: more would only time out, and let the lease go with them
 
 TERMINATING = "NamespaceTerminating"  # the reason of a refusal that time resolves
 
@@ -56,6 +58,7 @@ class Kube:
 
     def __init__(self, api: kubernetes_client.ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
         self._api = api
+        self._writes = asyncio.Semaphore(WRITES)
         self.may_write = may_write
 
     @classmethod
@@ -124,9 +127,12 @@ class Kube:
     async def _write(
         self, method: str, path: str, query: Mapping[str, str], body: Body, content: str = _JSON, *, gated: bool = True
     ) -> Body:
-        if gated and not self.may_write():
-            raise NotLeader
-        return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
+        if not gated:
+            return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
+        async with self._writes:
+            if not self.may_write():
+                raise NotLeader
+            return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
 
     async def _request(
         self,

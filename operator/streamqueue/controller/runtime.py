@@ -21,6 +21,7 @@ class Runtime:
     uid: str
     due: float = 0.0  # the loop's clock
     busy: bool = False  # a round is under way
+    fresh: bool = True  # no round is over yet
     woken: bool = False  # an entry came since the last round began
     memory: Memory | None = None
     applied: Applied = field(default_factory=Applied)
@@ -46,7 +47,7 @@ class Runtime:
     def rest(self, seconds: float) -> None:
         """The round is over; the next one is due after this time, or at once if an entry came meanwhile."""
         self.due = 0.0 if self.woken else time.monotonic() + seconds
-        self.busy = False
+        self.busy = self.fresh = False
 
     def spec(self, queue: Body) -> QueueSpec:
         """The parsed spec, parsed once per generation; raises `SpecError`."""

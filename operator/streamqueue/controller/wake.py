@@ -38,13 +38,17 @@ class Waker:
     def __init__(self, wake: Callable[[Key], None]) -> None:
         self._wake = wake
         self._sleepers: dict[str, dict[Key, Sleeper]] = {}
+        self._homes: dict[Key, str] = {}  # where each of them sleeps
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deaf: set[str] = set()
 
     def sleep(self, key: Key, endpoint: Endpoint, sleeper: Sleeper) -> bool:
         """Listen for this queue; False where that can't be done, so that it must be polled."""
+        if self._homes.get(key) != endpoint.id:
+            self.rouse(key)
         if endpoint.id in self._deaf:
             return False
+        self._homes[key] = endpoint.id
         self._sleepers.setdefault(endpoint.id, {})[key] = sleeper
         task = self._tasks.get(endpoint.id)
         if task is None or task.done():
@@ -53,8 +57,9 @@ class Waker:
 
     def rouse(self, key: Key) -> None:
         """Stop listening for this queue: it is awake, or gone."""
-        for sleepers in self._sleepers.values():
-            sleepers.pop(key, None)
+        home = self._homes.pop(key, None)
+        if home:
+            self._sleepers[home].pop(key, None)
 
     async def close(self) -> None:
         for task in self._tasks.values():
@@ -70,13 +75,14 @@ class Waker:
                 if problem.kind in _CANT:
                     log.info("idle queues are polled, not listened to: %s", problem)
                     self._deaf.add(endpoint.id)
-                    for key in sleepers:
+                    for key in list(sleepers):
+                        self.rouse(key)
                         self._wake(key)
                     return
                 await asyncio.sleep(RETRY)
                 continue
             for key in [key for key, sleeper in sleepers.items() if sleeper.stream in streams]:
-                del sleepers[key]
+                self.rouse(key)
                 self._wake(key)
 
 
