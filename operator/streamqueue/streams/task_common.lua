@@ -126,7 +126,7 @@ local function hand_over(id, row, token, cause)
   end
   redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
   redis.call('HSET', lease, id, renewed(token))
-  note(task.id, 'state', 'running', 'attempt', task.attempts + 1)
+  note(task.id, 'state', 'running', 'attempt', task.attempts + 1, 'started', now)
   return {id, entry[2], task.attempts, tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0, row[4] + 1}
 end
 

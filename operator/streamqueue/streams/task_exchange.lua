@@ -103,7 +103,7 @@ local function take_new(limit)
     leases[#leases + 1] = entry[1]
     leases[#leases + 1] = renewed(token)
     taken[#taken + 1] = {entry[1], entry[2], -1, 0, 1}
-    if results_ttl > 0 then note(task_of(entry).id, 'state', 'running') end
+    if results_ttl > 0 then note(task_of(entry).id, 'state', 'running', 'started', now) end
   end
   if #leases > 0 then redis.call('HSET', lease, unpack(leases)) end
 end
