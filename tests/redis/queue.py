@@ -47,6 +47,9 @@ class Queue:
     async def dead(self) -> list[dict[str, str]]:
         return [fields for _, fields in _entries(await self.redis.xrange(self.dlq))]
 
+    async def raw_dead(self) -> list[dict[bytes, bytes]]:
+        return [fields for _, fields in await self.redis.xrange(self.dlq)]
+
     async def pending(self) -> list[str]:
         rows = await self.redis.xpending_range(self.stream, self.group, "-", "+", 10_000)
         return [row["message_id"].decode() for row in rows]

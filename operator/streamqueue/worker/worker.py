@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from streamqueue.streams.connection import connect
-from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
+from streamqueue.worker.process import run
 from streamqueue.worker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,16 +65,7 @@ class Worker:
         """Work until SIGTERM or SIGINT; a second one hands back at once. Ends the process with 2 for wrong settings,
         1 when it cannot go on.
         """
-        if not logging.getLogger().handlers:
-            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        try:
-            asyncio.run(self._until_signal())
-        except SettingsError as exc:
-            sys.exit(_said(str(exc), 2))
-        except RedisProblem as problem:
-            sys.exit(_said(problem.message, 1))
-        except RuntimeError as exc:
-            sys.exit(_said(str(exc), 1))
+        run(lambda: self)
 
     async def serve(self) -> None:
         """The same inside a running loop, without signal handlers: until `stop()`."""
@@ -94,14 +82,3 @@ class Worker:
         """Take no more, finish what runs; once more: hand it back now. To be called in the loop of `serve`."""
         if self._consumer:
             self._consumer.stop()
-
-    async def _until_signal(self) -> None:
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, self.stop)
-        await self.serve()
-
-
-def _said(message: str, code: int) -> int:
-    print(f"streamqueue: {message}", file=sys.stderr)
-    return code

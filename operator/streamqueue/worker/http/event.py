@@ -1,0 +1,73 @@
+"""A task as a request: CloudEvents 1.0, binary content mode. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from streamqueue.worker.context import Context
+from streamqueue.worker.handler import Undecodable
+from streamqueue.worker.http.settings import JSON, Target
+
+TYPE = "dev.streamqueue.task"
+
+# Header values of the HTTP binding: printable ASCII but quotes and percent; the rest is percent-encoded UTF-8.
+_UNSAFE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
+_TRACE = (b"traceparent", b"tracestate")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    headers: dict[str, str]
+    body: bytes
+
+
+def request_of(ctx: Context, fields: Mapping[str, bytes], stream: str, target: Target) -> Request:
+    """`fields` are the producer's. Raises Undecodable where they make no body: they never will."""
+    field = target.body_field
+    headers = {
+        "content-type": target.content_type if field else JSON,
+        "ce-specversion": "1.0",
+        "ce-type": TYPE,
+        "ce-source": f"/streams/{quote(stream, safe='')}",
+        "ce-id": _escaped(ctx.id),
+        "ce-attempt": str(ctx.attempt),
+    }
+    if ctx.enqueued_at:
+        headers["ce-time"] = datetime.datetime.fromtimestamp(ctx.enqueued_at, datetime.UTC).isoformat()
+    for name in _TRACE:
+        if value := ctx.entry.fields.get(name):
+            headers[name.decode()] = _escaped(value.decode("utf-8", "replace"))
+    return Request(headers, _named(fields, field) if field else _as_json(fields))
+
+
+def _named(fields: Mapping[str, bytes], name: str) -> bytes:
+    if name not in fields:
+        raise Undecodable(f"there is no field {name!r}, which handler.body.field names; there are {sorted(fields)}")
+    return fields[name]
+
+
+def _as_json(fields: Mapping[str, bytes]) -> bytes:
+    try:
+        return json.dumps({name: value.decode() for name, value in fields.items()}, ensure_ascii=False).encode()
+    except UnicodeDecodeError:
+        binary = [name for name, value in fields.items() if not _is_text(value)]
+        raise Undecodable(
+            f"field {binary[0]!r} is no UTF-8 text and fits no JSON: name it in handler.body.field to send it as it is"
+        ) from None
+
+
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)

@@ -1,0 +1,50 @@
+"""A worker as a process: logging, signals, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from streamqueue.streams.errors import RedisProblem
+from streamqueue.worker.errors import SettingsError
+
+
+class Serving(Protocol):
+    """What runs until it is stopped; a second stop() hands back at once."""
+
+    async def serve(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def run(make: Callable[[], Serving]) -> None:
+    """Serve what `make` returns until SIGTERM or SIGINT. Ends the process with 2 for wrong settings, 1 when it cannot
+    go on.
+    """
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        asyncio.run(_until_signal(make))
+    except SettingsError as exc:
+        sys.exit(_said(str(exc), 2))
+    except RedisProblem as problem:
+        sys.exit(_said(problem.message, 1))
+    except RuntimeError as exc:
+        sys.exit(_said(str(exc), 1))
+
+
+async def _until_signal(make: Callable[[], Serving]) -> None:
+    serving = make()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, serving.stop)
+    await serving.serve()
+
+
+def _said(message: str, code: int) -> int:
+    print(f"streamqueue: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,86 @@
+"""Handlers that do not behave: the runner lives, and the task ends where its rules say."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.handler_server import answering, running
+from tests.redis.worker.pod import until
+
+pytestmark = pytest.mark.usefixtures("short_reads")
+
+OK = b"HTTP/1.1 200 OK\r\n"
+HEADER = b"Content-Length: 0\r\n\r\n"
+
+
+async def outcome(queue: Queue, server: RunningServer, answer: bytes, *, close: bool = True) -> str:
+    """What the dead letter says after two attempts that were answered so; "" if the task was acknowledged."""
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):  # the look whether anybody listens
+            await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        if close:
+            writer.close()
+        else:
+            await reader.read()
+
+    await queue.add()
+    async with answering(raw) as url, running(server.url, url, max_deliveries=2, timeout=1.5, results_ttl=60) as runner:
+        await until(lambda: runner.counters.acked or runner.counters.dead, "an end of the task")
+    letters = await queue.dead()
+    assert len(letters) + runner.counters.acked == 1
+    return letters[0]["sq-cause"] if letters else ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"", "broke the connection"),
+        (b"HTTP/1.1 200", "broke the connection"),
+        (OK + b"Content-Length: 10\r\n\r\nhalf", "broke the connection"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP"),
+        (b"\x00\x01\x02 what is this\r\n\r\n", "no HTTP"),
+        (b"SMTP 220 hello\r\n\r\n", "no HTTP"),
+        (OK + b"X: " + b"y" * 100_000 + b"\r\n" + HEADER, "no HTTP"),
+        (b"HTTP/1.1 999 What\r\n" + HEADER, "HTTP 999"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n" + HEADER, "HTTP 302: redirects are not followed"),
+    ],
+    ids=["nothing", "half a line", "half a body", "a bad chunk", "bytes", "SMTP", "a header", "status", "redirect"],
+)
+async def test_an_answer_that_is_none_is_a_failed_attempt(
+    queue: Queue, shared_server: RunningServer, answer: bytes, says: str
+) -> None:
+    assert says in await outcome(queue, shared_server, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Content-Length: 99999999999\r\n\r\n" + b"x" * (17 << 20),
+        OK + b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n{oops",
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\xff\xff",
+        b"HTTP/1.0 200 OK\r\n\r\nno length at all",
+    ],
+    ids=["huge", "no JSON", "gzip that is none", "HTTP/1.0"],
+)
+async def test_a_success_is_one_whatever_its_body(queue: Queue, shared_server: RunningServer, answer: bytes) -> None:
+    assert await outcome(queue, shared_server, answer) == ""
+
+
+@pytest.mark.parametrize("answer", [b"", OK + b"Content-Length: 5\r\n\r\nh"], ids=["never", "never in full"])
+async def test_a_handler_that_never_answers_is_timed_out(
+    queue: Queue, shared_server: RunningServer, answer: bytes
+) -> None:
+    assert await outcome(queue, shared_server, answer, close=False) == "timeout after 1.5 s"
+
+
+async def test_a_refusal_without_end_is_cut_short(queue: Queue, shared_server: RunningServer) -> None:
+    said = await outcome(queue, shared_server, b"HTTP/1.1 400 Bad\r\n\r\n" + b"because " * 1_000_000)
+    assert said.startswith("HTTP 400: because because") and len(said) < 400
