@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.queue import FAULTS, Queue, worker_command
+from tests.e2e.cli import Cli
+from tests.e2e.queue import FAULTS, worker_command
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.concurrent
-
-PROGRAM = Path(sys.executable).with_name("streamqueue")
-
-
-@dataclass(frozen=True)
-class Cli:
-    """`cli("status", "orders")` in the world's namespace; `said` is all that it ever printed."""
-
-    world: World
-    kubeconfig: str = ""
-    said: list[str] = field(default_factory=list)
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """However it ends."""
-        kubectl = self.world.kubectl
-        path = os.pathsep.join([str(Path(kubectl.program).parent), os.environ.get("PATH", os.defpath)])
-        environment = {**os.environ, "KUBECONFIG": self.kubeconfig or kubectl.kubeconfig, "PATH": path}
-        command = [PROGRAM, *words, "-n", kubectl.namespace]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-        self.said.append(done.stdout + done.stderr)
-        return done
-
-    def __call__(self, *words: str) -> str:
-        """What it printed; it must succeed."""
-        done = self.call(*words)
-        assert done.returncode == 0, done
-        return done.stdout
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "-o", "json"))
-
-    def refused(self, *words: str, code: int) -> str:
-        """The one line it ended with."""
-        done = self.call(*words)
-        assert (done.returncode, done.stderr.count("\n")) == (code, 1), done
-        return done.stderr
-
-    def findings(self, queue: Queue) -> dict[str, dict[str, Any]]:
-        """What doctor has to say of this queue, by check."""
-        (diagnosis,) = json.loads(self.call("doctor", queue.name, "-o", "json").stdout)
-        return {finding["check"]: finding for finding in diagnosis["findings"]}
 
 
 def test_a_queue_is_looked_at_and_steered_by_its_name(world: World) -> None:

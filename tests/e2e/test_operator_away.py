@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.cli import Cli
 from tests.e2e.queue import IMAGE, Queue
 from tests.e2e.world import World
 from tests.kube.footprint import footprint
@@ -72,6 +73,7 @@ def test_without_the_operator_stuck_work_returns_and_deletion_works(world: World
     stuck.await_ready_pods(1)
     world.kubectl("scale", "deployment/stuck", "--replicas=0")
     world.chart.scale(0)
+    assert "no operator leads" in Cli(world).findings(stuck)["operator-down"]["cause"]
     world.kubectl("scale", "deployment/stuck", "--replicas=0")
     world.view.eventually(lambda: not stuck.pods(), 60, "no worker takes the task before the ghost does")
     ids = stuck.add(1)
