@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
+from tests.e2e.person import Person
 from tests.e2e.world import World
 
 HEAD = """\
@@ -21,37 +15,20 @@ again and writes this page; the end-to-end tests check that each answer names th
 """
 
 
-@dataclass
-class Transcript:
-    """Commands run as they are shown, in the world's namespace."""
+class Transcript(Person):
+    """Commands as they are shown, and what is said in between."""
 
-    world: World
-    title: str
-    folder: Path  # where they run
-    parts: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        config = yaml.safe_load(Path(self.world.kubectl.kubeconfig).read_text())
-        config["contexts"][0]["context"]["namespace"] = self.world.kubectl.namespace
-        self._kubeconfig = self.folder / f"{self.title.replace(' ', '-')}.kubeconfig"
-        self._kubeconfig.write_text(yaml.safe_dump(config))
-        self._kubeconfig.chmod(0o600)
+    def __init__(self, world: World, title: str, folder: Path) -> None:
+        super().__init__(world, folder)
+        self.title = title
+        self.parts: list[str] = []
 
     def tell(self, sentence: str) -> None:
         self.parts.append(sentence)
 
-    def file(self, name: str, text: str) -> None:
-        """A file that a command names."""
-        (self.folder / name).write_text(text)
-
     def run(self, line: str, code: int = 0) -> str:
-        """Run `kubectl …` or `streamqueue …`; what it printed. It must end with this exit code."""
-        programs = [Path(self.world.kubectl.program).parent, Path(sys.executable).parent]
-        path = os.pathsep.join([*map(str, programs), os.environ.get("PATH", os.defpath)])
-        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PATH": path, "COLUMNS": "160"}
-        done = subprocess.run(
-            shlex.split(line), capture_output=True, text=True, env=environment, cwd=self.folder, timeout=120
-        )
+        """Type it; what it printed. It must end with this exit code."""
+        done = self.types(line)
         assert done.returncode == code, done
         said = (done.stdout + done.stderr).rstrip()
         self.parts.append(f"```console\n$ {line}\n{said}\n```")
