@@ -16,6 +16,7 @@ from streamqueue.api.errors import SpecError
 from streamqueue.api.keys import tagged
 from streamqueue.api.spec import (
     Backoff,
+    Body,
     Delivery,
     Handler,
     Protocol,
@@ -29,18 +30,21 @@ from streamqueue.api.spec import (
     Scaling,
     SecretKey,
 )
-from streamqueue.api.template import check_template
+from streamqueue.api.template import check_http_template, check_template
 
 NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
 MAX_REPLICAS = 10_000
 
 _URL = re.compile(r"rediss?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[0-9]{0,5})?")
+_PATH = re.compile(r"/[!$-~]*")
+_CONTENT_TYPE = re.compile(r"[!-~][ -~]*")
 _START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
 
 _DELIVERY = Delivery()
 _RECLAIM = Reclaim()
 _SCALING = Scaling()
 _HANDLER = Handler(image="")
+_BODY = Body(field="")
 
 
 def check_name(name: str) -> None:
@@ -69,7 +73,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         reclaim=_reclaim(spec),
         retention=_retention(spec),
         scaling=_scaling(spec, handler.concurrency),
-        template=_template(spec),
+        template=_template(spec, handler.protocol),
     )
     _check_visibility(parsed)
     return parsed
@@ -117,14 +121,41 @@ def _start_from(spec: Block) -> str:
 def _handler(spec: Block) -> Handler:
     if not spec.has("handler"):
         raise spec.error("handler", "is required: set handler.image")
-    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout")
-    return Handler(
+    http = ("port", "path", "body")
+    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout", *http)
+    handler = Handler(
         image=block.required_text("image", 1024),
         protocol=Protocol(block.choice("protocol", tuple(Protocol), _HANDLER.protocol)),
         concurrency=block.integer("concurrency", 1, 1000, _HANDLER.concurrency),
         batch=block.integer("batch", 1, 10_000, _HANDLER.batch),
         timeout=block.duration("timeout", "100ms", "24h", _HANDLER.timeout),
+        port=block.integer("port", 1, 65_535, _HANDLER.port),
+        path=_path(block),
+        body=_body(block),
     )
+    if handler.protocol is Protocol.HTTP and handler.batch != 1:
+        raise block.error("batch", "is for loops that read Redis themselves: leave it out, set handler.concurrency")
+    for name in http:
+        if handler.protocol is not Protocol.HTTP and block.has(name):
+            raise block.error(name, "needs handler.protocol: http")
+    return handler
+
+
+def _path(handler: Block) -> str:
+    path = handler.text("path", 1024, _HANDLER.path)
+    if not _PATH.fullmatch(path):
+        raise handler.error("path", "must begin with / and hold neither spaces nor #, as in /tasks")
+    return path
+
+
+def _body(handler: Block) -> Body | None:
+    if not handler.has("body"):
+        return None
+    block = handler.block("body", "field", "contentType")
+    content_type = block.text("contentType", 256, _BODY.content_type)
+    if not _CONTENT_TYPE.fullmatch(content_type):
+        raise block.error("contentType", "must be printable ASCII, as in image/png")
+    return Body(block.required_text("field", 256), content_type)
 
 
 def _delivery(spec: Block) -> Delivery:
@@ -229,16 +260,20 @@ def _scaling(spec: Block, concurrency: int) -> Scaling:
     return scaling
 
 
-def _template(spec: Block) -> Mapping[str, Any]:
+def _template(spec: Block, protocol: Protocol) -> Mapping[str, Any]:
     template = spec.value("template")
     if template is None:
         return {}
     check_template(template, "spec.template")
+    if protocol is Protocol.HTTP:
+        check_http_template(template, "spec.template")
     return dict(template)
 
 
 def _check_visibility(spec: QueueSpec) -> None:
     """A plain loop cannot renew a lease: its work must not look abandoned while a full batch is under way."""
+    if spec.handler.protocol is Protocol.HTTP:
+        return
     least = 2 * spec.handler.timeout * spec.handler.batch
     if round(1000 * spec.delivery.visibility_timeout) < round(1000 * least):
         raise SpecError(

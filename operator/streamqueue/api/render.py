@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.durations import format_duration
-from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Redis, Retention, Scaling
+from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Reclaim, Redis, Retention, Scaling
 
 
 def render_spec(spec: QueueSpec) -> dict[str, Any]:
@@ -32,13 +32,19 @@ def _redis(redis: Redis) -> dict[str, Any]:
 
 
 def _handler(handler: Handler) -> dict[str, Any]:
-    return {
+    rendered = {
         "image": handler.image,
         "protocol": str(handler.protocol),
         "concurrency": handler.concurrency,
         "batch": handler.batch,
         "timeout": format_duration(handler.timeout),
     }
+    return rendered | _http(handler) if handler.protocol is Protocol.HTTP else rendered
+
+
+def _http(handler: Handler) -> dict[str, Any]:
+    body = handler.body and {"field": handler.body.field, "contentType": handler.body.content_type}
+    return _present(port=handler.port, path=handler.path, body=body)
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Protocol(StrEnum):
     """Who reads the stream in a worker pod."""
 
     REDIS = "redis"  # the handler image runs its own XREADGROUP loop
+    HTTP = "http"  # the runner reads, and POSTs to the handler image
 
 
 class RetentionPolicy(StrEnum):
@@ -40,12 +41,25 @@ class Redis:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The one field of an entry that is the request's body, as it is."""
+
+    field: str
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
 class Handler:
+    """`port`, `path` and `body` are for protocol http; `body` None: all fields, as JSON."""
+
     image: str
     protocol: Protocol = Protocol.REDIS
     concurrency: int = 1
     batch: int = 1
     timeout: float = 120.0
+    port: int = 8080
+    path: str = "/"
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 from streamqueue.api.block import Block
 from streamqueue.api.errors import SpecError
 
-HANDLER = "handler"  # the worker container's name
+HANDLER = "handler"  # the container of the handler's image
+RUNNER = "runner"  # with protocol http, the one that reads the stream
 DOMAIN = "streamqueue.dev/"
 ENV_PREFIX = "STREAMQUEUE_"
 
@@ -42,6 +43,23 @@ def check_template(template: Mapping[str, Any], path: str) -> None:
     for field in ("containers", "initContainers"):
         for index, container in enumerate(_named_list(pod, f"{path}.spec", field)):
             _check_container(container, f"{path}.spec.{field}[{index}]")
+
+
+def check_http_template(template: Mapping[str, Any], path: str) -> None:
+    """With protocol http: raises SpecError where a checked `template` would stop the handler before the runner has
+    drained, or replace the runner.
+    """
+    pod = _mapping(template.get("spec"), f"{path}.spec")
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(_named_list(pod, f"{path}.spec", field)):
+            place = f"{path}.spec.{field}[{index}]"
+            lifecycle = _mapping(container.get("lifecycle"), f"{place}.lifecycle")
+            if container["name"] == HANDLER and ("restartPolicy" in container or "preStop" in lifecycle):
+                raise SpecError(
+                    place, "must not set lifecycle.preStop or restartPolicy: the handler is stopped after the runner"
+                )
+            if field == "containers" and container["name"] == RUNNER and {"image", "command", "args"} & set(container):
+                raise SpecError(place, "the runner is the operator's: set its resources, not image, command or args")
 
 
 def _check_container(container: Mapping[str, Any], path: str) -> None:

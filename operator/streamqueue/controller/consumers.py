@@ -22,6 +22,11 @@ def pod_of(consumer: str) -> str:
     return consumer.partition(".")[0]
 
 
+def fences(consumer: str) -> bool:
+    """Whether it is a worker of the SDK: each of its processes adds a word of its own to the pod's name."""
+    return "." in consumer
+
+
 def attribute(deployment: str, pods: Iterable[str], consumers: Mapping[str, int], complete: bool) -> Attribution:
     """Entries in each pod's hands, from the group's consumers (name -> pending).
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from streamqueue.api.template import HANDLER, RUNNER
 from streamqueue.controller.pods import epoch
 
 Body = dict[str, Any]
@@ -29,16 +30,26 @@ class Crash:
 
 
 def crashes(pod: Body, task_time: float) -> Iterator[Crash]:
-    """What the status of a living pod tells of its handler's former container.
+    """What the status of a living pod tells of its reader's former container.
 
     Times of containers come in whole seconds, cut off: the end was within the second after `finishedAt`. `task_time`:
     the longest, in seconds, that a worker keeps what it has read.
     """
-    for status in pod.get("status", {}).get("containerStatuses", []):
+    for status in reader(pod):
         state = status.get("state", {})
         ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
-        if status["name"] == "handler" and ended and ended.get("finishedAt"):
+        if ended and ended.get("finishedAt"):
             yield from _of_container(pod, state, ended, task_time)
+
+
+def reader(pod: Body) -> list[Body]:
+    """The status, if there is one yet, of the container that reads the stream: the handler, or where that is the
+    runner's sidecar, the runner. A handler that dies beside its runner takes no entries with it: the runner sees its
+    requests fail.
+    """
+    statuses: list[Body] = pod.get("status", {}).get("containerStatuses", [])
+    handler = [status for status in statuses if status["name"] == HANDLER]
+    return handler or [status for status in statuses if status["name"] == RUNNER]
 
 
 def _of_container(pod: Body, state: Body, ended: Body, task_time: float) -> Iterator[Crash]:
@@ -66,8 +77,8 @@ def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:
     Where the kubelet reported no end of the container (a forced deletion, a lost node), the process may live on for
     the grace period.
     """
-    handler = [s for s in pod.get("status", {}).get("containerStatuses", []) if s["name"] == "handler"]
-    ended = bool(handler) and all("terminated" in status.get("state", {}) for status in handler)
+    reading = reader(pod)
+    ended = bool(reading) and all("terminated" in status.get("state", {}) for status in reading)
     deleted = pod["metadata"].get("deletionTimestamp")
     # deletionTimestamp already holds the grace that the deletion asked for.
     since = min(now, epoch(deleted)) if deleted else now

@@ -60,7 +60,7 @@ def state(body: Body) -> PodState:
 
 def failure(body: Body) -> tuple[str, str] | None:
     """Why a container of this pod doesn't start: one word, and the kubelet's message."""
-    for status in body.get("status", {}).get("containerStatuses", []):
+    for status in _containers(body):
         waiting = status.get("state", {}).get("waiting", {})
         if waiting.get("reason") in _FAILURES:
             return _FAILURES[waiting["reason"]], waiting.get("message", "")
@@ -69,7 +69,7 @@ def failure(body: Body) -> tuple[str, str] | None:
 
 def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
     """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s."""
-    for status in body.get("status", {}).get("containerStatuses", []):
+    for status in _containers(body):
         state, times = status.get("state", {}), status.get("restartCount", 0)
         running = state.get("running")
         young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE and times > 1
@@ -97,6 +97,12 @@ def view(body: Body, pending: int | None, clock_offset: float) -> Pod:
         pending=pending,
         marked=is_marked(body),
     )
+
+
+def _containers(body: Body) -> list[Body]:
+    """Statuses of all containers; with protocol http the handler is among the init containers."""
+    status = body.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def _condition(body: Body, name: str) -> dict[str, Any]:

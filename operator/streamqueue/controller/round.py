@@ -12,7 +12,7 @@ from streamqueue.controller import draining, marks, metrics, recovery
 from streamqueue.controller.act import Actor
 from streamqueue.controller.assess import Facts, Trouble
 from streamqueue.controller.children import NameConflict, Refused
-from streamqueue.controller.consumers import Attribution, attribute, pod_of
+from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
@@ -130,7 +130,10 @@ class Rounds:
             if attribution.pending.get(name):
                 metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
         runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
-        last_reads = {pod_of(view.name): snapshot.time - skew - view.idle for view in snapshot.consumers}
+        # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
+        last_reads = {
+            view.name: snapshot.time - skew - view.idle for view in snapshot.consumers if not fences(view.name)
+        }
         runtime.reads_on = runtime.reads_on or bool(draining.reading_on(bodies, last_reads))
 
     async def _recover(

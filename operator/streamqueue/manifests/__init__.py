@@ -2,6 +2,7 @@
 
 from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment
 from streamqueue.manifests.grace import grace_period
+from streamqueue.manifests.http import RunnerImage
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.reclaim import cron_job, cron_job_name
 from streamqueue.manifests.settle import live_secret_hash, settle_template
@@ -10,6 +11,7 @@ from streamqueue.manifests.support import disruption_budget, service_account
 __all__ = [
     "TEMPLATE_VERSION",
     "Owner",
+    "RunnerImage",
     "cron_job",
     "cron_job_name",
     "deployment",

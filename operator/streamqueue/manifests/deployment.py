@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.api.template import HANDLER
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import worker_environment
 from streamqueue.manifests.grace import grace_period
+from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
+from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
 TEMPLATE_VERSION = "2"
 
 
-def deployment(owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str | None) -> dict[str, Any]:
+def deployment(
+    owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str | None, runner: RunnerImage
+) -> dict[str, Any]:
     """The whole object, for a server-side apply.
 
-    `secret_hash` stands for the Redis URL in the Secret: a plain loop reads it once, so a change must roll the pods.
+    `secret_hash` stands for the Redis URL in the Secret: workers read it once, so a change must roll the pods.
+    `runner` is used with protocol http alone.
     """
     annotations = {
-        labels.TEMPLATE_VERSION_ANNOTATION: TEMPLATE_VERSION,
+        labels.TEMPLATE_VERSION_ANNOTATION: _version(spec, runner),
         labels.GENERATION_ANNOTATION: str(owner.generation),
     }
     return {
@@ -35,12 +40,26 @@ def deployment(owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str
             "selector": {"matchLabels": labels.selector_labels(owner)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "revisionHistoryLimit": 2,
-            "template": merge_overlay(_pod_template(owner, spec, secret_hash), spec.template),
+            "template": _template(owner, spec, secret_hash, runner),
         },
     }
 
 
-def _pod_template(owner: Owner, spec: QueueSpec, secret_hash: str | None) -> dict[str, Any]:
+def _version(spec: QueueSpec, runner: RunnerImage) -> str:
+    """What the template was derived by; the runner's image changes with the operator, too."""
+    if spec.handler.protocol is Protocol.HTTP:
+        return f"{TEMPLATE_VERSION} {runner.name} {runner.pull_policy}"
+    return TEMPLATE_VERSION
+
+
+def _template(owner: Owner, spec: QueueSpec, secret_hash: str | None, runner: RunnerImage) -> dict[str, Any]:
+    if spec.handler.protocol is Protocol.HTTP:
+        overlay = sidecar_overlay(spec.template)
+        return arrange(merge_overlay(_pod(owner, spec, secret_hash, http_containers(spec, runner)), overlay), overlay)
+    return merge_overlay(_pod(owner, spec, secret_hash, {"containers": [_worker(spec)]}), spec.template)
+
+
+def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
             "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner)},
@@ -53,15 +72,17 @@ def _pod_template(owner: Owner, spec: QueueSpec, secret_hash: str | None) -> dic
             "terminationGracePeriodSeconds": grace_period(spec.handler),
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
-            "containers": [
-                {
-                    "name": HANDLER,
-                    "image": spec.handler.image,
-                    "env": worker_environment(spec),
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
+            **containers,
         },
+    }
+
+
+def _worker(spec: QueueSpec) -> dict[str, Any]:
+    return {
+        "name": HANDLER,
+        "image": spec.handler.image,
+        "env": worker_environment(spec),
+        "securityContext": WITHOUT_PRIVILEGES,
     }
 
 

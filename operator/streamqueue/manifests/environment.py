@@ -33,6 +33,16 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     ]
 
 
+def runner_environment(spec: QueueSpec) -> list[dict[str, Any]]:
+    """What the http runner reads besides: see `worker.http.settings`."""
+    handler = spec.handler
+    variables = [literal("STREAMQUEUE_HANDLER_URL", f"http://127.0.0.1:{handler.port}{handler.path}")]
+    if handler.body:
+        variables.append(literal("STREAMQUEUE_BODY_FIELD", handler.body.field))
+        variables.append(literal("STREAMQUEUE_BODY_CONTENT_TYPE", handler.body.content_type))
+    return [*worker_environment(spec), *variables]
+
+
 def redis_url(redis: Redis) -> dict[str, Any]:
     """`STREAMQUEUE_REDIS_URL`: the URL itself, or a reference that only the kubelet resolves."""
     if redis.secret_ref is None:

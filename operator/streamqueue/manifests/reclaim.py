@@ -12,14 +12,7 @@ from streamqueue.api.spec import QueueSpec, Scaling
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import literal, redis_url
 from streamqueue.manifests.labels import Owner
-
-UNPRIVILEGED_USER = 65532  # as in the operator's image
-
-_SECURITY = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-}
+from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
 
 def cron_job_name(owner: Owner) -> str:
@@ -85,7 +78,7 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
                 "command": ["python3", "-m", "streamqueue.maintenance"],
                 "env": [redis_url(spec.redis), literal("STREAMQUEUE_SPEC", reduced)],
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
-                "securityContext": _SECURITY,
+                "securityContext": UNPRIVILEGED,
             }
         ],
     }

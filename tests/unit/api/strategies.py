@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from streamqueue.api.spec import (
     Backoff,
+    Body,
     Delivery,
     Handler,
+    Protocol,
     QueueSpec,
     Reclaim,
     Redis,
@@ -60,13 +64,22 @@ def _backoffs(draw: st.DrawFn) -> Backoff:
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> QueueSpec:
-    handler = Handler(
-        image=draw(_names),
-        concurrency=draw(st.integers(1, 1000)),
-        batch=draw(st.integers(1, 100)),
-        timeout=draw(_seconds(0.1, 600)),
+def _handlers(draw: st.DrawFn) -> Handler:
+    common = Handler(image=draw(_names), concurrency=draw(st.integers(1, 1000)), timeout=draw(_seconds(0.1, 600)))
+    if draw(st.booleans()):
+        return replace(common, batch=draw(st.integers(1, 100)))
+    return replace(
+        common,
+        protocol=Protocol.HTTP,
+        port=draw(st.integers(1, 65_535)),
+        path=draw(st.sampled_from(["/", "/tasks", "/a?b=%20"])),
+        body=draw(st.none() | st.builds(Body, _names, st.sampled_from(["application/json", "image/png; a=b"]))),
     )
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> QueueSpec:
+    handler = draw(_handlers())
     return QueueSpec(
         redis=draw(st.sampled_from([Redis(url="redis://r:1/0"), Redis(secret_ref=SecretKey("redis", "url"))])),
         stream=draw(_streams),

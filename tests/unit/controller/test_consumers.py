@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.controller.consumers import attribute
+from streamqueue.controller.consumers import attribute, fences
 
 A, B = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
 
@@ -41,3 +41,8 @@ def test_a_queue_whose_name_begins_like_ours_is_a_stranger() -> None:
 
 def test_a_cut_list_leaves_the_absent_unknown() -> None:
     assert attribute("orders", [A, B], {A: 1}, complete=False).pending == {A: 1, B: None}
+
+
+def test_a_name_with_a_process_in_it_is_a_worker_that_fences() -> None:
+    """Its lease renewals look like reads: nothing is to be concluded from them on the way out."""
+    assert fences(f"{A}.1f2e") and not fences(A)

@@ -54,6 +54,27 @@ def test_a_sidecars_end_says_nothing_of_the_handler() -> None:
     assert found(TERMINATED, name="proxy") == []
 
 
+def test_with_http_the_runner_is_the_reader_and_the_handlers_end_no_evidence() -> None:
+    runner = container("runner", state=running(ENDED))
+    dead_handler = container("handler", state=TERMINATED)
+    assert list(crashes(pod(containerStatuses=[runner], initContainerStatuses=[dead_handler]), TASK)) == []
+
+    dead_runner = container("runner", state=TERMINATED)
+    (crash,) = crashes(pod(containerStatuses=[dead_runner], initContainerStatuses=[container(state={})]), TASK)
+    assert crash.consumer == "orders-6b7f9-abcde"
+
+
+def test_a_container_that_a_template_calls_runner_is_no_reader_beside_a_handler() -> None:
+    statuses = [container("handler", state=running(ENDED)), container("runner", state=TERMINATED)]
+    assert list(crashes(pod(containerStatuses=statuses), TASK)) == []
+    assert crash_of_gone(pod(containerStatuses=statuses), now=100.0, grace=30.0).not_before == 130.0
+
+
+def test_a_gone_pod_whose_runner_ended_frees_everything_at_once() -> None:
+    gone = pod(containerStatuses=[container("runner", state=TERMINATED)])
+    assert crash_of_gone(gone, now=100.0, grace=30.0).not_before == 0.0
+
+
 def test_a_gone_pod_whose_container_ended_frees_everything_at_once() -> None:
     crash = crash_of_gone(pod(containerStatuses=[container(state=TERMINATED)]), now=100.0, grace=30.0)
     assert crash.before == math.inf

@@ -21,6 +21,7 @@ WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message":
         ({"conditions": [condition("Ready", "False")]}, PodState.STARTING),
         ({"conditions": [condition("PodScheduled", "False", "Unschedulable")]}, PodState.UNSCHEDULABLE),
         ({"containerStatuses": WAITING}, PodState.FAILING),
+        ({"initContainerStatuses": WAITING, "containerStatuses": [container("runner")]}, PodState.FAILING),
         ({"containerStatuses": [container(state={"waiting": {"reason": "ContainerCreating"}})]}, PodState.STARTING),
     ],
 )

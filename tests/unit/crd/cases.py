@@ -52,11 +52,19 @@ def _spec(path: str, value: Any, says: str, names: str | None = None) -> Refused
     return Refused({f"spec.{path}": value}, says, f"spec.{names or path}", f"{path}={str(value)[:40]}")
 
 
+def _http(path: str, value: Any, says: str, names: str | None = None) -> Refused:
+    """The same with protocol http."""
+    refused = _spec(path, value, says, names)
+    return Refused({"spec.handler.protocol": "http", **refused.change}, says, refused.names, f"http, {refused.id}")
+
+
 def _handler(fields: dict[str, Any]) -> dict[str, Any]:
     return {"containers": [{"name": "handler", **fields}]}
 
 
 _SECRET_REF = {"name": "redis", "key": "url"}
+_STOPPED_LAST = "must not set lifecycle.preStop or restartPolicy"
+_FIRST = "template.spec.containers[0]"
 _DURATION = "must be a duration from"
 
 REFUSED: list[Refused] = [
@@ -102,7 +110,31 @@ REFUSED: list[Refused] = [
     _spec("handler", {}, "handler.image: Required", "handler.image"),
     _spec("handler.image", "", "handler.image"),
     _spec("handler.image", "image\n", "control characters"),
-    _spec("handler.protocol", "http", "handler.protocol"),
+    _spec("handler.protocol", "grpc", "handler.protocol"),
+    _spec("handler.port", 8080, "need handler.protocol: http"),
+    _spec("handler.path", "/", "need handler.protocol: http"),
+    _spec("handler.body", {"field": "data"}, "need handler.protocol: http"),
+    _http("handler.port", 0, "handler.port"),
+    _http("handler.port", "8080", "handler.port"),
+    _http("handler.path", "tasks", "handler.path must begin with /"),
+    _http("handler.path", "/a b", "handler.path must begin with /"),
+    _http("handler.path", "/#top", "handler.path must begin with /"),
+    _http("handler.body", {}, "body.field: Required", "handler.body.field"),
+    _http("handler.body", {"field": "a\nb"}, "control characters", "handler.body.field"),
+    _http("handler.body", {"field": "a", "contentType": "é"}, "printable ASCII", "handler.body.contentType"),
+    _http("handler.batch", 2, "handler.batch is for loops"),
+    _http("template.spec", _handler({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}), _STOPPED_LAST, _FIRST),
+    _http("template.spec", _handler({"restartPolicy": "Always"}), _STOPPED_LAST, _FIRST),
+    _http(
+        "template.spec",
+        {"initContainers": [{"name": "handler", "lifecycle": {"preStop": {"exec": {"command": ["sync"]}}}}]},
+        _STOPPED_LAST,
+        "template.spec.initContainers[0]",
+    ),
+    *(
+        _http("template.spec", {"containers": [{"name": "runner", field: value}]}, "runner is the operator's", _FIRST)
+        for field, value in {"image": "x", "command": ["x"], "args": ["x"]}.items()
+    ),
     _spec("handler.concurrency", 0, "handler.concurrency"),
     _spec("handler.concurrency", 1.5, "handler.concurrency"),
     _spec("handler.batch", 0, "handler.batch"),
@@ -216,8 +248,7 @@ REFUSED: list[Refused] = [
             "redis.mode": "cluster",
             "redis.tls": {},
             "redis.auth": "entra",
-            "handler.port": 8080,
-            "handler.path": "/",
+            "handler.method": "POST",
             "delivery.backoff.factor": 3,
             "scaling.targetWait2": "30s",
             "template.resources": {},
@@ -244,6 +275,25 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"handler.timeout": "24h", "delivery.visibilityTimeout": "48h"},
     {"delivery.visibilityTimeout": "4m"},
     {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
+    {"handler.protocol": "http"},
+    {
+        "handler.protocol": "http",
+        "handler.port": 3000,
+        "handler.path": "/tasks?x=%20",
+        "handler.body": {"field": "a b"},
+    },
+    {"handler.protocol": "http", "handler.body": {"field": "image", "contentType": "image/png; a=b"}},
+    {"handler.protocol": "http", "handler.timeout": "24h", "handler.concurrency": 1000},
+    {
+        "handler.protocol": "http",
+        "template.spec": {
+            "containers": [
+                {"name": "handler", "lifecycle": {"postStart": {"exec": {"command": ["warm-up"]}}}, "args": ["x"]},
+                {"name": "runner", "resources": {"limits": {"memory": "1Gi"}}},
+            ]
+        },
+    },
+    {"template.spec": _handler({"lifecycle": {"preStop": {"sleep": {"seconds": 1}}}})},
     {"delivery": {}},
     {"delivery.backoff": {}},
     {"delivery.backoff": {"initial": "5m"}},
