@@ -46,6 +46,10 @@ class StreamKeys:
         """Hash: the fields of the delayed tasks."""
         return f"{tagged(self.stream)}:delayed:payload"
 
+    def seen(self, source: Keys) -> str:
+        """Sorted set: what this stream has received from the outbox of `source`."""
+        return f"{tagged(self.stream)}:seen:{source.prefix}"
+
     def sent(self, task_id: str) -> str:
         """The mark of a task that was sent, which makes a second send of the same id harmless."""
         return f"{tagged(self.stream)}:sent:{task_id}"
@@ -95,6 +99,15 @@ class Keys:
     def done(self) -> str:
         """Sorted set: entry id and token of what was acknowledged within the last minute."""
         return f"{self.prefix}:done"
+
+    @property
+    def outboxes(self) -> str:
+        """Set: the streams for which something lies in an outbox."""
+        return f"{self.prefix}:outboxes"
+
+    def outbox(self, target: str) -> str:
+        """Stream: entries on their way to the stream `target`, which no script of this queue reaches."""
+        return f"{self.prefix}:outbox:{target}"
 
     @property
     def results(self) -> str:

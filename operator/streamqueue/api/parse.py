@@ -19,6 +19,7 @@ from streamqueue.api.spec import (
     Body,
     Delivery,
     Handler,
+    Next,
     Protocol,
     QueueSpec,
     Reclaim,
@@ -59,7 +60,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         raw,
         "spec",
         *("redis", "stream", "group", "startFrom", "handler"),
-        *("delivery", "results", "reclaim", "retention", "scaling", "template"),
+        *("delivery", "results", "reclaim", "retention", "next", "scaling", "template"),
     )
     handler = _handler(spec)
     parsed = QueueSpec(
@@ -72,10 +73,12 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         results_ttl=_results_ttl(spec),
         reclaim=_reclaim(spec),
         retention=_retention(spec),
+        next=_next(spec),
         scaling=_scaling(spec, handler.concurrency),
         template=_template(spec, handler.protocol),
     )
     _check_visibility(parsed)
+    _check_next(parsed)
     return parsed
 
 
@@ -102,12 +105,12 @@ def _url(redis: Block) -> str:
     return url
 
 
-def _stream(spec: Block) -> str:
-    stream = spec.required_text("stream", 256)
+def _stream(block: Block) -> str:
+    stream = block.required_text("stream", 256)
     try:
         tagged(stream)
     except ValueError as error:
-        raise spec.error("stream", str(error)) from None
+        raise block.error("stream", str(error)) from None
     return stream
 
 
@@ -220,6 +223,10 @@ def _retention(spec: Block) -> Retention:
     )
 
 
+def _next(spec: Block) -> Next | None:
+    return Next(_stream(spec.block("next", "stream"))) if spec.has("next") else None
+
+
 def _scaling(spec: Block, concurrency: int) -> Scaling:
     block = spec.block(
         "scaling",
@@ -281,3 +288,10 @@ def _check_visibility(spec: QueueSpec) -> None:
             f"is {format_duration(spec.delivery.visibility_timeout)}, but must be at least 2 x handler.timeout x "
             f"handler.batch = {format_duration(least)}: raise it, or lower handler.timeout or handler.batch",
         )
+
+
+def _check_next(spec: QueueSpec) -> None:
+    if spec.next and spec.handler.protocol is Protocol.REDIS:
+        raise SpecError("spec.next", "needs handler.protocol sdk or http: a plain loop acknowledges its entries itself")
+    if spec.next and spec.next.stream == spec.stream:
+        raise SpecError("spec.next", "must name another stream than the queue's own: a result would be a task again")

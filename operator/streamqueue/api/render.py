@@ -20,6 +20,7 @@ def render_spec(spec: QueueSpec) -> dict[str, Any]:
         results=None if spec.results_ttl is None else {"ttl": format_duration(spec.results_ttl)},
         reclaim=_reclaim(spec.reclaim),
         retention=_retention(spec.retention),
+        next={"stream": spec.next.stream} if spec.next else None,
         scaling=_scaling(spec.scaling),
         template=dict(spec.template) or None,
     )

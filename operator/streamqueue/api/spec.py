@@ -16,6 +16,7 @@ class Protocol(StrEnum):
     """Who reads the stream in a worker pod."""
 
     REDIS = "redis"  # the handler image runs its own XREADGROUP loop
+    SDK = "sdk"  # the handler image runs a Worker of this package
     HTTP = "http"  # the runner reads, and POSTs to the handler image
 
 
@@ -93,6 +94,13 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Next:
+    """Where results go."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleDown:
     delay: float = 30.0  # for targetBacklog: how long a lower count must hold before pods go; targetWait learns it
     max_step: int | None = None
@@ -131,5 +139,6 @@ class QueueSpec:
     results_ttl: float | None = None  # None: no states or results are kept
     reclaim: Reclaim = field(default_factory=Reclaim)
     retention: Retention = field(default_factory=Retention)
+    next: Next | None = None
     scaling: Scaling = field(default_factory=Scaling)
     template: Mapping[str, Any] = field(default_factory=dict)

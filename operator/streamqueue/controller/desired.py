@@ -55,4 +55,4 @@ def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Sn
     if snapshot is None:
         live = held.owned.get(CRON_JOBS)
         return bool(live and live["spec"].get("suspend"))
-    return not (snapshot.undelivered or snapshot.pending or decision.replicas)
+    return not (snapshot.undelivered or snapshot.pending or snapshot.outboxed or decision.replicas)

@@ -41,7 +41,8 @@ def observe(
         known=True,
         waiting=snapshot.undelivered + snapshot.due,
         waiting_exact=snapshot.lag_known,
-        pending=snapshot.pending,
+        # One worker is enough for an outbox, however full; none would leave it to the controller alone.
+        pending=snapshot.pending + min(snapshot.outboxed, 1),
         oldest_waiting_age=snapshot.oldest_waiting_age,
         oldest_pending_age=snapshot.oldest_pending_age,
         entries_added=snapshot.entries_added,

@@ -7,6 +7,7 @@ import time
 
 from redis.asyncio import Redis as Client
 
+from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, marks, metrics, recovery
 from streamqueue.controller.act import Actor
@@ -23,6 +24,7 @@ from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.wake import Sleeper
+from streamqueue.maintenance.relay import relay
 from streamqueue.scaling import decide
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
@@ -30,6 +32,8 @@ from streamqueue.streams.group import ensure_group
 from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
+
+RELAY_BUDGET = 1.0  # seconds of a round for the outboxes
 
 Reading = Snapshot | Trouble
 
@@ -143,6 +147,8 @@ class Rounds:
         try:
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)
+            if snapshot.outboxed:
+                await self._relay(endpoint.client, held, spec)
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
@@ -151,6 +157,13 @@ class Rounds:
             metrics.RECOVERED.labels(*key_of(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
+
+    async def _relay(self, client: Client, held: Holdings, spec: QueueSpec) -> None:
+        assert held.queue is not None
+        report = await relay(client, Keys(spec.stream, spec.group), budget=RELAY_BUDGET)
+        for stream, problem in report.stuck.items():
+            name = held.queue["metadata"]["name"]
+            log.warning("%s: results for stream %s wait in the outbox: %s", name, stream, problem)
 
 
 def trouble_of(problem: RedisProblem) -> Trouble:
@@ -175,6 +188,6 @@ def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
     snapshot, decision = facts.snapshot, facts.decision
     if not snapshot or not decision or not snapshot.last_delivered_id or decision.replicas:
         return None
-    if snapshot.undelivered or snapshot.pending or snapshot.due:
+    if snapshot.undelivered or snapshot.pending or snapshot.due or snapshot.outboxed:
         return None
     return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods, alarm=snapshot.next_due)

@@ -41,6 +41,8 @@ class SweepReport(ReleaseReport):
     """A whole pass."""
 
     promoted: int = 0  # delayed tasks that came due
+    relayed: int = 0  # results that went from the outbox to their stream
+    stuck: tuple[str, ...] = ()  # streams that took no results
     trimmed: int = 0
     trim_blocked_by: tuple[str, ...] = ()  # groups that keep entries past the retention's limit
     consumers_deleted: int = 0
@@ -62,12 +64,15 @@ class SweepReport(ReleaseReport):
             "parked": self.parked,
             "left for a worker that claims (several groups)": self.requeue_needs_worker,
             "delayed tasks that came due": self.promoted,
+            "results relayed": self.relayed,
             "trimmed": self.trimmed,
             "idle consumers deleted": self.consumers_deleted,
         }
         parts = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to return"]
         if self.quiet_until is not None:
             parts.append(f"reclaim by idle time is off until {self.quiet_until:.0f} ({self.quiet_reason})")
+        if self.stuck:
+            parts.append(f"results wait in the outbox for {', '.join(self.stuck)}")
         if self.trim_blocked_by:
             parts.append(f"trim blocked by {', '.join(self.trim_blocked_by)}")
         if not self.restart_detection:

@@ -6,12 +6,14 @@ import time
 
 from redis.asyncio import Redis
 
+from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.pending import Delivery, deliveries, successor
 from streamqueue.maintenance.quiet import look
+from streamqueue.maintenance.relay import relay
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
@@ -31,6 +33,8 @@ async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, curso
     deadline = time.monotonic() + budget
     try:
         await _promote(client, spec, deadline, report)
+        relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2)
+        report.relayed, report.stuck = relayed.delivered, tuple(relayed.stuck)
         await _reclaim(client, spec, deadline, cursor, report)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)

@@ -1,5 +1,5 @@
 -- Counters of one queue; nothing is written and no payload leaves the server.
--- KEYS: stream, dead-letter stream, due sorted set, delayed sorted set.
+-- KEYS: stream, dead-letter stream, due sorted set, delayed sorted set, set of outboxes.
 -- ARGV: group, count cap, consumer cap, consumer that holds parked retries.
 -- Reply: see _parse in snapshot.py; -1 and '' stand for "unknown" or "none".
 local stream, dlq = KEYS[1], KEYS[2]
@@ -124,6 +124,15 @@ local function due(now)
   return ready, next_at
 end
 
+-- Entries on their way to other streams. The outbox of a target is named after the set of them.
+local function outboxed()
+  local count = 0
+  for _, target in ipairs(redis.call('SMEMBERS', KEYS[5])) do
+    count = count + redis.call('XLEN', string.sub(KEYS[5], 1, -3) .. ':' .. target)
+  end
+  return count
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local dead = redis.pcall('XLEN', dlq)
@@ -131,7 +140,7 @@ if type(dead) ~= 'number' then dead = -1 end
 local found = redis.pcall('XINFO', 'STREAM', stream)
 if found.err then
   local kind = redis.call('TYPE', stream).ok
-  if kind ~= 'stream' then return {kind, now, dead} end
+  if kind ~= 'stream' then return {kind, now, dead, outboxed()} end
   return found
 end
 
@@ -141,7 +150,7 @@ for i, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   rows[i] = fields(flat)
   if rows[i].name == group then mine = rows[i] end
 end
-local head = {'stream', now, dead, info.length, #rows, info['entries-added'] or -1}
+local head = {'stream', now, dead, outboxed(), info.length, #rows, info['entries-added'] or -1}
 if not mine then return head end
 
 local delivered = mine['last-delivered-id']

@@ -68,6 +68,7 @@ class Snapshot:
     # Retries and delayed tasks of the SDK. They are in nobody's hands: `due` ones are work as `undelivered` ones are.
     parked: int = 0  # retries whose time has not come
     due: int = 0  # retries and delayed tasks whose time has come
+    outboxed: int = 0  # results on their way to other streams: work in hand until a relay has delivered them
     next_due: float | None = None  # seconds until the next of them is due, 0 where one is; None without any
     unacknowledged: int = 0  # the group's whole pending entries list: in hands, and parked retries due or not
     consumers: tuple[ConsumerView, ...] = ()  # those with pending entries first, at most CONSUMER_CAP
@@ -129,31 +130,32 @@ def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:
         keys = Keys(request.stream, request.group)
     except ValueError as exc:
         return RedisProblem(ProblemKind.OTHER, str(exc))
-    names = [keys.stream, keys.dlq, keys.due, StreamKeys(request.stream).delayed]
+    names = [keys.stream, keys.dlq, keys.due, StreamKeys(request.stream).delayed, keys.outboxes]
     return _SCRIPT.command(names, [request.group, request.cap, CONSUMER_CAP, PARKED])
 
 
 def _parse(reply: Any) -> Snapshot | RedisProblem:
     if isinstance(reply, BaseException):
         return classify(reply)
-    kind, now, dead = reply[0], reply[1] / 1000, _known(reply[2])
+    kind, now, dead, outboxed = reply[0], reply[1] / 1000, _known(reply[2]), reply[3]
     if kind == b"none":
-        return Snapshot(time=now, stream_exists=False, group_exists=False, dead_letters=dead)
+        return Snapshot(time=now, stream_exists=False, group_exists=False, outboxed=outboxed, dead_letters=dead)
     if kind != b"stream":
         return RedisProblem(ProblemKind.WRONG_TYPE)
-    length, groups, added = reply[3], reply[4], _known(reply[5])
-    if len(reply) == 6:
+    length, groups, added = reply[4], reply[5], _known(reply[6])
+    if len(reply) == 7:
         return Snapshot(
             time=now,
             stream_exists=True,
             group_exists=False,
             length=length,
             groups=groups,
+            outboxed=outboxed,
             entries_added=added,
             dead_letters=dead,
         )
-    count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[6:17]
-    parked, due_retries, due_delayed, next_due = reply[17:]
+    count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
+    parked, due_retries, due_delayed, next_due = reply[18:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -167,6 +169,7 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
         pending=pending,
         parked=max(0, parked - due_retries),
         due=due_retries + due_delayed,
+        outboxed=outboxed,
         next_due=next_due / 1000 if next_due >= 0 else None,
         unacknowledged=pending + parked,
         consumers=tuple(

@@ -1,5 +1,5 @@
 -- Settle what has ended, then take as much work as there are free slots: one round trip for both.
--- KEYS from 7 on: streams that results are emitted to.
+-- KEYS from 7 on: set of outboxes, then streams that results are emitted to, or outboxes of streams out of reach.
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
@@ -8,26 +8,12 @@
 -- Reply: {verdicts, entries taken, ms until something falls due (-1: nothing will)}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
-for i = 7, #KEYS do must_be(KEYS[i], 'stream') end
+local outboxes = KEYS[7]
+local OUTBOX = string.sub(outboxes, 1, -3) .. ':' -- what an outbox's name begins with; its target follows
+local WRONG_KEY = 10000 -- ms until a result is tried again whose key is no stream
+must_be(outboxes, 'set')
 
 local acked, marks = {}, {}
-
-local function ack(id, its_token, at, count)
-  local i = at + 2
-  while i < at + count do
-    local values = {}
-    local n = tonumber(ARGV[i + 1])
-    for j = i + 2, i + 1 + n do values[#values + 1] = ARGV[j] end
-    redis.call('XADD', KEYS[tonumber(ARGV[i])], '*', unpack(values))
-    i = i + 2 + n
-  end
-  acked[#acked + 1] = id
-  marks[#marks + 1] = now
-  marks[#marks + 1] = id .. ' ' .. its_token
-  note(ARGV[at], 'state', 'done', 'result', ARGV[at + 1])
-  announce(ARGV[at])
-  return 'acked'
-end
 
 local function fail(id, row, reason, cause, charge, delay)
   local entry = redis.call('XRANGE', stream, id, id)[1]
@@ -48,6 +34,44 @@ local function fail(id, row, reason, cause, charge, delay)
   if charge > 0 then redis.call('HINCRBY', attempts, id, charge) end
   note(task.id, 'state', 'waiting', 'error', cause)
   return 'parked'
+end
+
+-- What goes out with an acknowledgement: {key, values} each.
+local function emits(at, stop)
+  local found = {}
+  while at < stop do
+    local values, n = {}, tonumber(ARGV[at + 1])
+    for i = at + 2, at + 1 + n do values[#values + 1] = ARGV[i] end
+    found[#found + 1] = {KEYS[tonumber(ARGV[at])], values}
+    at = at + 2 + n
+  end
+  return found
+end
+
+-- `row` names it for good, so that a relay delivers it once.
+local function emit(key, values, row)
+  if string.sub(key, 1, #OUTBOX) == OUTBOX then
+    redis.call('SADD', outboxes, string.sub(key, #OUTBOX + 1))
+    for _, value in ipairs({'sq-enqueued-at', now, 'sq-row', row}) do values[#values + 1] = value end
+  end
+  redis.call('XADD', key, '*', unpack(values))
+end
+
+local function ack(id, its_token, at, count)
+  local going = emits(at + 2, at + count)
+  for _, each in ipairs(going) do
+    local found = redis.call('TYPE', each[1]).ok
+    if found ~= 'stream' and found ~= 'none' then
+      return fail(id, row_of(id), nil, 'the result cannot go to ' .. each[1] .. ', which is a ' .. found, 1, WRONG_KEY)
+    end
+  end
+  for n, each in ipairs(going) do emit(each[1], each[2], id .. ':' .. its_token .. ':' .. n) end
+  acked[#acked + 1] = id
+  marks[#marks + 1] = now
+  marks[#marks + 1] = id .. ' ' .. its_token
+  note(ARGV[at], 'state', 'done', 'result', ARGV[at + 1])
+  announce(ARGV[at])
+  return 'acked'
 end
 
 local function settle(kind, id, its_token, at, count)

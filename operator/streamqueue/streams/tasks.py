@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.errors import execute
+from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
@@ -70,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An entry for another stream in the same slot, appended with the acknowledgement."""
+    """An entry for another stream, appended with the acknowledgement, or by way of the outbox."""
 
     stream: str
     fields: Sequence[tuple[str, str | bytes]]
@@ -92,6 +93,7 @@ class Exchange:
     verdicts: list[Verdict]
     entries: list[Entry]
     next_due: float | None  # seconds until a parked entry falls due
+    outboxed: bool = False  # something was put into an outbox: it wants a relay
 
 
 class TaskStore:
@@ -101,6 +103,7 @@ class TaskStore:
         self._client = client
         self._keys = keys
         self._consumer = consumer
+        self.reach = Reach(client, keys.stream)
         self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
         self._head: list[Arg] = [
             keys.group,
@@ -115,14 +118,18 @@ class TaskStore:
     async def exchange(self, settlements: Sequence[Settlement], wanted: int, due_first: int) -> Exchange:
         """Settle, then take up to `wanted` entries, `due_first` of them retries if so many are due."""
         token = secrets.token_hex(8)
-        names = list(self._names)
+        names = [*self._names, self._keys.outboxes]
         args: list[Arg] = [*self._head, token, wanted, due_first]
         for settlement in settlements:
-            values = [*settlement.args, *_emits(settlement.emits, names)]
+            values = [*settlement.args, *await self._emits(settlement.emits, names)]
             args += [settlement.kind, settlement.id, settlement.token, len(values), *values]
         verdicts, taken, due = await _EXCHANGE(self._client, names, args)
-        entries = [_entry(row, token) for row in taken]
-        return Exchange([Verdict(v.decode()) for v in verdicts], entries, due / 1000 if due >= 0 else None)
+        return Exchange(
+            [Verdict(verdict.decode()) for verdict in verdicts],
+            [_entry(row, token) for row in taken],
+            next_due=due / 1000 if due >= 0 else None,
+            outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
+        )
 
     async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
         """What this consumer holds but does not run: brought by a blocked read, or hidden by a lost reply."""
@@ -153,13 +160,15 @@ class TaskStore:
         """Delete the consumer if it holds nothing."""
         return bool(await _LEAVE(self._client, self._names, self._head))
 
-
-def _emits(emits: Sequence[Emit], names: list[str]) -> list[Arg]:
-    values: list[Arg] = []
-    for emit in emits:
-        names.append(emit.stream)
-        values += [len(names), 2 * len(emit.fields), *(part for field in emit.fields for part in field)]
-    return values
+    async def _emits(self, emits: Sequence[Emit], names: list[str]) -> list[Arg]:
+        values: list[Arg] = []
+        for emit in emits:
+            direct = await self.reach.covers(emit.stream)
+            name = emit.stream if direct else self._keys.outbox(emit.stream)
+            if name not in names:
+                names.append(name)
+            values += [names.index(name) + 1, 2 * len(emit.fields), *(part for field in emit.fields for part in field)]
+        return values
 
 
 def _entry(row: Any, token: str) -> Entry:

@@ -9,19 +9,22 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
-from streamqueue.streams.tasks import Entry, TaskStore, Verdict
-from streamqueue.worker.context import Context, tag_of
+from streamqueue.streams.tasks import Emit, Entry, TaskStore, Verdict
+from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.handler import Handler
+from streamqueue.worker.handover import next_tasks
 from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.outcome import Backoff, failed, is_expected, released, result_json, succeeded
+from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
 
@@ -41,10 +44,11 @@ class Consumer:
         self._client = client
         self._settings = settings
         self._handler = handler
-        self._tag = tag_of(settings.stream)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._store = TaskStore(client, Keys(settings.stream, settings.group), self.name, settings.limits)
+        keys = Keys(settings.stream, settings.group)
+        self._store = TaskStore(client, keys, self.name, settings.limits)
+        self._relaying = Relaying(client, keys)
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
@@ -78,6 +82,7 @@ class Consumer:
         await self._ensure_group()
         heart = asyncio.create_task(self._leases.keep())
         heart.add_done_callback(lambda _: self._wake.set())
+        relaying = asyncio.create_task(self._relaying.keep())
         failures = 0
         try:
             while not self._is_finished():
@@ -91,6 +96,8 @@ class Consumer:
                     heart.result()  # a defect: never go on without a heartbeat
         finally:
             heart.cancel()
+            relaying.cancel()
+        await self._relaying.once()
         await self._leave()
 
     def _is_finished(self) -> bool:
@@ -134,6 +141,8 @@ class Consumer:
         for (run, _), verdict in zip(ended, reply.verdicts, strict=True):
             self._runs.ended.popleft()
             self._settled(run, verdict)
+        if reply.outboxed:
+            self._relaying.soon()
         self._start(reply.entries)
         return len(reply.entries)
 
@@ -148,7 +157,7 @@ class Consumer:
 
     def _start(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            run = Run(Context(entry, self._handler.timeout, self._tag, self._report_progress))
+            run = Run(Context(entry, self._handler.timeout, self._report_progress))
             if not self._is_taking:
                 self._runs.end(run, released(run.ctx))
             elif self._runs.add(run):
@@ -161,7 +170,8 @@ class Consumer:
         ctx = run.ctx
         try:
             result = await self._handler(ctx)
-            settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "")
+            handed_on = self._handed_on(ctx, result)
+            settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "", handed_on)
         except (Exception, SystemExit, asyncio.CancelledError) as exc:
             if run.is_over:
                 return
@@ -170,6 +180,11 @@ class Consumer:
         if not run.is_over:
             self._runs.end(run, settlement)
             self._wake.set()
+
+    def _handed_on(self, ctx: Context, result: Any) -> tuple[Emit, ...]:
+        if not self._settings.next_stream:
+            return ()
+        return next_tasks(result, self._settings.next_stream, task_id=ctx.id, carried=ctx.carried)
 
     def _report_progress(self) -> None:
         """From any thread."""
@@ -202,6 +217,7 @@ class Consumer:
         log.warning("%s", problem.message)
         self._must_renew = True
         self._intake.disturbed()
+        self._store.reach.forget()
         if problem.kind in ABSENT:
             await self._ensure_group()
         if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:

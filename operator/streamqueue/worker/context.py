@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from streamqueue.api.keys import tagged
 from streamqueue.streams.tasks import Emit, Entry
 from streamqueue.worker.payload import encode
 
@@ -33,7 +34,6 @@ class Context:
         "_emits",
         "_logger",
         "_on_progress",
-        "_tag",
         "attempt",
         "cancelled",
         "deadline",
@@ -41,13 +41,12 @@ class Context:
         "progress_json",
     )
 
-    def __init__(self, entry: Entry, timeout: float, tag: str, on_progress: Callable[[], None]) -> None:
+    def __init__(self, entry: Entry, timeout: float, on_progress: Callable[[], None]) -> None:
         self.entry = entry
         self.attempt = entry.attempts + 1
         self.deadline = time.time() + timeout
         self.cancelled = False  # the lease is lost or the time is up: a handler in a thread should look and end
         self.progress_json = ""
-        self._tag = tag
         self._on_progress = on_progress
         self._emits: list[Emit] = []
         self._logger: TaskLogger | None = None
@@ -75,6 +74,11 @@ class Context:
         return self._logger
 
     @property
+    def carried(self) -> list[tuple[str, str]]:
+        """What travels from this task to those that it makes."""
+        return [("sq-origin", self.origin_id)]
+
+    @property
     def emits(self) -> tuple[Emit, ...]:
         return tuple(self._emits)
 
@@ -88,22 +92,11 @@ class Context:
     def emit(self, stream: str, payload: Any) -> None:
         """Append `payload` to `stream` together with this task's acknowledgement: both or neither.
 
-        The stream must share the hash tag of the queue's own, as in `{docs}:extract` and `{docs}:analyze`; raises
-        ValueError otherwise. The origin's id travels along.
+        On a Redis Cluster a stream of another slot gets it moments later, by way of the outbox. The origin's id
+        travels along. Raises ValueError for a stream name that cannot be used, PayloadError.
         """
-        if tag_of(stream) != self._tag:
-            raise ValueError(
-                f"emit({stream!r}): the stream must have the hash tag {{{self._tag}}}, as in {{{self._tag}}}:next, "
-                "so that it can be written in one step with the acknowledgement"
-            )
-        self._emits.append(Emit(stream, [*encode(payload), ("sq-origin", self.origin_id)]))
+        tagged(stream)
+        self._emits.append(Emit(stream, [*encode(payload), *self.carried]))
 
     def _field(self, name: bytes) -> str:
         return self.entry.fields.get(name, b"").decode("utf-8", "replace")
-
-
-def tag_of(stream: str) -> str:
-    """What decides a key's slot: the text in its first braces, else all of it."""
-    _, opened, rest = stream.partition("{")
-    tag, closed, _ = rest.partition("}")
-    return tag if opened and closed and tag else stream

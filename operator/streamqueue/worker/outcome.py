@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.streams.tasks import Settlement
+from streamqueue.streams.tasks import Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
 from streamqueue.worker.handler import Overtime, Undecodable
@@ -27,9 +27,9 @@ class Backoff:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
-def succeeded(ctx: Context, result: str) -> Settlement:
-    """Acknowledge, with what was emitted; `result` is JSON, or "" for none."""
-    return Settlement("ack", ctx.entry.id, ctx.entry.token, (ctx.id, result), ctx.emits)
+def succeeded(ctx: Context, result: str, handed_on: tuple[Emit, ...] = ()) -> Settlement:
+    """Acknowledge, with what was emitted and handed on; `result` is JSON, or "" for none."""
+    return Settlement("ack", ctx.entry.id, ctx.entry.token, (ctx.id, result), ctx.emits + handed_on)
 
 
 def result_json(ctx: Context, result: Any) -> str:

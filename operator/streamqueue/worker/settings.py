@@ -30,6 +30,7 @@ class Settings:
     backoff_max: float = 300.0
     results_ttl: float = 0.0  # how long states and results are kept; 0: they are not
     grace: float = 0.0  # for tasks under way after SIGTERM; 0: the timeout and 10 s
+    next_stream: str = ""  # where what the handler returns becomes a task
     start_from: str = "0"  # where the group begins, if it has to be created
 
     @classmethod
@@ -53,10 +54,11 @@ class Settings:
         for name in ("concurrency", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
-        try:
-            Keys(self.stream, self.group)
-        except ValueError as exc:
-            raise SettingsError(f"STREAMQUEUE_STREAM: {exc}") from None
+        for name, stream in (("STREAM", self.stream), ("NEXT_STREAM", self.next_stream or self.stream)):
+            try:
+                Keys(stream, self.group)
+            except ValueError as exc:
+                raise SettingsError(f"STREAMQUEUE_{name}: {exc}") from None
 
     @property
     def limits(self) -> Limits:

@@ -169,20 +169,6 @@ async def test_threads_that_never_return_end_the_worker(queue: Queue, shared_ser
     release.set()
 
 
-async def test_emit_reaches_a_stream_of_the_slot_and_refuses_others(queue: Queue, shared_server: RunningServer) -> None:
-    async def handle(task: dict[str, str], ctx: Context) -> None:
-        if task["task"] == "1":
-            ctx.emit("elsewhere", {"x": 1})
-        ctx.emit("{orders}:next", {"n": task["task"]})
-
-    ids = await queue.add(2)
-    async with working(shared_server.url, handle, max_deliveries=1) as worker:
-        await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
-    ((_, fields),) = await queue.redis.xrange("{orders}:next")
-    assert fields == {b"n": b"0", b"sq-origin": ids[0].encode()}
-    assert "hash tag {orders}" in (await queue.dead())[0]["sq-cause"]
-
-
 async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningServer) -> None:
     go_on = asyncio.Event()
 

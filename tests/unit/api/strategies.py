@@ -11,6 +11,7 @@ from streamqueue.api.spec import (
     Body,
     Delivery,
     Handler,
+    Next,
     Protocol,
     QueueSpec,
     Reclaim,
@@ -67,7 +68,8 @@ def _backoffs(draw: st.DrawFn) -> Backoff:
 def _handlers(draw: st.DrawFn) -> Handler:
     common = Handler(image=draw(_names), concurrency=draw(st.integers(1, 1000)), timeout=draw(_seconds(0.1, 600)))
     if draw(st.booleans()):
-        return replace(common, batch=draw(st.integers(1, 100)))
+        protocol = draw(st.sampled_from([Protocol.REDIS, Protocol.SDK]))
+        return replace(common, protocol=protocol, batch=draw(st.integers(1, 100)))
     return replace(
         common,
         protocol=Protocol.HTTP,
@@ -80,9 +82,11 @@ def _handlers(draw: st.DrawFn) -> Handler:
 @st.composite
 def specs(draw: st.DrawFn) -> QueueSpec:
     handler = draw(_handlers())
+    stream = draw(_streams)
+    following = _streams.filter(lambda name: name != stream).map(Next)
     return QueueSpec(
         redis=draw(st.sampled_from([Redis(url="redis://r:1/0"), Redis(secret_ref=SecretKey("redis", "url"))])),
-        stream=draw(_streams),
+        stream=stream,
         group=draw(_names),
         handler=handler,
         start_from=draw(st.sampled_from(["0", "$", "5-1"])),
@@ -97,6 +101,7 @@ def specs(draw: st.DrawFn) -> QueueSpec:
             draw(st.sampled_from([None, "*/7 1-5 * jan mon,fri"])), draw(_seconds(60, 31_536_000)), draw(st.booleans())
         ),
         retention=draw(_retentions),
+        next=None if handler.protocol is Protocol.REDIS else draw(st.none() | following),
         scaling=draw(_scalings(handler.concurrency)),
         template=draw(st.sampled_from([{}, {"spec": {"nodeSelector": {"disk": "ssd"}}}])),
     )

@@ -37,7 +37,13 @@ def snapshot(**counters: int) -> Snapshot:
 
 @pytest.mark.parametrize(
     ("counters", "replicas", "rests"),
-    [({}, 0, True), ({"undelivered": 1}, 0, False), ({"pending": 1}, 0, False), ({}, 1, False)],
+    [
+        ({}, 0, True),
+        ({"undelivered": 1}, 0, False),
+        ({"pending": 1}, 0, False),
+        ({"outboxed": 1}, 0, False),
+        ({}, 1, False),
+    ],
 )
 def test_the_cronjob_rests_while_nothing_waits_or_pends(counters: dict[str, int], replicas: int, rests: bool) -> None:
     found = owns(Holdings(queue=queue()), snapshot(**counters), replicas=replicas)

@@ -31,6 +31,10 @@ def test_parked_tasks_keep_no_worker() -> None:
     assert (found.waiting, found.pending) == (0, 0)
 
 
+def test_a_full_outbox_is_work_in_hand_for_one_worker() -> None:
+    assert (seen(outboxed=0).pending, seen(outboxed=500).pending, seen(pending=3, outboxed=2).pending) == (0, 1, 4)
+
+
 def test_ids_that_are_no_times_have_no_age() -> None:
     assert seen(last_delivered_id="1799999990000-0").last_delivered_age == 10.0
     assert seen(last_delivered_id="0-0").last_delivered_age is None

@@ -183,6 +183,17 @@ REFUSED: list[Refused] = [
     _spec("retention.policy", "all", "retention.policy"),
     _spec("retention", {"policy": "acknowledged", "maxAge": "0s"}, _DURATION, "retention.maxAge"),
     _spec("retention", {"policy": "acknowledged", "maxLength": 0}, "retention.maxLength", "retention.maxLength"),
+    # next
+    _spec("next", {"stream": "paid"}, "next needs handler.protocol"),
+    *(
+        Refused({"spec.handler.protocol": "sdk", "spec.next": value}, says, f"spec.{field}", f"next={value}")
+        for value, says, field in (
+            ({}, "next.stream: Required", "next.stream"),
+            ({"stream": "orders"}, "another stream than the queue's own", "next"),
+            ({"stream": "{a}{b}"}, "exactly one non-empty hash tag", "next.stream"),
+            ({"stream": "a\nb"}, "control characters", "next.stream"),
+        )
+    ),
     # scaling
     _spec("scaling", {"targetWait": "30s", "targetBacklog": 5}, "targetWait or scaling.targetBacklog, not both"),
     _spec("scaling", {"minReplicas": 3, "maxReplicas": 2}, "minReplicas must not be above", "scaling.minReplicas"),
@@ -244,7 +255,6 @@ REFUSED: list[Refused] = [
         _spec(path, value, f'unknown field "spec.{path}"')
         for path, value in {
             "replicas": 3,
-            "next": {"stream": "paid"},
             "redis.mode": "cluster",
             "redis.tls": {},
             "redis.auth": "entra",
@@ -303,6 +313,8 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
         {"reclaim.schedule": schedule}
         for schedule in ("*/10 * * * *", "0,30 8-17/2 1,15 jan-MAR mon-fri", "59 23 31 12 6", "? ? ? ? ?", "05 0 * * *")
     ),
+    {"handler.protocol": "sdk"},
+    {"handler.protocol": "sdk", "next": {"stream": "{a}:paid"}},
     {"retention": {"policy": "acknowledged", "maxAge": "720h"}},
     {"retention": {"policy": "acknowledged", "maxLength": 1}},
     {"retention": {"policy": "acknowledged", "maxAge": "1s", "maxLength": 1}},

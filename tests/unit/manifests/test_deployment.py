@@ -109,13 +109,16 @@ def test_a_worker_finds_what_it_needs_in_its_environment() -> None:
 
 
 def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
-    variables = environment(handler(deployment()["spec"]["template"]))
+    parsed = spec(**{"handler.protocol": "sdk", "next": {"stream": "paid"}})
+    variables = environment(handler(deployment(parsed)["spec"]["template"]))
     settings = Settings.from_environment({**variables, "STREAMQUEUE_CONSUMER": "pod"})
 
     known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
     assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
     assert known - variables.keys() == set()
-    assert settings == Settings(redis_url="redis://redis:6379/0", stream="orders", consumer="pod", grace=140.0)
+    assert settings == Settings(
+        redis_url="redis://redis:6379/0", stream="orders", consumer="pod", grace=140.0, next_stream="paid"
+    )
 
 
 def test_tasks_get_all_of_the_grace_but_what_handing_back_takes() -> None:
@@ -147,3 +150,13 @@ def test_a_changed_derivation_has_a_version_of_its_own() -> None:
     assert deployment(secret_hash="aaa")["spec"]["template"] == json.loads(golden.read_text()), (
         f"the derived template is not that of version {TEMPLATE_VERSION}: raise TEMPLATE_VERSION"
     )
+
+
+def test_next_reaches_the_worker_and_is_absent_without_it() -> None:
+    plain = environment(handler(deployment()["spec"]["template"]))
+    assert "STREAMQUEUE_NEXT_STREAM" not in plain
+    parsed = spec(**{"handler.protocol": "sdk", "next": {"stream": "{orders}:paid"}})
+    assert environment(handler(deployment(parsed)["spec"]["template"])) == {
+        **plain,
+        "STREAMQUEUE_NEXT_STREAM": "{orders}:paid",
+    }

@@ -23,7 +23,7 @@ def request(
     fields: dict[str, bytes], own: dict[bytes, bytes] | None = None, stream: str = "orders", **target: Any
 ) -> Request:
     entry = Entry("1767225600000-0", "t", own or {}, 1, 0)
-    ctx = Context(entry, 1.0, stream, lambda: None)
+    ctx = Context(entry, 1.0, lambda: None)
     return request_of(ctx, fields, stream, Target("http://127.0.0.1:8080/", **target))
 
 

@@ -6,8 +6,9 @@ import uuid
 
 import pytest
 
+from streamqueue.streams.reach import tag_of
 from streamqueue.streams.tasks import Entry
-from streamqueue.worker.context import Context, tag_of
+from streamqueue.worker.context import Context
 from streamqueue.worker.errors import Retry, SettingsError
 from streamqueue.worker.outcome import Backoff, failed, released
 from streamqueue.worker.producer import new_id
@@ -18,7 +19,7 @@ POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "or
 
 
 def run(n: int, crashes: int = 0) -> Run:
-    return Run(Context(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, "orders", lambda: None))
+    return Run(Context(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, lambda: None))
 
 
 def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
@@ -31,7 +32,7 @@ def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
 
 def test_uncounted_retries_wait_longer_and_longer_too() -> None:
     def delay(deliveries: int, **how: bool) -> float:
-        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, "orders", lambda: None)
+        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
         return float(failed(ctx, Retry("not now", **how), Backoff(1.0, 300.0)).args[0]) / 1000
 
     assert delay(1, counted=False) <= 1

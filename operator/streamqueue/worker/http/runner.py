@@ -12,7 +12,7 @@ from streamqueue.streams.connection import connect
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
-from streamqueue.worker.errors import Retry
+from streamqueue.worker.errors import DeadLetter, Retry
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.http.client import Client, NotListening, Reply
 from streamqueue.worker.http.event import request_of
@@ -70,11 +70,15 @@ class Runner:
         return deliver
 
     def _result(self, ctx: Context, reply: Reply) -> Any:
-        """The work is done: a result that cannot be kept is logged, not retried."""
-        if not self.settings.results_ttl:
+        """The work is done: a result that cannot be kept is logged, not retried. One that cannot be handed on is lost
+        work: a dead letter.
+        """
+        if not (self.settings.results_ttl or self.settings.next_stream):
             return None
         try:
             return result_of(reply.headers.get("Content-Type", ""), reply.body, reply.is_whole)
         except Unusable as exc:
+            if self.settings.next_stream:
+                raise DeadLetter(f"the reply cannot be a task of {self.settings.next_stream}: {exc}") from None
             ctx.logger.warning("HTTP %d, but the result is not kept: %s", reply.status, exc)
             return None

@@ -1,0 +1,52 @@
+"""Entries on their way to a stream that no script of their queue reaches: each arrives once.
+
+They are written with the acknowledgement of the task that made them. A relay appends them to their stream, where a
+mark per row makes a second call harmless, and then removes the rows.
+"""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.streams.entries import read_entries
+from streamqueue.streams.errors import execute
+from streamqueue.streams.script import Arg, Script
+
+STEP = 100  # rows per script call: a script blocks the server
+KEPT = 3_600_000  # ms for which marks outlive the last row
+
+_MARK = b"sq-row"  # the row's name: entry, token and number
+
+_DELIVER = Script.beside(__package__, "outbox_deliver.lua")
+_CLEAR = Script.beside(__package__, "outbox_clear.lua")
+
+
+async def targets(client: Redis, keys: Keys) -> list[str]:
+    """The streams for which something waits in an outbox of this queue. Raises RedisProblem."""
+    return sorted(name.decode() for name in await execute(client, "SMEMBERS", keys.outboxes))
+
+
+async def relay_step(client: Redis, keys: Keys, target: str, *, destination: Redis | None = None) -> tuple[int, int]:
+    """Deliver the oldest rows for `target`, at most STEP; how many went, and how many are left.
+
+    `destination` is a client of the server that holds `target`; default: the same. May run anywhere, any number at
+    once; safe to repeat. Raises RedisProblem.
+    """
+    there = destination or client
+    rows = await read_entries(client, keys.outbox(target), count=STEP)
+    seen = StreamKeys(target).seen(keys)
+    if rows:
+        args: list[Arg] = [_time(rows[0].id)]
+        for row in rows:
+            values = [part for name, value in row.fields.items() if name != _MARK for part in (name, value)]
+            args += [row.fields[_MARK], _time(row.id), len(values), *values]
+        await _DELIVER(there, [target, seen], args)
+    left = int(await _CLEAR(client, [keys.outbox(target), keys.outboxes], [target, *(row.id for row in rows)]))
+    if left == 0:
+        await execute(there, "PEXPIRE", seen, KEPT)
+    return len(rows), left
+
+
+def _time(row_id: str) -> int:
+    return int(row_id.partition("-")[0])

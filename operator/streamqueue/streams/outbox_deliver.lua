@@ -1,0 +1,29 @@
+-- Rows of an outbox become entries of their stream, once each: the mark makes a second call harmless.
+-- KEYS: target stream, sorted set of marks (by their rows' time).
+-- ARGV: time of the oldest row that is left (ms), then per row: mark, its time (ms), number of values, values.
+-- Reply: how many were new.
+local target, seen, oldest = KEYS[1], KEYS[2], tonumber(ARGV[1])
+local SLACK = 600000 -- ms: a relay that stood still for less doubles nothing
+if redis.replicate_commands then redis.replicate_commands() end
+
+for i, kind in ipairs({'stream', 'zset'}) do
+  local found = redis.call('TYPE', KEYS[i]).ok
+  if found ~= kind and found ~= 'none' then return redis.error_reply('WRONGTYPE ' .. kind .. ' expected') end
+end
+
+-- Marks outlive their rows: they expire only after a call that finds the outbox empty.
+redis.call('PERSIST', seen)
+local new, at = 0, 2
+while at <= #ARGV do
+  local mark, count = ARGV[at], tonumber(ARGV[at + 2])
+  if not redis.call('ZSCORE', seen, mark) then
+    local values = {}
+    for i = at + 3, at + 2 + count do values[#values + 1] = ARGV[i] end
+    redis.call('XADD', target, '*', unpack(values))
+    redis.call('ZADD', seen, ARGV[at + 1], mark)
+    new = new + 1
+  end
+  at = at + 3 + count
+end
+redis.call('ZREMRANGEBYSCORE', seen, '-inf', string.format('(%d', oldest - SLACK))
+return new

@@ -1,0 +1,51 @@
+"""The worker's part in emptying the outboxes of its queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.maintenance.relay import relay
+from streamqueue.streams.errors import RedisProblem
+
+log = logging.getLogger(__name__)
+
+BUDGET = 1.0  # seconds of one pass
+INTERVAL = 5.0  # seconds between looks for what others left behind
+PAUSE = 1.0  # seconds after a pass that could not deliver
+
+
+class Relaying:
+    """`soon()` after something went into an outbox; `keep()` runs for ever."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._wake = asyncio.Event()
+
+    def soon(self) -> None:
+        self._wake.set()
+
+    async def keep(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), INTERVAL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            self._wake.clear()
+            if not await self.once():
+                await asyncio.sleep(PAUSE)
+
+    async def once(self) -> bool:
+        """One pass. False if something could not be delivered: it stays in its outbox."""
+        try:
+            report = await relay(self._client, self._keys, budget=BUDGET)
+        except RedisProblem as problem:
+            log.warning("outboxes were not read: %s", problem.message)
+            return False
+        for stream, why in report.stuck.items():
+            log.warning("results for stream %s wait in the outbox: %s", stream, why.message)
+        return not report.stuck
