@@ -1,10 +1,15 @@
+"""`streamqueue simulate` as people call it, on traces from files."""
+
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from streamqueue.simulate.__main__ import main
+from streamqueue.cli.main import run
 from streamqueue.simulate.text import sparkline
 from streamqueue.simulate.trace import read_trace
 
@@ -40,13 +45,72 @@ def trace(tmp_path: Path) -> Path:
 
 
 def test_a_manifest_on_a_trace_beside_keda(queue: Path, trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-f", str(queue), "--trace", str(trace), "--cold-start", "10s"]) == 0
+    assert run(["simulate", "-f", str(queue), "--trace", str(trace), "--cold-start", "10s"]) == 0
     printed = capsys.readouterr().out
     assert "1,200 tasks in 0.17 h" in printed
     rows = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
     assert rows[2:4] == ["StreamQueue", "KEDA defaults"]
     assert rows[4].startswith("KEDA ")
     assert printed.count("replicas ") == 3
+
+
+def test_the_plot_is_a_picture_and_the_figures_are_json(
+    queue: Path, trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "day.png"
+    words = ["simulate", "-f", str(queue), "--trace", str(trace), "--only", "--plot", str(picture), "-o", "json"]
+    assert run(words) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["law"] == "StreamQueue" and row["late"] <= 0.05
+
+
+def test_the_program_loads_no_simulator_until_asked(tmp_path: Path) -> None:
+    """Completion and the other commands stay quick, and work where matplotlib and numpy are missing."""
+    script = (
+        "import sys; import streamqueue.cli.main; "
+        "print([m for m in sys.modules if m.split('.')[0] in ('numpy', 'matplotlib') or 'streamqueue.simulate' in m])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "code", "says"),
+    [
+        ("matplotlib", ["--plot", "a.png"], 2, "pip install 'streamqueue[simulate]'"),
+        ("numpy", ["--only"], 0, ""),
+    ],
+)
+def test_a_missing_extra_is_named_before_anything_runs(
+    queue: Path, trace: Path, missing: str, words: list[str], code: int, says: str
+) -> None:
+    words = ["simulate", "-f", str(queue), "--trace", str(trace), *words]
+    script = (
+        f"import sys; sys.modules[{missing!r}] = None; from streamqueue.cli.main import run; sys.exit(run({words!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, bool(done.stdout)) == (code, code == 0)
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "give one of --trace CSV and --from-stream"),
+        (["--trace", "t.csv", "--service", "2s"], "--since and --service belong to --from-stream"),
+        (["--trace", "t.csv", "--nodes", "3"], "is not FIRST:PODS:LIMIT"),
+        (["--trace", "t.csv", "--cold-start", "soon"], "soon"),
+        (["--trace", "t.csv", "--cold-start-sigma", "9"], "is not a number from 0 to 3"),
+        (["--trace", "t.csv", "--plot", "/nowhere/a.png"], "there is no folder '/nowhere'"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_2(
+    queue: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", "-f", str(queue), *words]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
 
 
 def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
@@ -71,7 +135,7 @@ def test_a_bad_trace_is_one_line_and_exit_2(
 ) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(content)
-    assert main(["-f", str(queue), "--trace", str(path)]) == 2
+    assert run(["simulate", "-f", str(queue), "--trace", str(path)]) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
@@ -82,7 +146,7 @@ def test_a_bad_trace_is_one_line_and_exit_2(
     [
         ("kind: Deployment\n", "wants one object of kind StreamQueue, has 0"),
         ("a: [\n", "no YAML"),
-        ("kind: StreamQueue\n", "has no spec"),
+        ("kind: StreamQueue\nmetadata: {name: orders}\n", "has no spec"),
         (QUEUE.replace("targetWait: 30s", "targetWait: soon"), "spec.scaling.targetWait"),
     ],
 )
@@ -91,15 +155,15 @@ def test_a_bad_manifest_is_one_line_and_exit_2(
 ) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(content)
-    assert main(["-f", str(path), "--trace", str(trace)]) == 2
+    assert run(["simulate", "-f", str(path), "--trace", str(trace)]) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
 
 
 def test_a_missing_file_is_named(queue: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-f", str(queue), "--trace", "/nowhere/t.csv"]) == 2
-    assert capsys.readouterr().err == "simulate: t.csv: No such file or directory\n"
+    assert run(["simulate", "-f", str(queue), "--trace", "/nowhere/t.csv"]) == 2
+    assert capsys.readouterr().err == "streamqueue: t.csv: No such file or directory\n"
 
 
 def test_a_sparkline_fills_to_the_greatest() -> None:

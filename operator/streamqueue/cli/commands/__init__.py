@@ -11,7 +11,25 @@ from streamqueue.cli.commands.reclaim import reclaim
 from streamqueue.cli.commands.replay import replay
 from streamqueue.cli.commands.scaling import pause, resume, scale
 from streamqueue.cli.commands.send import send
+from streamqueue.cli.commands.simulate import simulate
 from streamqueue.cli.commands.status import status
 from streamqueue.cli.commands.top import top
 
-ALL = (completion, dlq, doctor, explain, init, peek, pause, pending, reclaim, replay, resume, scale, send, status, top)
+ALL = (
+    completion,
+    dlq,
+    doctor,
+    explain,
+    init,
+    peek,
+    pause,
+    pending,
+    reclaim,
+    replay,
+    resume,
+    scale,
+    send,
+    simulate,
+    status,
+    top,
+)

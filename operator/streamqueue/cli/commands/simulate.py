@@ -1,0 +1,96 @@
+"""A queue's scaling on a trace, before it is rolled out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.options import Selection, output_option, queue_options
+from streamqueue.cli.output import document
+from streamqueue.cli.trial.load import Source, load
+from streamqueue.cli.trial.types import NODES, SECONDS, SIGMA
+
+if TYPE_CHECKING:
+    from streamqueue.simulate.fleet import Nodes
+
+_GRACE_MARGIN = 30.0  # seconds of termination grace beyond the handler's time-out
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@click.option("-f", "--file", type=click.Path(path_type=Path), help="Manifest to try; by default QUEUE's own spec.")
+@click.option("--trace", "csv", type=click.Path(path_type=Path), help="CSV: arrival time, service seconds.")
+@click.option("--from-stream", is_flag=True, help="Arrivals as the stream's own entries tell them.")
+@click.option("--since", metavar="WHEN", help="With --from-stream: from this id, time, or duration ago.")
+@click.option("--service", type=SECONDS, help="With --from-stream: how long a task takes, where no result tells.")
+@click.option("--cold-start", type=SECONDS, default="15s", show_default=True, help="Median time until a pod is ready.")
+@click.option("--cold-start-sigma", "sigma", type=SIGMA, default=0.0, show_default=True, help="Its log-normal spread.")
+@click.option(
+    "--nodes", type=NODES, help="Nodes there are, pods on each, most nodes, seconds until a new one is there (60)."
+)
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw to this PNG.")
+@click.option("--only", is_flag=True, help="Leave KEDA out.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the dice.")
+@queue_options
+@output_option
+def simulate(
+    selection: Selection,
+    words: tuple[str, ...],
+    file: Path | None,
+    csv: Path | None,
+    from_stream: bool,
+    since: str | None,
+    service: float | None,
+    cold_start: float,
+    sigma: float,
+    nodes: Nodes | None,
+    plot: Path | None,
+    only: bool,
+    seed: int,
+    output: str,
+) -> None:
+    """Try a queue's scaling on a trace of arrivals, beside KEDA with its defaults and tuned for that trace."""
+    from streamqueue.simulate.compare import compare, late_after, report
+    from streamqueue.simulate.figures import figures_of
+    from streamqueue.simulate.fleet import Cluster, ColdStart
+    from streamqueue.simulate.plot import can_plot
+    from streamqueue.simulate.plot import plot as draw
+    from streamqueue.simulate.trace import TraceError
+
+    if from_stream == (csv is not None):
+        raise BadInput("give one of --trace CSV and --from-stream")
+    if not from_stream and (since or service is not None):
+        raise BadInput("--since and --service belong to --from-stream")
+    if plot is not None and not can_plot():
+        raise BadInput("--plot needs matplotlib: pip install 'streamqueue[simulate]'")
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise BadInput(f"--plot: there is no folder {str(plot.parent)!r}")
+    try:
+        queue, trace = asyncio.run(load(selection, words, Source(file, csv, since, service, seed)))
+    except TraceError as error:
+        raise BadInput(str(error)) from None
+    grace = queue.handler.timeout * queue.handler.batch + _GRACE_MARGIN
+    cluster = Cluster(
+        ColdStart(cold_start, sigma), queue.handler.concurrency, grace, queue.delivery.visibility_timeout, nodes
+    )
+    outcomes = compare(queue, trace, cluster, alone=only, seed=seed)
+    target = late_after(queue)
+    if output in ("json", "yaml"):
+        figures = {name: figures_of(trace, each, target, cluster.concurrency) for name, each in outcomes.items()}
+        document([{"law": name} | _finite(asdict(each)) for name, each in figures.items()], output)
+    else:
+        click.echo(report(trace, outcomes, target, cluster))
+    if plot is not None:
+        draw(plot, trace, outcomes, target)
+        click.echo(f"Plot: {plot}", err=True)
+
+
+def _finite(figures: dict[str, float]) -> dict[str, float | None]:
+    """Neither JSON nor YAML programs know the wait of a task that was never started."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}

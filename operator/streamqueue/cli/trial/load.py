@@ -1,0 +1,82 @@
+"""The queue to try and the arrivals to try it on: from files, the cluster, or the queue's own stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamqueue.api.keys import Keys
+from streamqueue.api.spec import QueueSpec
+from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.manifest import read_queue
+from streamqueue.cli.moments import parse_moment
+from streamqueue.cli.options import Selection, only_queue
+from streamqueue.cli.progress import progress
+from streamqueue.cli.target import Target, open_target, reach, spec_of
+from streamqueue.streams import connect
+
+if TYPE_CHECKING:
+    from streamqueue.simulate.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """As typed. `csv` None: from the stream, `since` a moment; `service` is seconds a task, where no result tells."""
+
+    manifest: Path | None
+    csv: Path | None
+    since: str | None
+    service: float | None
+    seed: int
+
+
+async def load(selection: Selection, words: tuple[str, ...], source: Source) -> tuple[QueueSpec, Trace]:
+    """Raises BadInput, Failure, RedisProblem, and TraceError."""
+    from streamqueue.simulate.trace import read_trace
+
+    tried = read_queue(source.manifest).spec if source.manifest else None
+    if source.csv is not None:
+        trace = read_trace(source.csv)
+        return tried or await _spec_in_cluster(selection, words), trace
+    async with AsyncExitStack() as stack:
+        if words or selection.straight or tried is None:
+            target = await stack.enter_async_context(open_target(only_queue(selection, words)))
+        else:
+            target = await stack.enter_async_context(_target_of(selection, tried))
+        return tried or target.spec, await _history(target, source)
+
+
+async def _spec_in_cluster(selection: Selection, words: tuple[str, ...]) -> QueueSpec:
+    if not words:
+        raise BadInput("give -f FILE, or name a QUEUE whose spec is to be tried")
+    chosen = only_queue(replace(selection, stream=None, group=None), words)
+    async with open_cluster(chosen) as cluster:
+        return spec_of(await cluster.queue(chosen.queue or ""))
+
+
+@asynccontextmanager
+async def _target_of(selection: Selection, spec: QueueSpec) -> AsyncIterator[Target]:
+    """The stream that a manifest names, by --redis or as the manifest says."""
+    if selection.redis:
+        async with connect(selection.redis, ca_file=selection.ca_file) as client:
+            yield Target(selection, spec, client)
+    else:
+        async with open_cluster(selection) as cluster, reach(cluster, spec.redis, selection) as client:
+            yield Target(selection, spec, client)
+
+
+async def _history(target: Target, source: Source) -> Trace:
+    from streamqueue.simulate.history import history_trace, known_services, read_arrivals
+
+    spec = target.spec
+    start = "-"
+    if source.since:
+        start = parse_moment(source.since, (await target.snapshot()).time, "--since")
+    with progress("reading the stream", None) as advance:
+        arrivals = await read_arrivals(target.client, spec.stream, start, advance)
+        known = await known_services(target.client, Keys(spec.stream, spec.group), [task for task, _ in arrivals])
+    return history_trace(spec.stream, arrivals, known, source.service, source.seed)

@@ -1,0 +1,64 @@
+"""Options of `simulate` as values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamqueue.api.durations import parse_duration
+
+if TYPE_CHECKING:
+    from streamqueue.simulate.fleet import Nodes
+
+
+class _Seconds(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Sigma(click.ParamType[float]):
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            sigma = float(value)
+        except ValueError:
+            sigma = math.nan
+        if not 0 <= sigma <= 3:
+            self.fail(f"{value!r} is not a number from 0 to 3", param, ctx)
+        return sigma
+
+
+class _Nodes(click.ParamType["Nodes"]):
+    name = "first:pods:limit[:start]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Nodes:
+        from streamqueue.simulate.fleet import Nodes
+
+        if isinstance(value, Nodes):
+            return value
+        try:
+            first, pods, limit, *start = (int(part) for part in value.split(":"))
+        except ValueError:
+            first, pods, limit, start = -1, 0, 0, []
+        if first < 0 or pods < 1 or limit < max(1, first) or len(start) > 1 or any(second < 0 for second in start):
+            self.fail(
+                f"{value!r} is not FIRST:PODS:LIMIT or FIRST:PODS:LIMIT:START, whole numbers as in 2:10:8:90",
+                param,
+                ctx,
+            )
+        return Nodes(first, pods, limit, float(start[0]) if start else 60.0)
+
+
+SECONDS = _Seconds()
+SIGMA = _Sigma()
+NODES = _Nodes()
