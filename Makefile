@@ -53,8 +53,11 @@ test-redis-all: .venv/.synced ## the same against every server that can be had; 
 test-e2e: cluster-up ## tests on the kind cluster
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)"
 
-chaos: cluster-up ## tests that break things under load
-	$(WITH_CLUSTER) eval "$(PYTEST) tests/chaos $$($(CLUSTER) pytest-args)"
+incidents: cluster-up ## make five incidents on the cluster, mend them, and write docs/incidents.md
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e/test_incidents.py --incidents docs/incidents.md $$($(CLUSTER) pytest-args)"
+
+chaos: .venv/.synced ## 100,000 tasks in a storm, beside a naive loop; writes benchmarks/results/chaos.md
+	$(PYTEST) tests/chaos
 
 bench-%: .venv/.synced ## one benchmark: scaling, redis, worker, scale or wake
 	$(BIN)/python -m benchmarks.$*

@@ -1,60 +1,83 @@
-"""Producers, workers and a Redis that is broken under them, in the manner of a chaos monkey with a seed."""
+"""Producers, workers and a Redis that is broken under them, by a plan with a seed."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import multiprocessing
 import random
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from redis.asyncio import Redis
 
-from tests.chaos.actors import STREAM
+from streamqueue.maintenance import sweep
+from tests.chaos import actors, naive
+from tests.chaos.actors import STREAM, Actor
 from tests.redis.proxy import Proxy
+from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 
 TICK = 0.25  # seconds
 VISIBILITY = 2.0
-CONCURRENCY = 4
 SLOW = 0.2  # seconds that each piece takes while the network is slow
 SLOW_TICKS = 4
+STANDSTILL = 20.0  # seconds without a run, at the end, after which what is left will never be done
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Whose workers and producers; `in_flight`: tasks that one of its workers has in hand at most."""
+
+    run: Callable[[Actor], None]
+    in_flight: int
+
+
+SDK = Loop(actors.run, in_flight=4)
+NAIVE = Loop(naive.run, in_flight=10)
+
+# Forked from a process that has imported everything, so that a killed worker is back at once.
+_FORK = multiprocessing.get_context("forkserver")
+_FORK.set_forkserver_preload(["__main__", actors.__name__, naive.__name__])
 
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """The storm's size; chances are per tick of 250 ms."""
+    """The storm's size. Seconds between two faults of a kind; `loss` is the chance that a reply never comes."""
 
     tasks: int
     producers: int
     workers: int
     rate: float  # tasks a second, of all producers
-    restart: float = 0.02
-    kill: float = 0.08
-    network: float = 0.05
-    deadline: float = 600.0  # seconds for the whole
+    kill: float
+    restart: float
+    network: float
+    loss: float
+    deadline: float  # seconds for the whole
 
 
 @dataclass(slots=True)
 class Aftermath:
     """What was counted. `runs`: how often each task was done."""
 
+    workers: int
+    in_flight: int
     acknowledged: set[str] = field(default_factory=set)
     runs: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     pending: int = -1
+    consumers: int = -1
     dead: int = -1
     seconds: float = 0.0
-    workers: int = 0
 
     @property
-    def lost(self) -> set[str]:
-        return self.acknowledged - set(self.runs)
+    def lost(self) -> int:
+        return len(self.acknowledged - set(self.runs))
 
     @property
     def duplicates(self) -> int:
@@ -62,111 +85,151 @@ class Aftermath:
 
     @property
     def allowed_duplicates(self) -> int:
-        """Faults times tasks in flight: one worker's for a kill, everyone's for a fault of Redis or the network."""
-        everyone = self.workers * CONCURRENCY
-        return self.faults["kill"] * CONCURRENCY + (self.faults["restart"] + self.faults["network"]) * everyone
+        """Faults times tasks in flight: one worker's for a kill or a reply, everyone's for Redis or the network."""
+        one = self.faults["kill"] + self.faults["lost reply"]
+        everyone = self.faults["restart"] + self.faults["network"]
+        return self.in_flight * (one + everyone * self.workers)
+
+    def figures(self) -> dict[str, int | float]:
+        return {
+            "acknowledged": len(self.acknowledged),
+            "lost": self.lost,
+            "duplicates": self.duplicates,
+            "allowed_duplicates": self.allowed_duplicates,
+            "pending": self.pending,
+            "consumers": self.consumers,
+            "dead": self.dead,
+            "seconds": round(self.seconds, 1),
+            **self.faults,
+        }
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
         return (
-            f"{len(self.acknowledged)} acknowledged, {len(self.lost)} lost, {self.duplicates} duplicates "
-            f"(at most {self.allowed_duplicates}), {self.pending} pending, {self.dead} dead, "
-            f"in {self.seconds:.0f} s with faults: {faults}"
+            f"{len(self.acknowledged)} acknowledged, {self.lost} lost, {self.duplicates} duplicates "
+            f"(at most {self.allowed_duplicates}), {self.pending} pending, {self.consumers} consumers, "
+            f"{self.dead} dead, in {self.seconds:.0f} s with faults: {faults}"
         )
 
 
 class Storm:
-    def __init__(self, weather: Weather, server: RunningServer, seed: int) -> None:
+    def __init__(
+        self,
+        weather: Weather,
+        server: RunningServer,
+        seed: int,
+        loop: Loop = SDK,
+        tell: Callable[[Aftermath], None] = lambda _: None,
+    ) -> None:
         self._weather = weather
         self._server = server
+        self._loop = loop
+        self._tell = tell
         self._chance = random.Random(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="streamqueue-storm-"))
-        self._workers: list[asyncio.subprocess.Process] = []
+        self._workers: list[BaseProcess] = []
         self._slow_until = 0
-        self._after = Aftermath(workers=weather.workers)
+        self._started = 0
+        self._next = {"kill": weather.kill, "restart": weather.restart, "network": weather.network}
+        self._after = Aftermath(weather.workers, loop.in_flight)
 
     async def rage(self) -> Aftermath:
-        """Until all that was acknowledged is done, or the deadline."""
+        """Until all that was acknowledged is done, or nothing more gets done, or the deadline."""
         started = time.monotonic()
         async with Proxy(self._server.port) as proxy:
-            producers = [await self._producer(proxy, n) for n in range(self._weather.producers)]
-            self._workers = [await self._worker(proxy) for _ in range(self._weather.workers)]
-            tick = 0
+            proxy.loss, proxy.chance = self._weather.loss, self._chance
+            producers = [self._producer(proxy, n) for n in range(self._weather.producers)]
+            self._workers = [self._worker(proxy) for _ in range(self._weather.workers)]
+            tick, done, progress = 0, 0, started
             while time.monotonic() - started < self._weather.deadline:
                 await asyncio.sleep(TICK)
                 tick += 1
-                sending = any(producer.returncode is None for producer in producers)
-                if not sending and not self._count().lost:
-                    break
-                await self._strike(proxy, tick)
-            proxy.delay = 0.0
-            await self._calm_down(proxy, producers)
+                if tick % 8 == 0:
+                    self._after.seconds = time.monotonic() - started
+                    self._tell(self._count(proxy))
+                    if len(self._after.runs) > done or any(producer.is_alive() for producer in producers):
+                        done, progress = len(self._after.runs), time.monotonic()
+                    elif not self._after.lost or time.monotonic() - progress > STANDSTILL:
+                        break
+                await self._strike(proxy, tick, time.monotonic() - started)
+            proxy.delay = proxy.loss = 0.0
+            await self._calm_down(producers)
+            self._count(proxy)
         self._after.seconds = time.monotonic() - started
-        return self._count()
+        return self._after
 
-    async def _strike(self, proxy: Proxy, tick: int) -> None:
+    async def _strike(self, proxy: Proxy, tick: int, now: float) -> None:
         if proxy.delay and tick >= self._slow_until:
             proxy.delay = 0.0
-        if self._chance.random() < self._weather.kill:
-            self._after.faults["kill"] += 1
+        if self._is_due("kill", now):
             victim = self._chance.randrange(len(self._workers))
             self._workers[victim].kill()
-            await self._workers[victim].wait()
-            self._workers[victim] = await self._worker(proxy)
-        if self._chance.random() < self._weather.network:
-            self._after.faults["network"] += 1
+            await asyncio.to_thread(self._workers[victim].join)
+            self._workers[victim] = self._worker(proxy)
+        if self._is_due("network", now):
             if self._chance.random() < 0.5:
                 proxy.cut()
             else:
                 proxy.delay, self._slow_until = SLOW, tick + SLOW_TICKS
-        if self._chance.random() < self._weather.restart:
-            self._after.faults["restart"] += 1
+        if self._is_due("restart", now):
             await asyncio.to_thread(self._server.kill, self._chance.choice((signal.SIGKILL, signal.SIGTERM)))
             await asyncio.to_thread(self._server.start)
 
-    async def _calm_down(self, proxy: Proxy, producers: list[asyncio.subprocess.Process]) -> None:
-        """What a worker has in hand is finished before the books are read."""
-        for process in [*self._workers, *producers]:
-            if process.returncode is None:
-                process.terminate()
-        for process in [*self._workers, *producers]:
-            await asyncio.wait_for(process.wait(), 30)
-        async with Redis.from_url(self._server.url) as redis:
-            self._after.pending = (await redis.xpending(STREAM, "workers"))["pending"]
-            self._after.dead = await redis.xlen(f"{{{STREAM}}}:g:workers:dlq")
+    def _is_due(self, fault: str, now: float) -> bool:
+        if now < self._next[fault]:
+            return False
+        # From now: a machine that is behind must not make up for it.
+        self._next[fault] = now + getattr(self._weather, fault)
+        self._after.faults[fault] += 1
+        return True
 
-    async def _producer(self, proxy: Proxy, n: int) -> asyncio.subprocess.Process:
+    async def _calm_down(self, producers: list[BaseProcess]) -> None:
+        """What the dead left is taken over, what is in hand is finished, and the CronJob's pass is made."""
+        async with Redis.from_url(self._server.url, protocol=2) as redis:
+            until = time.monotonic() + STANDSTILL
+            while time.monotonic() < until and (await redis.xpending(STREAM, Queue.group))["pending"]:  # noqa: ASYNC110
+                await asyncio.sleep(TICK)
+        for process in [*self._workers, *producers]:
+            process.terminate()
+        for process in [*self._workers, *producers]:
+            await asyncio.to_thread(process.join, 30)
+            assert process.exitcode is not None, "a process doesn't end"
+        async with Redis.from_url(self._server.url, protocol=2) as redis:
+            await sweep(redis, replace(spec(consumer_ttl=0.0), stream=STREAM))
+            self._after.pending = (await redis.xpending(STREAM, Queue.group))["pending"]
+            self._after.consumers = len(await redis.xinfo_consumers(STREAM, Queue.group))
+            self._after.dead = await redis.xlen(f"{{{STREAM}}}:g:{Queue.group}:dlq")
+
+    def _producer(self, proxy: Proxy, n: int) -> BaseProcess:
         count = self._weather.tasks // self._weather.producers
-        rate = self._weather.rate / self._weather.producers
-        return await self._actor(proxy, "producer", f"sent-{n}", f"p{n}", str(count), str(rate))
+        return self._start(proxy, f"sent-{n}", count, self._weather.rate / self._weather.producers)
 
-    async def _worker(self, proxy: Proxy) -> asyncio.subprocess.Process:
-        return await self._actor(
-            proxy, "worker", f"done-{len(list(self._folder.glob('done-*')))}-{time.monotonic_ns()}"
-        )
+    def _worker(self, proxy: Proxy) -> BaseProcess:
+        self._started += 1
+        return self._start(proxy, f"done-{self._started}")
 
-    async def _actor(self, proxy: Proxy, role: str, record: str, *arguments: str) -> asyncio.subprocess.Process:
+    def _start(self, proxy: Proxy, name: str, count: int = 0, rate: float = 0.0) -> BaseProcess:
         environment = {
-            **os.environ,
             "STREAMQUEUE_REDIS_URL": proxy.url,
             "STREAMQUEUE_STREAM": STREAM,
-            "STREAMQUEUE_CONSUMER": record,
-            "STREAMQUEUE_CONCURRENCY": str(CONCURRENCY),
+            "STREAMQUEUE_CONSUMER": name,
+            "STREAMQUEUE_CONCURRENCY": str(self._loop.in_flight),
             "STREAMQUEUE_VISIBILITY_TIMEOUT": str(VISIBILITY),
             "STREAMQUEUE_TIMEOUT": "10",
             "STREAMQUEUE_MAX_DELIVERIES": "20",
             "STREAMQUEUE_BACKOFF_INITIAL": "0.1",
         }
-        path = self._folder / record
-        path.touch()
-        with (self._folder / f"{record}.log").open("wb") as log:
-            command = (sys.executable, "-m", "tests.chaos.actors", role, str(path), *arguments)
-            return await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+        record = self._folder / name
+        record.touch()
+        process = _FORK.Process(target=self._loop.run, args=(Actor(record, environment, count, rate),))
+        process.start()
+        return process
 
-    def _count(self) -> Aftermath:
+    def _count(self, proxy: Proxy) -> Aftermath:
         """Read the records."""
         self._after.acknowledged = {line for path in self._records("sent") for line in path.read_text().splitlines()}
         self._after.runs = Counter(line for path in self._records("done") for line in path.read_text().splitlines())
+        self._after.faults["lost reply"] = proxy.lost
         return self._after
 
     def _records(self, kind: str) -> list[Path]:

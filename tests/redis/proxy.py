@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import suppress
 from types import TracebackType
 
@@ -10,7 +11,8 @@ from types import TracebackType
 class Proxy:
     """`async with Proxy(port) as proxy`: forwards `proxy.url` to 127.0.0.1:port.
 
-    `lose_replies = n` drops the n-th reply from now and closes that connection, after the server has done the work.
+    `lose_reply = n` drops the n-th reply from now and closes that connection, after the server has done the work;
+    `loss` is the chance, drawn from `chance`, that any reply meets this end.
     `cut()` closes every connection; each piece waits `delay` seconds before it is passed on.
     `silent` swallows what passes in either direction without closing: a cut by a firewall.
     """
@@ -18,6 +20,8 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self._target = port
         self.lose_reply = 0
+        self.loss = 0.0
+        self.chance = random.Random()
         self.lost = 0
         self.connections = 0
         self.delay = 0.0
@@ -76,12 +80,16 @@ class Proxy:
                     continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                if replies and self.lose_reply:
-                    self.lose_reply -= 1
-                    if not self.lose_reply:
-                        self.lost += 1
-                        break
+                if replies and self._is_lost():
+                    self.lost += 1
+                    break
                 sink.write(data)
                 await sink.drain()
         for writer in both:
             writer.close()
+
+    def _is_lost(self) -> bool:
+        if self.lose_reply:
+            self.lose_reply -= 1
+            return not self.lose_reply
+        return self.loss > 0 and self.chance.random() < self.loss

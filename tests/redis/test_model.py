@@ -54,7 +54,8 @@ class Life(RuleBasedStateMachine):
         self.tasks = 0
 
     async def _connect(self) -> Any:
-        return connect(self.url)
+        # Where much else runs a server may answer late; the model doesn't ask how long it took.
+        return connect(f"{self.url}?socket_timeout=60")
 
     def run(self, call: Awaitable[T]) -> T:
         async def wait() -> T:

@@ -7,7 +7,9 @@ import pytest
 from tests.chaos.storm import Storm, Weather
 from tests.redis.servers.process import RunningServer
 
-SHORT = Weather(tasks=1200, producers=2, workers=3, rate=150.0, restart=0.06, kill=0.15, network=0.1, deadline=50.0)
+SHORT = Weather(
+    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.002, deadline=120.0
+)
 
 
 # Servers differ in what scripts do, and the tests of scripts run on all; a storm is about the client.
@@ -15,7 +17,7 @@ SHORT = Weather(tasks=1200, producers=2, workers=3, rate=150.0, restart=0.06, ki
 async def test_a_short_storm_loses_nothing(durable_server: RunningServer) -> None:
     after = await Storm(SHORT, durable_server, seed=1).rage()
     print(after)
-    assert len(after.acknowledged) == SHORT.tasks and not after.lost, after
-    assert (after.pending, after.dead) == (0, 0), after
+    assert len(after.acknowledged) == SHORT.tasks and after.lost == 0, after
+    assert (after.pending, after.consumers, after.dead) == (0, 0, 0), after
     assert after.duplicates <= after.allowed_duplicates, after
-    assert min(after.faults[kind] for kind in ("restart", "kill", "network")) > 0, "no storm: choose another seed"
+    assert min(after.faults[kind] for kind in ("restart", "kill", "network", "lost reply")) > 0, "no storm"
