@@ -1,12 +1,21 @@
-"""The queue under test, with a group."""
+"""The queue under test, with a group; and a server that refuses scripts across slots."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
+import redis as sync
 from redis.asyncio import Redis
 
 from streamqueue.worker import intake
 from tests.redis.queue import Queue
+from tests.redis.servers.install import Server
+from tests.redis.servers.process import RunningServer, free_port
+
+SLOTS = 16384
+BUS_PORT_LIMIT = 55535  # the bus listens 10,000 ports further up
 
 
 @pytest.fixture
@@ -20,3 +29,21 @@ async def queue(redis: Redis) -> Queue:
     queue = Queue(redis)
     await queue.create()
     return queue
+
+
+@pytest.fixture(scope="module")
+def one_node(server: Server) -> Iterator[RunningServer]:
+    """A cluster of one node, which holds every slot."""
+    while (port := free_port()) > BUS_PORT_LIMIT:
+        pass
+    settings = {"port": str(port), "cluster-enabled": "yes", "cluster-config-file": "nodes.conf"}
+    running = RunningServer(server, settings)
+    running.port = port
+    try:
+        with sync.Redis(port=port) as client:
+            client.execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                time.sleep(0.05)
+        yield running
+    finally:
+        running.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,41 +20,18 @@ from streamqueue.streams import ProblemKind, RedisProblem, connect, outbox, task
 from streamqueue.streams.outbox import relay_step
 from streamqueue.streams.tasks import Emit, Entry, TaskStore
 from tests.redis.queue import Queue, spec
-from tests.redis.servers.install import Server
-from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.servers.process import RunningServer
 from tests.redis.test_atomicity import failing_at
 from tests.redis.worker.pod import working
 from tests.redis.worker.stores import KEYS, ack, settle, store, take
 
 FAR = "paid"  # another slot than that of `orders`
 SEEN = StreamKeys(FAR).seen(KEYS)
-SLOTS = 16384
-BUS_PORT_LIMIT = 55535  # the bus listens 10,000 ports further up
-
-
-@pytest.fixture(scope="module")
-def one_node(server: Server) -> Iterator[RunningServer]:
-    while (port := free_port()) > BUS_PORT_LIMIT:
-        pass
-    settings = {"port": str(port), "cluster-enabled": "yes", "cluster-config-file": "nodes.conf"}
-    running = RunningServer(server, settings)
-    running.port = port
-    yield running
-    running.close()
-
-
-async def cluster_info(client: Redis) -> dict[str, str]:
-    reply = await client.execute_command("CLUSTER INFO")
-    return dict(line.split(":") for line in reply.decode().split()) if isinstance(reply, bytes) else reply
 
 
 @pytest.fixture
 async def queue(one_node: RunningServer) -> AsyncIterator[Queue]:
     client = connect(one_node.url)
-    if (await cluster_info(client))["cluster_slots_assigned"] == "0":
-        await client.execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
-    while (await cluster_info(client))["cluster_state"] != "ok":  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
     await client.flushall()
     queue = Queue(client)
     await queue.create()
