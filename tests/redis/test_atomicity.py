@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib import import_module
 from types import ModuleType
 
 import pytest
@@ -22,11 +23,13 @@ from streamqueue.maintenance import (
     quiet,
     redrive,
     release,
+    replay,
     sweep,
     trim,
 )
+from streamqueue.maintenance.pending import successor
 from streamqueue.streams import RedisProblem, connect, ensure_group
-from streamqueue.streams.script import Script
+from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
@@ -34,25 +37,10 @@ from tests.redis.servers.process import RunningServer
 TASKS = 6
 SPEC = spec(max_deliveries=2, consumer_ttl=0.0, retention=Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0))
 
+# The package's function of that name hides the module.
+replays = import_module("streamqueue.maintenance.replay")
+
 Call = Callable[[Redis], Awaitable[object]]
-
-
-def failing_at(script: Script, nth: int) -> Script:
-    """The same script, whose nth call to the server fails as a refused command would."""
-    return Script(
-        f"""
-local calls, server = 0, redis
-local function guarded(run)
-  return function(...)
-    calls = calls + 1
-    if calls == {nth} then error('injected') end
-    return run(...)
-  end
-end
-local redis = setmetatable({{call = guarded(server.call), pcall = guarded(server.pcall)}}, {{__index = server}})
-"""
-        + script.source
-    )
 
 
 async def prepared(redis: Redis) -> Queue:
@@ -115,7 +103,7 @@ OPERATIONS: dict[str, tuple[ModuleType, str, Call]] = {
 async def test_every_call_of_a_script_may_fail(redis: Redis, operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, name, call = OPERATIONS[operation]
     original = getattr(module, name)
-    failures = 0
+    failures = unhurt = 0
     for nth in range(1, 200):
         queue = await prepared(redis)
         with monkeypatch.context() as patch:
@@ -123,9 +111,11 @@ async def test_every_call_of_a_script_may_fail(redis: Redis, operation: str, mon
             try:
                 await call(redis)
             except RedisProblem:
-                failures += 1
+                failures, unhurt = failures + 1, 0
             else:
-                break
+                unhurt += 1
+        if unhurt == PAST_THE_END:
+            break
         midway = await census(queue)
         assert set(midway) == {str(n) for n in range(TASKS)}, f"lost when call {nth} fails"
         assert max(midway.values()) <= 2
@@ -186,3 +176,31 @@ async def test_creating_a_group_twice_over_a_lost_reply_is_safe(shared_server: R
         with pytest.raises(RedisProblem):
             await ensure_group(client, "orders", "workers")
         assert await ensure_group(client, "orders", "workers") is False
+
+
+async def test_a_replay_may_fail_at_every_call_and_doubles_one_step_at_most(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, into, step = replays._SCRIPT, "{orders}:again", 2
+    for nth in range(1, 60):
+        await redis.flushall()
+        queue = Queue(redis)
+        await queue.create()
+        ids = await queue.add(TASKS)
+        first, failed = ids[0], False
+        with monkeypatch.context() as patch:
+            patch.setattr(replays, "_SCRIPT", failing_at(original, nth))
+            try:
+                async for _, at in replay(redis, SPEC, first, ids[-1], into=into, step=step):
+                    first = successor(at)
+            except RedisProblem:
+                failed = True
+        if not failed:
+            break
+        # As a person goes on, from the last step that was told of.
+        async for _ in replay(redis, SPEC, first, ids[-1], into=into, step=step):
+            pass
+        copies = Counter(fields[b"task"].decode() for _, fields in await redis.xrange(into))
+        assert set(copies) == {str(n) for n in range(TASKS)}, f"not replayed when call {nth} fails"
+        assert sum(copies.values()) <= TASKS + step
+    assert nth > 3, "the injection did not reach the script"

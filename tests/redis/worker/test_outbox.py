@@ -19,9 +19,9 @@ from streamqueue.maintenance.relay import relay
 from streamqueue.streams import ProblemKind, RedisProblem, connect, outbox, tasks
 from streamqueue.streams.outbox import relay_step
 from streamqueue.streams.tasks import Emit, Entry, TaskStore
+from tests.redis.failing import failing_at
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
-from tests.redis.test_atomicity import failing_at
 from tests.redis.worker.pod import working
 from tests.redis.worker.stores import KEYS, ack, settle, store, take
 

@@ -1,0 +1,102 @@
+"""A call that fails inside a script that only reads: unknown with its reason, never a number that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from streamqueue.maintenance import letters, pending
+from streamqueue.maintenance.pending import deliveries
+from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, entries, snapshot, take_snapshots
+from tests.redis.failing import PAST_THE_END, failing_at
+from tests.redis.queue import Queue, spec
+
+ERRORS = {
+    "NOPERM this user has no permissions": ProblemKind.NO_PERMISSION,
+    "OOM command not allowed": ProblemKind.OUT_OF_MEMORY,
+}
+
+
+async def look(redis: Redis) -> Any:
+    """Without what passes by itself: the time, and ages."""
+    (answer,) = await take_snapshots(redis, [SnapshotRequest(Queue.stream, Queue.group)])
+    if isinstance(answer, RedisProblem):
+        raise answer
+    assert isinstance(answer, Snapshot)
+    consumers = tuple(view._replace(idle=0.0) for view in answer.consumers)
+    ages = {"oldest_waiting_age": None, "oldest_pending_age": None, "next_due": None}
+    return replace(answer, time=0.0, consumers=consumers, **ages)
+
+
+async def pages(redis: Redis) -> Any:
+    found = [row async for page in deliveries(redis, Queue.stream, Queue.group) for row in page]
+    return [(row.id, row.consumer) for row in found]
+
+
+async def dead(redis: Redis) -> Any:
+    return [letter async for page in letters(redis, spec()) for letter in page]
+
+
+READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {
+    "snapshot": (snapshot, "_SCRIPT", look),
+    "pending": (pending, "_SCRIPT", pages),
+    "headers": (entries, "_HEADERS", dead),
+}
+
+
+async def furnish(redis: Redis) -> None:
+    """Something of everything that is counted."""
+    queue = Queue(redis)
+    await queue.create()
+    ids = await queue.add(6)
+    await queue.read("pod-1", count=2)
+    await queue.read("pod-2", count=2)
+    await redis.xgroup_create(queue.stream, "others", ids[0])
+    await redis.xdel(queue.stream, ids[4])
+    await redis.xadd(queue.dlq, {"sq-id": ids[0], "task": "x"})
+    await redis.zadd("{orders}:g:workers:due", {ids[0]: 1, ids[1]: 2e12})
+    await redis.zadd("{orders}:delayed", {"later": 2e12})
+
+
+async def answer_of(call: Awaitable[Any]) -> Any:
+    try:
+        return await call
+    except RedisProblem as problem:
+        return problem
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("read", READS)
+async def test_a_failing_call_is_a_problem_or_no_matter(
+    redis: Redis, read: str, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, name, call = READS[read]
+    await furnish(redis)
+    truth = await call(redis)
+    original = getattr(module, name)
+    problems = unhurt = 0
+    for nth in range(1, 60):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing_at(original, nth, error))
+            answer = await answer_of(call(redis))
+        if isinstance(answer, RedisProblem):
+            problems, unhurt = problems + 1, 0
+            assert answer.kind is ERRORS[error], f"call {nth}"
+            continue
+        unhurt += 1
+        if unhurt == PAST_THE_END and answer == truth:
+            break
+        # A length that can't be read is unknown on its own.
+        if answer != truth and isinstance(truth, Snapshot):
+            assert (truth.dead_letters, answer.dead_letters) == (1, None), f"call {nth} fails, and nothing is unknown"
+            assert replace(answer, dead_letters=1) == truth
+        else:
+            assert answer == truth, f"call {nth}"
+    else:
+        pytest.fail("the script never ran to its end")
+    assert problems >= (10 if read == "snapshot" else 1), "the injection did not reach the script"
