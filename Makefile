@@ -12,7 +12,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 TWO_SERVERS := -n 2 --dist loadgroup # a server's tests stay with one process
 
-.PHONY: help demo test lint docs format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -36,6 +36,12 @@ lint: .venv/.synced ## style, types and import contracts
 
 docs: .venv/.synced ## write the pages that are made from other files
 	$(BIN)/python -m docs.generate
+
+render: .venv/.synced ## the chart with its defaults as one file for kubectl apply: dist/streamqueue.yaml
+	@mkdir -p dist
+	@$(WITH_CLUSTER) { printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: streamqueue-system}\n' && \
+	  $${HELM:-helm} template streamqueue charts/streamqueue --namespace streamqueue-system --kube-version 1.29.0 --skip-tests; \
+	} > dist/streamqueue.yaml
 
 format: .venv/.synced ## format the code
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Writes `docs/spec.md` from the CRD. `make docs` runs it, a test checks that it was run."""
+"""Writes `docs/spec.md` from the CRD, and the chart's table of values: `make docs`. A test checks that it was run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from docs import chart_values
 
 ROOT = Path(__file__).parents[1]
 CRD = ROOT / "crds" / "streamqueue.yaml"
@@ -90,6 +91,7 @@ def _rules(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     PAGE.write_text(spec_page())
+    chart_values.PAGE.write_text(chart_values.readme(chart_values.PAGE.read_text()))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from tests.cluster.shell import HarnessError, output, run
 FOLDER = REPOSITORY / "dist" / "dependencies"
 
 
-def install(name: str, extras: tuple[str, ...]) -> Path:
-    """The folder with the locked dependencies of the project and these extras; installed anew when they change."""
+def install(name: str, extras: tuple[str, ...], groups: tuple[str, ...] = ()) -> Path:
+    """The folder with the locked dependencies of the project, these extras and groups; made anew when they change."""
     uv = find_uv()
     chosen = [word for extra in extras for word in ("--extra", extra)]
+    chosen += [word for group in groups for word in ("--group", group)]
     export = [uv, "export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header"]
     requirements = output([*export, "--project", REPOSITORY, *chosen])
     target, stamp = FOLDER / name, FOLDER / f"{name}.key"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from pathlib import Path
 
-from tests.cluster import docker
+from tests.cluster import config, docker
 from tests.cluster.handles import Handles
 from tests.cluster.settings import CLUSTER, NODE_CONTAINER
 from tests.cluster.shell import HarnessError, answer, output, run
@@ -23,6 +24,7 @@ class Node:
     image_id: str
     running: bool
     started: str
+    mounts: tuple[str, ...] = ()  # folders of this machine
 
 
 class Action(Enum):
@@ -34,11 +36,11 @@ class Action(Enum):
     RECREATE = auto()
 
 
-def choose(node: Node | None, wanted_image_id: str | None) -> Action:
-    """A cluster of another node image is another Kubernetes or another recipe: it is replaced."""
+def choose(node: Node | None, wanted_image_id: str | None, wanted_mount: str) -> Action:
+    """A cluster of another node image or configuration is another Kubernetes or another recipe: it is replaced."""
     if node is None:
         return Action.CREATE
-    if node.image_id != wanted_image_id:
+    if node.image_id != wanted_image_id or wanted_mount not in node.mounts:
         return Action.RECREATE
     return Action.WAIT if node.running else Action.START
 
@@ -49,12 +51,13 @@ def find_node() -> Node | None:
     if text is None:
         return None
     found = json.loads(text)[0]
-    return Node(found["Image"], found["State"]["Running"], found["State"]["StartedAt"])
+    mounts = tuple(mount["Source"] for mount in found.get("Mounts", []))
+    return Node(found["Image"], found["State"]["Running"], found["State"]["StartedAt"], mounts)
 
 
 def ensure(handles: Handles, report: Callable[[str], None]) -> None:
     """Return once node and DNS are ready; a cluster that doesn't come back within a minute is made anew."""
-    action = choose(find_node(), docker.image_id(handles.node_image))
+    action = choose(find_node(), docker.image_id(handles.node_image), str(config.folder()))
     if action is Action.START:
         output(["docker", "start", NODE_CONTAINER])
     if action in (Action.WAIT, Action.START):
@@ -64,8 +67,8 @@ def ensure(handles: Handles, report: Callable[[str], None]) -> None:
         action = Action.RECREATE
     if action is Action.RECREATE:
         delete(handles)
-    create = [handles.kind, "create", "cluster", "--name", CLUSTER, "--image", handles.node_image]
-    run([*create, "--kubeconfig", handles.kubeconfig], "kind", report=report)
+    create: list[str | Path] = [handles.kind, "create", "cluster", "--name", CLUSTER, "--image", handles.node_image]
+    run([*create, "--config", config.write(), "--kubeconfig", handles.kubeconfig], "kind", report=report)
     report("waiting until node and DNS are ready")
     wait_ready(handles, READY_SECONDS)
 

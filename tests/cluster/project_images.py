@@ -5,22 +5,23 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
-from tests.cluster import base_image, dependencies, docker
+from tests.cluster import base_image, dependencies, docker, previous
 from tests.cluster.keys import key_of
+from tests.cluster.previous import LABEL
 from tests.cluster.settings import PUBLIC_PYTHON, REPOSITORY
 
-LABEL = "dev.streamqueue.inputs"
 DOCKERFILES = Path(__file__).parent / "images"
 
 
 @dataclass(frozen=True)
 class Image:
-    """What an image is built from. `extras` None: it holds no Python dependencies."""
+    """What an image is built from. `extras` None: it holds no Python dependencies; `groups` are dependency groups."""
 
     name: str
     dockerfile: Path
     sources: tuple[str, ...] = ()
     extras: tuple[str, ...] | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -32,8 +33,9 @@ IMAGES = (
     Image("redis", DOCKERFILES / "redis.Dockerfile"),
     Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), ("operator",)),
     Image("examples", DOCKERFILES / "examples.Dockerfile", ("examples",), ()),
+    Image("examples-http", DOCKERFILES / "examples-http.Dockerfile", ("examples/http",), (), ("examples",)),
 )
-TAGS = tuple(image.tag for image in IMAGES)
+TAGS = (*(image.tag for image in IMAGES), previous.TAG)
 
 
 class Base(Enum):
@@ -71,11 +73,12 @@ def build(base: str, report: Callable[[str], None]) -> list[str]:
         report(image.tag)
         sources = [REPOSITORY / source for source in image.sources]
         if image.extras is not None:
-            sources.append(dependencies.install(image.name, image.extras))
+            sources.append(dependencies.install(image.name, image.extras, image.groups))
         inputs = key_of([docker.image_id(base) or base], [image.dockerfile, *sources], root=REPOSITORY)
         if docker.label(image.tag, LABEL) == inputs:
             continue
         labels: Mapping[str, str] = {LABEL: inputs}
         docker.build(image.tag, image.dockerfile, REPOSITORY, arguments={"BASE": base}, labels=labels, report=report)
         built.append(image.tag)
-    return built
+    report(previous.TAG)
+    return [*built, previous.TAG] if previous.build(base) else built

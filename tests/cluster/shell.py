@@ -35,6 +35,16 @@ def output(command: Sequence[str | Path], text: str | None = None) -> str:
     return done.stdout.strip()
 
 
+def output_bytes(command: Sequence[str | Path]) -> bytes:
+    """The same for output that is no text."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode:
+        complaint = last_line(done.stderr.decode(errors="replace"))
+        raise HarnessError(f"`{' '.join(words[:4])} …` ended with {done.returncode}: {complaint}")
+    return done.stdout
+
+
 def run(
     command: Sequence[str | Path],
     log: str,

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.cluster.go_build import find_go
 from tests.cluster.handles import load
+from tests.kube.chart import Chart, HelmError
 from tests.kube.kubectl import Kubectl
 
-CHART = Path(__file__).parents[2] / "charts" / "streamqueue"
-CRD = CHART.parents[1] / "crds" / "streamqueue.yaml"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "streamqueue"
+CRD = ROOT / "crds" / "streamqueue.yaml"
 KEEP = "helm.sh/resource-policy"
+
+MONITORING = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+OPTIONS = ("podDisruptionBudget", "networkPolicy", "podMonitor", "serviceMonitor", "prometheusRule", "dashboard")
+EVERYTHING = (
+    *(f"{option}.enabled=true" for option in OPTIONS),
+    "networkPolicy.scrapeFrom[0].namespaceSelector.matchLabels.name=monitoring",
+    "networkPolicy.egress[0].ports[0].port=443",
+    "priorityClassName=system-cluster-critical",
+    "imagePullSecrets[0].name=registry",
+    "topologySpreadConstraints[0].maxSkew=1",
+    "topologySpreadConstraints[0].topologyKey=zone",
+    "topologySpreadConstraints[0].whenUnsatisfiable=ScheduleAnyway",
+)
 
 # Every right of the operator where queues run: no wildcard, no delete.
 QUEUE_RIGHTS = {
-    ("streamqueue.dev", "streamqueues"): {"get", "list", "watch"},
-    ("streamqueue.dev", "streamqueues/status"): {"get", "update", "patch"},
+    ("streamqueue.dev", "streamqueues"): {"list", "watch"},
+    ("streamqueue.dev", "streamqueues/status"): {"patch"},
     ("apps", "deployments"): {"get", "list", "watch", "create", "patch"},
     ("batch", "cronjobs"): {"get", "list", "watch", "create", "patch"},
     ("policy", "poddisruptionbudgets"): {"get", "list", "watch", "create", "patch"},
     ("", "serviceaccounts"): {"get", "list", "watch", "create", "patch"},
-    ("", "pods"): {"get", "list", "watch", "patch"},
+    ("", "pods"): {"list", "watch", "patch"},
     ("", "secrets"): {"get"},
-    ("", "events"): {"create", "patch"},
+    ("", "events"): {"create"},
 }
 
 
@@ -36,15 +54,15 @@ def helm(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *args], capture_output=True, text=True, check=False)
 
 
-def render(*sets: str, kube_version: str = "1.29.0") -> str:
+def render(*sets: str, release: str = "sq", namespace: str = "system", more: Sequence[str] = ()) -> str:
     values = [word for each in sets for word in ("--set", each)]
-    result = helm("template", "sq", str(CHART), "--namespace", "system", "--kube-version", kube_version, *values)
+    result = helm("template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.29.0", *more, *values)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def objects(*sets: str) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all(render(*sets)) if each]
+def objects(*sets: str, release: str = "sq") -> list[dict[str, Any]]:
+    return [each for each in yaml.safe_load_all(render(*sets, release=release)) if each]
 
 
 def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -86,7 +104,7 @@ def test_the_whole_cluster_is_served_with_the_rights_needed_and_no_more() -> Non
 
     assert rights(cluster_role) == QUEUE_RIGHTS
     assert leader["metadata"]["namespace"] == "system"
-    assert rights(leader) == {("coordination.k8s.io", "leases"): {"get", "create", "update", "patch"}}
+    assert rights(leader) == {("coordination.k8s.io", "leases"): {"get", "create", "update"}}
 
 
 def test_watched_namespaces_alone_are_open_to_the_operator() -> None:
@@ -171,6 +189,11 @@ def test_placement_values_reach_the_pod() -> None:
         ("watchNamespaces=shop", "watchNamespaces"),
         ("watchNamespaces={Shop}", "watchNamespaces"),
         ("crds.keep=maybe", "keep"),
+        ("podMonitor.interval=often", "interval"),
+        ("podDisruptionBudget.maxUnavailable=120%", "maxUnavailable"),
+        ("topologySpreadConstraints[0].maxSkew=1", "topologyKey"),
+        ("imagePullSecrets={registry}", "imagePullSecrets"),
+        ("networkPolicy.scrapeFrom=all", "scrapeFrom"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str, says: str) -> None:
@@ -180,9 +203,126 @@ def test_a_wrong_value_is_refused_by_name(value: str, says: str) -> None:
     assert says in result.stderr
 
 
-def test_the_api_server_takes_all_of_it(kubectl: Kubectl) -> None:
-    """Without the CRD, which the cluster has from the release under test."""
-    kubectl(
-        *("create", "--dry-run=server", "--validate=strict", "--filename=-"),
-        input=render("crds.enabled=false").replace("namespace: system", f"namespace: {kubectl.namespace}"),
+def test_two_releases_in_one_namespace_share_no_lease() -> None:
+    leases = {
+        variable["value"]
+        for release in ("sq", "streamqueue-two")
+        for variable in pod(objects(release=release))["containers"][0]["env"]
+        if variable["name"] == "STREAMQUEUE_LEASE"
+    }
+    assert leases == {"sq-streamqueue-operator", "streamqueue-two-operator"}
+
+
+def test_the_spread_counts_the_operators_own_pods() -> None:
+    constraint = "topologySpreadConstraints[0]"
+    sets = (
+        f"{constraint}.maxSkew=1",
+        f"{constraint}.topologyKey=zone",
+        f"{constraint}.whenUnsatisfiable=DoNotSchedule",
     )
+    found = objects(*sets)
+    (deployment,) = of_kind(found, "Deployment")
+    (spread,) = pod(found)["topologySpreadConstraints"]
+
+    assert spread["labelSelector"] == deployment["spec"]["selector"]
+    assert (spread["maxSkew"], spread["topologyKey"]) == (1, "zone")
+
+
+def test_a_network_policy_lets_scrapers_and_the_test_in() -> None:
+    scraper = "networkPolicy.scrapeFrom[0].namespaceSelector.matchLabels.name=monitoring"
+    (policy,) = of_kind(objects("networkPolicy.enabled=true", scraper), "NetworkPolicy")
+    (rule,) = policy["spec"]["ingress"]
+    (test,) = of_kind(objects(), "Pod")
+
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert rule["ports"] == [{"port": "http"}]
+    namespaces, tests = rule["from"]
+    assert namespaces == {"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}
+    assert tests["podSelector"]["matchLabels"].items() <= test["metadata"]["labels"].items()
+
+
+def test_egress_is_closed_only_with_rules_for_it() -> None:
+    (policy,) = of_kind(
+        objects("networkPolicy.enabled=true", "networkPolicy.egress[0].ports[0].port=6379"), "NetworkPolicy"
+    )
+
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["spec"]["egress"] == [{"ports": [{"port": 6379}]}]
+
+
+def test_the_rules_and_the_dashboard_are_those_of_the_files() -> None:
+    found = objects(
+        "prometheusRule.enabled=true", "prometheusRule.runbook=https://wiki.example/sq", "dashboard.enabled=true"
+    )
+    (rule,) = of_kind(found, "PrometheusRule")
+    (dashboard,) = of_kind(found, "ConfigMap")
+    text = (CHART / "files" / "rules.yaml").read_text().replace("docs/operations.md", "https://wiki.example/sq")
+
+    assert rule["spec"] == yaml.safe_load(text)
+    assert dashboard["data"]["streamqueue.json"] == (CHART / "files" / "dashboard.json").read_text()
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_a_monitor_keeps_the_namespace_of_a_queue() -> None:
+    """Else Prometheus would put the operator's namespace in its place."""
+    found = objects("podMonitor.enabled=true", "serviceMonitor.enabled=true")
+    (pods,), (services,) = of_kind(found, "PodMonitor"), of_kind(found, "ServiceMonitor")
+
+    for (endpoint,) in (pods["spec"]["podMetricsEndpoints"], services["spec"]["endpoints"]):
+        assert (endpoint["port"], endpoint["path"], endpoint["honorLabels"]) == ("http", "/metrics", True)
+
+
+@pytest.fixture(scope="module")
+def monitoring_kinds(kubectl: Kubectl) -> Iterator[None]:
+    """The kinds of the Prometheus operator, from its Go module; gone afterwards where they weren't there before."""
+    go = find_go()
+    if go is None:
+        pytest.skip("Go is needed to fetch the CRDs of the Prometheus operator")
+    fetched = subprocess.run(
+        [go, "mod", "download", "-json", MONITORING], capture_output=True, text=True, check=True, cwd="/"
+    )
+    folder = Path(json.loads(fetched.stdout)["Dir"]) / "example" / "prometheus-operator-crd"
+    names = ("podmonitors", "servicemonitors", "prometheusrules")
+    files = [word for name in names for word in ("--filename", str(folder / f"monitoring.coreos.com_{name}.yaml"))]
+    kubectl("apply", "--server-side", *files)
+    kubectl("wait", "--for=condition=Established", "--timeout=30s", *files)
+    yield
+    kubectl("delete", "--wait=false", *files)
+
+
+@pytest.mark.usefixtures("monitoring_kinds")
+def test_the_api_server_takes_all_of_it(kubectl: Kubectl) -> None:
+    """With every option on; without the CRD, which the cluster has from the release under test."""
+    text = render("crds.enabled=false", *EVERYTHING, namespace=kubectl.namespace, more=["--skip-tests"])
+    done = kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", input=text)
+    for kind in ("podmonitor", "servicemonitor", "prometheusrule", "networkpolicy", "poddisruptionbudget", "configmap"):
+        assert f"{kind}." in done.stdout or f"{kind}/" in done.stdout, done.stdout
+
+
+def test_helm_test_says_that_it_works(chart: Chart) -> None:
+    said = chart.test()
+    assert "1 operator pod(s) ready, one leads" in said
+    assert "StreamQueue(s) in all namespaces" in said
+
+
+def test_helm_test_fails_without_an_operator(chart: Chart) -> None:
+    chart.scale(0)
+    try:
+        with pytest.raises(HelmError):
+            chart.test()
+        assert "no operator pod behind the Service" in chart.test_log()
+    finally:
+        chart.scale(1)
+
+
+def test_the_one_file_holds_the_whole_chart(chart: Chart) -> None:
+    """`make render`, and the API server takes each object of it."""
+    done = subprocess.run(["make", "render"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    text = (ROOT / "dist" / "streamqueue.yaml").read_text()
+    kinds = [each["kind"] for each in yaml.safe_load_all(text) if each]
+
+    assert kinds[0] == "Namespace" and "Pod" not in kinds
+    assert set(kinds[1:]) == {each["kind"] for each in objects()} - {"Pod"}
+    command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-")
+    assert len(chart.operator(*command, input=text).stdout.splitlines()) == len(kinds)

@@ -39,8 +39,18 @@ class Chart:
     def wait(self) -> None:
         self.operator("rollout", "status", f"deployment/{RELEASE}", "--timeout=90s")
 
-    def uninstall(self) -> None:
-        self._run("uninstall", RELEASE, "--wait")
+    def test(self) -> str:
+        """What `helm test` says, with the log of its pod; HelmError where it fails."""
+        return self._run("test", RELEASE, "--logs", "--timeout", "60s")
+
+    def test_log(self) -> str:
+        """Of the test that failed last: its pod stays."""
+        done = self.operator("logs", f"pod/{RELEASE}-test", check=False)
+        return done.stdout + done.stderr
+
+    def uninstall(self) -> str:
+        """What helm says."""
+        return self._run("uninstall", RELEASE, "--wait")
 
     def scale(self, replicas: int) -> None:
         """Run this many operator pods; returns when they are ready, or when the last is gone."""
@@ -65,8 +75,9 @@ class Chart:
         done = self.operator("logs", "--selector", self.selector, f"--tail={lines}", "--prefix=false", check=False)
         return done.stdout + done.stderr
 
-    def _run(self, *args: str) -> None:
+    def _run(self, *args: str) -> str:
         command = [self.helm, "--namespace", NAMESPACE, *args]
         done = subprocess.run(command, capture_output=True, text=True, env=self.kubectl.environment, timeout=180)
         if done.returncode:
             raise HelmError(f"helm {args[0]}: {done.stderr.strip()}")
+        return done.stdout + done.stderr

@@ -16,6 +16,30 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{/* Of the pod that `helm test` runs. */}}
+{{- define "streamqueue.testLabels" -}}
+app.kubernetes.io/name: streamqueue-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* Two releases in one namespace must not share one. */}}
+{{- define "streamqueue.lease" -}}
+{{- include "streamqueue.name" . }}-operator
+{{- end -}}
+
+{{- define "streamqueue.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "streamqueue.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
 {{- define "streamqueue.labels" -}}
 {{ include "streamqueue.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -27,10 +51,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "streamqueue.queueRules" -}}
 - apiGroups: [streamqueue.dev]
   resources: [streamqueues]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [streamqueue.dev]
   resources: [streamqueues/status]
-  verbs: [get, update, patch]
+  verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
@@ -45,11 +69,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}

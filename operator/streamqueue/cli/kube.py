@@ -9,7 +9,7 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from streamqueue.cli.errors import Failure
-from streamqueue.controller.kinds import Kind
+from streamqueue.controller.kinds import PODS, Kind
 from streamqueue.controller.kube import Body, Kube
 
 MANAGER = "streamqueue-cli"
@@ -25,12 +25,9 @@ class PersonalKube(Kube):
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._write("PATCH", kind.path(namespace, name), query, body, "application/merge-patch+json")
 
-    async def named(self, kind: Kind, name: str) -> list[Body]:
-        """The objects of this name in all namespaces. Raises KubeError."""
-        items: list[Body] = (await self._request("GET", kind.path(None), {"fieldSelector": f"metadata.name={name}"}))[
-            "items"
-        ]
-        return items
+    async def ask_pod(self, namespace: str, name: str, path: str) -> Body:
+        """What the first port of a pod answers, as JSON, through the API server. Raises KubeError."""
+        return await self._request("GET", f"{PODS.path(namespace, name, 'proxy')}/{path}")
 
 
 @asynccontextmanager

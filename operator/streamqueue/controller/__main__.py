@@ -7,16 +7,19 @@ import logging
 import os
 import secrets
 import sys
+import time
+from typing import Any
 
+from streamqueue.controller.decisions import decisions
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.leader import Leader, LeaseLost
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.server import Health, serve
+from streamqueue.controller.server import Decisions, Health, serve
 from streamqueue.controller.settings import Settings, SettingsError
-from streamqueue.controller.store import Store
+from streamqueue.controller.store import Key, Store
 from streamqueue.controller.watch import keep_relisting, relist, run_kopf
 
 log = logging.getLogger("streamqueue")
@@ -25,7 +28,7 @@ log = logging.getLogger("streamqueue")
 async def run(settings: Settings) -> None:
     """Until SIGTERM, or until the lease is lost."""
     health, store, kube = Health(), Store(), await Kube.connect()
-    leader = Leader(kube, settings.namespace, f"{settings.pod_name}_{secrets.token_hex(4)}")
+    leader = Leader(kube, settings.namespace, settings.lease, f"{settings.pod_name}_{secrets.token_hex(4)}")
     if settings.leader_election:
         kube.may_write = leader.leads
     server = await serve(health, settings.port)
@@ -61,10 +64,21 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
                 await leader.acquire()
                 group.create_task(leader.keep())
             health.last_tick = lambda: loop.last_tick
+            health.decisions = _decisions(loop)
             group.create_task(recorder.run())
             group.create_task(loop.run())
     finally:
         await endpoints.close()
+
+
+def _decisions(loop: Loop) -> Decisions:
+    leading_since = time.time()
+
+    def find(queue: Key) -> dict[str, Any] | None:
+        runtime = loop.runtime(queue)
+        return None if runtime is None else decisions(runtime, leading_since, time.time() - time.monotonic())
+
+    return find
 
 
 def main() -> int:

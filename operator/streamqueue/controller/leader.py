@@ -13,6 +13,7 @@ import time
 
 from streamqueue.controller.kinds import LEASES
 from streamqueue.controller.kube import WRITE_TIMEOUT, Body, Kube, KubeError
+from streamqueue.manifests.labels import LEASE_LABELS
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +21,16 @@ DURATION = 8.0  # seconds without a renewal until others may take the lease
 RENEW_DEADLINE = 5.0  # seconds without a renewal until we stop writing, and end
 RETRY = 1.0  # seconds between tries
 
-_NAME = "streamqueue-operator"
-
 
 class LeaseLost(Exception):
     """The lease could not be renewed in time: the process must end, somebody else may lead now."""
 
 
 class Leader:
-    def __init__(self, kube: Kube, namespace: str, identity: str) -> None:
+    def __init__(self, kube: Kube, namespace: str, name: str, identity: str) -> None:
         self._kube = kube
         self._namespace = namespace
+        self._name = name
         self._identity = identity
         self._renewed: float | None = None  # monotonic, taken before the request
         self._seen: tuple[str, str] | None = None  # the other holder and its renewTime
@@ -50,7 +50,7 @@ class Leader:
         while True:
             await asyncio.sleep(RETRY)
             if not await self._try() and not self.leads():
-                raise LeaseLost(f"lease {_NAME} not renewed for {RENEW_DEADLINE:.0f} s")
+                raise LeaseLost(f"lease {self._name} not renewed for {RENEW_DEADLINE:.0f} s")
 
     async def release(self) -> None:
         """Let the next one in at once; call only after the last write."""
@@ -58,7 +58,7 @@ class Leader:
             return
         self._renewed = None
         try:
-            lease = await self._kube.get(LEASES, self._namespace, _NAME)
+            lease = await self._kube.get(LEASES, self._namespace, self._name)
             if lease and lease["spec"].get("holderIdentity") == self._identity:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._kube.replace(LEASES, lease, gated=False)
@@ -68,7 +68,7 @@ class Leader:
     async def _try(self) -> bool:
         started = time.monotonic()
         try:
-            lease = await self._kube.get(LEASES, self._namespace, _NAME, WRITE_TIMEOUT)
+            lease = await self._kube.get(LEASES, self._namespace, self._name, WRITE_TIMEOUT)
             if lease is None:
                 await self._kube.create(LEASES, self._body(), gated=False)
             elif self._may_take(lease):
@@ -98,7 +98,6 @@ class Leader:
         if spec.get("holderIdentity") != self._identity:
             spec |= {"acquireTime": now, "leaseTransitions": spec.get("leaseTransitions", 0) + (1 if lease else 0)}
         spec |= {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": int(DURATION)}
-        if lease:
-            return lease | {"spec": spec}
-        metadata = {"name": _NAME, "namespace": self._namespace}
+        metadata = dict(lease["metadata"]) if lease else {"name": self._name, "namespace": self._namespace}
+        metadata["labels"] = metadata.get("labels", {}) | LEASE_LABELS
         return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}

@@ -18,6 +18,7 @@ class Settings:
     namespace: str  # the operator's own, home of its Lease
     pod_name: str  # its identity in the Lease
     leader_election: bool
+    lease: str  # the Lease's name, one for each release
     log_level: str
     port: int  # /healthz, /readyz, /metrics
 
@@ -44,6 +45,7 @@ class Settings:
             namespace=env.get("STREAMQUEUE_NAMESPACE", "default"),
             pod_name=env.get("STREAMQUEUE_POD_NAME", "streamqueue"),
             leader_election=election == "true",
+            lease=env.get("STREAMQUEUE_LEASE") or "streamqueue-operator",
             log_level=level,
             port=int(port),
         )

@@ -14,10 +14,14 @@ COMPONENT = "app.kubernetes.io/component"
 MANAGER = "streamqueue"
 WORKER = "worker"
 RECLAIM = "reclaim"
+OPERATOR = "operator"
 
 # Server-side filters of the operator's watches.
 OWNED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
 WORKERS_SELECTOR = f"{OWNED_SELECTOR},{COMPONENT}={WORKER}"
+# Each release has a Lease of a name of its own: these labels find them all.
+LEASE_LABELS = {MANAGED_BY: MANAGER, COMPONENT: OPERATOR}
+LEASES_SELECTOR = f"{OWNED_SELECTOR},{COMPONENT}={OPERATOR}"
 
 TEMPLATE_VERSION_ANNOTATION = "streamqueue.dev/template-version"
 GENERATION_ANNOTATION = "streamqueue.dev/generation"

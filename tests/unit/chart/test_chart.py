@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from docs import chart_values
 
-from streamqueue.controller import leader
 from tests.unit.crd import schema
 
 CHART = Path(__file__).parents[3] / "charts" / "streamqueue"
@@ -28,6 +29,9 @@ def test_the_crd_is_no_plain_crd_of_helm() -> None:
 def test_the_schema_knows_every_value_and_no_other() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     known = json.loads((CHART / "values.schema.json").read_text())
+    for name, child in known["properties"].items():
+        if child.get("$ref") == "#/definitions/monitor":
+            known["properties"][name] = known["definitions"]["monitor"]
 
     assert _paths(values, known) == _declared(known) - {"global"}
 
@@ -48,7 +52,23 @@ def _declared(known: dict[str, Any], prefix: str = "") -> set[str]:
     return found
 
 
-def test_the_operator_may_renew_the_lease_that_it_takes() -> None:
-    rules = (CHART / "templates" / "rbac.yaml").read_text()
+def test_the_readme_tells_of_every_value() -> None:
+    assert chart_values.PAGE.read_text() == chart_values.readme(chart_values.PAGE.read_text()), "run `make docs`"
 
-    assert f"resourceNames: [{leader._NAME}]" in rules
+
+def test_every_value_has_a_comment() -> None:
+    silent = [path for path, _, _, comment in chart_values._values() if not comment.endswith(".")]
+    assert not silent
+
+
+def test_no_right_is_a_wildcard_and_none_deletes() -> None:
+    for template in ("rbac.yaml", "_helpers.tpl"):
+        text = (CHART / "templates" / template).read_text()
+        rules = re.findall(r"(?:apiGroups|resources|verbs): \[(.*)\]", text)
+        assert not [rule for rule in rules if "*" in rule or "delete" in rule]
+
+
+def test_the_lease_that_is_taken_is_the_one_that_may_be_renewed() -> None:
+    name = '{{ include "streamqueue.lease" . }}'
+    assert f"resourceNames: [{name}]" in (CHART / "templates" / "rbac.yaml").read_text()
+    assert f"name: STREAMQUEUE_LEASE, value: {name}" in (CHART / "templates" / "deployment.yaml").read_text()

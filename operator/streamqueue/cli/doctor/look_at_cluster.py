@@ -7,7 +7,6 @@ from streamqueue.cli.doctor.facts import Body, ClusterFacts
 from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Kind
 from streamqueue.manifests import labels
 
-LEASE = "streamqueue-operator"
 OPERATOR_NAMESPACE = "streamqueue-system"  # where the chart's README puts it
 
 
@@ -21,7 +20,7 @@ async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
     pods = await _list(cluster, PODS, f"{own},{labels.COMPONENT}={labels.WORKER}", unread)
     cron_jobs = await _list(cluster, CRON_JOBS, own, unread)
     jobs = await _list(cluster, JOBS, f"{own},{labels.COMPONENT}={labels.RECLAIM}", unread)
-    leases = await _leases(cluster)
+    leases = await operator_leases(cluster)
     if leases is None:
         unread.append("Leases of the operator")
     return ClusterFacts(
@@ -46,19 +45,17 @@ async def _list(cluster: Cluster, kind: Kind, selector: str, unread: list[str]) 
         return None
 
 
-async def _leases(cluster: Cluster) -> tuple[Body, ...] | None:
+async def operator_leases(cluster: Cluster) -> tuple[Body, ...] | None:
     """Wherever the operator lives; with few rights, where it usually does. None: not to be read."""
     from streamqueue.controller.kube import KubeError
 
-    try:
-        return tuple(await cluster.kube.named(LEASES, LEASE))
-    except KubeError as error:
-        if error.status != 403:
-            raise
-    try:
-        found = await cluster.kube.get(LEASES, OPERATOR_NAMESPACE, LEASE)
-    except KubeError as error:
-        if error.status != 403:
-            raise
-        return None
-    return (found,) if found else None  # none there: it may live elsewhere
+    for namespace in (None, OPERATOR_NAMESPACE):
+        try:
+            found, _ = await cluster.kube.list(LEASES, namespace, labels.LEASES_SELECTOR)
+        except KubeError as error:
+            if error.status != 403:
+                raise
+        else:
+            # None in that one namespace: it may live elsewhere.
+            return tuple(found) if found or namespace is None else None
+    return None

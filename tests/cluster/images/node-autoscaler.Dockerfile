@@ -1,0 +1,3 @@
+# Karpenter with its KWOK provider, and KWOK: two static programs, each a pod's command.
+FROM scratch
+COPY karpenter kwok /
