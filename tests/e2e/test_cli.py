@@ -151,3 +151,22 @@ def _kubeconfig(world: World, account: str) -> dict[str, Any]:
     config["contexts"][0]["context"]["user"] = account
     config["current-context"] = config["contexts"][0]["name"]
     return dict(config)
+
+
+def test_why_there_were_so_many_workers(world: World) -> None:
+    """Read from the operator's memory, through the API server."""
+    cli = Cli(world)
+    queue = world.queue("cli-why", scaling={"maxReplicas": 3}).apply()
+    queue.await_condition("Ready", "True")
+    began = time.time()
+    queue.await_results(queue.add(5), 60)
+    world.view.eventually(lambda: queue.replicas == 0, 120, "no workers without work")
+    grown, *_ = [row for row in cli.json("explain", "cli-why", "--since", "5m")["entries"] if not row["had"] < 1]
+    up = next(row for row in cli.json("explain", "cli-why", "--since", "5m")["entries"] if row["replicas"])
+    assert up["had"] == 0 and up["waiting"] > 0 and began - 1 <= up["at"] <= grown["at"] <= time.time()
+    lines = cli("explain", "cli-why", "--since", "5m").splitlines()
+    assert any("ScalingUp" in line and "0 -> " in line and "waiting" in line for line in lines)
+    assert any("-> 0: " in line for line in lines)
+    moment = datetime.datetime.fromtimestamp(up["at"] + 0.5).isoformat()
+    assert f"{up['replicas']} worker" in cli("explain", "cli-why", "--at", moment)
+    assert "what was before went with" in cli.refused("explain", "cli-why", "--at", "2000-01-01T00:00", code=1)

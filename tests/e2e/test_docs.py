@@ -41,6 +41,7 @@ def person(world: World, orders: Queue, tmp_path_factory: pytest.TempPathFactory
     """Somebody in a folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "tasks.jsonl").write_text('{"sku": "18"}\n')
+    (folder / "arrivals.csv").write_text("".join(f"{second},2\n" for second in range(300)))
     (folder / "queue.yaml").write_text(json.dumps(orders.body))
     shutil.copytree(ROOT / "examples", folder / "examples")
     return Person(world, folder)

@@ -32,6 +32,26 @@ def parse_moment(word: str, now: float, option: str) -> str:
     return str(int((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000))
 
 
+def parse_clock(word: str, now: float, option: str) -> float:
+    """Unix seconds of a local time of day (its latest), a date and time, or a duration ago. Raises BadInput."""
+    try:
+        return now - parse_duration(word)
+    except ValueError:
+        pass
+    today = datetime.datetime.fromtimestamp(now).astimezone()
+    try:
+        day = datetime.time.fromisoformat(word)
+        moment = today.replace(hour=day.hour, minute=day.minute, second=day.second, microsecond=day.microsecond)
+        return (moment if moment <= today else moment - datetime.timedelta(days=1)).timestamp()
+    except ValueError:
+        pass
+    try:
+        given = datetime.datetime.fromisoformat(word)
+    except ValueError:
+        raise BadInput(f"{option}: {word!r} is no time (03:12, 2026-01-31T03:12) or duration ago (2h30m)") from None
+    return (given if given.tzinfo else given.astimezone()).timestamp()
+
+
 def entry_time(entry_id: str) -> str | None:
     """When an entry was added, to the millisecond, in UTC; None where the producer made the id up."""
     milliseconds = int(entry_id.partition("-")[0])

@@ -53,6 +53,10 @@ class Loop:
         self._woken = asyncio.Event()
         self.last_tick: float | None = None  # monotonic
 
+    def runtime(self, key: Key) -> Runtime | None:
+        """What is remembered of a queue."""
+        return self._runtimes.get(key)
+
     async def run(self) -> None:
         """Poll for ever."""
         cleaned = time.monotonic()

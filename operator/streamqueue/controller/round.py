@@ -80,6 +80,7 @@ class Rounds:
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
         observation = observe(held, facts.snapshot, attribution, now=now, clock_offset=now - time.time())
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
+        runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)
         try:

@@ -13,6 +13,7 @@ from streamqueue.controller.crash import Crash
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
 from streamqueue.scaling import Memory
+from streamqueue.scaling.explain import Journal
 from streamqueue.streams.snapshot import Snapshot
 
 
@@ -24,6 +25,7 @@ class Runtime:
     fresh: bool = True  # no round is over yet
     woken: bool = False  # an entry came since the last round began
     memory: Memory | None = None
+    journal: Journal = field(default_factory=Journal)
     applied: Applied = field(default_factory=Applied)
     reported: Reported = field(default_factory=Reported)
     # Crashes by id: those whose entries are still to be returned, and those that were dealt with.

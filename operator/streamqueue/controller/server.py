@@ -1,14 +1,21 @@
-"""`/healthz`, `/readyz` and `/metrics`: probes that tell the truth about the loop, not about the process."""
+"""`/healthz`, `/readyz` and `/metrics`: probes that tell the truth about the loop, not about the process.
+
+`/decisions/NAMESPACE/NAME`: why a queue has as many workers as it has. The leader alone knows.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streamqueue.controller.metrics import LEADER, LOOP_AGE
+
+# The answer for a queue; None where it is not known.
+Decisions = Callable[[tuple[str, str]], dict[str, Any] | None]
 
 STALE = 30.0  # seconds without a tick of the loop: something hangs, a restart mends it
 
@@ -19,6 +26,7 @@ class Health:
     def __init__(self) -> None:
         self.synced = False  # the first full list is complete
         self.last_tick: Callable[[], float | None] = lambda: None  # monotonic; None while standing by
+        self.decisions: Decisions | None = None  # None while standing by
 
         LOOP_AGE.set_function(self.age)
         LEADER.set_function(lambda: int(self.last_tick() is not None))
@@ -47,10 +55,20 @@ async def serve(health: Health, port: int) -> web.AppRunner:
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def decisions(request: web.Request) -> web.Response:
+        if health.decisions is None:
+            return web.json_response({"message": "this replica stands by: ask the one that leads"}, status=503)
+        queue = request.match_info["namespace"], request.match_info["name"]
+        found = health.decisions(queue)
+        if found is None:
+            return web.json_response({"message": f"nothing decided yet for {queue[0]}/{queue[1]}"}, status=404)
+        return web.json_response(found)
+
     app = web.Application()
     app.router.add_get("/healthz", probe(health.live))  # type: ignore[arg-type]
     app.router.add_get("/readyz", probe(health.ready))  # type: ignore[arg-type]
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/decisions/{namespace}/{name}", decisions)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()

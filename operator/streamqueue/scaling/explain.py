@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from streamqueue.scaling.model import Decision, Observation, PodState, Reason
 
-KEPT = 200  # decisions per queue
+OPEN = 16  # latest entries, kept as they are
+SEALED_BYTES = 6_000  # of older ones, packed: some hundreds
+BRIEF = 10.0  # seconds: what changes no count and lasts shorter is told together
 
 
 @dataclass(slots=True)
@@ -26,60 +31,96 @@ class Entry:
     pending: int
     oldest_waiting_age: float | None
     pods: dict[PodState, int]
-    victims: tuple[str, ...]
+    victims: int  # idle pods marked to go
+
+    @property
+    def changed(self) -> bool:
+        return self.had != self.replicas
 
 
 class Journal:
-    """A bounded ring of entries, oldest first.
+    """A bounded ring of entries, oldest first: about 16 kB at most, and a quiet night takes one entry.
 
-    Decisions that repeat count and reason extend the latest entry, so that a quiet night takes one.
+    Decisions that repeat count and reason extend the latest entry.
     """
 
-    def __init__(self, kept: int = KEPT) -> None:
-        self._entries: deque[Entry] = deque(maxlen=kept)
+    def __init__(self, *, open_entries: int = OPEN, sealed_bytes: int = SEALED_BYTES) -> None:
+        self._open_entries, self._sealed_bytes = open_entries, sealed_bytes
+        self._open: list[Entry] = []
+        self._sealed: deque[bytes] = deque()  # blocks of `open_entries`, oldest first
 
     def note(self, observation: Observation, decision: Decision) -> None:
         """Take in one decision; cheap enough to call for each."""
-        if self._entries:
-            last = self._entries[-1]
-            if (
-                last.replicas == decision.replicas == observation.replicas
-                and last.reason is decision.reason
-                and last.until <= observation.now
-            ):
-                last.until = observation.now
+        last = self._open[-1] if self._open else None
+        if last and _continues(last, observation, decision):
+            last.until = observation.now
+            if last.reason is decision.reason:
                 return
-        pods: dict[PodState, int] = {}
-        for pod in observation.pods:
-            pods[pod.state] = pods.get(pod.state, 0) + 1
-        self._entries.append(
-            Entry(
-                at=observation.now,
-                until=observation.now,
-                had=observation.replicas,
-                replicas=decision.replicas,
-                reason=decision.reason,
-                sentence=decision.sentence,
-                known=observation.known,
-                waiting=observation.waiting,
-                pending=observation.pending,
-                oldest_waiting_age=observation.oldest_waiting_age,
-                pods=pods,
-                victims=decision.victims,
-            )
-        )
+            self._open.pop()
+            self._open.append(_entry(observation, decision, last.at))
+            return
+        if len(self._open) == self._open_entries:
+            self._seal()
+        self._open.append(_entry(observation, decision, observation.now))
 
     def at(self, time: float) -> Entry | None:
         """The entry that held at `time`; None before the first one kept."""
         found = None
-        for entry in self._entries:
+        for entry in self:
             if entry.at > time:
                 break
             found = entry
         return found
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries)
+        for block in self._sealed:
+            yield from (_unpack(row) for row in json.loads(zlib.decompress(block)))
+        yield from self._open
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    @property
+    def weight(self) -> int:
+        """Bytes of the packed part."""
+        return sum(map(len, self._sealed))
+
+    def _seal(self) -> None:
+        self._sealed.append(zlib.compress(json.dumps([asdict(entry) for entry in self._open]).encode(), 9))
+        self._open.clear()
+        while self.weight > self._sealed_bytes:
+            self._sealed.popleft()
+
+
+def _continues(last: Entry, observation: Observation, decision: Decision) -> bool:
+    """The same again; or a brief change of mind about the reason while the count stays."""
+    if last.until > observation.now or last.replicas != decision.replicas:
+        return False
+    if last.reason is decision.reason:
+        return observation.replicas in (last.had, last.replicas) and (
+            not last.changed or observation.replicas == last.had
+        )
+    stays = observation.replicas == decision.replicas and not last.changed
+    return stays and observation.now - last.at < BRIEF
+
+
+def _entry(observation: Observation, decision: Decision, at: float) -> Entry:
+    pods: dict[PodState, int] = {}
+    for pod in observation.pods:
+        pods[pod.state] = pods.get(pod.state, 0) + 1
+    return Entry(
+        at=at,
+        until=observation.now,
+        had=observation.replicas,
+        replicas=decision.replicas,
+        reason=decision.reason,
+        sentence=decision.sentence,
+        known=observation.known,
+        waiting=observation.waiting,
+        pending=observation.pending,
+        oldest_waiting_age=observation.oldest_waiting_age,
+        pods=pods,
+        victims=len(decision.victims),
+    )
+
+
+def _unpack(row: dict[str, Any]) -> Entry:
+    pods = {PodState(state): count for state, count in row.pop("pods").items()}
+    return Entry(**row | {"pods": pods, "reason": Reason(row["reason"])})

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-from streamqueue.scaling import Decision, Reason
-from streamqueue.scaling.explain import Journal
+import gc
+import random
+import tracemalloc
+from dataclasses import replace
+
+from streamqueue.scaling import Decision, PodState, Reason
+from streamqueue.scaling.explain import BRIEF, SEALED_BYTES, Journal
 
 from .build import look, pods
 
@@ -23,9 +28,53 @@ def test_what_repeats_takes_one_entry_and_each_time_finds_its_own() -> None:
     assert journal.at(-1.0) is None
 
 
-def test_the_ring_is_bounded() -> None:
-    journal = Journal(kept=5)
-    for second in range(50):
-        note(journal, float(second), second, second + 1, Reason.SCALING_UP)
-    assert len(journal) == 5
-    assert journal.at(10.0) is None
+def test_the_oldest_go_and_what_was_packed_reads_as_it_was() -> None:
+    journal, whole = Journal(), Journal(open_entries=10_000)
+    for second in range(2_000):
+        for each in (journal, whole):
+            note(each, float(second), second % 50, (second + 1) % 50, Reason.SCALING_UP)
+    kept = list(journal)
+    assert 150 < len(kept) < 2_000 and journal.weight <= SEALED_BYTES
+    assert kept == list(whole)[-len(kept) :]
+    assert journal.at(10.0) is None and journal.at(1_999.0) == kept[-1]
+
+
+def test_a_change_that_takes_time_is_one_entry() -> None:
+    """The API server is slow, or refuses: the count is decided again and again."""
+    journal = Journal()
+    for second in range(60):
+        note(journal, float(second), 2, 7, Reason.SCALING_UP)
+    (entry,) = journal
+    assert (entry.at, entry.until, entry.had, entry.replicas) == (0.0, 59.0, 2, 7)
+
+
+def test_reasons_that_flicker_dont_push_the_changes_out() -> None:
+    journal = Journal()
+    note(journal, 0.0, 2, 7, Reason.SCALING_UP)
+    for second in range(1, 2_001):
+        note(journal, float(second), 7, 7, (Reason.STEADY, Reason.COOLING_DOWN)[second % 2])
+    entries = list(journal)
+    assert len(entries) <= 1 + 2_000 / BRIEF + 1
+    assert entries[0].changed and entries[-1].until == 2_000.0
+
+
+def test_a_full_journal_and_memory_weigh_less_than_30_kb_a_queue() -> None:
+    """The other half is the law's memory, which `make bench-decide` weighs at 13 kB."""
+    dice = random.Random(3)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    journals = [Journal() for _ in range(3)]
+    for journal in journals:
+        have = 0
+        for second in range(800):
+            want = dice.randrange(200)
+            sentence = f"{have} -> {want}: {dice.randrange(9999)} waiting, oldest {dice.randrange(99)} s of 30 s"
+            states = [PodState.READY, PodState.STARTING, PodState.TERMINATING]
+            seen = look(float(second), waiting=dice.randrange(9999), pods=pods(*[1] * 3), replicas=have)
+            seen = replace(seen, pods=tuple(replace(p, state=s) for p, s in zip(seen.pods, states, strict=True)))
+            journal.note(seen, Decision(want, Reason.SCALING_UP, sentence + "; 1.9 s a task; pods take 14 s"))
+            have = want
+    gc.collect()
+    used = (tracemalloc.get_traced_memory()[0] - before) / len(journals)
+    tracemalloc.stop()
+    assert used < 30_000 - 13_000

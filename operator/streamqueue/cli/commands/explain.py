@@ -1,13 +1,19 @@
-"""Where a task is, or what a queue is doing, in sentences."""
+"""Where a task is, what a queue is doing, or why it had so many workers, in sentences."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from streamqueue.cli.errors import BadInput
+from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.decisions import tell as decided
+from streamqueue.cli.decisions.fetch import fetch
+from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.moments import parse_clock
 from streamqueue.cli.options import Selection, output_option, queue_options
 from streamqueue.cli.output import document, printable
 from streamqueue.cli.target import open_target
@@ -17,13 +23,22 @@ from streamqueue.cli.tracing.tell import Story, tell, tell_queue
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[QUEUE] [ID]")
+@click.option("--at", metavar="TIME", help="Why QUEUE had as many workers as it had then: 03:12, or 20m ago as 20m.")
+@click.option("--since", metavar="TIME", help="What was decided for QUEUE from then on, a line for each change.")
 @queue_options
 @output_option
-def explain(selection: Selection, words: tuple[str, ...], output: str) -> None:
-    """Where the task with this entry or task ID is; without ID, what QUEUE is doing."""
+def explain(selection: Selection, words: tuple[str, ...], at: str | None, since: str | None, output: str) -> None:
+    """Where the task with this entry or task ID is; without ID, what QUEUE is doing, or why it scaled."""
     chosen, rest = selection.take_queue(words)
     if len(rest) > 1:
         raise BadInput(f"{rest[1]!r} is one word too many: one task at a time")
+    if at or since:
+        if rest or (at and since):
+            raise BadInput("give one of --at, --since and ID")
+        if chosen.straight:
+            raise BadInput("--at and --since ask the operator: name the queue instead of --stream and --group")
+        _explain_scaling(chosen, at, since, output)
+        return
     story = asyncio.run(_story(chosen, rest[0] if rest else None))
     if output in ("json", "yaml"):
         document(asdict(story), output)
@@ -41,3 +56,32 @@ async def _story(selection: Selection, wanted: str | None) -> Story:
         if wanted is None:
             return tell_queue(await target.snapshot(), target.spec, selection.again)
         return tell(await gather(target, wanted), target.spec, selection.again)
+
+
+def _explain_scaling(selection: Selection, at: str | None, since: str | None, output: str) -> None:
+    now = time.time()
+    moment = parse_clock(at or since or "", now, "--at" if at else "--since")
+    found = asyncio.run(_decisions(selection))
+    entries = found["entries"]
+    if at:
+        held = decided.held_at(entries, moment)
+        if held is None:
+            raise Failure(f"nothing is known of {decided.clock(moment)}. {decided.beginning(found['leadingSince'])}")
+        entries = [held]
+    else:
+        entries = decided.since(entries, moment)
+    if output in ("json", "yaml"):
+        document(found | {"entries": entries}, output)
+    elif output == "name":
+        click.echo("\n".join(entry["reason"] for entry in entries))
+    else:
+        lines = [decided.answer(entries[0], moment)] if at else [decided.line(entry) for entry in entries]
+        if not at and (not entries or moment < entries[0]["at"]):
+            lines.insert(0, decided.beginning(found["leadingSince"]))
+        click.echo("\n".join(map(printable, lines)))
+
+
+async def _decisions(selection: Selection) -> dict[str, Any]:
+    async with open_cluster(selection) as cluster:
+        await cluster.queue(selection.queue or "")
+        return await fetch(cluster, selection.queue or "")

@@ -1,0 +1,36 @@
+"""The leader's answer, through the API server: only its process knows, nothing is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamqueue.cli.cluster import Cluster
+from streamqueue.cli.doctor.look_at_cluster import operator_leases
+from streamqueue.cli.errors import Failure
+
+
+async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:
+    """As `/decisions` gives it. Raises Failure where no operator answers, and KubeError."""
+    from streamqueue.controller.kube import KubeError
+
+    leases = await operator_leases(cluster)
+    if leases is None:
+        raise Failure("you may not list Leases: ask for the right to, or for those of the operator's namespace")
+    said = "no operator holds its Lease: streamqueue doctor " + queue
+    for lease in leases:
+        pod, namespace = (lease["spec"].get("holderIdentity") or "").partition("_")[0], lease["metadata"]["namespace"]
+        if not pod:
+            continue
+        try:
+            return await cluster.kube.ask_pod(namespace, pod, f"decisions/{cluster.namespace}/{queue}")
+        except KubeError as error:
+            said = _sentence(error.status, error.message, namespace, pod)
+    raise Failure(said)
+
+
+def _sentence(status: int, message: str, namespace: str, pod: str) -> str:
+    if status == 403:
+        return f"you may not ask the operator: ask for the right to get pods/proxy in namespace {namespace}"
+    if status == 404:
+        return f"pod {pod} in namespace {namespace} knows no decision about this queue yet, or is an older release"
+    return f"pod {pod} in namespace {namespace}: {message}"

@@ -1,0 +1,51 @@
+"""Decisions told: each at its time, with its numbers."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from streamqueue.cli.decisions import tell
+from streamqueue.cli.errors import BadInput
+from streamqueue.cli.moments import parse_clock
+
+NOON = datetime.datetime(2026, 3, 4, 12, 0).astimezone().timestamp()
+
+
+def entry(at: float, until: float, had: int, replicas: int, **more: Any) -> dict[str, Any]:
+    said = {"reason": "ScalingUp", "sentence": f"{had} -> {replicas}: 340 waiting", "known": True, "victims": 0}
+    return said | {"at": at, "until": until, "had": had, "replicas": replicas, "pending": 3, "pods": {}} | more
+
+
+ENTRIES = [entry(10, 20, 0, 2), entry(21, 50, 2, 7, pods={"ready": 2, "starting": 5}), entry(51, 60, 7, 6, victims=2)]
+
+
+def test_the_decision_that_held_is_found() -> None:
+    assert tell.held_at(ENTRIES, 30.0) is ENTRIES[1]
+    assert tell.held_at(ENTRIES, 20.5) is ENTRIES[0]
+    assert tell.held_at(ENTRIES, 9.9) is None
+    assert tell.since(ENTRIES, 50.0) == ENTRIES[1:]
+
+
+def test_a_line_has_the_numbers() -> None:
+    said = tell.line(ENTRIES[1])
+    assert "ScalingUp" in said and said.endswith("2 -> 7: 340 waiting; pending 3; pods 2 ready, 5 starting")
+    assert "2 marked to go" in tell.line(ENTRIES[2])
+    assert "pending" not in tell.line(entry(1, 2, 3, 3, known=False, reason="Unknown"))
+    assert "7 workers, ScalingUp, since " in tell.answer(ENTRIES[1], 30.0)
+
+
+@pytest.mark.parametrize(
+    ("word", "ago"),
+    [("11:59", 60), ("11:59:30", 30), ("12:01", 86_400 - 60), ("2m30s", 150), ("2026-03-03T12:00", 86_400)],
+)
+def test_moments_as_people_type_them(word: str, ago: float) -> None:
+    assert parse_clock(word, NOON, "--at") == NOON - ago
+
+
+@pytest.mark.parametrize("word", ["soon", "25:00", "noon", ""])
+def test_what_is_no_moment_names_the_option(word: str) -> None:
+    with pytest.raises(BadInput, match="--at"):
+        parse_clock(word, NOON, "--at")
