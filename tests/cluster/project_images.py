@@ -33,6 +33,13 @@ IMAGES = (
     Image("redis", DOCKERFILES / "redis.Dockerfile"),
     Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), ("operator",)),
     Image("examples", DOCKERFILES / "examples.Dockerfile", ("examples",), ()),
+    Image(
+        "documents",
+        DOCKERFILES / "documents.Dockerfile",
+        ("examples/documents", "operator/streamqueue"),
+        (),
+        ("documents",),
+    ),
     Image("examples-http", DOCKERFILES / "examples-http.Dockerfile", ("examples/http",), (), ("examples",)),
 )
 TAGS = (*(image.tag for image in IMAGES), previous.TAG)

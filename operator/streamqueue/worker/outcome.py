@@ -11,6 +11,7 @@ from streamqueue.streams.tasks import Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
 from streamqueue.worker.handler import Overtime, Undecodable
+from streamqueue.worker.payload import as_mapping
 
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
 
@@ -35,7 +36,7 @@ def succeeded(ctx: Context, result: str, handed_on: tuple[Emit, ...] = ()) -> Se
 def result_json(ctx: Context, result: Any) -> str:
     """The handler's result as it is kept. The work is done: what is no JSON is logged, not retried."""
     try:
-        return "" if result is None else json.dumps(result)
+        return "" if result is None else json.dumps(result, default=as_mapping)
     except (TypeError, ValueError) as exc:
         ctx.logger.warning("the result is not kept, since it cannot be written as JSON: %s", exc)
         return ""

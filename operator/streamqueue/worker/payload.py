@@ -46,17 +46,22 @@ def encode(payload: Any) -> list[tuple[str, str | bytes]]:
     """Fields and values of a new entry: strings and bytes as they are, everything else as JSON."""
     if isinstance(payload, bytes):
         return [(BODY, payload)]
-    if hasattr(payload, "model_dump"):
-        payload = payload.model_dump(mode="json")
-    elif dataclasses.is_dataclass(payload) and not isinstance(payload, type):
-        payload = dataclasses.asdict(payload)
-    if not isinstance(payload, Mapping):
-        raise PayloadError(f"send a dict, bytes, a dataclass or a pydantic model, not {type(payload).__name__}")
+    payload = payload if isinstance(payload, Mapping) else as_mapping(payload)
     if not payload:
         raise PayloadError("a task needs at least one field")
     if len(payload) > MAX_FIELDS:
         raise PayloadError(f"a task may have {MAX_FIELDS} fields, this one has {len(payload)}: send one JSON field")
     return [(_name(name), _value(name, value)) for name, value in payload.items()]
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A dataclass or a pydantic model as a dict. Raises PayloadError for anything else."""
+    if hasattr(value, "model_dump"):
+        dumped: Mapping[str, Any] = value.model_dump(mode="json")
+        return dumped
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise PayloadError(f"send a dict, bytes, a dataclass or a pydantic model, not {type(value).__name__}")
 
 
 def _name(name: Any) -> str:

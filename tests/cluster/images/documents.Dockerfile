@@ -1,0 +1,10 @@
+# The document pipeline: one image for the upload API and the four stages.
+ARG BASE=python:3.11-slim-bookworm
+FROM $BASE
+COPY dist/dependencies/documents /app/dependencies
+COPY operator/streamqueue /app/sdk/streamqueue
+COPY examples/documents /app/documents
+ENV PYTHONPATH=/app/dependencies:/app/sdk PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app/documents
+USER 65532:65532
+ENTRYPOINT ["python3"]
