@@ -39,6 +39,8 @@ MAX_REPLICAS = 10_000
 _URL = re.compile(r"rediss?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[0-9]{0,5})?")
 _PATH = re.compile(r"/[!$-~]*")
 _CONTENT_TYPE = re.compile(r"[!-~][ -~]*")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
 
 _DELIVERY = Delivery()
@@ -91,7 +93,13 @@ def _redis(spec: Block) -> Redis:
     if redis.has("url"):
         return Redis(url=_url(redis))
     secret = redis.block("secretRef", "name", "key")
-    return Redis(secret_ref=SecretKey(secret.required_text("name", 253), secret.required_text("key", 253)))
+    name, key = secret.required_text("name", 253), secret.required_text("key", 253)
+    # A slash would lead the request for it into another namespace.
+    if not _OBJECT_NAME.fullmatch(name):
+        raise secret.error("name", "must be the name of a Secret in the queue's namespace, as in redis-credentials")
+    if not _SECRET_KEY.fullmatch(key):
+        raise secret.error("key", "must be a key of the Secret: letters, digits, '-', '_' and '.'")
+    return Redis(secret_ref=SecretKey(name, key))
 
 
 def _url(redis: Block) -> str:

@@ -86,6 +86,23 @@ REFUSED: list[Refused] = [
     _spec("redis", {"secretRef": {"name": "redis"}}, "secretRef.key: Required", "redis.secretRef.key"),
     _spec("redis", {"secretRef": {"key": "url"}}, "secretRef.name: Required", "redis.secretRef.name"),
     _spec("redis", {"secretRef": {"name": "", "key": "url"}}, "secretRef.name", "redis.secretRef.name"),
+    *(
+        _spec("redis", {"secretRef": {"name": name, "key": "url"}}, "secretRef.name", "redis.secretRef.name")
+        for name in (
+            "../../other/secrets/redis",
+            "other/redis",
+            "..",
+            ".",
+            "Redis",
+            "redis?watch=1",
+            "redis%2f",
+            "a\nb",
+        )
+    ),
+    *(
+        _spec("redis", {"secretRef": {"name": "redis", "key": key}}, "secretRef.key", "redis.secretRef.key")
+        for key in ("a/b", "a b")
+    ),
     # stream, group, startFrom
     _spec("stream", ABSENT, "spec.stream: Required"),
     _spec("stream", "", "spec.stream"),
