@@ -1,4 +1,4 @@
-"""Processes of the storm: `run(Actor(…))` in a process of its own. Each appends to a record of its own.
+"""Processes of the storm: `run(Actor(…))` in a child of the nursery. Each appends to a record of its own.
 
 A line in the record is written by one write(2), so that it is there whatever happens to the process next.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from streamqueue import Context, Queue, Worker
 
 STREAM = "storm"
+BATCH = 10
 PATIENCE = 60.0  # seconds for which a producer tries
 
 
@@ -22,15 +23,19 @@ PATIENCE = 60.0  # seconds for which a producer tries
 class Actor:
     """A worker; or a producer of `count` tasks, about `rate` a second, whose ids begin with its name."""
 
-    record: Path
+    record: str  # a path
     environment: Mapping[str, str]
     count: int = 0
     rate: float = 0.0
 
+    @property
+    def name(self) -> str:
+        return Path(self.record).name
+
     def open(self) -> int:
         """The record, in a process that says what it has to say in a log beside it."""
         os.environ.update(self.environment)
-        log = os.open(self.record.with_suffix(".log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        log = os.open(f"{self.record}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(log, 1)
         os.dup2(log, 2)
         return os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -39,7 +44,7 @@ class Actor:
 def run(actor: Actor) -> None:
     record = actor.open()
     if actor.count:
-        asyncio.run(produce(record, actor.record.name, actor.count, actor.rate))
+        asyncio.run(produce(record, actor.name, actor.count, actor.rate))
     else:
         work(record)
 
@@ -58,16 +63,18 @@ def work(record: int) -> None:
 
 
 async def produce(record: int, name: str, count: int, rate: float) -> None:
-    """`count` tasks, about `rate` a second; only what was acknowledged is recorded."""
+    """`count` tasks, about `rate` a second, ten at once; only what was acknowledged is recorded."""
     url = os.environ["STREAMQUEUE_REDIS_URL"]
     async with Queue(url, STREAM, patience=PATIENCE) as queue, asyncio.TaskGroup() as group:
-        for n in range(count):
-            group.create_task(_send(queue, record, f"{name}-{n}", n))
-            await asyncio.sleep(random.expovariate(rate))
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(start + BATCH, count))
+            group.create_task(_send(queue, record, name, numbers))
+            await asyncio.sleep(random.expovariate(rate / BATCH))
 
 
-async def _send(queue: Queue, record: int, task_id: str, n: int) -> None:
-    fails = "1" if n % 50 == 0 else "0"
-    delay = 0.5 if n % 20 == 0 else 0.0
-    await queue.send({"seconds": "0.01", "fails": fails}, id=task_id, delay=delay)
-    os.write(record, f"{task_id}\n".encode())
+async def _send(queue: Queue, record: int, name: str, numbers: range) -> None:
+    """One of fifty fails at first; one batch of twenty is delayed."""
+    ids = [f"{name}-{n}" for n in numbers]
+    payloads = [{"seconds": "0.01", "fails": str(int(n % 50 == 0))} for n in numbers]
+    await queue.send_many(payloads, ids=ids, delay=0.5 if numbers[0] % (20 * BATCH) == 0 else 0.0)
+    os.write(record, "".join(f"{task}\n" for task in ids).encode())

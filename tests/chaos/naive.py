@@ -14,17 +14,16 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from tests.chaos.actors import PATIENCE, STREAM, Actor
+from tests.chaos.actors import BATCH, PATIENCE, STREAM, Actor
 
 GROUP = "workers"
-BATCH = 10
 
 
 def run(actor: Actor) -> None:
     record = actor.open()
     redis = Redis.from_url(os.environ["STREAMQUEUE_REDIS_URL"], protocol=2)
     if actor.count:
-        produce(redis, record, actor.record.name, actor.count, actor.rate)
+        produce(redis, record, actor.name, actor.count, actor.rate)
     else:
         work(redis, record)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 import signal
 import tempfile
@@ -11,14 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from redis.asyncio import Redis
 
 from streamqueue.maintenance import sweep
-from tests.chaos import actors, naive
 from tests.chaos.actors import STREAM, Actor
+from tests.chaos.nursery import Child, Nursery
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
@@ -34,16 +32,12 @@ STANDSTILL = 20.0  # seconds without a run, at the end, after which what is left
 class Loop:
     """Whose workers and producers; `in_flight`: tasks that one of its workers has in hand at most."""
 
-    run: Callable[[Actor], None]
+    name: str
     in_flight: int
 
 
-SDK = Loop(actors.run, in_flight=4)
-NAIVE = Loop(naive.run, in_flight=10)
-
-# Forked from a process that has imported everything, so that a killed worker is back at once.
-_FORK = multiprocessing.get_context("forkserver")
-_FORK.set_forkserver_preload(["__main__", actors.__name__, naive.__name__])
+SDK = Loop("sdk", in_flight=4)
+NAIVE = Loop("naive", in_flight=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +121,7 @@ class Storm:
         self._tell = tell
         self._chance = random.Random(seed)
         self._folder = Path(tempfile.mkdtemp(prefix="streamqueue-storm-"))
-        self._workers: list[BaseProcess] = []
+        self._workers: list[Child] = []
         self._slow_until = 0
         self._started = 0
         self._next = {"kill": weather.kill, "restart": weather.restart, "network": weather.network}
@@ -136,10 +130,10 @@ class Storm:
     async def rage(self) -> Aftermath:
         """Until all that was acknowledged is done, or nothing more gets done, or the deadline."""
         started = time.monotonic()
-        async with Proxy(self._server.port) as proxy:
+        async with Nursery() as self._nursery, Proxy(self._server.port) as proxy:
             proxy.loss, proxy.chance = self._weather.loss, self._chance
-            producers = [self._producer(proxy, n) for n in range(self._weather.producers)]
-            self._workers = [self._worker(proxy) for _ in range(self._weather.workers)]
+            producers = [await self._producer(proxy, n) for n in range(self._weather.producers)]
+            self._workers = [await self._worker(proxy) for _ in range(self._weather.workers)]
             tick, done, progress = 0, 0, started
             while time.monotonic() - started < self._weather.deadline:
                 await asyncio.sleep(TICK)
@@ -147,7 +141,7 @@ class Storm:
                 if tick % 8 == 0:
                     self._after.seconds = time.monotonic() - started
                     self._tell(self._count(proxy))
-                    if len(self._after.runs) > done or any(producer.is_alive() for producer in producers):
+                    if len(self._after.runs) > done or any(producer.is_alive for producer in producers):
                         done, progress = len(self._after.runs), time.monotonic()
                     elif not self._after.lost or time.monotonic() - progress > STANDSTILL:
                         break
@@ -163,9 +157,8 @@ class Storm:
             proxy.delay = 0.0
         if self._is_due("kill", now):
             victim = self._chance.randrange(len(self._workers))
-            self._workers[victim].kill()
-            await asyncio.to_thread(self._workers[victim].join)
-            self._workers[victim] = self._worker(proxy)
+            self._workers[victim].signal(signal.SIGKILL)
+            self._workers[victim] = await self._worker(proxy)
         if self._is_due("network", now):
             if self._chance.random() < 0.5:
                 proxy.cut()
@@ -183,32 +176,31 @@ class Storm:
         self._after.faults[fault] += 1
         return True
 
-    async def _calm_down(self, producers: list[BaseProcess]) -> None:
+    async def _calm_down(self, producers: list[Child]) -> None:
         """What the dead left is taken over, what is in hand is finished, and the CronJob's pass is made."""
         async with Redis.from_url(self._server.url, protocol=2) as redis:
             until = time.monotonic() + STANDSTILL
             while time.monotonic() < until and (await redis.xpending(STREAM, Queue.group))["pending"]:  # noqa: ASYNC110
                 await asyncio.sleep(TICK)
         for process in [*self._workers, *producers]:
-            process.terminate()
+            process.signal(signal.SIGTERM)
         for process in [*self._workers, *producers]:
-            await asyncio.to_thread(process.join, 30)
-            assert process.exitcode is not None, "a process doesn't end"
+            await process.wait(60)
         async with Redis.from_url(self._server.url, protocol=2) as redis:
             await sweep(redis, replace(spec(consumer_ttl=0.0), stream=STREAM))
             self._after.pending = (await redis.xpending(STREAM, Queue.group))["pending"]
             self._after.consumers = len(await redis.xinfo_consumers(STREAM, Queue.group))
             self._after.dead = await redis.xlen(f"{{{STREAM}}}:g:{Queue.group}:dlq")
 
-    def _producer(self, proxy: Proxy, n: int) -> BaseProcess:
+    async def _producer(self, proxy: Proxy, n: int) -> Child:
         count = self._weather.tasks // self._weather.producers
-        return self._start(proxy, f"sent-{n}", count, self._weather.rate / self._weather.producers)
+        return await self._start(proxy, f"sent-{n}", count, self._weather.rate / self._weather.producers)
 
-    def _worker(self, proxy: Proxy) -> BaseProcess:
+    async def _worker(self, proxy: Proxy) -> Child:
         self._started += 1
-        return self._start(proxy, f"done-{self._started}")
+        return await self._start(proxy, f"done-{self._started}")
 
-    def _start(self, proxy: Proxy, name: str, count: int = 0, rate: float = 0.0) -> BaseProcess:
+    async def _start(self, proxy: Proxy, name: str, count: int = 0, rate: float = 0.0) -> Child:
         environment = {
             "STREAMQUEUE_REDIS_URL": proxy.url,
             "STREAMQUEUE_STREAM": STREAM,
@@ -221,9 +213,7 @@ class Storm:
         }
         record = self._folder / name
         record.touch()
-        process = _FORK.Process(target=self._loop.run, args=(Actor(record, environment, count, rate),))
-        process.start()
-        return process
+        return await self._nursery.fork(self._loop.name, Actor(str(record), environment, count, rate))
 
     def _count(self, proxy: Proxy) -> Aftermath:
         """Read the records."""
