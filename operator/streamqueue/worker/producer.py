@@ -19,7 +19,7 @@ from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
 from streamqueue.worker.payload import encode
-from streamqueue.worker.results import Result, parse
+from streamqueue.worker.results import Result, look_up
 
 REMEMBERED = 3600.0  # seconds for which an id that was sent is known
 PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away
@@ -118,11 +118,13 @@ class Queue:
         return sent
 
     async def result(self, id: str) -> Result:
-        """Where the task is now. Needs `results.ttl` on the queue; WAITING is known for `remembered` seconds."""
+        """Where the task is now.
+
+        Without `results.ttl` on the queue, no more than waiting, pending and unknown. An id that is none of an entry
+        is known for `remembered` seconds.
+        """
         async with self._turns:
-            fields = await execute(self._client, "HGETALL", self._keys.results + id)
-            marked = bool(fields) or bool(await execute(self._client, "EXISTS", self._stream.sent(id)))
-        return parse(fields, marked)
+            return await look_up(self._client, self._keys, id)
 
     async def wait(self, id: str, timeout: float | None = None) -> Result:  # noqa: ASYNC109
         """Until the task is done or dead. Raises TimeoutError after `timeout` seconds."""

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from redis.asyncio import Redis
+
+from streamqueue.api.keys import Keys
+from streamqueue.streams.whereabouts import find
+
 
 class State(StrEnum):
-    """Where a task is. UNKNOWN: it never was, its state has expired, or the queue keeps no results."""
+    """Where a task is.
+
+    PENDING: a worker has it, and nothing more is known, as with plain loops. UNKNOWN: it never was, it is done and
+    forgotten, or the queue keeps no results.
+    """
 
     WAITING = "waiting"
+    PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
     DEAD = "dead"
@@ -30,17 +40,31 @@ class Result:
     progress: float | None = None  # 0 to 1
     message: str = ""  # of the progress
     worker: str | None = None  # the consumer that wrote this last
-    at: float | None = None  # unix seconds of that, by Redis's clock
+    started: float | None = None  # unix seconds at which its last run began
+    at: float | None = None  # unix seconds of the last change, by Redis's clock
 
     @property
     def is_over(self) -> bool:
         return self.state in (State.DONE, State.DEAD)
 
 
-def parse(fields: Mapping[bytes, bytes], was_sent: bool) -> Result:
-    """The result behind the hash that the scripts keep. Pure."""
-    if not fields:
-        return Result(State.WAITING if was_sent else State.UNKNOWN)
+async def look_up(client: Redis, keys: Keys, task_id: str) -> Result:
+    """Raises RedisProblem."""
+    found = await find(client, keys, task_id)
+    if found.known:
+        return _kept(found.known)
+    return Result(_PLACES.get(found.place, State.UNKNOWN), worker=found.consumer if found.place == "pending" else None)
+
+
+_PLACES = {
+    "delayed": State.WAITING,
+    "waiting": State.WAITING,
+    "parked": State.WAITING,
+    "pending": State.PENDING,
+}
+
+
+def _kept(fields: Mapping[bytes, bytes]) -> Result:
     texts = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
     state = State(texts["state"])
     progress = json.loads(texts["progress"]) if "progress" in texts else {}
@@ -52,5 +76,6 @@ def parse(fields: Mapping[bytes, bytes], was_sent: bool) -> Result:
         progress=progress.get("fraction"),
         message=progress.get("message", ""),
         worker=texts.get("consumer"),
+        started=int(texts["started"]) / 1000 if "started" in texts else None,
         at=int(texts["at"]) / 1000 if "at" in texts else None,
     )

@@ -23,6 +23,8 @@ STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group",
     [
         ["nonsense"],
         ["peek"],
+        ["result", *STRAIGHT],
+        ["result", *STRAIGHT, "1-1", "2-2"],
         ["peek", "orders", "more"],
         ["peek", "--stream", "orders"],
         ["peek", "--redis", "redis://h", "--stream", "orders"],
@@ -79,7 +81,7 @@ def test_completion_completes() -> None:
     completed = program(
         "streamqueue", _STREAMQUEUE_COMPLETE="bash_complete", COMP_WORDS="streamqueue re", COMP_CWORD="1"
     )
-    assert {line.partition(",")[2] for line in completed.stdout.split()} == {"reclaim", "replay", "resume"}
+    assert {line.partition(",")[2] for line in completed.stdout.split()} == {"reclaim", "replay", "result", "resume"}
     assert "_STREAMQUEUE_COMPLETE" in program("streamqueue", "completion", "zsh").stdout
 
 

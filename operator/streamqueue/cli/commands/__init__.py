@@ -9,6 +9,7 @@ from streamqueue.cli.commands.peek import peek
 from streamqueue.cli.commands.pending import pending
 from streamqueue.cli.commands.reclaim import reclaim
 from streamqueue.cli.commands.replay import replay
+from streamqueue.cli.commands.result import result
 from streamqueue.cli.commands.scaling import pause, resume, scale
 from streamqueue.cli.commands.send import send
 from streamqueue.cli.commands.simulate import simulate
@@ -26,6 +27,7 @@ ALL = (
     pending,
     reclaim,
     replay,
+    result,
     resume,
     scale,
     send,

@@ -1,0 +1,37 @@
+-- Where one task is, as far as the group knows it without looking for it. Writes nothing.
+-- KEYS: stream, hash of its state and result, mark of its enqueue. ARGV: group, task id, consumer that holds retries.
+-- Reply: {state and result, '' or waiting, delayed, pending, parked, its consumer, ms since its last delivery}.
+local stream, group, id = KEYS[1], ARGV[1], ARGV[2]
+local known = redis.call('HGETALL', KEYS[2])
+local mark = redis.call('GET', KEYS[3])
+if mark == '' then return {known, 'delayed', '', -1} end
+
+-- The entry that the mark names; else the id itself may be one: a plain producer's.
+local entry = mark or string.match(id, '^%d+%-%d+$')
+if not entry or redis.call('TYPE', stream).ok ~= 'stream' then return {known, '', '', -1} end
+local rows = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+if rows.err then return {known, '', '', -1} end
+if rows[1] then
+  return {known, rows[1][2] == ARGV[3] and 'parked' or 'pending', rows[1][2], rows[1][3]}
+end
+
+-- Ids are two 64-bit numbers; Lua's doubles would round them.
+local function after(a, b)
+  local a_ms, a_seq = string.match(a, '^0*(%d+)-0*(%d+)$')
+  local b_ms, b_seq = string.match(b, '^0*(%d+)-0*(%d+)$')
+  if a_ms ~= b_ms then
+    if #a_ms ~= #b_ms then return #a_ms > #b_ms end
+    return a_ms > b_ms
+  end
+  if #a_seq ~= #b_seq then return #a_seq > #b_seq end
+  return a_seq > b_seq
+end
+
+local delivered
+for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+  local row = {}
+  for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
+  if row.name == group then delivered = row['last-delivered-id'] end
+end
+local waits = delivered and after(entry, delivered) and #redis.call('XRANGE', stream, entry, entry) > 0
+return {known, waits and 'waiting' or '', '', -1}

@@ -1,0 +1,82 @@
+"""`streamqueue result`: what became of a task, with and without results kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streamqueue import Context, DeadLetter, State
+from streamqueue import Queue as Producer
+from tests.redis.cli.conftest import Cli
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until, working
+
+
+async def state(cli: Cli, task: str) -> str:
+    return (await cli("result", task, "-o", "name")).strip()
+
+
+async def test_of_a_plain_loops_task_waiting_and_pending_can_be_told(cli: Cli, queue: Queue) -> None:
+    first, second = await queue.add(2)
+    assert [await state(cli, each) for each in (first, second)] == ["waiting", "waiting"]
+    await queue.read("pod-1", count=1)
+    found = (await cli.json("result", first))[0]
+    assert (found["state"], found["worker"], found["result"]) == ("pending", "pod-1", None)
+    assert await state(cli, second) == "waiting"
+    await queue.ack(first)
+    await queue.redis.xdel(queue.stream, second)
+    assert [await state(cli, each) for each in (first, second, "9-9", "no-such-id")] == ["unknown"] * 4
+
+
+async def test_ids_beyond_what_a_double_holds_are_told_apart(cli: Cli, queue: Queue) -> None:
+    ids = [f"{2**63}-{2**63 + n}" for n in range(2)]
+    for entry in ids:
+        await queue.redis.xadd(queue.stream, {"n": "1"}, id=entry)
+    await queue.read("pod-1", count=1)
+    await queue.ack(ids[0])
+    assert [await state(cli, each) for each in ids] == ["unknown", "waiting"]
+
+
+async def test_sent_tasks_are_known_by_their_own_ids(cli: Cli, queue: Queue) -> None:
+    async with Producer(cli.url, queue.stream) as producer:
+        await producer.send({"n": 1}, id="now")
+        await producer.send({"n": 1}, id="later", delay=60)
+        assert [await state(cli, each) for each in ("now", "later")] == ["waiting", "waiting"]
+        await queue.read("pod-1")
+        assert (await producer.result("now")).state is State.PENDING
+        assert (await producer.result("later")).state is State.WAITING
+
+
+async def test_a_task_is_followed_to_its_end(cli: Cli, queue: Queue, shared_server: RunningServer) -> None:
+    go_on = asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> object:
+        ctx.progress(0.25, "reading")
+        await go_on.wait()
+        if task["task"] == "1":
+            raise DeadLetter("no such customer")
+        return {"pages": 3}
+
+    good, bad = await queue.add(2)
+    async with working(shared_server.url, handle, results_ttl=60, concurrency=2) as worker:
+        async with asyncio.timeout(20):
+            while (found := (await cli.json("result", good))[0])["progress"] is None:  # noqa: ASYNC110 - the event is on the server
+                await asyncio.sleep(0.02)
+        assert (found["state"], found["progress"], found["message"]) == ("running", 0.25, "reading")
+        assert found["worker"].startswith("pod.") and found["since"]
+        assert "25% reading" in await cli("result", good)
+        go_on.set()
+        await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
+    found = (await cli.json("result", good))[0]
+    assert (found["state"], found["result"], found["error"]) == ("done", {"pages": 3}, None)
+    assert '{"pages": 3}' in await cli("result", good)
+    found = (await cli.json("result", bad))[0]
+    assert (found["state"], found["result"], found["error"]) == ("dead", None, "no such customer")
+
+
+async def test_a_queue_that_is_not_there_is_no_error(cli: Cli) -> None:
+    assert (await cli("result", "1-1", "-o", "name", stream="none")).strip() == "unknown"
+    with pytest.raises(AssertionError):
+        await cli("result")
