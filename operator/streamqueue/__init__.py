@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Sent,
         SettingsError,
         State,
+        SyncQueue,
         Worker,
     )
 
@@ -29,6 +30,7 @@ __all__ = [
     "Sent",
     "SettingsError",
     "State",
+    "SyncQueue",
     "Worker",
 ]
 

@@ -4,6 +4,7 @@ from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, PayloadError, Retry, SettingsError
 from streamqueue.worker.producer import Queue, Sent
 from streamqueue.worker.results import Result, State
+from streamqueue.worker.sync import SyncQueue
 from streamqueue.worker.worker import Worker
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "Sent",
     "SettingsError",
     "State",
+    "SyncQueue",
     "Worker",
 ]

@@ -1,0 +1,102 @@
+"""The producer for programs without an event loop: the asynchronous one, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from streamqueue.worker.producer import PATIENCE, REMEMBERED, Queue, Sent
+from streamqueue.worker.results import Result
+
+T = TypeVar("T")
+
+
+class SyncQueue:
+    """`Queue` for plain code: `with SyncQueue(url, "orders") as orders: orders.send({"sku": "x"})`.
+
+    May be shared by threads, and used on both sides of a fork. Methods raise what those of `Queue` raise. Inside an
+    event loop they would block it: use `Queue` there.
+    """
+
+    def __init__(self, url: str, stream: str, *, group: str = "workers", patience: float = PATIENCE) -> None:
+        self._make: Callable[[], Queue] = lambda: Queue(url, stream, group=group, patience=patience)
+        self._make()  # what cannot be used is said now
+        self._lock = threading.Lock()
+        self._process = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._queue: Queue | None = None
+
+    def __enter__(self) -> SyncQueue:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def send(
+        self,
+        payload: Any,
+        *,
+        id: str | None = None,
+        delay: float = 0.0,
+        remembered: float = REMEMBERED,
+        replicated: bool = False,
+        replicas: int = 1,
+    ) -> Sent:
+        """As Queue.send."""
+        return self._run(
+            lambda queue: queue.send(
+                payload, id=id, delay=delay, remembered=remembered, replicated=replicated, replicas=replicas
+            )
+        )
+
+    def send_many(self, payloads: Iterable[Any], *, ids: Sequence[str] | None = None, delay: float = 0.0) -> list[Sent]:
+        """As Queue.send_many."""
+        listed = list(payloads)  # in the caller's thread
+        return self._run(lambda queue: queue.send_many(listed, ids=ids, delay=delay))
+
+    def result(self, id: str) -> Result:
+        """As Queue.result."""
+        return self._run(lambda queue: queue.result(id))
+
+    def wait(self, id: str, timeout: float | None = None) -> Result:
+        """As Queue.wait."""
+        return self._run(lambda queue: queue.wait(id, timeout))
+
+    def close(self) -> None:
+        if self._loop is None or self._process != os.getpid():
+            return
+        self._run(lambda queue: queue.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop = None
+
+    def _run(self, call: Callable[[Queue], Coroutine[Any, Any, T]]) -> T:
+        loop, queue = self._running()
+        future = asyncio.run_coroutine_threadsafe(call(queue), loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # the caller was interrupted: nobody waits any more
+            raise
+
+    def _running(self) -> tuple[asyncio.AbstractEventLoop, Queue]:
+        """The loop and the queue of this process: a thread does not survive a fork, nor do its connections."""
+        with self._lock:
+            if self._loop is None or self._queue is None or self._process != os.getpid():
+                self._process = os.getpid()
+                self._loop = loop = asyncio.new_event_loop()
+                threading.Thread(target=_serve, args=(loop,), daemon=True, name="streamqueue-producer").start()
+                self._queue = self._make()
+            return self._loop, self._queue
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

@@ -1,0 +1,88 @@
+"""The producer for programs without an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from streamqueue import PayloadError, State, SyncQueue
+from streamqueue.streams import RedisProblem
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import working
+
+FORKING = """
+import os, sys
+from streamqueue import SyncQueue
+with SyncQueue(sys.argv[1], "orders") as queue:
+    queue.send({"from": "parent"}, id="parent")
+    if os.fork() == 0:
+        queue.send({"from": "child"}, id="child")
+        os._exit(0)
+    assert os.wait()[1] == 0
+    queue.send({"from": "parent"}, id="parent again")
+"""
+
+
+async def test_sends_and_waits_without_a_loop_of_its_own(queue: Queue, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        return {"got": task["n"]}
+
+    def program() -> list[object]:
+        with SyncQueue(shared_server.url, queue.stream) as orders:
+            first = orders.send({"n": 1}, id="one")
+            again = orders.send({"n": 1}, id="one")
+            many = orders.send_many(({"n": n} for n in (2, 3)), ids=["two", "three"])
+            done = [orders.wait(task.id, timeout=20).value for task in (first, *many)]
+            return [again.repeated, done, orders.result("one").state, orders.result("none").state]
+
+    async with working(shared_server.url, handle, results_ttl=60):
+        found = await asyncio.to_thread(program)
+    assert found == [True, [{"got": "1"}, {"got": "2"}, {"got": "3"}], State.DONE, State.UNKNOWN]
+
+
+async def test_errors_are_those_of_the_producer(queue: Queue, shared_server: RunningServer) -> None:
+    def program() -> None:
+        with SyncQueue(shared_server.url, queue.stream) as orders:
+            with pytest.raises(PayloadError):
+                orders.send({})
+            with pytest.raises(TimeoutError):
+                orders.wait(orders.send({"n": 1}).id, timeout=0.05)
+        with SyncQueue("redis://127.0.0.1:1/0", "orders", patience=0.1) as away, pytest.raises(RedisProblem):
+            away.send({"n": 1})
+
+    with pytest.raises(RedisProblem):
+        SyncQueue("http://no", "orders")
+    await asyncio.to_thread(program)
+
+
+async def test_a_queue_is_shared_by_threads_and_leaves_none_behind(queue: Queue, shared_server: RunningServer) -> None:
+    def program() -> None:
+        before = threading.active_count()
+        with SyncQueue(shared_server.url, queue.stream) as orders:
+            threads = [threading.Thread(target=lambda n=n: orders.send({"n": n})) for n in range(20)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        for thread in threading.enumerate():
+            if thread.name == "streamqueue-producer":
+                thread.join(5)
+        assert threading.active_count() == before
+
+    await asyncio.to_thread(program)
+    assert {fields["n"] for _, fields in await queue.entries()} == {str(n) for n in range(20)}
+
+
+async def test_it_works_on_both_sides_of_a_fork(queue: Queue, shared_server: RunningServer) -> None:
+    command = [sys.executable, "-W", "error::DeprecationWarning", "-c", FORKING, shared_server.url]
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=os.environ, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [fields["sq-id"] for _, fields in await queue.entries()] == ["parent", "child", "parent again"]
