@@ -98,6 +98,6 @@ class Leader:
         if spec.get("holderIdentity") != self._identity:
             spec |= {"acquireTime": now, "leaseTransitions": spec.get("leaseTransitions", 0) + (1 if lease else 0)}
         spec |= {"holderIdentity": self._identity, "renewTime": now, "leaseDurationSeconds": int(DURATION)}
-        metadata = dict(lease["metadata"]) if lease else {"name": self._name, "namespace": self._namespace}
+        metadata: Body = dict(lease["metadata"]) if lease else {"name": self._name, "namespace": self._namespace}
         metadata["labels"] = metadata.get("labels", {}) | LEASE_LABELS
         return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}

@@ -16,7 +16,7 @@ from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
-TEMPLATE_VERSION = "2"
+TEMPLATE_VERSION = "3"
 
 
 def deployment(
@@ -70,7 +70,7 @@ def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dic
             "automountServiceAccountToken": False,
             "restartPolicy": "Always",
             "terminationGracePeriodSeconds": grace_period(spec.handler),
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
             **containers,
         },

@@ -62,6 +62,19 @@ def test_handler_crash_loops() -> None:
     assert finding.next == f"kubectl logs --previous {POD} -n shop"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "container has runAsNonRoot and image will run as root",
+        "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root",
+    ],
+)
+def test_an_image_that_would_run_as_root_is_told_what_to_do(message: str) -> None:
+    waiting = {"state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}
+    finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=waiting),))))
+    assert finding.check == "container-config" and "runAsNonRoot: false" in finding.next
+
+
 def test_pods_unschedulable() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(unplaced="0/1 nodes: Insufficient cpu"), pod(OTHER_POD)))))
     assert finding.check == "unschedulable"

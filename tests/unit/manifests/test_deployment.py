@@ -55,7 +55,7 @@ def test_a_changed_secret_rolls_the_pods() -> None:
 def test_workers_cannot_gain_privileges() -> None:
     template = deployment()["spec"]["template"]
 
-    assert template["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
+    assert template["spec"]["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     assert handler(template)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

@@ -49,7 +49,8 @@ def test_maps_are_merged_and_scalars_replaced() -> None:
     assert merged["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true"
     assert merged["spec"]["nodeSelector"] == {"disk": "ssd"}
     assert merged["spec"]["serviceAccountName"] == "shop"
-    assert merged["spec"]["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 5}
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, "fsGroup": 5}
+    assert merged["spec"]["securityContext"] == security
 
 
 def test_a_null_removes_a_field() -> None:

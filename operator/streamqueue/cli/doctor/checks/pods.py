@@ -8,6 +8,8 @@ from streamqueue.cli.doctor.facts import Body, Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller import pods as workers
 
+_NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
+
 
 def image(facts: Facts) -> Iterator[Finding]:
     for pod, message in _failing(facts, "ImagePull"):
@@ -23,10 +25,11 @@ def crash_loop(facts: Facts) -> Iterator[Finding]:
             name = pod["metadata"]["name"]
             what = "the handler crashes again and again" if word == "CrashLoop" else "the container can't be created"
             verb = f"logs {option}" if option else "describe pod "
+            root = "non-root" in message or "runAsNonRoot" in message
             yield Finding(
                 "crash-loop" if option else "container-config",
                 f"{what}: {_last_exit(pod) or message}",
-                f"kubectl {verb}{name}{facts.namespace}",
+                _NOT_ROOT if root else f"kubectl {verb}{name}{facts.namespace}",
             )
             break
 
