@@ -23,6 +23,7 @@ from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker
+from streamqueue.loop.observe import count_cap
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest, take_snapshots
@@ -141,7 +142,7 @@ class Loop:
         return endpoint, spec
 
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
-        requests = [SnapshotRequest(spec.stream, spec.group, _cap(spec)) for _, spec in queues]
+        requests = [SnapshotRequest(spec.stream, spec.group, count_cap(spec)) for _, spec in queues]
         sent = time.time()
         try:
             with metrics.SNAPSHOT.time():
@@ -230,9 +231,3 @@ def _nap(sleeper: Sleeper, interval: float, uid: str, now: float) -> float:
     longest = max(ASLEEP_INTERVAL, interval)
     nap = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
     return nap if sleeper.alarm is None else min(nap, sleeper.alarm)
-
-
-def _cap(spec: QueueSpec) -> int:
-    """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
-    per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
-    return spec.scaling.max_replicas * per_replica + 1

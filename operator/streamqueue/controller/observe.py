@@ -6,6 +6,7 @@ from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.store import Body, Holdings
+from streamqueue.loop.observe import observation
 from streamqueue.scaling.model import Observation
 from streamqueue.streams.snapshot import Snapshot
 
@@ -34,28 +35,4 @@ def observe(
         if not workers.is_over(body)
     )
     replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
-    if snapshot is None:
-        return Observation(now=now, known=False, pods=views, replicas=replicas, rollout=rollout)
-    return Observation(
-        now=now,
-        known=True,
-        waiting=snapshot.undelivered + snapshot.due,
-        waiting_exact=snapshot.lag_known,
-        # One worker is enough for an outbox, however full; none would leave it to the controller alone.
-        pending=snapshot.pending + min(snapshot.outboxed, 1),
-        oldest_waiting_age=snapshot.oldest_waiting_age,
-        oldest_pending_age=snapshot.oldest_pending_age,
-        entries_added=snapshot.entries_added,
-        last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),
-        pods=views,
-        replicas=replicas,
-        rollout=rollout,
-    )
-
-
-def _age(entry_id: str | None, now: float) -> float | None:
-    """Seconds since an entry was added, by the time in its id; None for ids that producers made up."""
-    if not entry_id or entry_id == "0-0":
-        return None
-    age = now - int(entry_id.partition("-")[0]) / 1000
-    return max(age, 0.0) if age < 10 * 365 * 86400 else None
+    return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout)

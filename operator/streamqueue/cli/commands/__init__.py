@@ -1,6 +1,7 @@
 """One module per command; those that belong together share one."""
 
 from streamqueue.cli.commands.completion import completion
+from streamqueue.cli.commands.dev import dev
 from streamqueue.cli.commands.dlq import dlq
 from streamqueue.cli.commands.doctor import doctor
 from streamqueue.cli.commands.explain import explain
@@ -18,6 +19,7 @@ from streamqueue.cli.commands.top import top
 
 ALL = (
     completion,
+    dev,
     dlq,
     doctor,
     explain,

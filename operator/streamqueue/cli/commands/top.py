@@ -15,13 +15,13 @@ from rich.table import Table
 
 from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.commands.status import summary
+from streamqueue.cli.live import LOOK, add_row, look_cells, new_table
 from streamqueue.cli.options import Selection, only_queue, queue_options
-from streamqueue.cli.output import age, printable
+from streamqueue.cli.output import age
 from streamqueue.cli.target import open_target
 from streamqueue.streams import Snapshot
 
 _QUEUES = ("NAME", "READY", "LAG", "PENDING", "OLDEST", "DLQ", "REPLICAS", "REASON", "MESSAGE")
-_ONE = ("TIME", "WAITING", "PENDING", "OLDEST", "IN/s", "READ/s", "DLQ", "CONSUMERS", "BUSY")
 _KEPT = 20  # lines of one queue's history
 
 
@@ -58,9 +58,9 @@ async def _all(selection: Selection) -> AsyncGenerator[Table, None]:
     async with open_cluster(selection) as cluster:
         while True:
             rows = [summary(body, time.time()) for body in await cluster.queues()]
-            table = _table(_QUEUES, f"namespace {cluster.namespace}")
+            table = new_table(_QUEUES, f"namespace {cluster.namespace}")
             for row in sorted(rows, key=lambda row: (-(row["lag"] or 0), row["name"])):
-                _add(table, *_cells(row), style=None if row["ready"] == "True" else "red")
+                add_row(table, *_cells(row), style=None if row["ready"] == "True" else "red")
             yield table
 
 
@@ -75,37 +75,9 @@ async def _one(selection: Selection) -> AsyncGenerator[Table, None]:
         before: Snapshot | None = None
         while True:
             now = await target.snapshot()
-            lines = [*lines, _line(before, now)][-_KEPT:]
-            table = _table(_ONE, selection.label)
+            lines = [*lines, look_cells(before, now)][-_KEPT:]
+            table = new_table(LOOK, selection.label)
             for line in lines:
-                _add(table, *line)
+                add_row(table, *line)
             yield table
             before = now
-
-
-def _line(before: Snapshot | None, now: Snapshot) -> tuple[object, ...]:
-    added = _rate(before.entries_added if before else None, now.entries_added, before, now)
-    read = _rate(before.entries_read if before else None, now.entries_read, before, now)
-    waiting = f"{'' if now.lag_known else '>='}{now.undelivered}"
-    busy = sum(1 for view in now.consumers if view.pending)
-    clock = time.strftime("%H:%M:%S", time.localtime(now.time))
-    oldest = age(now.oldest_waiting_age)
-    return clock, waiting, now.pending, oldest, added, read, now.dead_letters, now.consumers_total, busy
-
-
-def _rate(old: int | None, new: int | None, before: Snapshot | None, now: Snapshot) -> str | None:
-    """Per second; None where the server doesn't count, or at the first look."""
-    if old is None or new is None or before is None or now.time <= before.time:
-        return None
-    return f"{(new - old) / (now.time - before.time):.1f}"
-
-
-def _table(titles: tuple[str, ...], caption: str) -> Table:
-    table = Table(box=None, title=caption, title_justify="left", pad_edge=False)
-    for title in titles:
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-    return table
-
-
-def _add(table: Table, *cells: object, style: str | None = None) -> None:
-    table.add_row(*(printable(cell).replace("[", r"\[") for cell in cells), style=style)

@@ -1,0 +1,1 @@
+"""A queue on a laptop: the decisions of the operator, over processes instead of pods."""

@@ -1,0 +1,160 @@
+"""Worker processes, as the operator has pods."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from streamqueue.scaling import Pod, PodState
+
+LONGEST_START = 3.0  # seconds after which a process counts as ready, seen reading or not
+SOON = 10.0  # seconds: a process that ends sooner by itself is not replaced at once
+BACKOFF, LONGEST_BACKOFF = 1.0, 30.0  # seconds, doubling
+
+
+@dataclass(slots=True)
+class Worker:
+    """One process. Times are monotonic seconds."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    created: float
+    ready_at: float | None = None
+    told_at: float | None = None  # to go
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process that is no more; whatever it held is free. `told`: it was asked to go."""
+
+    name: str
+    code: int
+    told: bool
+
+
+@dataclass(slots=True)
+class Fleet:
+    """`command` in `replicas` processes. `say` takes each line that they write: name, text."""
+
+    queue: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    grace: float  # seconds between SIGTERM and SIGKILL
+    say: Callable[[str, str], None]
+    replicas: int = 0
+    workers: dict[str, Worker] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)  # until somebody takes them
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _readers: set[asyncio.Task[None]] = field(default_factory=set)
+    _wait_until: float = 0.0
+    _backoff: float = BACKOFF
+
+    def note_readers(self, consumers: Sequence[str]) -> None:
+        """Consumers that the group knows: those processes read, so they are ready."""
+        reading, now = {consumer.partition(".")[0] for consumer in consumers}, time.monotonic()
+        for worker in self.workers.values():
+            if worker.ready_at is None and (worker.name in reading or now - worker.created > LONGEST_START):
+                worker.ready_at = now
+
+    def views(self, pending: Mapping[str, int | None]) -> tuple[Pod, ...]:
+        """The processes as `decide` sees them; `pending`: entries in each one's hands."""
+        return tuple(
+            Pod(each.name, _state(each), each.created, each.ready_at, pending.get(each.name), each.marked)
+            for each in self.workers.values()
+        )
+
+    async def resize(self, replicas: int, victims: Sequence[str]) -> None:
+        """Start what is missing, mark `victims`, and tell the surplus to go: the unready and the marked first."""
+        self.replicas = replicas
+        for worker in self.workers.values():
+            worker.marked = worker.name in victims
+            if worker.told_at is not None and time.monotonic() - worker.told_at > self.grace:
+                _signal(worker, signal.SIGKILL)
+        live = [worker for worker in self.workers.values() if worker.told_at is None]
+        if time.monotonic() >= self._wait_until:
+            for _ in range(replicas - len(live)):
+                await self._start()
+        live.sort(key=lambda worker: (worker.ready_at is not None, not worker.marked, -worker.created))
+        for worker in live[: max(0, len(live) - replicas)]:
+            self._tell(worker)
+
+    async def stop(self) -> None:
+        """Tell all to go, and wait for them; what outlasts the grace is killed."""
+        for worker in self.workers.values():
+            self._tell(worker)
+        if self._readers:
+            await asyncio.wait(self._readers, timeout=self.grace)
+        self.kill()
+        if self._readers:
+            await asyncio.wait(self._readers)
+
+    def kill(self) -> None:
+        """All that are left, at once."""
+        for worker in self.workers.values():
+            _signal(worker, signal.SIGKILL)
+
+    async def _start(self) -> None:
+        name = f"{self.queue}-{next(self._numbers)}"
+        process = await asyncio.create_subprocess_exec(
+            *self.command,
+            env={**os.environ, **self.environment, "STREAMQUEUE_CONSUMER": name},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=1 << 20,
+            start_new_session=True,  # Ctrl-C is for us: they are told by SIGTERM
+        )
+        worker = self.workers[name] = Worker(name, process, time.monotonic())
+        reader = asyncio.create_task(self._follow(worker))
+        self._readers.add(reader)
+        reader.add_done_callback(self._readers.discard)
+
+    async def _follow(self, worker: Worker) -> None:
+        """Pass on what it writes; take note of its end."""
+        assert worker.process.stdout
+        output = asyncio.create_task(self._pass_on(worker.name, worker.process.stdout))
+        code = await worker.process.wait()
+        _signal(worker, signal.SIGKILL)  # what it may have left behind in its session
+        with suppress(TimeoutError):
+            await asyncio.wait_for(output, 1.0)
+        del self.workers[worker.name]
+        told, now = worker.told_at is not None, time.monotonic()
+        self.ended.append(Ended(worker.name, code, told))
+        if not told and now - worker.created < SOON:
+            self._wait_until, self._backoff = now + self._backoff, min(2 * self._backoff, LONGEST_BACKOFF)
+        elif now - worker.created >= SOON:
+            self._backoff = BACKOFF
+
+    async def _pass_on(self, name: str, lines: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await lines.readline()
+            except ValueError:
+                continue  # longer than the limit: left out
+            if not line:
+                return
+            self.say(name, line.decode("utf-8", "backslashreplace").rstrip())
+
+    def _tell(self, worker: Worker) -> None:
+        if worker.told_at is None:
+            worker.told_at = time.monotonic()
+            with suppress(ProcessLookupError):
+                worker.process.terminate()
+
+
+def _state(worker: Worker) -> PodState:
+    if worker.told_at is not None:
+        return PodState.TERMINATING
+    return PodState.STARTING if worker.ready_at is None else PodState.READY
+
+
+def _signal(worker: Worker, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, number)

@@ -1,0 +1,133 @@
+"""One queue on a laptop: look, decide, act, tell; until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from streamqueue import maintenance
+from streamqueue.api.spec import QueueSpec
+from streamqueue.local.fleet import Ended, Fleet
+from streamqueue.loop.observe import count_cap, observation
+from streamqueue.manifests.environment import worker_environment
+from streamqueue.scaling import Decision, Memory, decide
+from streamqueue.scaling.decide import LEARNING
+from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, ensure_group, take_snapshots
+from streamqueue.streams.enqueue import promote
+
+ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
+SWEEP_INTERVAL = 60.0  # seconds between the passes that the CronJob makes in a cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One round, for the view. `snapshot` is None where Redis couldn't be read: `trouble` says why."""
+
+    snapshot: Snapshot | None
+    trouble: str
+    decision: Decision
+    ready: int
+    workers: int
+    returned: int  # tasks that were handed on in this round
+
+
+def environment(spec: QueueSpec, url: str) -> dict[str, str]:
+    """The variables that a worker pod has, but for the consumer's name."""
+    variables = {each["name"]: each["value"].replace("$$", "$") for each in worker_environment(spec) if "value" in each}
+    return variables | {"STREAMQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
+
+
+async def run(spec: QueueSpec, client: Redis, fleet: Fleet, tell: Callable[[Look], None], stop: asyncio.Event) -> None:
+    """Until `stop`; then the processes are told to go, and what they leave is handed back. Raises RedisProblem."""
+    await ensure_group(client, spec.stream, spec.group, spec.start_from)
+    rounds = Rounds(spec, client, fleet)
+    try:
+        while not stop.is_set():
+            tell(await rounds.one())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), spec.scaling.polling_interval)
+    finally:
+        await fleet.stop()
+        with suppress(RedisProblem):
+            await rounds.hand_on(fleet.ended)
+
+
+class Rounds:
+    """What is remembered from one round to the next."""
+
+    def __init__(self, spec: QueueSpec, client: Redis, fleet: Fleet) -> None:
+        self._spec, self._client, self._fleet = spec, client, fleet
+        now = time.monotonic()
+        # Nothing ran before us: there is nothing to wait for before workers may go.
+        self._memory = Memory(since=now - LEARNING, last=now)
+        self._abandoned_at = self._swept_at = now
+
+    async def one(self) -> Look:
+        """Hand on what ended, look, decide, and act."""
+        returned, trouble = 0, ""
+        try:
+            returned = await self.hand_on(self._fleet.ended)
+            (answer,) = await take_snapshots(self._client, [self._request()])
+            if isinstance(answer, RedisProblem):
+                raise answer
+        except RedisProblem as problem:
+            snapshot, trouble = None, problem.message
+        else:
+            snapshot = answer
+            self._fleet.note_readers([view.name for view in snapshot.consumers])
+        pods = self._fleet.views(self._held(snapshot) if snapshot else {})
+        seen = observation(snapshot, pods, now=time.monotonic(), replicas=self._fleet.replicas)
+        decision, self._memory = decide(self._spec.scaling, self._memory, seen)
+        await self._fleet.resize(decision.replicas, decision.victims)
+        if snapshot:
+            with suppress(RedisProblem):
+                returned += await self._maintain(snapshot)
+        ready = sum(pod.state == "ready" for pod in pods)
+        return Look(snapshot, trouble, decision, ready, len(self._fleet.workers), returned)
+
+    async def hand_on(self, ended: list[Ended]) -> int:
+        """Return at once what processes that ended still hold. Raises RedisProblem; what is left is tried again."""
+        returned = 0
+        while ended:
+            (answer,) = await take_snapshots(self._client, [self._request()])
+            if isinstance(answer, RedisProblem):
+                raise answer
+            for view in answer.consumers:
+                if view.pending and view.name.partition(".")[0] == ended[0].name:
+                    cause = f"process ended, exit code {ended[0].code}"
+                    report = await maintenance.release(self._client, self._spec, view.name, math.inf, cause)
+                    returned += report.settled
+            del ended[0]
+        return returned
+
+    async def _maintain(self, snapshot: Snapshot) -> int:
+        now, returned = time.monotonic(), 0
+        if snapshot.next_due == 0:
+            await promote(self._client, self._spec.stream)
+        if self._spec.handler.concurrency == 1 and now - self._abandoned_at > ABANDONED_INTERVAL:
+            self._abandoned_at = now
+            for view in snapshot.consumers:
+                if view.pending and view.name.partition(".")[0] in self._fleet.workers:
+                    returned += (await maintenance.abandoned(self._client, self._spec, view.name)).settled
+        if now - self._swept_at > min(SWEEP_INTERVAL, self._spec.delivery.visibility_timeout):
+            self._swept_at = now
+            returned += (await maintenance.sweep(self._client, self._spec, budget=1.0)).settled
+        return returned
+
+    def _held(self, snapshot: Snapshot) -> Mapping[str, int | None]:
+        """Entries in each process's hands; None where the consumers' names don't tell."""
+        held: dict[str, int] = {}
+        for view in snapshot.consumers:
+            name = view.name.partition(".")[0]
+            held[name] = held.get(name, 0) + view.pending
+        strangers = any(count and name not in self._fleet.workers for name, count in held.items())
+        return {name: held.get(name, None if strangers else 0) for name in self._fleet.workers}
+
+    def _request(self) -> SnapshotRequest:
+        return SnapshotRequest(self._spec.stream, self._spec.group, count_cap(self._spec))

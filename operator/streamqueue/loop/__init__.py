@@ -1,0 +1,1 @@
+"""What the operator's loop over pods and the laptop's loop over processes share."""

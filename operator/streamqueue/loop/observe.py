@@ -1,0 +1,44 @@
+"""What Redis says and which workers there are, as one Observation. Pure."""
+
+from __future__ import annotations
+
+from streamqueue.api.spec import QueueSpec
+from streamqueue.scaling.model import Observation, Pod
+from streamqueue.streams.snapshot import Snapshot
+
+
+def observation(
+    snapshot: Snapshot | None, workers: tuple[Pod, ...], *, now: float, replicas: int, rollout: bool = False
+) -> Observation:
+    """`now` and the workers' times are on one clock. `replicas`: workers asked for. Without a snapshot: unknown."""
+    if snapshot is None:
+        return Observation(now=now, known=False, pods=workers, replicas=replicas, rollout=rollout)
+    return Observation(
+        now=now,
+        known=True,
+        waiting=snapshot.undelivered + snapshot.due,
+        waiting_exact=snapshot.lag_known,
+        # One worker is enough for an outbox, however full; none would leave it to the controller alone.
+        pending=snapshot.pending + min(snapshot.outboxed, 1),
+        oldest_waiting_age=snapshot.oldest_waiting_age,
+        oldest_pending_age=snapshot.oldest_pending_age,
+        entries_added=snapshot.entries_added,
+        last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),
+        pods=workers,
+        replicas=replicas,
+        rollout=rollout,
+    )
+
+
+def count_cap(spec: QueueSpec) -> int:
+    """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
+    per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
+    return spec.scaling.max_replicas * per_replica + 1
+
+
+def _age(entry_id: str | None, now: float) -> float | None:
+    """Seconds since an entry was added, by the time in its id; None for ids that producers made up."""
+    if not entry_id or entry_id == "0-0":
+        return None
+    age = now - int(entry_id.partition("-")[0]) / 1000
+    return max(age, 0.0) if age < 10 * 365 * 86400 else None

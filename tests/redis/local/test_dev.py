@@ -1,0 +1,218 @@
+"""A manifest on a laptop: real processes on a real server, from the program as people call it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.redis.queue import Queue
+from tests.redis.servers.install import Server
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import PATIENCE
+
+PROGRAM = str(Path(sys.executable).with_name("streamqueue"))
+
+MANIFEST = """
+apiVersion: streamqueue.dev/v1alpha1
+kind: StreamQueue
+metadata: {name: orders}
+spec:
+  redis: {url: "redis://redis.shop:6379/0"}
+  stream: orders
+  group: workers
+  handler: {image: "registry.example/orders:1", timeout: 20s}
+  delivery: {visibilityTimeout: 10m, backoff: {initial: 1s}}
+  scaling: {maxReplicas: 50, targetBacklog: 3, scaleDown: {delay: 1s}}
+"""
+
+# Counts what it did where the test can see it; the task "slow" lasts, and says so.
+SDK = """
+import asyncio, os
+from redis.asyncio import Redis
+from streamqueue import Worker
+worker = Worker()
+seen = Redis.from_url(os.environ["STREAMQUEUE_REDIS_URL"])
+@worker.task
+async def handle(task, ctx):
+    if task["task"].startswith("slow"):
+        await seen.rpush("started", f"{os.getpid()}")
+        await asyncio.sleep(float(task["task"].split()[1]) if ctx.attempt == 1 else 0)
+    await seen.hincrby("done", task["task"], 1)
+worker.run()
+"""
+
+# A loop as the tutorials have it.
+LOOP = """
+import os, redis, signal, sys
+client = redis.Redis.from_url(os.environ["STREAMQUEUE_REDIS_URL"])
+where = os.environ["STREAMQUEUE_STREAM"], os.environ["STREAMQUEUE_GROUP"]
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+while True:
+    for _, entries in client.xreadgroup(where[1], os.environ["STREAMQUEUE_CONSUMER"], {where[0]: ">"}, 1, 200):
+        for entry, fields in entries:
+            if fields[b"task"] == b"deadly" and b"sq-attempt" not in fields:
+                os._exit(7)
+            client.hincrby("done", fields[b"task"], 1)
+            client.xack(*where, entry)
+"""
+
+
+class Dev:
+    """`streamqueue dev`, running; what it printed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.out = ""
+        self._news = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stdout
+        while chunk := await self.process.stdout.read(65536):
+            async with self._news:
+                self.out += chunk.decode()
+                self._news.notify_all()
+
+    async def says(self, pattern: str) -> re.Match[str]:
+        """Wait for a text."""
+        async with self._news, asyncio.timeout(3 * PATIENCE):
+            await self._news.wait_for(lambda: re.search(pattern, self.out))
+        found = re.search(pattern, self.out)
+        assert found
+        return found
+
+    async def end(self) -> int:
+        """Ctrl-C, and how it ended."""
+        self.process.send_signal(signal.SIGINT)
+        code = await asyncio.wait_for(self.process.wait(), 3 * PATIENCE)
+        await self._reader
+        return code
+
+
+@asynccontextmanager
+async def dev(folder: Path, source: str, *words: str, **environment: str) -> AsyncIterator[Dev]:
+    (folder / "queue.yaml").write_text(MANIFEST)
+    (folder / "handler.py").write_text(source)
+    command = [PROGRAM, "dev", "-f", "queue.yaml", "handler.py", "--workers", "4", *words]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    running = Dev(process)
+    try:
+        yield running
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def until(redis: Redis, what: str, *, tasks: int) -> dict[bytes, bytes]:
+    """Until so many tasks are in the hash `what`; the writes are another process's, so they can't be awaited."""
+    for _ in range(int(3 * PATIENCE / 0.05)):
+        found: dict[bytes, bytes] = await redis.hgetall(what)
+        if len(found) >= tasks:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{len(found)} of {tasks} done")
+
+
+async def started(redis: Redis) -> int:
+    """The process that has begun a slow task."""
+    for _ in range(int(3 * PATIENCE / 0.05)):
+        if pids := await redis.lrange("started", 0, 0):
+            return int(pids[0])
+        await asyncio.sleep(0.05)
+    raise AssertionError("no slow task was begun")
+
+
+async def test_from_zero_and_back(redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path) -> None:
+    async with dev(tmp_path, SDK, "--redis", shared_server.url) as running:
+        await running.says(r"At most 4 workers on this machine, of the 50 that maxReplicas allows")
+        await running.says(r"Idle: 0: nothing")
+        await queue.add(12)
+        await running.says(r"ScalingUp: 0 -> 4: 12 waiting")
+        done = await until(redis, "done", tasks=12)
+        assert set(done.values()) == {b"1"}
+        await running.says(r"-> 0: 0 waiting and 0 pending")
+        assert await running.end() == 0
+    assert (await redis.xpending("orders", "workers"))["pending"] == 0
+
+
+@pytest.mark.parametrize(("source", "task"), [(SDK, "slow 60"), (LOOP, "deadly")], ids=["sdk", "loop"])
+async def test_a_killed_workers_task_is_done_by_another_at_once(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path, source: str, task: str
+) -> None:
+    """The visibility timeout is ten minutes: only the process's end can bring the task back."""
+    async with dev(tmp_path, source, "--redis", shared_server.url) as running:
+        await redis.xadd("orders", {"task": task})
+        await queue.add(4)
+        if source == SDK:
+            os.kill(await started(redis), signal.SIGKILL)
+        await running.says(r"1 task of workers that ended handed on")
+        await until(redis, "done", tasks=5)
+        assert await running.end() == 0
+    assert (await redis.xpending("orders", "workers"))["pending"] == 0
+
+
+async def test_ctrl_c_lets_workers_finish(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    async with dev(tmp_path, SDK, "--redis", shared_server.url) as running:
+        await redis.xadd("orders", {"task": "slow 2"})
+        pid = await started(redis)
+        assert await running.end() == 0
+        assert "Stopping 1 worker" in running.out
+    assert await redis.hgetall("done") == {b"slow 2": b"1"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_handler_that_ends_at_once_is_not_started_in_a_loop(
+    shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    async with dev(tmp_path, "print('started'); raise SystemExit(3)", "--redis", shared_server.url) as running:
+        await queue.add(1)
+        began = time.monotonic()
+        await running.says(r"(?s)(started.*){3}")
+        assert time.monotonic() - began > 2  # a second, and two
+        assert await running.end() == 0
+
+
+async def test_with_a_server_of_its_own(server: Server, tmp_path: Path) -> None:
+    """From the call to the first tasks done, printed: what a newcomer waits for."""
+    command, *rest = server.command
+    (tmp_path / "bin").mkdir()
+    wrapped = " ".join([str(command), *map(str, rest)])
+    (tmp_path / "bin" / "redis-server").write_text(f'#!/bin/sh\nexec {wrapped} "$@"\n')
+    (tmp_path / "bin" / "redis-server").chmod(0o755)
+    began = time.monotonic()
+    async with dev(tmp_path, SDK, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}") as running:
+        url = (await running.says(r"Redis for this run: (\S+)"))[1]
+        async with Redis.from_url(url) as redis:
+            for number in range(6):
+                await redis.xadd("orders", {"task": str(number)})
+            await until(redis, "done", tasks=6)
+            print(f"from the call to six tasks done: {time.monotonic() - began:.1f} s")
+        assert await running.end() == 0
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0]))
+
+
+async def test_without_a_server_it_says_what_to_install(server: Server, tmp_path: Path) -> None:
+    async with dev(tmp_path, SDK, PATH="/nonexistent") as running:
+        assert await asyncio.wait_for(running.process.wait(), PATIENCE) == 1
+        assert (await running.says(r"apt install redis-server.*or give --redis URL"))[0]
