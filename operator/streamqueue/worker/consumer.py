@@ -19,6 +19,7 @@ from streamqueue.streams.group import ensure_group
 from streamqueue.streams.tasks import Emit, Entry, TaskStore, Verdict
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
+from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.handover import next_tasks
 from streamqueue.worker.intake import Intake
@@ -54,6 +55,7 @@ class Consumer:
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
         self._must_renew = False
+        self._process = Process()
         self._paused = False
         self._stopping = asyncio.Event()
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
@@ -104,6 +106,7 @@ class Consumer:
         return self._stopping.is_set() and not self._runs and self._intake.is_settled
 
     async def _turn(self) -> None:
+        self._process.end_a_copy()
         self._wake.clear()
         if self._must_renew:
             # First of all after a disturbance: the leases may be about to expire.
@@ -177,6 +180,7 @@ class Consumer:
                 return
             ctx.logger.warning("attempt %d failed: %s", ctx.attempt, exc, exc_info=not is_expected(exc))
             settlement = failed(ctx, exc, self._backoff)
+        self._process.end_a_copy()
         if not run.is_over:
             self._runs.end(run, settlement)
             self._wake.set()

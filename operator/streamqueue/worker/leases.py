@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import TaskStore
+from streamqueue.worker.forks import Process
 from streamqueue.worker.runs import Run, Runs
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Leases:
         self._interval = interval
         self._on_lost = on_lost
         self._progress = asyncio.Event()
+        self._process = Process()
 
     async def keep(self) -> None:
         """Renew for ever, and between two renewals whenever there is progress to report."""
@@ -45,6 +47,7 @@ class Leases:
 
     async def renew(self) -> None:
         """Renew all now. Raises RedisProblem."""
+        self._process.end_a_copy()
         self._progress.clear()
         runs = list(self._runs.held())
         if not runs:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from streamqueue.worker.forks import Process
+
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
@@ -17,6 +19,7 @@ class Threads:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._idle = 0
+        self._process = Process()
         self.overdue = 0  # calls that were given up but still hold their thread
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
@@ -53,6 +56,7 @@ class Threads:
                 error = RuntimeError(f"the handler raised {exc!r}")  # a future refuses it
             except BaseException as exc:  # the handler's failure, whatever it is
                 error = exc
+            self._process.end_a_copy()
             try:
                 loop.call_soon_threadsafe(self._deliver, future, result, error)
             except RuntimeError:

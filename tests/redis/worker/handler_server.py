@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -71,7 +72,7 @@ async def answering(raw: Raw) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def running(
-    redis_url: str, handler_url: str, body_field: str | None = None, **more: float
+    redis_url: str, handler_url: str, body_field: str | None = None, **more: Any
 ) -> AsyncIterator[Runner]:
     """The runner on the queue of the tests; stopped at the end, what runs is finished."""
     limits = {"visibility_timeout": 3.0, "backoff_initial": 0.05, "timeout": 10.0, **more}
@@ -80,7 +81,7 @@ async def running(
         stream=Queue.stream,
         group=Queue.group,
         consumer="pod",
-        **limits,  # type: ignore[arg-type]
+        **limits,
     )
     runner = Runner(settings, Target(handler_url, body_field, "application/octet-stream"))
     serving = asyncio.create_task(runner.serve())

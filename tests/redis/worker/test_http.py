@@ -47,6 +47,25 @@ async def test_the_reply_is_the_result(queue: Queue, shared_server: RunningServe
     assert (kept[b"state"], json.loads(kept[b"result"])) == (b"done", {"said": "done"})
 
 
+async def test_the_reply_is_a_task_of_the_next_stream(queue: Queue, shared_server: RunningServer) -> None:
+    (task,) = await queue.add()
+    following = "{orders}:next"
+    async with handling(done) as handler, running(shared_server.url, handler.url, next_stream=following) as runner:
+        await until(lambda: runner.counters.acked == 1, "the task")
+    ((_, fields),) = await queue.redis.xrange(following)
+    assert (fields[b"said"], fields[b"sq-id"]) == (b"done", task.encode())
+
+
+async def test_a_reply_that_cannot_be_handed_on_is_a_dead_letter(queue: Queue, shared_server: RunningServer) -> None:
+    async def garbage(request: web.Request) -> web.Response:
+        return web.Response(text="{oops", content_type="application/json")
+
+    await queue.add()
+    async with handling(garbage) as handler, running(shared_server.url, handler.url, next_stream="paid") as runner:
+        await until(lambda: runner.counters.dead == 1, "the dead letter")
+    assert "cannot be a task of paid" in (await queue.dead())[0]["sq-cause"]
+
+
 async def test_a_field_of_megabytes_is_the_body_and_the_lease_is_kept(
     queue: Queue, shared_server: RunningServer
 ) -> None:

@@ -20,9 +20,13 @@ TODAY = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
 def request(
-    fields: dict[str, bytes], own: dict[bytes, bytes] | None = None, stream: str = "orders", **target: Any
+    fields: dict[str, bytes],
+    own: dict[bytes, bytes] | None = None,
+    stream: str = "orders",
+    entry_id: str = "1767225600000-0",
+    **target: Any,
 ) -> Request:
-    entry = Entry("1767225600000-0", "t", own or {}, 1, 0)
+    entry = Entry(entry_id, "t", own or {}, 1, 0)
     ctx = Context(entry, 1.0, lambda: None)
     return request_of(ctx, fields, stream, Target("http://127.0.0.1:8080/", **target))
 
@@ -40,6 +44,11 @@ def test_a_task_is_a_cloud_event_in_binary_mode() -> None:
         "ce-attempt": "2",
         "ce-time": "2026-01-01T00:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize("entry_id", ["17-0", "18446744073709551615-1"])
+def test_an_id_that_is_no_time_is_not_sent_as_one(entry_id: str) -> None:
+    assert "ce-time" not in request({"n": b"1"}, entry_id=entry_id).headers
 
 
 def test_the_trace_goes_along() -> None:

@@ -37,12 +37,20 @@ def request_of(ctx: Context, fields: Mapping[str, bytes], stream: str, target: T
         "ce-id": _escaped(ctx.id),
         "ce-attempt": str(ctx.attempt),
     }
-    if ctx.enqueued_at:
-        headers["ce-time"] = datetime.datetime.fromtimestamp(ctx.enqueued_at, datetime.UTC).isoformat()
+    if time := _rfc3339(ctx.enqueued_at):
+        headers["ce-time"] = time
     for name in _TRACE:
         if value := ctx.entry.fields.get(name):
             headers[name.decode()] = _escaped(value.decode("utf-8", "replace"))
     return Request(headers, _named(fields, field) if field else _as_json(fields))
+
+
+def _rfc3339(seconds: float) -> str | None:
+    """None where a producer's own ids are no times."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat() if seconds else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _named(fields: Mapping[str, bytes], name: str) -> bytes:

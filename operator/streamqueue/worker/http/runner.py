@@ -12,7 +12,7 @@ from streamqueue.streams.connection import connect
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
-from streamqueue.worker.errors import DeadLetter, Retry
+from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.http.client import Client, NotListening, Reply
 from streamqueue.worker.http.event import request_of
@@ -64,6 +64,9 @@ class Runner:
             except NotListening:
                 self._listening.lost()
                 raise Retry(f"the handler does not accept connections at {target.url}", counted=False) from None
+            except HandlerCrash:
+                self._listening.lost()  # it may have been closed for good, or until its container is back
+                raise
             judge(reply.status, reply.headers, reply.body, time.time())
             return self._result(ctx, reply)
 
