@@ -31,7 +31,7 @@ class Image:
 
 IMAGES = (
     Image("redis", DOCKERFILES / "redis.Dockerfile"),
-    Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), ("operator",)),
+    Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), ("operator", "entra")),
     Image("examples", DOCKERFILES / "examples.Dockerfile", ("examples",), ()),
     Image(
         "documents",

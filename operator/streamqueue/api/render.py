@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.durations import format_duration
-from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Reclaim, Redis, Retention, Scaling
+from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Reclaim, Redis, Retention, Scaling, SecretKey
 
 
 def render_spec(spec: QueueSpec) -> dict[str, Any]:
@@ -27,9 +27,17 @@ def render_spec(spec: QueueSpec) -> dict[str, Any]:
 
 
 def _redis(redis: Redis) -> dict[str, Any]:
-    if redis.secret_ref:
-        return {"secretRef": {"name": redis.secret_ref.name, "key": redis.secret_ref.key}}
-    return {"url": redis.url}
+    return _present(
+        url=redis.url,
+        secretRef=_secret_key(redis.secret_ref),
+        mode=str(redis.mode),
+        tls={"caSecretRef": _secret_key(redis.ca_secret_ref)} if redis.ca_secret_ref else None,
+        auth=str(redis.auth),
+    )
+
+
+def _secret_key(reference: SecretKey | None) -> dict[str, str] | None:
+    return {"name": reference.name, "key": reference.key} if reference else None
 
 
 def _handler(handler: Handler) -> dict[str, Any]:

@@ -33,12 +33,27 @@ class SecretKey:
     key: str
 
 
+class RedisMode(StrEnum):
+    AUTO = "auto"  # a server, or a cluster that tells by redirecting, or what sentinels tell where the URL names them
+    STANDALONE = "standalone"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"
+
+
+class RedisAuth(StrEnum):
+    PASSWORD = "password"  # noqa: S105
+    ENTRA = "entra"  # tokens of Microsoft Entra ID
+
+
 @dataclass(frozen=True, slots=True)
 class Redis:
-    """Where the stream lives; exactly one of the two is set."""
+    """Where the stream lives; exactly one of `url` and `secret_ref` is set."""
 
     url: str | None = None
     secret_ref: SecretKey | None = None
+    mode: RedisMode = RedisMode.AUTO
+    ca_secret_ref: SecretKey | None = None  # of the CA to trust, PEM
+    auth: RedisAuth = RedisAuth.PASSWORD
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,16 @@ _SERVICE = re.compile(r"(?!localhost\b|\d+\b)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9
 
 
 def as_pods_see_it(url: str, namespace: str) -> str:
-    """The URL with a Service's short name made `<name>.<namespace>`; any other host, or no URL, stays as it is."""
+    """The URL with Services' short names made `<name>.<namespace>`; any other host, or no URL, stays as it is."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
-    login, at, address = parts.netloc.rpartition("@")
+    login, at, addresses = parts.netloc.rpartition("@")
+    seen = ",".join(_in_namespace(address, namespace) for address in addresses.split(","))
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{seen}"))
+
+
+def _in_namespace(address: str, namespace: str) -> str:
     host, colon, port = address.partition(":")
-    if not _SERVICE.fullmatch(host):
-        return url
-    return urlunsplit(parts._replace(netloc=f"{login}{at}{host}.{namespace}{colon}{port}"))
+    return f"{host}.{namespace}{colon}{port}" if _SERVICE.fullmatch(host) else address

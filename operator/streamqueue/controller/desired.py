@@ -41,7 +41,7 @@ def desired(
         ),
     )
     live = held.owned.get(DEPLOYMENTS)
-    if secret is None and spec.redis.secret_ref and live:
+    if secret is None and (spec.redis.secret_ref or spec.redis.ca_secret_ref) and live:
         secret = manifests.live_secret_hash(live)  # not being able to read it rolls no pods
     runner = manifests.RunnerImage(settings.image, settings.image_pull_policy)
     deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret, runner=runner)

@@ -17,10 +17,11 @@ from streamqueue.api.errors import SpecError
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import duplicates, metrics
 from streamqueue.controller.assess import Trouble
-from streamqueue.controller.endpoints import Endpoint, Endpoints, NoEndpoint
+from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker
 from streamqueue.loop.observe import count_cap
@@ -157,7 +158,7 @@ class Loop:
             endpoint.skew.note(sent, time.time(), sum(times) / len(times))
             self._look_after(endpoint)
         for (queue, spec), answer in zip(queues, answers, strict=True):
-            if isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH:
+            if isinstance(answer, RedisProblem) and answer.kind in (ProblemKind.AUTH, ProblemKind.TLS):
                 self._endpoints.forget(queue.key[0], spec.redis)
             reading = trouble_of(answer) if isinstance(answer, RedisProblem) else answer
             self._round(queue, spec, reading, endpoint)

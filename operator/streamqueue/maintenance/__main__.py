@@ -17,6 +17,7 @@ from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.sweep import sweep
 from streamqueue.streams import RedisProblem, connect
+from streamqueue.streams.connection import credentials_for
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -34,7 +35,9 @@ def main(environment: Mapping[str, str]) -> int:
 
 
 async def _pass(spec: QueueSpec, url: str) -> str:
-    async with connect(url) as client:
+    redis = spec.redis
+    ca_file = os.environ.get("STREAMQUEUE_REDIS_CA_FILE")
+    async with connect(url, mode=redis.mode, ca_file=ca_file, credentials=credentials_for(redis.auth)) as client:
         return (await sweep(client, spec)).summary()
 
 

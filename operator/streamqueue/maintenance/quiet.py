@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
+from streamqueue.streams.connection import node_of
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 from streamqueue.streams.script import Arg, Script
 
@@ -40,7 +41,7 @@ class Quiet:
 
 async def look(client: Redis, spec: QueueSpec) -> Quiet:
     """Compare the server with what the last look saw, and note it. Raises RedisProblem."""
-    token = await _token(client)
+    token = await _token(await node_of(client, spec.stream))
     timeout = int(spec.delivery.visibility_timeout * 1000)
     args: list[Arg] = [token or "", timeout, int(time.time() * 1000)]
     until, reason = await _SCRIPT(client, [Keys(spec.stream, spec.group).epoch], args)

@@ -12,6 +12,7 @@ from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
+from streamqueue.manifests.redis import ca_mount, ca_volume, identity_labels
 from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
@@ -62,7 +63,7 @@ def _template(owner: Owner, spec: QueueSpec, secret_hash: str | None, runner: Ru
 def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
-            "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner)},
+            "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner), **identity_labels(spec.redis)},
             "annotations": _pod_annotations(secret_hash),
         },
         "spec": {
@@ -73,6 +74,7 @@ def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dic
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
             **containers,
+            **ca_volume(spec.redis),
         },
     }
 
@@ -83,6 +85,7 @@ def _worker(spec: QueueSpec) -> dict[str, Any]:
         "image": spec.handler.image,
         "env": worker_environment(spec),
         "securityContext": WITHOUT_PRIVILEGES,
+        **ca_mount(spec.redis),
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.api.spec import QueueSpec, Redis
+from streamqueue.api.spec import QueueSpec, Redis, RedisAuth, RedisMode
 from streamqueue.manifests.grace import tasks_grace
+from streamqueue.manifests.redis import CA_FILE
 
 
 def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
@@ -15,7 +16,7 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     """
     delivery = spec.delivery
     return [
-        redis_url(spec.redis),
+        *redis_environment(spec.redis),
         literal("STREAMQUEUE_STREAM", spec.stream),
         literal("STREAMQUEUE_GROUP", spec.group),
         {"name": "STREAMQUEUE_CONSUMER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -44,8 +45,20 @@ def runner_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     return [*worker_environment(spec), *variables]
 
 
-def redis_url(redis: Redis) -> dict[str, Any]:
-    """`STREAMQUEUE_REDIS_URL`: the URL itself, or a reference that only the kubelet resolves."""
+def redis_environment(redis: Redis) -> list[dict[str, Any]]:
+    """The URL, and what differs from a server, or a cluster, with a password and a certificate of a public CA."""
+    variables = [_redis_url(redis)]
+    if redis.mode is not RedisMode.AUTO:
+        variables.append(literal("STREAMQUEUE_REDIS_MODE", redis.mode))
+    if redis.ca_secret_ref:
+        variables.append(literal("STREAMQUEUE_REDIS_CA_FILE", CA_FILE))
+    if redis.auth is not RedisAuth.PASSWORD:
+        variables.append(literal("STREAMQUEUE_REDIS_AUTH", redis.auth))
+    return variables
+
+
+def _redis_url(redis: Redis) -> dict[str, Any]:
+    """The URL itself, or a reference that only the kubelet resolves."""
     if redis.secret_ref is None:
         return literal("STREAMQUEUE_REDIS_URL", redis.url or "")
     reference = {"name": redis.secret_ref.name, "key": redis.secret_ref.key}

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from streamqueue.api.render import render_spec
-from streamqueue.api.spec import QueueSpec, Scaling
+from streamqueue.api.spec import QueueSpec, RedisAuth, Scaling
 from streamqueue.manifests import labels
-from streamqueue.manifests.environment import literal, redis_url
+from streamqueue.manifests.environment import literal, redis_environment
 from streamqueue.manifests.labels import Owner
+from streamqueue.manifests.redis import ca_mount, ca_volume, identity_labels
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
 
@@ -39,7 +40,7 @@ def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull
                     "backoffLimit": 0,
                     "ttlSecondsAfterFinished": 600,
                     "template": {
-                        "metadata": {"labels": _pod_labels(owner)},
+                        "metadata": {"labels": {**_pod_labels(owner), **identity_labels(spec.redis)}},
                         "spec": _pod(owner, spec, image, pull_policy),
                     },
                 },
@@ -57,12 +58,18 @@ def _pod_labels(owner: Owner) -> dict[str, str]:
     return {**labels.queue_labels(owner), labels.COMPONENT: labels.RECLAIM}
 
 
+def _service_account(owner: Owner, spec: QueueSpec) -> str:
+    """With tokens for passwords, that of the workers: it is who may log in to Redis."""
+    chosen = spec.template.get("spec", {}).get("serviceAccountName")
+    return chosen if chosen and spec.redis.auth is RedisAuth.ENTRA else owner.name
+
+
 def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[str, Any]:
     # Scaling and the template are no matter of reclaim, and a template's env may hold what no other object should.
     reduced = json.dumps(render_spec(replace(spec, scaling=Scaling(), template={})), sort_keys=True)
     return {
         "restartPolicy": "Never",
-        "serviceAccountName": owner.name,
+        "serviceAccountName": _service_account(owner, spec),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -76,9 +83,11 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
                 "image": image,
                 "imagePullPolicy": pull_policy,
                 "command": ["python3", "-m", "streamqueue.maintenance"],
-                "env": [redis_url(spec.redis), literal("STREAMQUEUE_SPEC", reduced)],
+                "env": [*redis_environment(spec.redis), literal("STREAMQUEUE_SPEC", reduced)],
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": UNPRIVILEGED,
+                **ca_mount(spec.redis),
             }
         ],
+        **ca_volume(spec.redis),
     }

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.streams.connection import send_many
 from streamqueue.streams.errors import ProblemKind, RedisProblem, classify, typed
 from streamqueue.streams.script import Script
 from streamqueue.streams.tasks import PARKED
@@ -107,22 +108,13 @@ async def _take(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snap
 
 
 async def _send(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    replies = await _pipeline(client, commands)
+    replies = await send_many(client, commands)
     missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if missed:
         await _SCRIPT.load(client)
-        for i, reply in zip(missed, await _pipeline(client, [commands[i] for i in missed]), strict=True):
+        for i, reply in zip(missed, await send_many(client, [commands[i] for i in missed]), strict=True):
             replies[i] = reply
     return replies
-
-
-async def _pipeline(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    if not commands:
-        return []
-    async with client.pipeline(transaction=False) as pipe:
-        for command in commands:
-            pipe.execute_command(*command)
-        return list(await pipe.execute(raise_on_error=False))
 
 
 def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.tasks import Entry, Exchange, Settlement, TaskStore
 from streamqueue.worker import guard
@@ -88,7 +89,7 @@ class Intake:
         if self._now() < self._claim_at:
             return []
         self._claim_at = self._next_claim()
-        if not self._guard.trusts(await guard.look(self._client), self._now()):
+        if not self._guard.trusts(await guard.look(await node_of(self._client, self._stream)), self._now()):
             return []
         claimed: list[Entry] = []
         cursor = "-"

@@ -14,7 +14,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
-from streamqueue.streams.connection import MAX_CONNECTIONS, connect
+from streamqueue.api.spec import RedisAuth, RedisMode
+from streamqueue.streams.connection import MAX_CONNECTIONS, connect, credentials_for, node_of
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
@@ -33,6 +34,7 @@ _PASSING = {
     ProblemKind.READ_ONLY,
     ProblemKind.BUSY,
     ProblemKind.NO_REPLICAS,
+    ProblemKind.CLUSTER,
 }
 
 
@@ -57,8 +59,20 @@ class Queue:
     failed may have arrived: sending again with the same `id` is safe.
     """
 
-    def __init__(self, url: str, stream: str, *, group: str = "workers", patience: float = PATIENCE) -> None:
-        self._client = connect(url)
+    def __init__(
+        self,
+        url: str,
+        stream: str,
+        *,
+        group: str = "workers",
+        patience: float = PATIENCE,
+        mode: str = RedisMode.AUTO,
+        ca_file: str | None = None,
+        auth: str = RedisAuth.PASSWORD,
+    ) -> None:
+        """`mode`, `ca_file` (a PEM file) and `auth` are as in the manifest's `redis` block."""
+        credentials = credentials_for(RedisAuth(auth))
+        self._client = connect(url, mode=RedisMode(mode), ca_file=ca_file, credentials=credentials)
         self._stream = StreamKeys(stream)
         self._keys = Keys(stream, group)
         self._patience = patience
@@ -137,7 +151,8 @@ class Queue:
 
     async def _send_replicated(self, task: NewTask, replicas: int) -> tuple[Enqueued, bool]:
         # WAIT speaks of its own connection's writes.
-        connection: Redis = self._client.client()
+        node = await node_of(self._client, self._stream.stream)
+        connection: Redis = node.client()
         try:
             await typed(connection.initialize())
             (done,) = await enqueue(connection, self._stream.stream, [task])

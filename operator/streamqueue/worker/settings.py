@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from redis.asyncio import Redis
+
 from streamqueue.api.keys import Keys
+from streamqueue.api.spec import RedisAuth, RedisMode
+from streamqueue.streams.connection import connect, credentials_for
 from streamqueue.streams.tasks import Limits
 from streamqueue.worker.errors import SettingsError
 
@@ -18,6 +22,9 @@ class Settings:
     """Each field is the variable `STREAMQUEUE_<NAME>`. Times are seconds."""
 
     redis_url: str = field(repr=False)  # may hold a password
+    redis_mode: str = RedisMode.AUTO
+    redis_ca_file: str = ""  # of the CA to trust, PEM
+    redis_auth: str = RedisAuth.PASSWORD
     stream: str
     group: str = "workers"
     consumer: str = ""  # the pod's name; default: the host's
@@ -54,11 +61,23 @@ class Settings:
         for name in ("concurrency", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
+        for name, kinds in (("redis_mode", RedisMode), ("redis_auth", RedisAuth)):
+            if getattr(self, name) not in tuple(kinds):
+                raise SettingsError(f"STREAMQUEUE_{name.upper()} must be {' or '.join(kinds)}")
         for name, stream in (("STREAM", self.stream), ("NEXT_STREAM", self.next_stream or self.stream)):
             try:
                 Keys(stream, self.group)
             except ValueError as exc:
                 raise SettingsError(f"STREAMQUEUE_{name}: {exc}") from None
+
+    def connect(self) -> Redis:
+        """A client of the queue's Redis. Raises RedisProblem for a URL that can't be used."""
+        return connect(
+            self.redis_url,
+            mode=RedisMode(self.redis_mode),
+            ca_file=self.redis_ca_file or None,
+            credentials=credentials_for(RedisAuth(self.redis_auth)),
+        )
 
     @property
     def limits(self) -> Limits:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from streamqueue.streams.connection import connect
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
@@ -73,7 +72,7 @@ class Worker:
             raise SettingsError("no handler: decorate a function with @worker.task")
         settings = Settings.from_environment(**self._overrides)
         handler = Handler(self._function, self._timeout or settings.timeout)
-        async with connect(settings.redis_url) as client:
+        async with settings.connect() as client:
             self._consumer = Consumer(client, settings, handler)
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()

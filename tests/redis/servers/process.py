@@ -49,6 +49,10 @@ class RunningServer:
         assert self._process
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self, until: tuple[str, ...] = READY) -> None:
         """Start, or start again with the data that is in the directory; returns at a log line with one of `until`."""
         config = self.folder / "server.conf"

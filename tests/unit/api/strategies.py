@@ -16,6 +16,8 @@ from streamqueue.api.spec import (
     QueueSpec,
     Reclaim,
     Redis,
+    RedisAuth,
+    RedisMode,
     Retention,
     RetentionPolicy,
     ScaleDown,
@@ -58,6 +60,16 @@ _retentions = st.just(Retention()) | st.builds(
 )
 
 
+_redises = st.sampled_from(
+    [
+        Redis(url="redis://r:1/0"),
+        Redis(url="redis+sentinel://a:1,b:2/name/0", mode=RedisMode.SENTINEL),
+        Redis(url="rediss://r", mode=RedisMode.CLUSTER, ca_secret_ref=SecretKey("ca", "pem"), auth=RedisAuth.ENTRA),
+        Redis(secret_ref=SecretKey("redis", "url"), mode=RedisMode.STANDALONE),
+    ]
+)
+
+
 @st.composite
 def _backoffs(draw: st.DrawFn) -> Backoff:
     longest = draw(_seconds(0.01, 86_400))
@@ -85,7 +97,7 @@ def specs(draw: st.DrawFn) -> QueueSpec:
     stream = draw(_streams)
     following = _streams.filter(lambda name: name != stream).map(Next)
     return QueueSpec(
-        redis=draw(st.sampled_from([Redis(url="redis://r:1/0"), Redis(secret_ref=SecretKey("redis", "url"))])),
+        redis=draw(_redises),
         stream=stream,
         group=draw(_names),
         handler=handler,

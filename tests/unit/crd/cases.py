@@ -83,6 +83,31 @@ REFUSED: list[Refused] = [
     _spec("redis.url", "redis://redis:6379/zero", "must be redis://host:port/database"),
     _spec("redis.url", "redis://two hosts:6379", "must be redis://host:port/database"),
     _spec("redis.url", "redis://" + "h" * 512, "Too long"),
+    _spec("redis.url", "redis+sentinel://sentinel:26379", "must be redis+sentinel://host:port,host:port/name/database"),
+    _spec("redis.url", "redis+sentinel://one,/mymaster", "must be redis+sentinel://host:port,host:port/name/database"),
+    _spec("redis.url", "redis+tls://redis:6379", "begin with redis:// or rediss://"),
+    _spec("redis.mode", "sentinel", "goes with a URL that begins with redis+sentinel://"),
+    *(
+        _spec(
+            "redis",
+            {"url": "redis+sentinel://sentinel/mymaster", "mode": mode},
+            "goes with a URL that begins with redis+sentinel://",
+            "redis.mode",
+        )
+        for mode in ("standalone", "cluster")
+    ),
+    _spec("redis.tls", {"caSecretRef": _SECRET_REF}, "redis.tls needs a URL for TLS"),
+    _spec("redis.tls", {}, "tls.caSecretRef: Required", "redis.tls.caSecretRef"),
+    *(
+        _spec(
+            "redis",
+            {"url": "rediss://redis", "tls": {"caSecretRef": {**_SECRET_REF, field: "../other"}}},
+            f"caSecretRef.{field} must be",
+            f"redis.tls.caSecretRef.{field}",
+        )
+        for field in ("name", "key")
+    ),
+    _spec("redis.auth", "entra", "redis.auth entra needs a URL for TLS"),
     _spec("redis", {"secretRef": {"name": "redis"}}, "secretRef.key: Required", "redis.secretRef.key"),
     _spec("redis", {"secretRef": {"key": "url"}}, "secretRef.name: Required", "redis.secretRef.name"),
     _spec("redis", {"secretRef": {"name": "", "key": "url"}}, "secretRef.name", "redis.secretRef.name"),
@@ -272,9 +297,7 @@ REFUSED: list[Refused] = [
         _spec(path, value, f'unknown field "spec.{path}"')
         for path, value in {
             "replicas": 3,
-            "redis.mode": "cluster",
-            "redis.tls": {},
-            "redis.auth": "entra",
+            "redis.tls.insecure": True,
             "handler.method": "POST",
             "delivery.backoff.factor": 3,
             "scaling.targetWait2": "30s",
@@ -294,6 +317,17 @@ IMMUTABLE: list[tuple[dict[str, Any], str]] = [
 _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"redis": {"secretRef": _SECRET_REF}},
     *({"redis.url": url} for url in ("rediss://redis.example:6380", "redis://10.0.0.1/", "redis://[::1]:6379/15")),
+    *(
+        {"redis": {"url": url, "mode": mode}}
+        for url, mode in (
+            ("redis://redis", "standalone"),
+            ("redis://redis", "cluster"),
+            ("redis+sentinel://one:26379,two:26379,[::1]:26379/mymaster/0", "sentinel"),
+            ("rediss+sentinel://one/mymaster", "auto"),
+        )
+    ),
+    {"redis": {"url": "rediss://redis", "tls": {"caSecretRef": _SECRET_REF}, "auth": "entra"}},
+    {"redis": {"secretRef": _SECRET_REF, "tls": {"caSecretRef": _SECRET_REF}, "auth": "entra", "mode": "sentinel"}},
     *({"stream": stream} for stream in ("ai:inference:queue", "a{b}c", "{orders}", "s" * 256, "bücher", "with space")),
     *({"startFrom": start} for start in ("0", "$", "1526919030474", "1526919030474-55")),
     {"handler.timeout": "100ms"},

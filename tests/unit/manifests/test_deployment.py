@@ -115,10 +115,26 @@ def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
 
     known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
     assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
-    assert known - variables.keys() == set()
+    assert known - variables.keys() == {f"STREAMQUEUE_REDIS_{name}" for name in ("MODE", "CA_FILE", "AUTH")}
     assert settings == Settings(
         redis_url="redis://redis:6379/0", stream="orders", consumer="pod", grace=140.0, next_stream="paid"
     )
+
+
+def test_the_redis_block_reaches_the_workers() -> None:
+    secret = {"name": "redis", "key": "url"}
+    ca = {"name": "private-ca", "key": "ca.pem"}
+    redis = {"secretRef": secret, "mode": "cluster", "tls": {"caSecretRef": ca}, "auth": "entra"}
+    pod = deployment(spec(redis=redis))["spec"]["template"]
+    variables = environment(handler(pod))
+
+    assert variables["STREAMQUEUE_REDIS_MODE"] == "cluster"
+    assert variables["STREAMQUEUE_REDIS_AUTH"] == "entra"
+    (volume,) = pod["spec"]["volumes"]
+    (mount,) = handler(pod)["volumeMounts"]
+    assert volume["secret"] == {"secretName": "private-ca", "items": [{"key": "ca.pem", "path": "ca.crt"}]}
+    assert (mount["name"], variables["STREAMQUEUE_REDIS_CA_FILE"]) == (volume["name"], f"{mount['mountPath']}/ca.crt")
+    assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
 
 
 def test_tasks_get_all_of_the_grace_but_what_handing_back_takes() -> None:

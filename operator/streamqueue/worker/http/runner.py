@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from streamqueue.streams.connection import connect
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
@@ -35,7 +34,7 @@ class Runner:
     async def serve(self) -> None:
         """Until stop(). Takes nothing while the handler does not listen. Raises as Consumer.run does."""
         settings = self.settings
-        async with connect(settings.redis_url) as redis, Client(self._target.url, settings.concurrency) as client:
+        async with settings.connect() as redis, Client(self._target.url, settings.concurrency) as client:
             consumer = self._consumer = Consumer(redis, settings, Handler(self._deliverer(client), settings.timeout))
             self._listening = Listening(self._target.address, consumer.pause, consumer.resume)
             watch = asyncio.create_task(self._listening.keep())

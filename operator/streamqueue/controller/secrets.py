@@ -1,0 +1,74 @@
+"""Values of Secrets, as queues name them: remembered for a while, and never shown."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import time
+from dataclasses import dataclass
+
+from streamqueue.api.spec import SecretKey
+from streamqueue.controller.kinds import SECRETS
+from streamqueue.controller.kube import Kube, KubeError
+
+# A rotated Secret is picked up within this time, or at once when the old password is refused.
+TTL = 30.0  # seconds
+
+
+class NoEndpoint(Exception):
+    """The queue's `redis` block leads nowhere; `reason` is a condition's."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    text: str
+    read_at: float  # monotonic
+    hash: str  # may be shown: no password can be guessed from it
+
+
+class Secrets:
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._known: dict[tuple[str, SecretKey], Value] = {}
+
+    async def read(self, namespace: str, reference: SecretKey, field: str) -> Value:
+        """The value that `spec.redis.<field>` names; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
+        known = self._known.get((namespace, reference))
+        if known and time.monotonic() - known.read_at < TTL:
+            return known
+        try:
+            secret = await self._kube.get(SECRETS, namespace, reference.name)
+        except KubeError as error:
+            if error.status == 403:
+                message = f"the operator may not read Secret {reference.name} in namespace {namespace}: grant it get"
+                raise NoEndpoint("SecretForbidden", message) from None
+            raise
+        if secret is None:
+            message = f"spec.redis.{field}: there is no Secret {reference.name} in namespace {namespace}: create it"
+            raise NoEndpoint("SecretMissing", message)
+        encoded = secret.get("data", {}).get(reference.key)
+        if not encoded:
+            message = f"spec.redis.{field}: Secret {reference.name} has no key {reference.key}: add it"
+            raise NoEndpoint("SecretMissing", message)
+        text = base64.b64decode(encoded).decode(errors="replace").strip()
+        if known and known.text == text:
+            digest = known.hash
+        else:
+            digest = await asyncio.to_thread(_fingerprint, text, secret["metadata"]["uid"])
+        value = self._known[namespace, reference] = Value(text, time.monotonic(), digest)
+        return value
+
+    def forget(self, namespace: str, reference: SecretKey) -> None:
+        """Read it anew next time."""
+        self._known.pop((namespace, reference), None)
+
+
+def _fingerprint(text: str, salt: str) -> str:
+    """Shown on pods, where many may read it: a slow hash, so that no password can be guessed from it."""
+    return hashlib.scrypt(text.encode(), salt=salt.encode(), n=2**14, r=8, p=1, dklen=16).hex()

@@ -1,0 +1,75 @@
+"""A Redis URL, taken apart. Pure; no text of an error quotes it, since it may hold a password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from redis.asyncio.connection import parse_url
+
+from streamqueue.streams.errors import ProblemKind, RedisProblem
+
+SENTINEL_PORT = 26379
+
+_SCHEMES = {"redis": False, "rediss": True}
+_SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`settings` are redis-py's, with `host` and `port` unless sentinels tell them."""
+
+    secure: bool
+    settings: dict[str, Any]
+    service: str | None = None  # the name sentinels know the primary by
+    sentinels: tuple[tuple[str, int], ...] = ()
+    sentinel_login: tuple[str | None, str | None] = (None, None)
+
+
+def read_url(url: str) -> Address:
+    """`redis[s]://user:password@host:port/database`, or `redis[s]+sentinel://user:password@host,host:port/name/database`.
+
+    Raises RedisProblem(BAD_URL).
+    """
+    try:
+        return _read(url)
+    except (ValueError, KeyError):
+        pass
+    # Outside the handler, so that the original is no __context__: it may quote the URL.
+    raise RedisProblem(ProblemKind.BAD_URL)
+
+
+def _read(url: str) -> Address:
+    parts = urlsplit(url)
+    if parts.scheme in _SENTINEL_SCHEMES:
+        return _read_sentinel(url)
+    secure = _SCHEMES[parts.scheme]
+    return Address(secure, _settings(url))
+
+
+def _read_sentinel(url: str) -> Address:
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    service, _, database = parts.path.removeprefix("/").partition("/")
+    if not service or (database and not database.isdigit()):
+        raise ValueError
+    scheme = _SENTINEL_SCHEMES[parts.scheme]
+    sentinels = tuple(_host_and_port(host) for host in hosts.split(","))
+    settings = _settings(urlunsplit((scheme, f"{login}{at}sentinel", f"/{database}", parts.query, "")))
+    sentinel_login = settings.pop("sentinel_username", None), settings.pop("sentinel_password", None)
+    settings.pop("host")
+    return Address(scheme == "rediss", settings, unquote(service), sentinels, sentinel_login)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError
+    return parts.hostname, parts.port or SENTINEL_PORT
+
+
+def _settings(url: str) -> dict[str, Any]:
+    settings = dict(parse_url(url))
+    settings.pop("connection_class", None)
+    return settings

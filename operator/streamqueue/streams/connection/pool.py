@@ -1,0 +1,120 @@
+"""Connection pools and their connections: dead ones are replaced, and no command is ever sent twice."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, Protocol, runtime_checkable
+
+from redis.asyncio import Connection, ConnectionPool, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelManagedConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+
+TIMEOUT = 5.0  # seconds, to connect and for each answer
+HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
+MAX_CONNECTIONS = 16  # to one server
+
+
+def options() -> dict[str, Any]:
+    """What every connection has in common. Replies are bytes (RESP2)."""
+    return {
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        "socket_keepalive": True,
+        "socket_keepalive_options": {
+            socket.TCP_KEEPIDLE: 60,
+            socket.TCP_KEEPINTVL: 15,
+            socket.TCP_KEEPCNT: 4,
+        },
+        "health_check_interval": HEALTH_CHECK_INTERVAL,
+        "retry": Retry(NoBackoff(), 0),
+        "max_connections": MAX_CONNECTIONS,
+        "protocol": 2,
+    }
+
+
+@runtime_checkable
+class Renewing(Protocol):
+    """Credentials that change while connections live."""
+
+    version: int  # another number with every change
+
+    def refused(self) -> None:
+        """The server doesn't take them."""
+
+
+class _Reviving:
+    """PING first on a connection that was idle for long; if it is dead, connect anew. AUTH first where the
+    credentials were renewed.
+
+    Services in between cut idle connections (Azure after 10 minutes). A PING may be repeated safely, a command may not:
+    hence this instead of redis-py's retries, which would repeat an XADD whose reply was lost.
+    """
+
+    credential_provider: Any
+    is_connected: bool
+    _version: int | None = None  # of the credentials that this connection was last authenticated with
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        version = getattr(self.credential_provider, "version", None)
+        try:
+            await super().on_connect_check_health(check_health)  # type: ignore[misc]
+        except AuthenticationError:
+            self._refused()
+            raise
+        self._version = version
+
+    async def check_health(self) -> None:
+        await self._renew()
+        try:
+            await super().check_health()  # type: ignore[misc]
+        except (ConnectionError, TimeoutError):
+            await super().check_health()  # type: ignore[misc]
+
+    async def _renew(self) -> None:
+        version = getattr(self.credential_provider, "version", None)
+        if version == self._version or not self.is_connected:
+            return
+        try:
+            login = await self.credential_provider.get_credentials_async()
+            await self.send_command("AUTH", *login, check_health=False)  # type: ignore[attr-defined]
+            await self.read_response()  # type: ignore[attr-defined]
+            self._version = version
+        except AuthenticationError:
+            self._refused()
+            raise
+        except (ConnectionError, TimeoutError):
+            await self.disconnect()  # type: ignore[attr-defined]
+
+    def _refused(self) -> None:
+        if isinstance(self.credential_provider, Renewing):
+            self.credential_provider.refused()
+
+
+class Plain(_Reviving, Connection):
+    pass
+
+
+class Secure(_Reviving, SSLConnection):
+    """`server_name`: the name the certificate must be for, where it isn't the host that is connected to."""
+
+    def __init__(self, *, server_name: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._server_name = server_name
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        arguments = dict(super()._connection_arguments())
+        return arguments | {"server_hostname": self._server_name} if self._server_name else arguments
+
+
+class PlainBySentinel(_Reviving, SentinelManagedConnection):
+    pass
+
+
+class SecureBySentinel(PlainBySentinel, SSLConnection):
+    pass
+
+
+def pool_of(connection_class: type[Connection], settings: dict[str, Any]) -> ConnectionPool:
+    return ConnectionPool(connection_class=connection_class, **settings)

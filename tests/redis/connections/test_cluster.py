@@ -1,0 +1,173 @@
+"""A cluster of three primaries and their replicas: each queue is found, through slots that move and nodes that go."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from redis.crc import key_slot
+
+from streamqueue import Queue as Producer
+from streamqueue.api.spec import RedisMode
+from streamqueue.maintenance import QuietReason, look, sweep
+from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
+from streamqueue.streams.connection import primaries
+from tests.redis.connections import steps
+from tests.redis.queue import Queue, spec
+from tests.redis.servers.cluster import RunningCluster
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until, working
+
+# Clusters differ by the server's generation, not by each version.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+MODES = pytest.mark.parametrize("mode", [RedisMode.AUTO, RedisMode.CLUSTER])
+
+
+@pytest.fixture(autouse=True)
+async def _empty(cluster: RunningCluster) -> None:
+    for node in cluster.nodes:
+        await cluster.ask(node, "FLUSHALL", ignore=True)  # replicas refuse
+
+
+def connected(cluster: RunningCluster, mode: RedisMode = RedisMode.AUTO) -> Redis:
+    return connect(f"{cluster.url}?socket_timeout=1&socket_connect_timeout=1", mode=mode)
+
+
+@MODES
+async def test_queues_of_all_nodes_are_read_in_one_go(cluster: RunningCluster, mode: RedisMode) -> None:
+    async with connected(cluster, mode) as client:
+        names = [f"queue-{n}" for n in range(100)]
+        for n, name in enumerate(names):
+            await client.xgroup_create(name, "workers", "0", mkstream=True)
+            for _ in range(n % 3):
+                await client.xadd(name, {"task": "x"})
+        answers = await take_snapshots(client, [SnapshotRequest(name, "workers") for name in names])
+        assert [answer.undelivered for answer in answers if isinstance(answer, Snapshot)] == [n % 3 for n in range(100)]
+        assert len(primaries(client)) == 3
+
+
+@MODES
+async def test_workers_producers_and_sweeps_find_their_keys(cluster: RunningCluster, mode: RedisMode) -> None:
+    done: list[str] = []
+
+    async def handle(task: dict[str, str]) -> None:
+        done.append(task["n"])
+
+    async with (
+        Producer(cluster.url, Queue.stream, mode=mode) as producer,
+        connected(cluster, mode) as client,
+        working(cluster.url, handle, redis_mode=mode),
+    ):
+        sent = await producer.send({"n": "replicated"}, replicated=True)
+        assert sent.replicated
+        await producer.send_many([{"n": str(n)} for n in range(20)])
+        await until(lambda: len(done) == 21, "every task is done")
+        assert (await sweep(client, spec())).returned == 0
+    assert sorted(done) == sorted(["replicated", *(str(n) for n in range(20))])
+
+
+async def test_the_pass_without_the_operator_looks_at_the_node_of_the_queue(cluster: RunningCluster) -> None:
+    """Each pass is a process of its own, which begins at the URL's node: another node's run id is no restart."""
+    async with connected(cluster) as client:
+        await Queue(client).create()
+        await look(client, spec())
+        await Queue(client).settle(spec())
+    owner = await cluster.owner(Queue.stream)
+    other = next(node for node in cluster.nodes[:3] if node is not owner)
+    async with connect(other.url) as fresh:
+        assert (await look(fresh, spec())).until is None
+
+
+async def move_begins(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
+    await cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", await cluster.id_of(source))
+    await cluster.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await cluster.id_of(target))
+
+
+async def move_ends(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
+    keys = await cluster.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100)
+    await cluster.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+
+async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluster: RunningCluster) -> None:
+    slot = key_slot(Queue.stream.encode())
+    source = await cluster.owner(Queue.stream)
+    target = next(node for node in cluster.nodes[:3] if node is not source)
+    async with connected(cluster) as client:
+        queue = Queue(client)
+        await queue.create()
+        await queue.add(3)
+        await move_begins(cluster, slot, source, target)
+        added = await queue.add(2)  # the key is still where it was
+        # Keys that aren't there yet may be at the target: a script over several can't run, and says so.
+        during = await steps.look(client)
+        assert isinstance(during, RedisProblem) and during.kind is ProblemKind.CLUSTER
+        await move_ends(cluster, slot, source, target)
+        added += await queue.add(2)  # ASK: each goes to the target, once
+        for node in (target, source):
+            await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(target))
+        added += await queue.add(2)  # MOVED
+        assert (await queue.snapshot()).undelivered == 9
+        assert [entry_id for entry_id, _ in await queue.entries()][3:] == added
+        # A client that learns of the cluster only now.
+        async with connected(cluster, RedisMode.CLUSTER) as late:
+            assert (await Queue(late).snapshot()).undelivered == 9
+        await move_begins(cluster, slot, target, source)
+        await move_ends(cluster, slot, target, source)
+        for node in (source, target):
+            await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(source))
+
+
+async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(cluster: RunningCluster) -> None:
+    elsewhere = "x"
+    gone = await cluster.owner(Queue.stream)
+    while await cluster.owner(elsewhere) is gone:
+        elsewhere += "x"
+    seed = next(node for node in cluster.nodes[:3] if node is not gone)
+    async with connect(f"{seed.url}?socket_timeout=1&socket_connect_timeout=1") as client:
+        queue = Queue(client)
+        await queue.create()
+        await queue.add(5)
+        await queue.read(count=2)
+        await queue.age(61)
+        await queue.settle(spec())
+        await client.xgroup_create(elsewhere, "workers", "0", mkstream=True)
+        assert isinstance(await steps.look(client), Snapshot)
+        await _replicated(cluster, gone)
+        gone.kill()
+        try:
+            answers = await steps.looks_until_healed(client)
+            assert isinstance(answers[0], RedisProblem)
+            assert isinstance(await steps.look(client, elsewhere), Snapshot)
+            healed = answers[-1]
+            assert isinstance(healed, Snapshot) and (healed.undelivered, healed.pending) == (3, 2)
+            report = await sweep(client, spec())
+            assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+            assert len(await queue.pending()) == 2
+        finally:
+            await asyncio.to_thread(gone.start)
+            await cluster.until(cluster.is_whole)
+
+
+async def test_the_urls_own_node_may_be_gone(cluster: RunningCluster) -> None:
+    async with connected(cluster, RedisMode.CLUSTER) as client:
+        await Queue(client).create()
+        assert isinstance(await steps.look(client), Snapshot)
+        cluster.nodes[0].kill()
+        try:
+            await steps.looks_until_healed(client)
+        finally:
+            await asyncio.to_thread(cluster.nodes[0].start)
+            await cluster.until(cluster.is_whole)
+
+
+async def _replicated(cluster: RunningCluster, primary: RunningServer) -> None:
+    """Until the replica has all that the primary has."""
+
+    async def caught_up() -> bool:
+        async with cluster.talk(primary) as client:
+            state = await client.info("replication")
+        return bool(state["slave0"]["offset"] == state["master_repl_offset"])
+
+    await cluster.until(caught_up)
