@@ -12,7 +12,7 @@ from benchmarks.report import machine, publish
 
 from tests.chaos.storm import NAIVE, SDK, Aftermath, Loop, Storm, Weather
 from tests.redis.servers.install import install
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import DURABLE, RunningServer
 
 SERVER = "redis-7.0"
 WEATHER = Weather(
@@ -27,7 +27,7 @@ WEATHER = Weather(
     deadline=1500.0,
 )
 BEGINNING = (
-    f"{WEATHER.tasks:,} tasks of 10 ms on the average, {WEATHER.workers} workers, {SERVER} with appendfsync always. "
+    f"{WEATHER.tasks:,} tasks of 10 ms on the average, {WEATHER.workers} workers, {SERVER} with an append-only file. "
     f"Each {WEATHER.kill:.0f} s a worker is killed (SIGKILL) and started anew, each {WEATHER.restart:.0f} s Redis is "
     f"killed or stopped and started from its append-only file, each {WEATHER.network:.0f} s all connections are cut or "
     f"slow, and of all replies {WEATHER.loss:.2%} never arrive."
@@ -53,8 +53,7 @@ class Progress:
 
 
 async def storm(name: str, loop: Loop) -> Aftermath:
-    durable = {"appendonly": "yes", "appendfsync": "always"}
-    running = await asyncio.to_thread(RunningServer, install(SERVER), durable)
+    running = await asyncio.to_thread(RunningServer, install(SERVER), DURABLE)
     try:
         return await Storm(WEATHER, running, seed=7, loop=loop, tell=Progress(name)).rage()
     finally:

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from streamqueue.streams import connect
 from tests.redis.servers.install import CannotInstall, Server, install
 from tests.redis.servers.lock import SOURCES
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import DURABLE, RunningServer
 from tests.redis.servers.tls import TlsServer
 from tests.redis.table import ServerTable
 
@@ -102,7 +102,7 @@ async def own_server(server: Server) -> AsyncIterator[RunningServer]:
 @pytest.fixture
 async def durable_server(server: Server) -> AsyncIterator[RunningServer]:
     """As `own_server`, and what it acknowledged survives a restart or a kill."""
-    running = await asyncio.to_thread(RunningServer, server, {"appendonly": "yes", "appendfsync": "always"})
+    running = await asyncio.to_thread(RunningServer, server, DURABLE)
     yield running
     running.close()
 

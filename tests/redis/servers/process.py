@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tests.redis.servers.install import Server
 
+# What is acknowledged was written, and outlives the process; "everysec" may answer first, "always" waits for the disk.
+DURABLE = {"appendonly": "yes", "appendfsync": "no"}
 READY = ("Ready to accept connections", "Sentinel ID is")
 
 
