@@ -12,7 +12,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 TWO_SERVERS := -n 2 --dist loadgroup # a server's tests stay with one process
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e chaos cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -56,8 +56,12 @@ test-redis: .venv/.synced ## tests against real Redis and Valkey servers, fetche
 test-redis-all: .venv/.synced ## the same against every server that can be had; writes docs/servers.md
 	$(PYTEST) tests/redis --servers=all --table docs/servers.md $(TWO_SERVERS)
 
-test-e2e: cluster-up ## tests on the kind cluster
-	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e $$($(CLUSTER) pytest-args)"
+test-e2e: cluster-up ## tests on the kind cluster, but for those of `make test-nodes`
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m 'not nodes' $$($(CLUSTER) pytest-args)"
+
+test-nodes: cluster-up ## tests with a node autoscaler: Karpenter and KWOK, built from their Go modules the first time
+	$(CLUSTER) node-autoscaler
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m nodes $$($(CLUSTER) pytest-args)"
 
 incidents: cluster-up ## make five incidents on the cluster, mend them, and write docs/incidents.md
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e/test_incidents.py --incidents docs/incidents.md $$($(CLUSTER) pytest-args)"

@@ -1,4 +1,4 @@
-"""`python -m tests.cluster up|images|down|status|print-env|pytest-args`."""
+"""`python -m tests.cluster up|images|node-autoscaler|down|status|print-env|pytest-args`."""
 
 import argparse
 import fcntl
@@ -14,11 +14,12 @@ from tests.cluster.handles import load
 from tests.cluster.settings import CACHE, CLUSTER
 from tests.cluster.shell import HarnessError
 from tests.cluster.status import status
-from tests.cluster.up import images, up
+from tests.cluster.up import images, node_autoscaler, up
 
 COMMANDS = {
     "up": "bring up Docker, the tools, the images and the cluster",
     "images": "build the project's images; load them where there is a cluster",
+    "node-autoscaler": "build Karpenter and KWOK for the tests that need a node autoscaler",
     "down": "delete the cluster and the project's images",
     "status": "say what is there",
     "print-env": "print the variables for `eval` in a shell",
@@ -66,6 +67,8 @@ def change(command: str, console: Console) -> None:
     elif command == "images":
         changed = images(console)
         console.print(f"Built {', '.join(changed)}." if changed else "All images are up to date.")
+    elif command == "node-autoscaler":
+        node_autoscaler(console)
     else:
         for line in down():
             console.print(line, soft_wrap=True)

@@ -17,7 +17,7 @@ from tests.cluster import docker, kind
 from tests.cluster.go_build import find_go
 from tests.cluster.handles import Handles
 from tests.cluster.keys import key_of
-from tests.cluster.settings import CACHE
+from tests.cluster.settings import CACHE, KUBERNETES
 from tests.cluster.shell import HarnessError, output, run
 
 KARPENTER = "sigs.k8s.io/karpenter@v1.14.1"
@@ -85,9 +85,10 @@ def install(handles: Handles, report: Callable[[str], None]) -> None:
     options = [word for setting in settings for word in ("--set", setting)]
     helm = [handles.helm, "--kubeconfig", handles.kubeconfig, "--namespace", NAMESPACE]
     chart = str(karpenter / "kwok/charts")
-    rendered = output([*helm, "template", "karpenter", chart, "--include-crds", *options])
+    asked = ["--include-crds", "--api-versions=policy/v1", f"--kube-version={KUBERNETES}"]
+    rendered = output([*helm, "template", "karpenter", chart, *asked, *options])
     _apply(handles, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
-    _apply(handles, [_with_image(body) for body in _parsed(rendered)], NAMESPACE)
+    _apply(handles, [_with_image(body) for body in _parsed(rendered)])
     for namespace, deployment in (("kube-system", "kwok-controller"), (NAMESPACE, "karpenter")):
         _kubectl(handles, "rollout", "status", f"deployment/{deployment}", f"--namespace={namespace}", "--timeout=180s")
 
@@ -120,10 +121,9 @@ def _parsed(manifests: str) -> Iterator[dict[str, Any]]:
     yield from filter(None, yaml.safe_load_all(manifests))
 
 
-def _apply(handles: Handles, bodies: list[dict[str, Any]], namespace: str = "kube-system") -> None:
+def _apply(handles: Handles, bodies: list[dict[str, Any]]) -> None:
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies})
-    options = ["--server-side", "--force-conflicts", f"--namespace={namespace}", "--filename=-"]
-    _kubectl(handles, "apply", *options, text=text)
+    _kubectl(handles, "apply", "--server-side", "--force-conflicts", "--filename=-", text=text)
 
 
 def _kubectl(handles: Handles, *args: str, text: str | None = None) -> str:

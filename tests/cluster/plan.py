@@ -15,6 +15,7 @@ class Stage(StrEnum):
     BASE = "Debian base image"
     PACKAGES = "Debian packages of the node"
     NODE = "Node image"
+    NODE_AUTOSCALER = "Go build of Karpenter and KWOK"
     IMAGES = "Project images"
     CLUSTER = "kind cluster"
     LOAD = "Loading the images into the cluster"
@@ -29,6 +30,7 @@ USUAL: Mapping[Stage, float] = {
     Stage.BASE: 70,
     Stage.PACKAGES: 40,
     Stage.NODE: 45,
+    Stage.NODE_AUTOSCALER: 420,
     Stage.IMAGES: 40,
     Stage.CLUSTER: 40,
     Stage.LOAD: 12,

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from rich.console import Console
 
 from tests.cluster import base_image, disk, docker, engine, go_build, kind, node_image, project_images, shell
+from tests.cluster import node_autoscaler as autoscaler
 from tests.cluster.handles import Handles
 from tests.cluster.node_image import Source
 from tests.cluster.plan import Missing, Stage, plan
@@ -54,6 +55,13 @@ def images(console: Console) -> list[str]:
         if node is not None and node.running:
             load_project_images(progress, handles_of(source, {tool: str(path) for tool, path in on_path().items()}))
     return changed
+
+
+def node_autoscaler(console: Console) -> None:
+    """Build Karpenter and KWOK where they aren't there yet."""
+    progress = Progress((((Stage.NODE_AUTOSCALER,),),), console)
+    with progress.shown(), progress.stage(Stage.NODE_AUTOSCALER) as report:
+        autoscaler.build(report)
 
 
 def prepare(console: Console) -> tuple[Source, Base]:

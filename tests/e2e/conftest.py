@@ -18,10 +18,14 @@ from tests.kube.redis_server import RedisServer
 from tests.kube.view import View
 
 RUN_LABEL = "streamqueue.dev/e2e-run"
-pytest_configure = concurrently.pytest_configure
 pytest_collection_modifyitems = concurrently.pytest_collection_modifyitems
 pytest_pyfunc_call = concurrently.pytest_pyfunc_call
 _worlds: list[World] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    concurrently.pytest_configure(config)
+    config.addinivalue_line("markers", "nodes: needs a node autoscaler on the cluster; run by `make test-nodes`")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

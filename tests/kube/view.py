@@ -54,6 +54,10 @@ class View:
         """The objects that carry these labels."""
         return [body for body in list(self._now[kind].values()) if _carries(body, labels)]
 
+    def ever(self, kind: str) -> list[Body]:
+        """Every state of every object of this kind that the watch saw."""
+        return [body for _, of, _, body in list(self._seen) if of == kind]
+
     def seen(self, kind: str, name: str) -> list[tuple[float, Body]]:
         """Every state of the object that the watch saw, with its time (monotonic seconds)."""
         return [(when, body) for when, of, named, body in list(self._seen) if (of, named) == (kind, name)]
