@@ -24,7 +24,9 @@ pytestmark = pytest.mark.concurrent(long=True)
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/documents"
 INDEX = "{documents}:index"
-COPIES = 3  # of each page, as tasks of their own
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COPIES = 2  # of each page, as tasks of their own
+BOOKS = 6  # of all pages in one: long enough in hand for a worker to be killed with it
 
 
 class Api:
@@ -65,8 +67,10 @@ def test_every_document_comes_out_once_though_workers_are_killed(world: World) -
     api = Api(world)
     started = time.monotonic()
     jobs = [api.upload(name, content) for _ in range(COPIES) for name, content in documents()]
+    book = as_pdf("\n".join(page.read_text() for page in PAGES))
+    jobs += [api.upload(f"book-{n}.pdf", book) for n in range(BOOKS)]
     broken = api.upload("broken.pdf", b"%PDF-1.7 and nothing more")
-    killed = [kill_one_at_work(world, stage) for stage in stages]
+    held = [kill_one(world, stage, at_work=stage is stages[0]) for stage in stages]
 
     def come_out() -> Counter[str]:
         return Counter(fields["sq-origin"] for _, fields in world.redis.xrange(INDEX))
@@ -85,7 +89,7 @@ def test_every_document_comes_out_once_though_workers_are_killed(world: World) -
         api.state("never-sent")
     world.note(
         f"documents: {len(jobs)} through four stages in {time.monotonic() - started:.0f} s, from zero, "
-        f"{sum(killed)} of {len(killed)} killed pods held work"
+        f"a pod of each killed, {sum(held)} of them with a document in hand"
     )
     world.kubectl("delete", "streamqueues", *(stage.name for stage in stages), "--wait=false")
     world.kubectl("delete", "deployment", "documents-api", "--wait=false")
@@ -93,10 +97,9 @@ def test_every_document_comes_out_once_though_workers_are_killed(world: World) -
 
 def documents() -> list[tuple[str, bytes]]:
     """The project's own pages, as PDF and as HTML by turns."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [
         (f"{page.stem}.pdf", as_pdf(page.read_text())) if n % 2 else (f"{page.stem}.html", as_html(page.read_text()))
-        for n, page in enumerate(pages)
+        for n, page in enumerate(PAGES)
     ]
 
 
@@ -113,18 +116,25 @@ def as_html(text: str) -> bytes:
     return f"<html><head><style>p {{margin: 1em}}</style></head><body>{body}</body></html>".encode()
 
 
-def kill_one_at_work(world: World, stage: Queue) -> bool:
-    """Force a pod of this stage away, one that holds a task if there is any; whether it held one."""
-    pods = stage.await_ready_pods(1, timeout=120)
-    names = [pod["metadata"]["name"] for pod in pods]
-    busy = [
-        each["name"].rpartition(".")[0]
-        for each in world.redis.xinfo_consumers(stage.stream, "workers")
-        if each["pending"]
-    ]
-    victim = next((name for name in names if name in busy), names[0])
-    world.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
-    return victim in busy
+def kill_one(world: World, stage: Queue, *, at_work: bool) -> bool:
+    """Force a pod of this stage away, one that holds a task if there is any; whether it held one.
+
+    `at_work`: wait for one. The short stages have a task in hand for some hundredths of a second.
+    """
+
+    def victim() -> tuple[str, bool] | None:
+        names = [pod["metadata"]["name"] for pod in stage.ready_pods()]
+        if not names:
+            return None
+        consumers = stage.client.xinfo_consumers(stage.stream, stage.group)
+        busy = {each["name"].rpartition(".")[0] for each in consumers if each["pending"]} & set(names)
+        if at_work and not busy:
+            return None
+        return next(iter(busy), names[0]), bool(busy)
+
+    name, held = world.view.eventually(victim, 120, f"{stage.name}: a pod to kill") or ("", False)
+    world.kubectl("delete", "pod", name, "--grace-period=0", "--force")
+    return held
 
 
 def _queue(world: World, manifest: dict[str, Any]) -> Queue:

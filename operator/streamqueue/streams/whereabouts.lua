@@ -10,7 +10,8 @@ if mark == '' then return {known, 'delayed', '', -1} end
 local entry = mark or string.match(id, '^%d+%-%d+$')
 if not entry or redis.call('TYPE', stream).ok ~= 'stream' then return {known, '', '', -1} end
 local rows = redis.pcall('XPENDING', stream, group, entry, entry, 1)
-if rows.err then return {known, '', '', -1} end
+-- Without a group nothing was handed out yet.
+if rows.err then return {known, mark and 'waiting' or '', '', -1} end
 if rows[1] then
   return {known, rows[1][2] == ARGV[3] and 'parked' or 'pending', rows[1][2], rows[1][3]}
 end

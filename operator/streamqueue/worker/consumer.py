@@ -28,6 +28,7 @@ from streamqueue.worker.outcome import Backoff, failed, is_expected, released, r
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
+from streamqueue.worker.tracing import processing
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +173,9 @@ class Consumer:
     async def _execute(self, run: Run) -> None:
         ctx = run.ctx
         try:
-            result = await self._handler(ctx)
-            handed_on = self._handed_on(ctx, result)
+            with processing(self._settings.stream, self._settings.group, ctx):
+                result = await self._handler(ctx)
+                handed_on = self._handed_on(ctx, result)
             settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "", handed_on)
         except (Exception, SystemExit, asyncio.CancelledError) as exc:
             if run.is_over:

@@ -11,6 +11,7 @@ from typing import Any
 from streamqueue.api.keys import tagged
 from streamqueue.streams.tasks import Emit, Entry
 from streamqueue.worker.payload import encode
+from streamqueue.worker.tracing import context_of
 
 log = logging.getLogger("streamqueue.task")
 
@@ -39,6 +40,7 @@ class Context:
         "deadline",
         "entry",
         "progress_json",
+        "trace",
     )
 
     def __init__(self, entry: Entry, timeout: float, on_progress: Callable[[], None]) -> None:
@@ -48,6 +50,7 @@ class Context:
         self.cancelled = False  # the lease is lost or the time is up: a handler in a thread should look and end
         self.progress_json = ""
         self._on_progress = on_progress
+        self.trace = context_of(entry.fields)
         self._emits: list[Emit] = []
         self._logger: TaskLogger | None = None
 
@@ -76,7 +79,7 @@ class Context:
     @property
     def carried(self) -> list[tuple[str, str]]:
         """What travels from this task to those that it makes."""
-        return [("sq-origin", self.origin_id)]
+        return [("sq-origin", self.origin_id), *self.trace]
 
     @property
     def emits(self) -> tuple[Emit, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +55,8 @@ class Handler:
             raise
 
     async def _in_thread(self, ctx: Context, args: tuple[Any, ...]) -> Any:
-        future = self.threads.submit(lambda: self._function(*args))
+        context = contextvars.copy_context()  # the current span, and what else the program keeps there
+        future = self.threads.submit(lambda: context.run(self._function, *args))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -21,6 +21,7 @@ from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
 from streamqueue.worker.payload import encode
 from streamqueue.worker.results import Result, look_up
+from streamqueue.worker.tracing import Fields, sending
 
 REMEMBERED = 3600.0  # seconds for which an id that was sent is known
 PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away
@@ -107,12 +108,13 @@ class Queue:
         With an `id` of your own a second send within `remembered` seconds adds nothing. `delay` is seconds.
         `replicated` waits until `replicas` replicas have the task, and says whether they do.
         """
-        task = _task(payload, id, delay, remembered)
-        if replicated:
-            done, has_it = await self._patiently(lambda: self._send_replicated(task, replicas))
-            return _sent(task, done, has_it)
-        (done,) = await self._patiently(lambda: enqueue(self._client, self._stream.stream, [task]))
-        return _sent(task, done, None)
+        with sending(self._stream.stream, 1) as trace:
+            task = _task(payload, id, delay, remembered, trace)
+            if replicated:
+                done, has_it = await self._patiently(lambda: self._send_replicated(task, replicas))
+                return _sent(task, done, has_it)
+            (done,) = await self._patiently(lambda: enqueue(self._client, self._stream.stream, [task]))
+            return _sent(task, done, None)
 
     async def send_many(
         self, payloads: Iterable[Any], *, ids: Sequence[str] | None = None, delay: float = 0.0
@@ -123,13 +125,14 @@ class Queue:
         listed = list(payloads)
         if ids is not None and len(ids) != len(listed):
             raise ValueError(f"send_many: {len(listed)} payloads, but {len(ids)} ids")
-        tasks = [_task(payload, ids[i] if ids else None, delay, REMEMBERED) for i, payload in enumerate(listed)]
-        sent: list[Sent] = []
-        for start in range(0, len(tasks), STEP):
-            step = tasks[start : start + STEP]
-            done = await self._patiently(lambda step=step: enqueue(self._client, self._stream.stream, step))
-            sent += [_sent(task, one, None) for task, one in zip(step, done, strict=True)]
-        return sent
+        with sending(self._stream.stream, len(listed)) as trace:
+            tasks = [_task(each, ids[i] if ids else None, delay, REMEMBERED, trace) for i, each in enumerate(listed)]
+            sent: list[Sent] = []
+            for start in range(0, len(tasks), STEP):
+                step = tasks[start : start + STEP]
+                done = await self._patiently(lambda step=step: enqueue(self._client, self._stream.stream, step))
+                sent += [_sent(task, one, None) for task, one in zip(step, done, strict=True)]
+            return sent
 
     async def result(self, id: str) -> Result:
         """Where the task is now.
@@ -183,12 +186,12 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _task(payload: Any, task_id: str | None, delay: float, remembered: float) -> NewTask:
+def _task(payload: Any, task_id: str | None, delay: float, remembered: float, trace: Fields) -> NewTask:
     if task_id == "":
         raise ValueError("send(id=''): an id is at least one character")
     if delay < 0 or remembered <= 0:
         raise ValueError("send: delay is zero or more seconds, remembered more than zero")
-    return NewTask(task_id or new_id(), encode(payload), delay, remembered)
+    return NewTask(task_id or new_id(), [*encode(payload), *trace], delay, remembered)
 
 
 def _sent(task: NewTask, done: Enqueued, replicated: bool | None) -> Sent:

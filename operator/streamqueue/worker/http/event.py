@@ -17,7 +17,6 @@ TYPE = "dev.streamqueue.task"
 
 # Header values of the HTTP binding: printable ASCII but quotes and percent; the rest is percent-encoded UTF-8.
 _UNSAFE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
-_TRACE = (b"traceparent", b"tracestate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,8 @@ def request_of(ctx: Context, fields: Mapping[str, bytes], stream: str, target: T
     }
     if time := _rfc3339(ctx.enqueued_at):
         headers["ce-time"] = time
-    for name in _TRACE:
-        if value := ctx.entry.fields.get(name):
-            headers[name.decode()] = _escaped(value.decode("utf-8", "replace"))
+    for name, value in ctx.trace:
+        headers[name.removeprefix("sq-")] = _escaped(value)
     return Request(headers, _named(fields, field) if field else _as_json(fields))
 
 

@@ -1,0 +1,58 @@
+"""Traces through queues: the W3C trace context travels in the task's fields.
+
+Spans are made where `opentelemetry-api` is installed (the extra `tracing`); without it the context is passed on as it
+came, so that a stage without it breaks no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+Fields = list[tuple[str, str]]
+
+NAMES = ("traceparent", "tracestate")
+
+
+def load() -> Any:
+    """The module that makes spans; None where the package is not installed."""
+    try:
+        import_module("opentelemetry.trace")
+    except ModuleNotFoundError:
+        return None
+    return import_module("streamqueue.worker.spans")
+
+
+_spans = load()
+
+
+def context_of(fields: Mapping[bytes, bytes]) -> Fields:
+    """The trace context of an entry: ours, or that of a producer that writes the plain names."""
+    for prefix in (b"sq-", b""):
+        if prefix + b"traceparent" in fields:
+            found = ((name, fields.get(prefix + name.encode())) for name in NAMES)
+            return [(f"sq-{name}", value.decode("utf-8", "replace")) for name, value in found if value]
+    return []
+
+
+@contextmanager
+def sending(stream: str, count: int) -> Iterator[Fields]:
+    """Around a send of `count` tasks; the fields that go with each."""
+    if _spans is None:
+        yield []
+        return
+    with _spans.sending(stream, count) as fields:
+        yield fields
+
+
+@contextmanager
+def processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
+    """Around a handler's run of `ctx`. What it sends, emits and hands on belongs to its span."""
+    if _spans is None:
+        yield
+        return
+    with _spans.processing(stream, group, ctx) as fields:
+        ctx.trace = fields
+        yield
