@@ -22,6 +22,7 @@ _futures: dict[str, Future[None]] = {}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "concurrent(long=False): runs beside the others of this mark")
+    config.addinivalue_line("markers", "last: runs after all others")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _rank(item: pytest.Item) -> int:
     marker = item.get_closest_marker("concurrent")
     if marker is None:
-        return 2
+        return 3 if item.get_closest_marker("last") else 2
     return 0 if marker.kwargs.get("long") else 1
 
 

@@ -15,13 +15,14 @@ from tests.kube.view import View
 
 @dataclass
 class World:
-    """`figures` are printed at the end of the session."""
+    """`figures` are printed at the end of the session; `strangers` are operator pods of another release."""
 
     kubectl: Kubectl
     chart: Chart
     view: View
     server: RedisServer
     figures: list[str] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
 
     @cached_property
     def redis(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.kube.kubectl import Kubectl
 
@@ -26,10 +27,22 @@ class Chart:
 
     def install(self) -> None:
         """Install or upgrade, and wait until the operator is ready."""
-        settings = [part for value in self.values for part in ("--set", value)]
-        self._run("upgrade", "--install", RELEASE, CHART, "--create-namespace", *settings)
+        self.upgrade()
         # The tag stays `dev` from build to build: only a new pod runs what was built last.
         self.restart()
+
+    def upgrade(self, chart: Path | str = CHART, *values: str) -> None:
+        """Install or upgrade to this chart; returns as soon as helm has written it."""
+        settings = [part for value in (*self.values, *values) for part in ("--set", value)]
+        self._run("upgrade", "--install", RELEASE, str(chart), "--create-namespace", *settings)
+
+    def roll_back(self) -> None:
+        """To the revision before, as soon as helm has written it."""
+        self._run("rollback", RELEASE)
+
+    def pods(self) -> set[str]:
+        """Names of the operator's pods, those on their way out too."""
+        return {pod["metadata"]["name"] for pod in self.operator.get("pods", "--selector", self.selector)["items"]}
 
     def restart(self) -> None:
         """Replace the operator's pods and wait until the new ones are ready."""
@@ -68,7 +81,7 @@ class Chart:
     @property
     def selector(self) -> str:
         """The operator's pods."""
-        return f"app.kubernetes.io/instance={RELEASE}"
+        return f"app.kubernetes.io/name=streamqueue,app.kubernetes.io/instance={RELEASE}"
 
     def log(self, lines: int = -1) -> str:
         """What the operator's pods wrote, their last `lines` lines."""
