@@ -1,9 +1,10 @@
-"""Every `streamqueue` and `kubectl` command of the pages runs, on a cluster that has the queue they speak of."""
+"""Every `streamqueue` and `kubectl` command of the pages runs, in a namespace that has the queue they speak of."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,22 @@ from tests.docs import PAGES, ROOT, commands
 from tests.e2e.person import Person
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
+from tests.kube.chart import Chart
+from tests.kube.redis_server import RedisServer
+from tests.kube.view import View
 
 pytestmark = pytest.mark.concurrent(long=True)
 
+SHOP = "shop"
 LOCAL = "redis://localhost:6379/0"
-# What belongs to another test, or changes more than one queue.
+# What is run elsewhere, by how it begins.
 ELSEWHERE = {
-    "make ": "the Makefile's targets are what CI and people run",
-    "helm ": "tests/e2e/test_chart.py",
-    "pip install": "the wheel is built and installed by the image",
-    "python": "tests/redis and tests/unit/simulate",
+    "make ": "by CI and by people",
+    "helm ": "tests/e2e/test_chart.py and test_upgrade.py",
+    "kubectl apply --server-side -f dist/": "tests/e2e/test_chart.py",
+    "kubectl delete deployment,": "it would take the operator away from the other tests",
+    "kubectl port-forward service/documents-api": "tests/e2e/test_documents.py",
+    "curl ": "tests/e2e/test_documents.py",
     ".venv/bin/python -m tests.cluster": "the harness itself",
     'eval "$(.venv': "the harness itself",
 }
@@ -29,22 +36,34 @@ FOUND = 1  # doctor's exit code when something is wrong
 
 
 @pytest.fixture(scope="session")
-def orders(world: World) -> Queue:
-    """The queue of the pages: it holds what was done, what waits, and a dead letter."""
-    queue = world.queue("orders", scaling={"maxReplicas": 5}).apply()
+def shop(chart: Chart) -> Iterator[World]:
+    """The namespace of the pages, with a Redis of its own."""
+    kubectl = chart.kubectl.into(SHOP)
+    kubectl("delete", "namespace", SHOP, "--ignore-not-found")
+    kubectl("create", "namespace", SHOP)
+    server = RedisServer(kubectl, "store")
+    server.create()
+    yield World(kubectl, chart, View(kubectl.kubeconfig, SHOP), server)
+    kubectl("delete", "namespace", SHOP, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def orders(shop: World) -> Queue:
+    """The queue of the pages, with some work done."""
+    queue = shop.queue("orders", scaling={"maxReplicas": 5}).apply()
     queue.await_results(queue.add(3, sku="17"), 120)
     return queue
 
 
 @pytest.fixture(scope="session")
-def person(world: World, orders: Queue, tmp_path_factory: pytest.TempPathFactory) -> Person:
+def person(shop: World, orders: Queue, tmp_path_factory: pytest.TempPathFactory) -> Person:
     """Somebody in a folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "tasks.jsonl").write_text('{"sku": "18"}\n')
-    (folder / "arrivals.csv").write_text("".join(f"{second},2\n" for second in range(300)))
     (folder / "queue.yaml").write_text(json.dumps(orders.body))
+    (folder / "arrivals.csv").write_text("arrival,service\n" + "".join(f"{n},1\n" for n in range(60)))
     shutil.copytree(ROOT / "examples", folder / "examples")
-    return Person(world, folder)
+    return Person(shop, folder)
 
 
 def page_id(page: Path) -> str:
@@ -57,7 +76,9 @@ def test_every_command_runs(page: Path, person: Person, orders: Queue) -> None:
     for line in commands(page):
         if line.startswith(tuple(ELSEWHERE)):
             continue
-        typed = line.replace(LOCAL, f"redis://{server['host']}:{server['port']}/0").replace(" -n shop", "")
+        typed = line.replace(LOCAL, f"redis://{server['host']}:{server['port']}/0")
+        if typed.startswith("kubectl apply"):
+            typed += " --dry-run=server"  # the examples' own tests run them
         done = person.types(typed)
         accepted = (0, FOUND) if " doctor " in typed else (0,)
         assert done.returncode in accepted, f"{page_id(page)}: {line}\n{done.stdout}{done.stderr}"

@@ -5,6 +5,7 @@ from streamqueue.cli.commands.dev import dev
 from streamqueue.cli.commands.dlq import dlq
 from streamqueue.cli.commands.doctor import doctor
 from streamqueue.cli.commands.explain import explain
+from streamqueue.cli.commands.import_ import import_
 from streamqueue.cli.commands.init import init
 from streamqueue.cli.commands.peek import peek
 from streamqueue.cli.commands.pending import pending
@@ -23,6 +24,7 @@ ALL = (
     dlq,
     doctor,
     explain,
+    import_,
     init,
     peek,
     pause,

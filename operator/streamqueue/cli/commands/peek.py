@@ -11,8 +11,8 @@ from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
 from streamqueue.cli.output import Column, shorten, show, text
 from streamqueue.cli.target import open_target
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import Entry, read_entries
+from streamqueue.streams.entry_ids import successor
 
 _WIDTH = 100  # of the fields in a table
 

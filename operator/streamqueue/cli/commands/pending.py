@@ -14,8 +14,8 @@ from streamqueue.cli.options import Selection, only_queue, output_option, queue_
 from streamqueue.cli.output import Column, age, show
 from streamqueue.cli.target import Target, open_target
 from streamqueue.cli.tracing.gather import charged
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import Entry, read_headers
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 from streamqueue.streams.tasks import PARKED
 

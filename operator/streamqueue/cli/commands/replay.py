@@ -14,8 +14,8 @@ from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import WouldReachOthers
 from streamqueue.maintenance import replay as copies
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import read_entries, read_headers
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import RedisProblem
 
 

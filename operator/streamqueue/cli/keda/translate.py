@@ -1,0 +1,155 @@
+"""A ScaledObject as a StreamQueue, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streamqueue.api.durations import format_duration, parse_duration
+from streamqueue.api.parse import check_name, parse_spec
+from streamqueue.api.spec import Delivery
+from streamqueue.cli.keda.objects import CannotImport, Document, block, find, number, the_scaled_object
+from streamqueue.cli.keda.trigger import Trigger, read_triggers
+from streamqueue.cli.keda.workload import Workload
+from streamqueue.manifests.grace import GRACE_SECONDS
+from streamqueue.manifests.labels import API_VERSION, KIND
+
+DEFAULT_MAX = 100  # KEDA's maxReplicaCount
+DEFAULT_COOLDOWN = 300  # KEDA's cooldownPeriod, seconds
+PAUSED, PAUSED_AT = "autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"
+
+_WHAT = {
+    "lagCount": "lagCount counted waiting tasks alone",
+    "pendingEntriesCount": "pendingEntriesCount counted tasks in workers' hands alone, so that it never left zero",
+    "streamLength": "streamLength counted entries that were done, too, unless the workers delete them",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """`body` is the StreamQueue; each note is a sentence."""
+
+    body: dict[str, Any]
+    notes: list[str]
+
+
+def translate(documents: Sequence[Document], image: str | None = None, group: str | None = None) -> Translation:
+    """`image` and `group` win over what the files say. Raises CannotImport, and SpecError where a value is refused."""
+    scaled = the_scaled_object(documents)
+    spec, notes = block(scaled, "spec"), list[str]()
+    name, workload = _workload(spec, documents)
+    trigger, others = read_triggers(scaled, documents, workload)
+    if trigger.group is None and group is None:
+        raise CannotImport("the trigger has no consumerGroup, and a StreamQueue reads by one: give --group NAME")
+    if workload is None and image is None:
+        raise CannotImport(f"give the Deployment {name!r} too (-f deployment.yaml), or --image IMAGE")
+    made: dict[str, Any] = {
+        "redis": _redis(trigger, name, notes),
+        "stream": trigger.stream,
+        "group": group or trigger.group,
+        "handler": _handler(workload, image, notes),
+        "scaling": _scaling(spec, block(scaled, "metadata", "annotations"), trigger, notes),
+    }
+    if workload and (template := workload.template()):
+        made["template"] = template
+    _general_notes(spec, others, trigger.activation, name, notes)
+    if needed := _visibility(made["handler"]):
+        made["delivery"] = {"visibilityTimeout": needed}
+    check_name(name)
+    parse_spec(made)
+    metadata = {"name": name}
+    if isinstance(namespace := block(scaled, "metadata").get("namespace"), str):
+        metadata["namespace"] = namespace
+    return Translation({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": made}, notes)
+
+
+def _workload(spec: Mapping[str, Any], documents: Sequence[Document]) -> tuple[str, Workload | None]:
+    target = block(spec, "scaleTargetRef")
+    kind, name = str(target.get("kind", "Deployment")), target.get("name")
+    if not isinstance(name, str):
+        raise CannotImport("spec.scaleTargetRef has no name")
+    if kind != "Deployment":
+        raise CannotImport(f"it scales a {kind}; a StreamQueue's workers are a Deployment")
+    deployment, container = find(documents, "Deployment", name), target.get("envSourceContainerName")
+    return name, Workload(deployment, str(container) if container else None) if deployment else None
+
+
+def _redis(trigger: Trigger, name: str, notes: list[str]) -> dict[str, Any]:
+    scheme = "rediss" if trigger.tls else "redis"
+    if trigger.address and not trigger.has_password:
+        return {"url": f"{scheme}://{trigger.address}/{trigger.database}"}
+    where = trigger.address or "HOST:6379"
+    secret = f"{name}-redis"
+    source = f" (the parts are in {', '.join(trigger.secrets)})" if trigger.secrets else ""
+    notes.append(
+        f"one Secret holds the whole URL{source}: kubectl create secret generic {secret} "
+        f"--from-literal=url='{scheme}://USER:PASSWORD@{where}/{trigger.database}'"
+    )
+    return {"secretRef": {"name": secret, "key": "url"}}
+
+
+def _handler(workload: Workload | None, image: str | None, notes: list[str]) -> dict[str, Any]:
+    handler: dict[str, Any] = {"image": image or (workload.image if workload else "")}
+    grace = workload.grace if workload else None
+    if grace is not None and grace > GRACE_SECONDS:
+        handler["timeout"] = format_duration(float(grace - GRACE_SECONDS))
+        notes.append(
+            f"handler.timeout follows from terminationGracePeriodSeconds {grace}: the longest that a task takes"
+        )
+    else:
+        notes.append("handler.timeout is 2m by default: set the longest that a task takes")
+    notes.append("the loop must name its consumer $STREAMQUEUE_CONSUMER, or busy workers can't be told from idle ones")
+    return handler
+
+
+def _visibility(handler: Mapping[str, Any]) -> str | None:
+    """What the rule of 2 x timeout asks for, where that is more than the default."""
+    needed = 2 * parse_duration(handler["timeout"]) if "timeout" in handler else 0.0
+    return format_duration(needed) if needed > Delivery().visibility_timeout else None
+
+
+def _scaling(
+    spec: Mapping[str, Any], annotations: Mapping[str, Any], trigger: Trigger, notes: list[str]
+) -> dict[str, Any]:
+    least = number(spec.get("minReplicaCount", 0), "minReplicaCount")
+    cooldown = number(spec.get("cooldownPeriod", DEFAULT_COOLDOWN), "cooldownPeriod")
+    counted = next(name for name in _WHAT if name in trigger.counts)
+    scaling: dict[str, Any] = {
+        "minReplicas": least,
+        "maxReplicas": number(spec.get("maxReplicaCount", DEFAULT_MAX), "maxReplicaCount", 1),
+        "targetBacklog": trigger.counts[counted],
+        "scaleDown": {"delay": format_duration(float(cooldown))},
+    }
+    notes.append(f"{_WHAT[counted]}; targetBacklog counts waiting tasks and those in work together")
+    notes.append("instead of targetBacklog, targetWait: 30s promises how long a task waits, at the least pod-time")
+    if len(trigger.counts) > 1:
+        notes.append(f"of several targets ({', '.join(trigger.counts)}) {counted} was taken")
+    if str(annotations.get(PAUSED)).lower() == "true":
+        scaling["paused"] = True
+    if PAUSED_AT in annotations:
+        scaling["replicas"] = number(annotations[PAUSED_AT], PAUSED_AT)
+    return scaling
+
+
+def _general_notes(
+    spec: Mapping[str, Any], others: Sequence[str], activation: bool, name: str, notes: list[str]
+) -> None:
+    if "pollingInterval" in spec:
+        notes.append(f"pollingInterval {spec['pollingInterval']} is left out: looks are cheap, one each second")
+    if "idleReplicaCount" in spec:
+        notes.append("idleReplicaCount is left out: without work there are minReplicas workers")
+    if "fallback" in spec:
+        notes.append("fallback is left out: while Redis can't be read, the count stays as it is")
+    if block(spec, "advanced", "horizontalPodAutoscalerConfig"):
+        notes.append("the behavior of the HPA is left out: see scaling.scaleUp.maxStep, scaleDown.maxStep and delay")
+    if activation:
+        notes.append("activationLagCount is left out: the first task wakes the queue")
+    if block(spec, "advanced", "scalingModifiers"):
+        notes.append("scalingModifiers are left out: targetBacklog is ceil((waiting + pending) / target)")
+    if others:
+        notes.append(f"left out: triggers of type {', '.join(others)}")
+    notes.append(
+        f"to change over: kubectl delete scaledobject and deployment {name}, then apply this: "
+        "two fleets on one group share its tasks"
+    )

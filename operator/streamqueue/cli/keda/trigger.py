@@ -1,0 +1,109 @@
+"""The redis-streams triggers of a ScaledObject: where they look, and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number
+from streamqueue.cli.keda.workload import Workload
+
+COUNTS = ("lagCount", "pendingEntriesCount", "streamLength")
+DEFAULT_PENDING = 5  # KEDA's pendingEntriesCount
+_ELSEWHERE = {"redis-cluster-streams": "Redis Cluster", "redis-sentinel-streams": "Redis Sentinel"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """`address` is host:port, None where only a Secret knows it; `counts` is the target by what is counted."""
+
+    stream: str
+    group: str | None
+    address: str | None
+    database: int
+    tls: bool
+    has_password: bool
+    secrets: tuple[str, ...]  # NAME/KEY of what the TriggerAuthentication reads
+    counts: Mapping[str, int]
+    activation: bool  # it wakes at more than one waiting task
+
+
+def read_triggers(
+    scaled: Document, documents: Sequence[Document], workload: Workload | None
+) -> tuple[Trigger, list[str]]:
+    """All redis-streams triggers as one, and the types of the others. Raises CannotImport."""
+    ours, others = [], []
+    for given in items(block(scaled, "spec"), "triggers"):
+        kind = str(given.get("type"))
+        if kind in _ELSEWHERE:
+            raise CannotImport(
+                f"trigger {kind}: {_ELSEWHERE[kind]} can't be used: a StreamQueue reads one Redis server"
+            )
+        if kind == "redis-streams":
+            ours.append(_read(given, documents, workload))
+        else:
+            others.append(kind)
+    if not ours:
+        raise CannotImport(f"no trigger of type redis-streams (has {', '.join(others) or 'none'})")
+    first = ours[0]
+    if any((each.stream, each.group, each.address) != (first.stream, first.group, first.address) for each in ours):
+        raise CannotImport("its triggers read several streams or groups: make a StreamQueue of each")
+    counts = {name: target for each in ours for name, target in each.counts.items()}
+    return Trigger(**{**_fields(first), "counts": counts}), others
+
+
+def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Workload | None) -> Trigger:
+    metadata = block(given, "metadata")
+    authentication = _authentication(given, documents)
+    stream = metadata.get("stream")
+    if not isinstance(stream, str) or not stream:
+        raise CannotImport("the trigger names no stream")
+    group = metadata.get("consumerGroup")
+    counts = {name: number(metadata[name], name, 1) for name in COUNTS if name in metadata}
+    return Trigger(
+        stream=stream,
+        group=group if isinstance(group, str) and group else None,
+        address=_address(metadata, authentication, workload),
+        database=number(metadata.get("databaseIndex", 0), "databaseIndex"),
+        tls=str(metadata.get("enableTLS", "false")).lower() == "true" or authentication.get("tls") == "enable",
+        has_password=any(name in metadata for name in ("password", "passwordFromEnv", "usernameFromEnv"))
+        or "password" in authentication,
+        secrets=tuple(authentication.values()),
+        counts=counts or {"pendingEntriesCount": DEFAULT_PENDING},
+        activation=number(metadata.get("activationLagCount", 0), "activationLagCount") > 0,
+    )
+
+
+def _authentication(given: Mapping[str, Any], documents: Sequence[Document]) -> dict[str, str]:
+    """NAME/KEY by parameter, of the TriggerAuthentication; "?" where that isn't in the files."""
+    reference = block(given, "authenticationRef")
+    if not reference:
+        return {}
+    kind = str(reference.get("kind", "TriggerAuthentication"))
+    found = find(documents, kind, str(reference.get("name")))
+    if found is None:
+        return {"password": f"{kind} {reference.get('name')}"}
+    secrets = items(block(found, "spec"), "secretTargetRef")
+    return {str(each.get("parameter")): f"{each.get('name')}/{each.get('key')}" for each in secrets}
+
+
+def _address(metadata: Mapping[str, Any], authentication: Mapping[str, str], workload: Workload | None) -> str | None:
+    if isinstance(metadata.get("address"), str):
+        return str(metadata["address"])
+    if "host" in metadata:
+        return f"{metadata['host']}:{metadata.get('port', 6379)}"
+    if "address" in authentication or "host" in authentication:
+        return None
+    for names in (("addressFromEnv",), ("hostFromEnv", "portFromEnv")):
+        if names[0] not in metadata:
+            continue
+        if workload is None:
+            raise CannotImport(f"{names[0]}: give the Deployment too (-f deployment.yaml), whose environment it means")
+        parts = [workload.variable(str(metadata[name])) for name in names if name in metadata]
+        return None if None in parts else ":".join(str(part) for part in parts)
+    raise CannotImport("the trigger has no address: neither address, host, addressFromEnv nor hostFromEnv")
+
+
+def _fields(trigger: Trigger) -> dict[str, Any]:
+    return {name: getattr(trigger, name) for name in Trigger.__slots__}

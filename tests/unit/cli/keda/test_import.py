@@ -1,0 +1,89 @@
+"""ScaledObjects as people have them, and the StreamQueues they become (`*.golden`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streamqueue.api.parse import parse_spec
+from streamqueue.cli.main import run
+from tests.unit.crd.schema import SPEC
+
+FOLDER = Path(__file__).parent
+CASES = sorted(FOLDER.glob("*.yaml"))
+
+
+def unknown(value: Any, schema: dict[str, Any], path: str = "spec") -> list[str]:
+    """Fields that the CRD doesn't know."""
+    known = schema.get("properties")
+    if not isinstance(value, dict) or known is None or schema.get("x-kubernetes-preserve-unknown-fields"):
+        return []
+    strangers = [f"{path}.{name}" for name in value if name not in known]
+    return strangers + [
+        one for name in value if name in known for one in unknown(value[name], known[name], f"{path}.{name}")
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_scaled_object_becomes_a_queue(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["import", "keda", "-f", str(case)]) == 0
+    printed = capsys.readouterr().out
+    body = yaml.safe_load(printed)
+    parse_spec(body["spec"])
+    assert unknown(body["spec"], SPEC) == []
+    assert printed == case.with_suffix(".golden").read_text()
+
+
+def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scaled, deployment = (FOLDER / "lag.yaml").read_text().split("---\n")
+    (tmp_path / "scaled.yaml").write_text(scaled)
+    (tmp_path / "deployment.yaml").write_text(deployment)
+    assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml"), "-f", str(tmp_path / "deployment.yaml")]) == 0
+    assert capsys.readouterr().out == (FOLDER / "lag.golden").read_text()
+
+
+@pytest.mark.parametrize(
+    ("case", "old", "new", "says"),
+    [
+        ("lag", "kind: ScaledObject", "kind: ScaledJob", "a ScaledJob starts a Job for each piece of work"),
+        ("lag", "kind: ScaledObject", "kind: Secret", "wants one ScaledObject, has 0"),
+        ("lag", "type: redis-streams", "type: redis-cluster-streams", "Redis Cluster can't be used"),
+        ("lag", "type: redis-streams", "type: redis-sentinel-streams", "Redis Sentinel can't be used"),
+        ("lag", "type: redis-streams", "type: kafka", "no trigger of type redis-streams (has kafka)"),
+        ("lag", "consumerGroup: workers", "a: b", "give --group NAME"),
+        ("lag", "stream: orders", "a: b", "the trigger names no stream"),
+        ("lag", "kind: Deployment", "kind: Other", "give the Deployment 'orders-worker' too"),
+        ("lag", "{name: orders-worker}", "{name: orders-worker, kind: StatefulSet}", "it scales a StatefulSet"),
+        ("lag", 'lagCount: "10"', 'lagCount: "many"', "lagCount is 'many': it must be a whole number"),
+        ("lag", "address: redis", "a: redis", "the trigger has no address"),
+        ("lag", "stream: orders", "stream: a{}b", "braces in a stream name"),
+        ("lag", "maxReplicaCount: 30", "maxReplicaCount: 30\n  minReplicaCount: 40", "minReplicas"),
+        ("from-env", "kind: Deployment", "kind: Other", "hostFromEnv: give the Deployment too"),
+        (
+            "dual",
+            "stream: events, consumerGroup: readers, pending",
+            "stream: b, consumerGroup: c, pending",
+            "several streams",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_2(
+    case: str, old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (FOLDER / f"{case}.yaml").read_text()
+    assert old in text
+    (tmp_path / "scaled.yaml").write_text(text.replace(old, new))
+    assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml")]) == 2
+    said = capsys.readouterr()
+    assert says in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_the_image_and_the_group_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scaled = (FOLDER / "lag.yaml").read_text().split("---\n")[0].replace("consumerGroup: workers", "a: b")
+    (tmp_path / "scaled.yaml").write_text(scaled)
+    assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml"), "--image", "i:1", "--group", "g"]) == 0
+    spec = yaml.safe_load(capsys.readouterr().out)["spec"]
+    assert (spec["handler"]["image"], spec["group"]) == ("i:1", "g")
