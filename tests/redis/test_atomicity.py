@@ -27,8 +27,8 @@ from streamqueue.maintenance import (
     sweep,
     trim,
 )
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams import RedisProblem, connect, ensure_group
+from streamqueue.streams.entry_ids import entry_order, successor
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
@@ -71,17 +71,15 @@ async def census(queue: Queue) -> Counter[str]:
     """How often each task can still be had: waiting, pending or dead."""
     seen: Counter[str] = Counter()
     entries = dict(await queue.entries())
-    delivered = (await queue.snapshot()).last_delivered_id or ""
-    alive = set(await queue.pending()) | {entry_id for entry_id in entries if key(entry_id) > key(delivered)}
+    delivered = (await queue.snapshot()).last_delivered_id or "0-0"
+    alive = set(await queue.pending()) | {
+        entry_id for entry_id in entries if entry_order(entry_id) > entry_order(delivered)
+    }
     for entry_id in alive:
         seen[entries[entry_id]["task"]] += 1
     for letter in await queue.dead():
         seen[letter["task"]] += 1
     return seen
-
-
-def key(entry_id: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in entry_id.split("-"))
 
 
 async def release_all(redis: Redis) -> object:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.store import Key
+from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.wait import entry_order, wait_for_entries
+from streamqueue.streams.wait import wait_for_entries
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import Entry, read_entries, read_headers
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Script
 

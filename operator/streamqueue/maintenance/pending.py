@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.entry_ids import entry_order, successor
 from streamqueue.streams.script import Script
 
 PAGE = 1000
@@ -26,8 +27,7 @@ class Delivery:
     @property
     def order(self) -> tuple[int, int]:
         """Entry ids in the order of the stream."""
-        ms, _, sequence = self.id.partition("-")
-        return int(ms), int(sequence)
+        return entry_order(self.id)
 
 
 async def deliveries(
@@ -40,11 +40,3 @@ async def deliveries(
         if not cursor:
             return
         start = successor(cursor.decode())
-
-
-def successor(entry_id: str) -> str:
-    """The smallest id after `entry_id`; exclusive ranges need Redis 6.2."""
-    ms, _, sequence = entry_id.partition("-")
-    if int(sequence) == 2**64 - 1:
-        return f"{int(ms) + 1}-0"
-    return f"{ms}-{int(sequence) + 1}"

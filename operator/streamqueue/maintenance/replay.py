@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.maintenance.pending import successor
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.script import Script
 
 _SCRIPT = Script.beside(__package__, "replay.lua")

@@ -11,12 +11,13 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.pending import Delivery, deliveries, successor
+from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.maintenance.quiet import look
 from streamqueue.maintenance.relay import relay
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import ABSENT, RedisProblem
 
 BUDGET = 120.0  # seconds for a pass

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.maintenance.pending import successor
 from streamqueue.simulate.trace import Trace, TraceError, trace_of
 from streamqueue.streams.entries import Entry, read_headers
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import typed
 
 MOST = 2_000_000  # entries: bounds memory

@@ -11,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
@@ -141,7 +142,7 @@ class TaskStore:
         """Stuck work of others, seen from entry id `start` on ("-": the first); and where to go on."""
         token = secrets.token_hex(8)
         rows, last = await _CLAIM(self._client, self._names, [*self._head, token, most, start])
-        return [_entry(row, token) for row in rows], _successor(last.decode())
+        return [_entry(row, token) for row in rows], successor(last.decode()) if last else "-"
 
     async def renew(self, leases: Iterable[tuple[str, str, str, str]]) -> list[str]:
         """Renew leases, given as (entry id, token, task id, progress or ""); the ids whose lease is lost."""
@@ -179,11 +180,3 @@ def _entry(row: Any, token: str) -> Entry:
         carried = fields.get(b"sq-attempt", b"0")
         attempts = int(carried) if carried.isdigit() else 0
     return Entry(entry_id.decode(), token, fields, attempts, crashes, deliveries)
-
-
-def _successor(entry_id: str) -> str:
-    """The smallest id after `entry_id`, the first for ""; exclusive ranges need Redis 6.2."""
-    if not entry_id:
-        return "-"
-    ms, _, sequence = entry_id.partition("-")
-    return f"{int(ms) + 1}-0" if int(sequence) == 2**64 - 1 else f"{ms}-{int(sequence) + 1}"

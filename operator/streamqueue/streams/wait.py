@@ -18,9 +18,3 @@ async def wait_for_entries(client: Redis, positions: Mapping[str, str], timeout:
     block = max(1, int(timeout * 1000))
     reply = await execute(client, "XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", *positions, *positions.values())
     return {name.decode("utf-8", "replace") for name, *_ in reply or ()}
-
-
-def entry_order(entry_id: str) -> tuple[int, int]:
-    """An entry id as numbers that compare as Redis compares them."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence or 0)

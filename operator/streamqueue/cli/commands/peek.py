@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from streamqueue.cli.moments import entry_time, parse_moment
-from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, shorten, show, text
 from streamqueue.cli.target import open_target
 from streamqueue.streams.entries import Entry, read_entries
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many.")
 @click.option("--from", "start", metavar="WHEN", help="From this id, time, or duration ago, delivered or not.")
 @click.option("--newest", is_flag=True, help="The newest first, delivered or not.")

@@ -10,7 +10,7 @@ import click
 from streamqueue.api.durations import parse_duration
 from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, show
 from streamqueue.cli.target import Target, open_target
 from streamqueue.cli.tracing.gather import charged
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @click.option("--consumer", metavar="NAME", help="Only what this consumer holds.")
 @click.option("--idle", metavar="DURATION", help="Only what was delivered longer ago than this.")

@@ -8,7 +8,7 @@ import click
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.moments import is_entry_id, parse_moment
-from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_options, rate_option
+from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_argument, queue_options, rate_option
 from streamqueue.cli.output import counted
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
@@ -20,7 +20,7 @@ from streamqueue.streams.errors import RedisProblem
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("--id", "ids", multiple=True, metavar="ID", help="This entry; may be repeated.")
 @click.option("--from", "start", metavar="WHEN", help="From this entry id, time, or duration ago.")
 @click.option("--until", metavar="WHEN", help="Up to this entry id, time, or duration ago; by default up to now.")

@@ -13,11 +13,10 @@ from streamqueue.cli.progress import progress
 from streamqueue.cli.target import Target
 from streamqueue.cli.tracing.facts import TaskFacts
 from streamqueue.maintenance import letters
-from streamqueue.maintenance.pending import successor
 from streamqueue.streams.entries import Entry, read_entries, read_headers
+from streamqueue.streams.entry_ids import entry_order, successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
-from streamqueue.streams.wait import entry_order
 
 DEPTH = 1_000_000  # entries looked at, at most
 CLOCK_SKEW = 60_000  # ms by which a producer's clock may be ahead of Redis's

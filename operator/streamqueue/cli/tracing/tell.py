@@ -12,9 +12,9 @@ from streamqueue.cli.output import age
 from streamqueue.cli.tracing.facts import TaskFacts
 from streamqueue.streams import Snapshot
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.pending_entries import PendingEntry
 from streamqueue.streams.tasks import PARKED
-from streamqueue.streams.wait import entry_order
 
 
 @dataclass(frozen=True, slots=True)

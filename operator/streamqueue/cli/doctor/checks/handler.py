@@ -13,8 +13,8 @@ from streamqueue.cli.output import age
 from streamqueue.controller.consumers import pod_of
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.tasks import PARKED
-from streamqueue.streams.wait import entry_order
 
 ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
 MARGIN = 1000  # ms between two deliveries that makes them two reads

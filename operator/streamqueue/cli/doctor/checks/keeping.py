@@ -9,7 +9,7 @@ from streamqueue.api.spec import RetentionPolicy
 from streamqueue.cli.doctor.facts import Facts, Group
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age
-from streamqueue.streams.wait import entry_order
+from streamqueue.streams.entry_ids import entry_order
 
 FORGOTTEN = 3600.0  # seconds without a command of any consumer
 

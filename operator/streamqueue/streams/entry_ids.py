@@ -1,0 +1,15 @@
+"""Entry ids: two 64-bit numbers, `<milliseconds>-<sequence>`."""
+
+from __future__ import annotations
+
+
+def entry_order(entry_id: str) -> tuple[int, int]:
+    """An entry id as numbers that compare as Redis compares them."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def successor(entry_id: str) -> str:
+    """The smallest id after `entry_id`; exclusive ranges need Redis 6.2."""
+    milliseconds, sequence = entry_order(entry_id)
+    return f"{milliseconds + 1}-0" if sequence == 2**64 - 1 else f"{milliseconds}-{sequence + 1}"
