@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 
 Command = Callable[..., Any]
@@ -71,6 +72,11 @@ def only_queue(selection: Selection, words: tuple[str, ...]) -> Selection:
     if rest:
         raise BadInput(f"{rest[0]!r} is one word too many")
     return chosen
+
+
+def queue_argument(metavar: str = "[QUEUE]") -> Callable[[Command], Command]:
+    """`words`: the queue's name, which the shell completes, and whatever the command takes after it."""
+    return click.argument("words", nargs=-1, metavar=metavar, shell_complete=queue_names)
 
 
 def cluster_options(command: Command) -> Command:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -83,6 +84,34 @@ def test_completion_completes() -> None:
     )
     assert {line.partition(",")[2] for line in completed.stdout.split()} == {"reclaim", "replay", "result", "resume"}
     assert "_STREAMQUEUE_COMPLETE" in program("streamqueue", "completion", "zsh").stdout
+
+
+def complete(line: str, **environment: str) -> list[str]:
+    """What the shell would offer for the last word."""
+    words = line.split(" ")
+    done = program(
+        "streamqueue",
+        _STREAMQUEUE_COMPLETE="bash_complete",
+        COMP_WORDS=line,
+        COMP_CWORD=str(len(words) - 1),
+        **environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [each.partition(",")[2] for each in done.stdout.split()]
+
+
+@pytest.mark.parametrize("command", ["status", "scale", "dlq ls", "explain"])
+def test_completion_of_names_is_silent_without_a_cluster(command: str, tmp_path: Path) -> None:
+    assert complete(f"streamqueue {command} or", KUBECONFIG=str(tmp_path / "none")) == []
+
+
+def test_completion_waits_for_no_cluster_that_hangs(tmp_path: Path) -> None:
+    hangs = tmp_path / "kubectl"
+    hangs.write_text("#!/bin/sh\nexec sleep 60\n")
+    hangs.chmod(0o755)
+    began = time.monotonic()
+    assert complete("streamqueue status or", PATH=f"{tmp_path}:{os.environ['PATH']}") == []
+    assert time.monotonic() - began < 30
 
 
 def test_the_first_manifest_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from streamqueue.cli.options import (
     dry_run_option,
     only_queue,
     output_option,
+    queue_argument,
     queue_options,
     rate_option,
 )
@@ -45,7 +46,7 @@ def dlq() -> None:
 
 
 @dlq.command("ls")
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 @choosing
 @queue_options
@@ -63,7 +64,7 @@ def ls(
 
 
 @dlq.command("show")
-@click.argument("words", nargs=-1, metavar="[QUEUE] ID")
+@queue_argument("[QUEUE] ID")
 @queue_options
 @output_option
 def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
@@ -80,7 +81,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
 
 
 @dlq.command("redrive")
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @choosing
 @click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
 @rate_option
@@ -100,7 +101,7 @@ def redrive_letters(
 
 
 @dlq.command("purge")
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @choosing
 @click.option("--all", "everything", is_flag=True, help="All of them: what no other option says by itself.")
 @rate_option

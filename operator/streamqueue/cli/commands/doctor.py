@@ -12,7 +12,7 @@ from streamqueue.cli.doctor.checks import CHECKS, diagnose
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.doctor.gather import gather
-from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document, paint, printable
 
 AT_ONCE = 8  # queues, each with a connection and perhaps a port-forward of its own
@@ -21,7 +21,7 @@ Diagnosis = tuple[Selection, Facts, list[Finding]]
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @queue_options
 @output_option
 @click.pass_context

@@ -14,7 +14,7 @@ from streamqueue.cli.decisions import tell as decided
 from streamqueue.cli.decisions.fetch import fetch
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.moments import parse_clock
-from streamqueue.cli.options import Selection, output_option, queue_options
+from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document, printable
 from streamqueue.cli.target import open_target
 from streamqueue.cli.tracing.gather import gather
@@ -22,7 +22,7 @@ from streamqueue.cli.tracing.tell import Story, tell, tell_queue
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE] [ID]")
+@queue_argument("[QUEUE] [ID]")
 @click.option("--at", metavar="TIME", help="Why QUEUE had as many workers as it had then: 03:12, or 20m ago as 20m.")
 @click.option("--since", metavar="TIME", help="What was decided for QUEUE from then on, a line for each change.")
 @queue_options

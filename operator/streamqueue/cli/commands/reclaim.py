@@ -10,14 +10,14 @@ import click
 from streamqueue.api.durations import format_duration, parse_duration
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_options
+from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_argument, queue_options
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import sweep
 from streamqueue.maintenance.pending import deliveries
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("--visibility-timeout", metavar="DURATION", help="Straight on Redis: instead of 5m.")
 @click.option("--max-deliveries", type=click.IntRange(1, 1000), help="Straight on Redis: instead of 5.")
 @queue_options

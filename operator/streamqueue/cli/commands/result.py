@@ -11,7 +11,7 @@ import click
 from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.moments import entry_time
-from streamqueue.cli.options import Selection, output_option, queue_options
+from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, shorten, show
 from streamqueue.cli.target import open_target
 from streamqueue.worker.results import look_up
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE] ID")
+@queue_argument("[QUEUE] ID")
 @queue_options
 @output_option
 def result(selection: Selection, words: tuple[str, ...], output: str) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, cluster_options, dry_run_option
 from streamqueue.controller.kinds import STREAM_QUEUES
 
 
 @click.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @cluster_options
 @dry_run_option
 def pause(selection: Selection, queue: str, dry_run: bool) -> None:
@@ -23,7 +24,7 @@ def pause(selection: Selection, queue: str, dry_run: bool) -> None:
 
 
 @click.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @cluster_options
 @dry_run_option
 def resume(selection: Selection, queue: str, dry_run: bool) -> None:
@@ -32,7 +33,7 @@ def resume(selection: Selection, queue: str, dry_run: bool) -> None:
 
 
 @click.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @click.argument("replicas", metavar="N|auto")
 @cluster_options
 @dry_run_option

@@ -12,7 +12,7 @@ import click
 
 from streamqueue.api.durations import parse_duration
 from streamqueue.cli.errors import BadInput, Failure
-from streamqueue.cli.options import Selection, dry_run_option, queue_options, rate_option
+from streamqueue.cli.options import Selection, dry_run_option, queue_argument, queue_options, rate_option
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.enqueue import NewTask, enqueue
@@ -22,7 +22,7 @@ Fields = dict[str, str]
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE] [FIELD=VALUE]...")
+@queue_argument("[QUEUE] [FIELD=VALUE]...")
 @click.option("-f", "--file", type=click.File(), help="One task a line as a JSON object; - is standard input.")
 @click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
 @click.option("--delay", metavar="DURATION", help="Let the task wait so long before it enters the stream.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, output_option, queue_options
+from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
 from streamqueue.cli.trial.types import NODES, SECONDS, SIGMA
@@ -23,7 +23,7 @@ _GRACE_MARGIN = 30.0  # seconds of termination grace beyond the handler's time-o
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("-f", "--file", type=click.Path(path_type=Path), help="Manifest to try; by default QUEUE's own spec.")
 @click.option("--trace", "csv", type=click.Path(path_type=Path), help="CSV: arrival time, service seconds.")
 @click.option("--from-stream", is_flag=True, help="Arrivals as the stream's own entries tell them.")

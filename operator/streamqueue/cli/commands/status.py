@@ -10,7 +10,7 @@ import click
 
 from streamqueue.cli.cluster import Body, open_cluster
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, only_queue, output_option, queue_options
+from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, Record, age, document, paint, printable, show, table
 from streamqueue.cli.target import open_target
 from streamqueue.controller.pods import epoch
@@ -35,7 +35,7 @@ _NAMESPACE = Column("NAMESPACE", lambda row: row["namespace"])
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[QUEUE]")
+@queue_argument()
 @click.option("-A", "--all-namespaces", is_flag=True, help="The queues of all namespaces.")
 @queue_options
 @output_option
