@@ -52,7 +52,7 @@ class RunningCluster:
         """Give the primaries their slots, introduce the nodes, and wait until all agree."""
         first, *others = self.nodes
         for node in others:
-            await self.ask(node, "CLUSTER", "MEET", "127.0.0.1", first.port)
+            await self.ask(node, "CLUSTER", "MEET", "127.0.0.1", int(first.settings.get("tls-port", first.port)))
         for i, node in enumerate(self.nodes[:PRIMARIES]):
             mine = range(SLOTS * i // PRIMARIES, SLOTS * (i + 1) // PRIMARIES)
             await self.ask(node, "CLUSTER", "SET-CONFIG-EPOCH", i + 1, ignore=True)
