@@ -164,7 +164,7 @@ def _handler(spec: Block) -> Handler:
     if not spec.has("handler"):
         raise spec.error("handler", "is required: set handler.image")
     http = ("port", "path", "body")
-    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout", *http)
+    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout", "metricsPort", *http)
     handler = Handler(
         image=block.required_text("image", 1024),
         protocol=Protocol(block.choice("protocol", tuple(Protocol), _HANDLER.protocol)),
@@ -174,9 +174,14 @@ def _handler(spec: Block) -> Handler:
         port=block.integer("port", 1, 65_535, _HANDLER.port),
         path=_path(block),
         body=_body(block),
+        metrics_port=block.integer("metricsPort", 1024, 65_535, None),
     )
     if handler.protocol is Protocol.HTTP and handler.batch != 1:
         raise block.error("batch", "is for loops that read Redis themselves: leave it out, set handler.concurrency")
+    if handler.metrics_port and handler.protocol is Protocol.REDIS:
+        raise block.error("metricsPort", "needs handler.protocol sdk or http: a plain loop's metrics are its own")
+    if handler.metrics_port == handler.port and handler.protocol is Protocol.HTTP:
+        raise block.error("metricsPort", f"must be another than handler.port, {handler.port}")
     for name in http:
         if handler.protocol is not Protocol.HTTP and block.has(name):
             raise block.error(name, "needs handler.protocol: http")

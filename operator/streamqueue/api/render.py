@@ -41,7 +41,7 @@ def _secret_key(reference: SecretKey | None) -> dict[str, str] | None:
 
 
 def _handler(handler: Handler) -> dict[str, Any]:
-    rendered = {
+    rendered = _present(metricsPort=handler.metrics_port) | {
         "image": handler.image,
         "protocol": str(handler.protocol),
         "concurrency": handler.concurrency,

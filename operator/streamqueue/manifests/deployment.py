@@ -7,7 +7,7 @@ from typing import Any
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.api.template import HANDLER
 from streamqueue.manifests import labels
-from streamqueue.manifests.environment import worker_environment
+from streamqueue.manifests.environment import metrics_port, worker_environment
 from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
 from streamqueue.manifests.labels import Owner
@@ -86,6 +86,7 @@ def _worker(spec: QueueSpec) -> dict[str, Any]:
         "env": worker_environment(spec),
         "securityContext": WITHOUT_PRIVILEGES,
         **ca_mount(spec.redis),
+        **metrics_port(spec.handler),
     }
 
 

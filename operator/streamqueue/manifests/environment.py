@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.api.spec import QueueSpec, Redis, RedisAuth, RedisMode
+from streamqueue.api.spec import Handler, QueueSpec, Redis, RedisAuth, RedisMode
 from streamqueue.manifests.grace import tasks_grace
 from streamqueue.manifests.redis import CA_FILE
 
@@ -31,8 +31,16 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
         literal("STREAMQUEUE_BACKOFF_INITIAL", _number(delivery.backoff.initial)),
         literal("STREAMQUEUE_BACKOFF_MAX", _number(delivery.backoff.max)),
         literal("STREAMQUEUE_RESULTS_TTL", _number(spec.results_ttl or 0.0)),
+        *([literal("STREAMQUEUE_METRICS_PORT", str(port))] if (port := spec.handler.metrics_port) else []),
         *([literal("STREAMQUEUE_NEXT_STREAM", spec.next.stream)] if spec.next else []),
     ]
+
+
+def metrics_port(handler: Handler) -> dict[str, Any]:
+    """Fields of the container that reads the stream."""
+    if handler.metrics_port is None:
+        return {}
+    return {"ports": [{"name": "metrics", "containerPort": handler.metrics_port, "protocol": "TCP"}]}
 
 
 def runner_environment(spec: QueueSpec) -> list[dict[str, Any]]:

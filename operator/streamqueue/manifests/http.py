@@ -12,7 +12,7 @@ from typing import Any
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.api.template import HANDLER, RUNNER
-from streamqueue.manifests.environment import literal, runner_environment
+from streamqueue.manifests.environment import literal, metrics_port, runner_environment
 from streamqueue.manifests.redis import ca_mount
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER, WITHOUT_PRIVILEGES
 
@@ -82,4 +82,5 @@ def _runner(spec: QueueSpec, image: RunnerImage) -> dict[str, Any]:
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {**UNPRIVILEGED, "runAsNonRoot": True, "runAsUser": UNPRIVILEGED_USER},
         **ca_mount(spec.redis),
+        **metrics_port(spec.handler),
     }

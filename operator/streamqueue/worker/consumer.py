@@ -24,6 +24,8 @@ from streamqueue.worker.handler import Handler
 from streamqueue.worker.handover import next_tasks
 from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
+from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import Backoff, failed, is_expected, released, result_json, succeeded
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
@@ -43,6 +45,7 @@ class Consumer:
         # New with every start, so that a process never takes an earlier one's entries for its own.
         self.name = f"{settings.consumer}.{secrets.token_hex(4)}"
         self.counters = Counters()
+        self.metrics = Metrics(settings.stream, settings.group, self.counters)
         self._client = client
         self._settings = settings
         self._handler = handler
@@ -82,6 +85,10 @@ class Consumer:
 
         Raises RuntimeError when every slot is held by a thread that does not return, so that the container restarts.
         """
+        async with metrics_served(self._settings.metrics_port, self._client, self.metrics):
+            await self._run()
+
+    async def _run(self) -> None:
         await self._ensure_group()
         heart = asyncio.create_task(self._leases.keep())
         heart.add_done_callback(lambda _: self._wake.set())
@@ -152,7 +159,9 @@ class Consumer:
 
     def _settled(self, run: Run, verdict: Verdict) -> None:
         self.counters.add(verdict)
-        if verdict is Verdict.STOLEN:
+        if verdict is Verdict.ACKED:
+            self.metrics.acknowledged(run.ctx.enqueued_at)
+        elif verdict is Verdict.STOLEN:
             run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
         elif verdict is Verdict.HELD:
             run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
@@ -173,7 +182,7 @@ class Consumer:
     async def _execute(self, run: Run) -> None:
         ctx = run.ctx
         try:
-            with processing(self._settings.stream, self._settings.group, ctx):
+            with self.metrics.running(), processing(self._settings.stream, self._settings.group, ctx):
                 result = await self._handler(ctx)
                 handed_on = self._handed_on(ctx, result)
             settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "", handed_on)

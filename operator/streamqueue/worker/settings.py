@@ -38,6 +38,7 @@ class Settings:
     results_ttl: float = 0.0  # how long states and results are kept; 0: they are not
     grace: float = 0.0  # for tasks under way after SIGTERM; 0: the timeout and 10 s
     next_stream: str = ""  # where what the handler returns becomes a task
+    metrics_port: int = 0  # 0: metrics are not served
     start_from: str = "0"  # where the group begins, if it has to be created
 
     @classmethod

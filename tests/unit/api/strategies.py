@@ -80,8 +80,9 @@ def _backoffs(draw: st.DrawFn) -> Backoff:
 def _handlers(draw: st.DrawFn) -> Handler:
     common = Handler(image=draw(_names), concurrency=draw(st.integers(1, 1000)), timeout=draw(_seconds(0.1, 600)))
     if draw(st.booleans()):
-        protocol = draw(st.sampled_from([Protocol.REDIS, Protocol.SDK]))
-        return replace(common, protocol=protocol, batch=draw(st.integers(1, 100)))
+        plain = replace(common, batch=draw(st.integers(1, 100)))
+        port = draw(st.none() | st.integers(1024, 65_535))
+        return draw(st.sampled_from([plain, replace(plain, protocol=Protocol.SDK, metrics_port=port)]))
     return replace(
         common,
         protocol=Protocol.HTTP,

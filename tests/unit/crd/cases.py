@@ -156,6 +156,9 @@ REFUSED: list[Refused] = [
     _spec("handler.port", 8080, "need handler.protocol: http"),
     _spec("handler.path", "/", "need handler.protocol: http"),
     _spec("handler.body", {"field": "data"}, "need handler.protocol: http"),
+    _spec("handler.metricsPort", 9090, "metricsPort needs handler.protocol sdk or http"),
+    _http("handler.metricsPort", 8080, "must be another than handler.port"),
+    _http("handler.metricsPort", 1023, "handler.metricsPort"),
     _http("handler.port", 0, "handler.port"),
     _http("handler.port", "8080", "handler.port"),
     _http("handler.path", "tasks", "handler.path must begin with /"),
@@ -337,6 +340,8 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"delivery.visibilityTimeout": "4m"},
     {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
     {"handler.protocol": "http"},
+    {"handler.protocol": "http", "handler.port": 9090, "handler.metricsPort": 8080},
+    {"handler.protocol": "sdk", "handler.metricsPort": 8080},
     {
         "handler.protocol": "http",
         "handler.port": 3000,

@@ -1,0 +1,66 @@
+"""Serves a worker's metrics: `GET /metrics`, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from redis.asyncio import Redis
+
+from streamqueue.streams.errors import RedisProblem, execute
+from streamqueue.worker.metrics import CONTENT_TYPE, Metrics
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds for a request to arrive
+LONGEST_HEAD = 8 << 10  # bytes
+
+
+@asynccontextmanager
+async def metrics_served(port: int, client: Redis, metrics: Metrics) -> AsyncIterator[None]:
+    """While inside, on all addresses. 0: not served. A port that is taken is logged: tasks matter more."""
+    server = await _server(port, client, metrics) if port else None
+    try:
+        yield
+    finally:
+        if server:
+            server.close()
+
+
+async def _server(port: int, client: Redis, metrics: Metrics) -> asyncio.Server | None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # TimeoutError is an OSError.
+        with suppress(OSError, EOFError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(PATIENCE):
+                head = await reader.readuntil(b"\r\n\r\n")
+                await _compare_clocks(client, metrics)
+                writer.write(_response(head, metrics))
+                await writer.drain()
+        writer.close()
+
+    await _compare_clocks(client, metrics)
+    try:
+        return await asyncio.start_server(answer, port=port, limit=LONGEST_HEAD)
+    except OSError as exc:
+        log.error("metrics are not served: port %d: %s", port, exc.strerror or exc)  # noqa: TRY400 - one line
+        return None
+
+
+async def _compare_clocks(client: Redis, metrics: Metrics) -> None:
+    with suppress(RedisProblem):
+        sent = time.time()
+        seconds, micros = await execute(client, "TIME")
+        metrics.server_ahead = seconds + micros / 1e6 - (sent + time.time()) / 2
+
+
+def _response(head: bytes, metrics: Metrics) -> bytes:
+    words = head.split(b"\r\n", 1)[0].split(b" ")
+    status, body = "404 Not Found", "GET /metrics\n"
+    if len(words) == 3 and words[0] == b"GET" and words[1].partition(b"?")[0] == b"/metrics":
+        status, body = "200 OK", metrics.text()
+    payload = body.encode()
+    lines = (f"HTTP/1.1 {status}", f"Content-Type: {CONTENT_TYPE}", f"Content-Length: {len(payload)}")
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + payload
