@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.controller.store import Holdings, Key, Store
-from streamqueue.controller.wake import Sleeper, Waker
+from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.loop.observe import count_cap
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
@@ -32,7 +31,6 @@ from streamqueue.streams.snapshot import Snapshot, SnapshotRequest, take_snapsho
 log = logging.getLogger(__name__)
 
 TICK = 0.1  # seconds between looks for queues that are due
-ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to
 ERROR_BACKOFF = 5.0  # seconds until a queue whose round failed is tried again
 HOUSEKEEPING = 60.0  # seconds
 
@@ -203,7 +201,7 @@ class Loop:
         finally:
             # A sleeper is listened to all through its rounds: what comes during one is seen after it.
             if sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
-                interval = _nap(sleeper, interval, queue.runtime.uid, time.monotonic())
+                interval = nap(sleeper, interval, queue.runtime.uid, time.monotonic())
             else:
                 self._waker.rouse(queue.key)
             queue.runtime.rest(interval)
@@ -220,15 +218,3 @@ async def _read_durability(endpoint: Endpoint) -> None:
     except RedisProblem as problem:
         log.debug("durability not read: %s", problem)  # the rounds say what is wrong with the server
         endpoint.durability = None
-
-
-def _nap(sleeper: Sleeper, interval: float, uid: str, now: float) -> float:
-    """Seconds until the next look at a queue that is listened to.
-
-    Each queue has a time of its own within the interval: a thousand looks at once would hold up a wake.
-    """
-    if not sleeper.soundly:
-        return interval
-    longest = max(ASLEEP_INTERVAL, interval)
-    nap = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
-    return nap if sleeper.alarm is None else min(nap, sleeper.alarm)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from streamqueue.streams.wait import wait_for_entries
 log = logging.getLogger(__name__)
 
 BLOCK = 1.0  # seconds: a queue that falls asleep is listened to after this time at the latest
+ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to
 RETRY = 5.0  # seconds after an error that may pass
 
 _CANT = frozenset({ProblemKind.CLUSTER, ProblemKind.UNSUPPORTED, ProblemKind.NO_PERMISSION})
@@ -85,6 +87,18 @@ class Waker:
             for key in [key for key, sleeper in sleepers.items() if sleeper.stream in streams]:
                 self.rouse(key)
                 self._wake(key)
+
+
+def nap(sleeper: Sleeper, interval: float, uid: str, now: float) -> float:
+    """Seconds until the next look at a queue that is listened to.
+
+    Each queue has a time of its own within the interval: a thousand looks at once would hold up a wake.
+    """
+    if not sleeper.soundly:
+        return interval
+    longest = max(ASLEEP_INTERVAL, interval)
+    seconds = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
+    return seconds if sleeper.alarm is None else min(seconds, sleeper.alarm)
 
 
 def _positions(sleepers: Iterable[Sleeper]) -> dict[str, str]:
