@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
-import sys
+import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from benchmarks.report import machine, publish
+from benchmarks.report import RESULTS, machine, publish
+from benchmarks.scaling.synthetic import SYNTHETIC
 from benchmarks.scaling.traces import TRACES
 from streamqueue.api.spec import Scaling
 from streamqueue.simulate.figures import Figures, figures_of
@@ -75,80 +77,89 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(sum(map(math.log, values)) / len(values))
 
 
+def run(setting: Setting, trace: Trace, peers: bool) -> list[tuple[str, Figures]]:
+    """Ours first, then the peers."""
+    return [(OURS, run_ours(trace, setting)), *(run_peers(trace, setting) if peers else ())]
+
+
+def peers_before() -> dict[tuple[str, str], list[tuple[str, Figures]]]:
+    """The peers' rows of the results that are there."""
+    found: dict[tuple[str, str], list[tuple[str, Figures]]] = {}
+    for run_before in json.loads((RESULTS / "scaling.json").read_text())["runs"]:
+        place, law = (run_before.pop("setting"), run_before.pop("trace")), run_before.pop("law")
+        if law != OURS:
+            found.setdefault(place, []).append((law, Figures(**run_before)))
+    return found
+
+
+def summarize(setting: Setting, traces: list[Trace], ours: list[Figures]) -> list[str]:
+    """One line of the first table."""
+    mean = geometric_mean([figures.over_work for figures in ours])
+    per_trace = ", ".join(
+        f"{trace.name} {figures.over_work:.3f} "
+        f"({figures.started * setting.cold_start * setting.concurrency / trace.work:.3f})"
+        for trace, figures in zip(traces, ours, strict=True)
+    )
+    return [
+        setting.name,
+        f"{mean:.3f}",
+        f"{setting.goal:.3f}",
+        "met" if mean <= setting.goal else "missed",
+        "yes" if all(figures.p95 <= setting.target for figures in ours) else "no",
+        str(sum(figures.killed for figures in ours)),
+        per_trace,
+    ]
+
+
+SUMMARY = ["cold start/target", "ours ÷ work", "goal", "", "p95 in target", "killed", "by trace (of it cold starts)"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only-ours", action="store_true", help="leave the peers out, and write no result")
+    parser.add_argument(
+        "--keep-peers", action="store_true", help="take the peers' rows from the results that are there"
+    )
+    parser.add_argument("--synthetic", action="store_true", help="made-up arrivals, ours only; writes no result")
     options = parser.parse_args()
-    traces = [make() for make in TRACES.values()]
-    parts: list[str] = []
-    figures: list[dict[str, Any]] = []
-    summary: list[list[str]] = []
+    traces = [make() for make in (SYNTHETIC if options.synthetic else TRACES).values()]
+    publishes = not (options.only_ours or options.synthetic)
+    kept = peers_before() if publishes and options.keep_peers else {}
     began = time.monotonic()
     progress = Progress("scaling")
-    for i, setting in enumerate(SETTINGS):
-        ratios: list[float] = []
-        starting: list[float] = []  # cold starts, in pure work
-        met = True
-        rows: list[list[str]] = []
-        killed = 0
-        for j, trace in enumerate(traces):
-            progress((i * len(traces) + j) / (len(SETTINGS) * len(traces)))
-            results = [(OURS, run_ours(trace, setting))]
-            if not options.only_ours:
-                results += run_peers(trace, setting)
-            for name, result in results:
-                rows.append(row(f"{trace.name}: {name}", result))
-                figures.append({"setting": setting.name, "trace": trace.name, "law": name, **asdict(result)})
-            ours = results[0][1]
-            ratios.append(ours.over_work)
-            starting.append(ours.started * setting.cold_start * setting.concurrency / trace.work)
-            met = met and ours.p95 <= setting.target
-            killed += ours.killed
-        mean = geometric_mean(ratios)
-        verdict = "met" if mean <= setting.goal else "missed"
-        per_trace = ", ".join(
-            f"{trace.name} {ratio:.3f} ({cold:.3f})"
-            for trace, ratio, cold in zip(traces, ratios, starting, strict=True)
-        )
-        summary.append(
-            [
-                setting.name,
-                f"{mean:.3f}",
-                f"{setting.goal:.3f}",
-                verdict,
-                "yes" if met else "no",
-                str(killed),
-                per_trace,
-            ]
-        )
-        print(f"{setting.name}: {mean:.3f}, goal {setting.goal:.3f}: {per_trace}", file=sys.stderr, flush=True)
-        parts.append(f"## Cold start/target {setting.name}\n\n{table(HEADERS, rows)}\n")
+    jobs = [(setting, trace) for setting in SETTINGS for trace in traces]
+    results: list[list[tuple[str, Figures]]] = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        tasks = [pool.submit(run, setting, trace, publishes and not kept) for setting, trace in jobs]
+        for (setting, trace), task in zip(jobs, tasks, strict=True):
+            results.append([*task.result(), *kept.get((setting.name, trace.name), ())])
+            progress(len(results) / len(jobs))
     progress.done()
+    summary, parts, figures = [], [], []
+    for i, setting in enumerate(SETTINGS):
+        found = results[i * len(traces) : (i + 1) * len(traces)]
+        summary.append(summarize(setting, traces, [rows[0][1] for rows in found]))
+        named = [(trace.name, law, result) for trace, rows in zip(traces, found, strict=True) for law, result in rows]
+        shown = table(HEADERS, [row(f"{trace}: {law}", result) for trace, law, result in named])
+        parts.append(f"## Cold start/target {setting.name}\n\n{shown}\n")
+        figures += [
+            {"setting": setting.name, "trace": trace, "law": law, **asdict(result)} for trace, law, result in named
+        ]
+    peers = "KEDA's is tuned for each trace and setting" + (", and as it was in the run before" if kept else "")
     text = "\n".join(
         [
             "# Scaling: cost and waits over production traces\n",
-            f"{machine()}; {time.monotonic() - began:.0f} s. One configuration of ours for all; KEDA's is tuned "
-            "for each trace and setting. Late: waits beyond the target. Killed: tasks whose pod was killed.\n",
-            table(
-                [
-                    "cold start/target",
-                    "ours ÷ work",
-                    "goal",
-                    "",
-                    "p95 in target",
-                    "killed",
-                    "by trace (of it cold starts)",
-                ],
-                summary,
-            ),
+            f"{machine()}; {time.monotonic() - began:.0f} s. One configuration of ours for all; {peers}. "
+            "Late: waits beyond the target. Killed: tasks whose pod was killed.\n",
+            table(SUMMARY, summary),
             f"\n{NOTE}\n",
             *parts,
         ]
     )
-    if options.only_ours:
-        print(text)
-    else:
+    if publishes:
         publish("scaling", text, {"machine": machine(), "runs": figures})
+    else:
+        print(text)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     """Apply, in this order: stuck pods, the floor, maxReplicas (terminating pods included), maxStep."""
     have = fleet.replicas
     floor = spec.min_replicas
-    if observation.waiting or observation.pending:
+    if have and (observation.waiting or observation.pending):
         floor = max(floor, 1)
     wanted = max(_with_stuck(fleet, wish), floor)
     target = min(wanted, spec.max_replicas)
     if target <= have:
         soon = min(target, max(floor, _with_stuck(fleet, replace(wish, count=min(wish.count, wish.soon)))))
-        return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted), wish.why)
+        return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted, observation), wish.why)
     target = max(have, min(target, spec.max_replicas - fleet.terminating))
     if spec.scale_up.max_step is not None:
         target = min(target, have + spec.scale_up.max_step)
@@ -54,7 +54,7 @@ def _with_stuck(fleet: Fleet, wish: Wish) -> int:
     return wish.count + len(fleet.failing)
 
 
-def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int) -> Reason:
+def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int, observation: Observation) -> Reason:
     if wanted > spec.max_replicas:
         return Reason.AT_MAX
     if fleet.unschedulable and wish.count > fleet.capacity:
@@ -62,7 +62,7 @@ def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int) -> Reaso
     if wish.need < fleet.capacity and wish.count >= fleet.capacity > spec.min_replicas:
         return Reason.COOLING_DOWN
     if fleet.replicas == 0:
-        return Reason.IDLE
+        return Reason.GATHERING if observation.waiting else Reason.IDLE
     if spec.min_replicas and fleet.replicas == spec.min_replicas and wish.need <= spec.min_replicas:
         return Reason.AT_MIN
     return Reason.STEADY

@@ -7,7 +7,8 @@ from dataclasses import replace
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling.backlog import Wish, wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
-from streamqueue.scaling.deadline.law import learn, wish_by_deadline
+from streamqueue.scaling.deadline.law import wish_by_deadline
+from streamqueue.scaling.deadline.learn import learn
 from streamqueue.scaling.drain import plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.memory import Memory, patience, remember

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from streamqueue.scaling.deadline.law import Learnt
+from streamqueue.scaling.deadline.learn import Learnt
 from streamqueue.scaling.drain import Marks, note_marks
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation

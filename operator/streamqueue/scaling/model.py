@@ -50,6 +50,7 @@ class Reason(StrEnum):
 
     STEADY = "Steady"
     IDLE = "Idle"
+    GATHERING = "Gathering"  # at zero, and the first pod is started later: more tasks come before the deadline
     SCALING_UP = "ScalingUp"
     SCALING_DOWN = "ScalingDown"
     AT_MAX = "AtMax"

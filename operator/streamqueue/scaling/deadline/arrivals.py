@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 POINTS = 128
-SHORTEST = 1.0  # seconds: entries that come at the same moment tell of no rate
+SHORTEST = 10.0  # seconds: what comes within moments tells of no rate yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,11 @@ class ColdStart:
     def mean(self) -> float:
         return sum(self.samples) / len(self.samples) if self.samples else PRIOR
 
+    @property
+    def slow(self) -> float:
+        """Nine in ten were ready sooner."""
+        return sorted(self.samples)[int(0.9 * len(self.samples))] if self.samples else PRIOR
+
     def learn(self, pods: Iterable[Pod], since: float) -> ColdStart:
         """Add the pods that became ready after `since`."""
         new = [pod for pod in pods if pod.ready_at is not None and pod.ready_at > since]

@@ -60,11 +60,11 @@ class Levels:
             gaps[n] = _add(gaps.get(n), gap)
         return gaps
 
-    def keep(self, times: Sequence[float], default: float, restart: float, tick: float) -> list[int]:
+    def keep(self, times: Sequence[float], default: float, restart: float, lowest: float, tick: float) -> list[int]:
         """For each of `times`, ascending: the highest level that is needed then or worth keeping.
 
-        `restart` is what dropping a level costs once it is needed again, in pod-seconds; `default` the seconds
-        to keep a level of which nothing is known yet.
+        `restart` is what dropping a level costs once it is needed again, in pod-seconds, and `lowest` what dropping
+        the first one does; `default` the seconds to keep a level of which nothing is known yet.
         """
         patience: dict[int, float] = {}
         kept = []
@@ -76,7 +76,8 @@ class Levels:
                     break
                 group = band(need)
                 if group not in patience:
-                    patience[group] = self.patience(group, default, restart, tick)
+                    again = restart if need > 1 else lowest
+                    patience[group] = self.patience(group, min(default, again), again, tick)
                 if now - time <= patience[group]:
                     break
                 first += 1

@@ -1,0 +1,89 @@
+"""What the deadline law learns of a queue from one observation to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from streamqueue.scaling.deadline.arrivals import Arrivals
+from streamqueue.scaling.deadline.coldstart import ColdStart
+from streamqueue.scaling.deadline.flow import Flow, first_flow, next_flow
+from streamqueue.scaling.deadline.levels import Levels
+from streamqueue.scaling.deadline.price import Price
+from streamqueue.scaling.deadline.service import ServiceTime
+from streamqueue.scaling.fleet import Fleet
+from streamqueue.scaling.model import Observation, PodState
+
+REMEMBERED = 30.0  # seconds of arrivals that are kept at least
+LONG_GAP = 10.0  # seconds without an observation, after which nothing is learnt from the difference
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """All that the law remembers of a queue."""
+
+    seen: float  # time of the latest observation learnt from
+    tick: float
+    flow: Flow
+    arrivals: Arrivals
+    busy: float = 0.0
+    service: ServiceTime = field(default_factory=ServiceTime)
+    cold: ColdStart = field(default_factory=ColdStart)
+    levels: Levels = field(default_factory=Levels)
+    price: Price = field(default_factory=Price)
+
+
+def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, observation: Observation) -> Learnt:
+    """Take in an observation."""
+    now = observation.now
+    busy = float(_busy_slots(fleet, concurrency, observation))
+    if before is None:
+        flow = first_flow(observation)
+        return Learnt(
+            now, 1.0, flow, _first_arrivals(flow, observation), busy, cold=ColdStart().learn(fleet.ready, -math.inf)
+        )
+    gap = now - before.seen
+    served = gap * (busy + before.busy) / 2 / before.service.seconds
+    flow_or_none = next_flow(before.flow, before.arrivals, served, observation)
+    cold = before.cold.learn(fleet.ready, before.seen)
+    if flow_or_none is None:
+        flow = first_flow(observation)
+        arrivals = _first_arrivals(flow, observation)
+        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy, cold=cold)
+    flow = flow_or_none
+    service, price = before.service, before.price
+    if gap <= LONG_GAP:
+        if flow.exact and before.flow.exact:
+            service = service.advance(
+                gap * (busy + before.busy) / 2, max(0.0, flow.acknowledged - before.flow.acknowledged)
+            )
+        delivered = flow.delivered - before.flow.delivered
+        if delivered > 0 and observation.last_delivered_age is not None:
+            is_late = observation.last_delivered_age > target
+            price = price.learn(delivered if is_late else 0.0, 0.0 if is_late else delivered)
+    span = max(2 * target, REMEMBERED) + 2.0
+    arrivals = before.arrivals
+    if flow.added > before.flow.added and gap > LONG_GAP and observation.oldest_waiting_age is not None:
+        first = now - observation.oldest_waiting_age
+        if first > before.seen:
+            arrivals = arrivals.extend(first, before.flow.added, span)
+    arrivals = arrivals.extend(now, flow.added, span)
+    tick = before.tick + 0.2 * (min(gap, LONG_GAP) - before.tick)
+    return Learnt(now, tick, flow, arrivals, busy, service, cold, before.levels, price)
+
+
+def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:
+    now = observation.now
+    if observation.waiting and observation.oldest_waiting_age:
+        return Arrivals((now - observation.oldest_waiting_age, now), (flow.delivered, flow.added))
+    return Arrivals((now,), (flow.added,))
+
+
+def _busy_slots(fleet: Fleet, concurrency: int, observation: Observation) -> int:
+    if fleet.shared_names:
+        return min(observation.pending, len(fleet.ready) * concurrency)
+    busy = 0
+    for pod in observation.pods:
+        if pod.pending and (pod.state is PodState.READY or pod.state is PodState.TERMINATING):
+            busy += min(pod.pending, concurrency)
+    return busy
