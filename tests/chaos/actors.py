@@ -16,7 +16,8 @@ from streamqueue import Context, Queue, Worker
 
 STREAM = "storm"
 BATCH = 10
-PATIENCE = 60.0  # seconds for which a producer tries
+AT_ONCE = 5
+PATIENCE = 300.0  # seconds for which a producer tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ def work(record: int) -> None:
 async def produce(record: int, name: str, count: int, rate: float) -> None:
     """`count` tasks, about `rate` a second, ten at once; only what was acknowledged is recorded."""
     url = os.environ["STREAMQUEUE_REDIS_URL"]
+    free = asyncio.Semaphore(AT_ONCE)  # while Redis is away, sends must not pile up
     async with Queue(url, STREAM, patience=PATIENCE) as queue, asyncio.TaskGroup() as group:
         for start in range(0, count, BATCH):
             numbers = range(start, min(start + BATCH, count))
-            group.create_task(_send(queue, record, name, numbers))
+            await free.acquire()
+            group.create_task(_send(queue, record, name, numbers)).add_done_callback(lambda _: free.release())
             await asyncio.sleep(random.expovariate(rate / BATCH))
 
 
