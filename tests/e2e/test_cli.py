@@ -191,4 +191,5 @@ def test_why_there_were_so_many_workers(world: World) -> None:
     assert any("-> 0: " in line for line in lines)
     moment = datetime.datetime.fromtimestamp(up["at"] + 0.5).isoformat()
     assert f"{up['replicas']} worker" in cli("explain", "cli-why", "--at", moment)
+    assert "5 tasks in" in cli("simulate", "cli-why", "--from-stream", "--only")  # service times as the operator learnt
     assert "what was before went with" in cli.refused("explain", "cli-why", "--at", "2000-01-01T00:00", code=1)

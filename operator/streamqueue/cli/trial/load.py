@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.cluster import open_cluster
-from streamqueue.cli.errors import BadInput
+from streamqueue.cli.decisions.fetch import fetch
+from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import read_queue
 from streamqueue.cli.moments import parse_moment
 from streamqueue.cli.options import Selection, only_queue
@@ -79,4 +80,17 @@ async def _history(target: Target, source: Source) -> Trace:
     with progress("reading the stream", None) as advance:
         arrivals = await read_arrivals(target.client, spec.stream, start, advance)
         known = await known_services(target.client, Keys(spec.stream, spec.group), [task for task, _ in arrivals])
-    return history_trace(spec.stream, arrivals, known, source.service, source.seed)
+    otherwise = source.service
+    if otherwise is None and not known and target.selection.queue:
+        otherwise = await _learnt(target.selection)
+    return history_trace(spec.stream, arrivals, known, otherwise, source.seed)
+
+
+async def _learnt(selection: Selection) -> float | None:
+    """Service seconds as the operator's law has learnt them; None where nobody answers or knows."""
+    try:
+        async with open_cluster(selection) as cluster:
+            learnt: float | None = (await fetch(cluster, selection.queue or ""))["serviceSeconds"]
+    except Failure:
+        return None
+    return learnt
