@@ -14,13 +14,14 @@ from redis.asyncio import Redis as Client
 from streamqueue.api.errors import SpecError
 from streamqueue.api.keys import Keys
 from streamqueue.api.parse import parse_spec
-from streamqueue.api.spec import Handler, QueueSpec, Redis
+from streamqueue.api.spec import Handler, QueueSpec, Redis, SecretKey
 from streamqueue.cli.cluster import Cluster, open_cluster
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection
 from streamqueue.cli.port_forward import cluster_address, lead_through, port_forward
 from streamqueue.controller.kinds import SECRETS
 from streamqueue.streams import Snapshot, SnapshotRequest, connect, take_snapshots
+from streamqueue.streams.connection import credentials_for
 from streamqueue.streams.errors import RedisProblem
 
 
@@ -82,24 +83,35 @@ def spec_of(body: Mapping[str, Any]) -> QueueSpec:
 @asynccontextmanager
 async def reach(cluster: Cluster, redis: Redis, selection: Selection) -> AsyncIterator[Client]:
     """A client of a queue's Redis, through the API server where it is a Service. Raises Failure, RedisProblem."""
-    url = selection.redis or await _url(cluster, redis)
+    if selection.redis:
+        async with connect(selection.redis, ca_file=selection.ca_file) as client:
+            yield client
+        return
+    url, ca = redis.url or "", None
+    if redis.secret_ref:
+        url = await _secret(cluster, redis.secret_ref, "secretRef")
+    if redis.ca_secret_ref and not selection.ca_file:
+        ca = await _secret(cluster, redis.ca_secret_ref, "tls.caSecretRef")
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(connect(url, ca_file=selection.ca_file))
+        client = await stack.enter_async_context(
+            connect(
+                url, mode=redis.mode, ca_file=selection.ca_file, ca_data=ca, credentials=credentials_for(redis.auth)
+            )
+        )
         parts = urlsplit(url)
-        address = None if selection.redis else cluster_address(parts.hostname or "", cluster.namespace)
+        by_sentinel = parts.scheme.endswith("+sentinel")  # who tells addresses that a tunnel doesn't lead to
+        address = None if by_sentinel else cluster_address(parts.hostname or "", cluster.namespace)
         if address and await _is_service(cluster, address.namespace, address.service):
             forward = port_forward(address, parts.port or 6379, cluster.context)
             lead_through(client, await stack.enter_async_context(forward))
         yield client
 
 
-async def _url(cluster: Cluster, redis: Redis) -> str:
+async def _secret(cluster: Cluster, reference: SecretKey, field: str) -> str:
     """With the person's own rights to the Secret."""
-    if redis.secret_ref is None:
-        return redis.url or ""
     from streamqueue.controller.kube import KubeError
 
-    name, key = redis.secret_ref.name, redis.secret_ref.key
+    name, key = reference.name, reference.key
     where = f"Secret {name} in namespace {cluster.namespace}"
     try:
         secret = await cluster.kube.get(SECRETS, cluster.namespace, name)
@@ -108,10 +120,10 @@ async def _url(cluster: Cluster, redis: Redis) -> str:
             raise
         raise Failure(f"you may not read {where}: ask for the right to get it, or give --redis URL") from None
     if secret is None:
-        raise Failure(f"spec.redis.secretRef: there is no {where}: create it")
+        raise Failure(f"spec.redis.{field}: there is no {where}: create it")
     encoded = secret.get("data", {}).get(key)
     if not encoded:
-        raise Failure(f"spec.redis.secretRef: {where} has no key {key}: add it")
+        raise Failure(f"spec.redis.{field}: {where} has no key {key}: add it")
     return base64.b64decode(encoded).decode(errors="replace").strip()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
+from streamqueue.controller.risks import risks
 from streamqueue.controller.store import Body
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
@@ -91,6 +92,8 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
         yield Condition("ConsumersShared", True, "NamesAreNotPods", _SHARED)
     if facts.reads_on:
         yield Condition("DrainsOnSIGTERM", False, "ReadsOn", _READS_ON)
+    if facts.durability:
+        yield from risks(facts.durability)
     if facts.snapshot and facts.spec:
         yield from _stream_warnings(facts.snapshot, facts.spec)
 

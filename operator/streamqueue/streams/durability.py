@@ -1,12 +1,14 @@
-"""Whether a server keeps what it is given: its eviction policy, and what survives a restart."""
+"""Whether a server keeps what it is given: its eviction policy, what survives a restart, and how full it is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.connection import primaries
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 
 KEEPS_ALL = "noeviction"
@@ -20,6 +22,7 @@ class Durability:
 
     eviction_policy: str | None = None
     persistent: bool | None = None  # appends to a log, takes snapshots, or has a replica
+    memory_used: float | None = None  # of maxmemory, 0 to 1
 
     @property
     def may_lose_work(self) -> bool | None:
@@ -31,15 +34,36 @@ class Durability:
 
 
 async def read_durability(client: Redis) -> Durability:
-    """What INFO and CONFIG tell, where a managed service doesn't block them. Raises RedisProblem."""
+    """What INFO and CONFIG tell, where a managed service doesn't block them; of a cluster the worst of its primaries.
+
+    Raises RedisProblem.
+    """
+    return worst([await _read(node) for node in primaries(client)])
+
+
+def worst(each: Sequence[Durability]) -> Durability:
+    """Of several servers that hold the streams of one cluster. Pure."""
+    policies = [one.eviction_policy for one in each]
+    persistent = [one.persistent for one in each]
+    return Durability(
+        next(
+            (policy for policy in policies if policy != KEEPS_ALL and policy), None if None in policies else KEEPS_ALL
+        ),
+        False if False in persistent else None if None in persistent else True,
+        max((one.memory_used for one in each if one.memory_used is not None), default=None),
+    )
+
+
+async def _read(client: Redis) -> Durability:
     memory = await _info(client, "memory")
-    return Durability(memory.get("maxmemory_policy"), await _persistent(client))
+    limit = memory.get("maxmemory")
+    used = memory["used_memory"] / limit if limit and "used_memory" in memory else None
+    return Durability(memory.get("maxmemory_policy"), await _persistent(client), used)
 
 
 async def _persistent(client: Redis) -> bool | None:
-    if (await _info(client, "persistence")).get("aof_enabled"):
-        return True
-    if (await _info(client, "replication")).get("connected_slaves"):
+    persistence, replication = await _info(client, "persistence"), await _info(client, "replication")
+    if persistence.get("aof_enabled") or replication.get("connected_slaves"):
         return True
     try:
         settings = await execute(client, "CONFIG GET", "save")
@@ -47,7 +71,9 @@ async def _persistent(client: Redis) -> bool | None:
         if problem.kind not in _HIDDEN:
             raise
         return None
-    return bool(settings.get("save", settings.get(b"save")))
+    if settings.get("save", settings.get(b"save")):
+        return True
+    return False if persistence and replication else None
 
 
 async def _info(client: Redis, section: str) -> dict[str, Any]:

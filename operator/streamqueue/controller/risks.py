@@ -1,0 +1,33 @@
+"""What is to be said of a server that may lose work, or soon take none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streamqueue.api.conditions import Condition
+from streamqueue.streams.durability import KEEPS_ALL, Durability
+
+NEARLY_FULL = 0.8  # of maxmemory
+
+_EVICTS = (
+    "Redis evicts keys when its memory is full (maxmemory-policy {policy}): tasks, and the marks that keep them from "
+    "running twice, can vanish; set maxmemory-policy to noeviction"
+)
+_FORGETS = (
+    "Redis keeps nothing on disk and has no replica: a restart loses every task; set appendonly to yes, or add one"
+)
+_FULL = (
+    "Redis uses {share:.0%} of its maxmemory, and refuses tasks when it is full: give it memory, or let spec.retention "
+    "trim"
+)
+
+
+def risks(durability: Durability) -> Iterator[Condition]:
+    """One condition, with the gravest reason; none where the server hides what it would take to know."""
+    policy, share = durability.eviction_policy, durability.memory_used
+    if policy is not None and policy != KEEPS_ALL:
+        yield Condition("RedisMayLoseWork", True, "EvictsKeys", _EVICTS.format(policy=policy))
+    elif durability.persistent is False:
+        yield Condition("RedisMayLoseWork", True, "KeepsNothing", _FORGETS)
+    elif share is not None and share > NEARLY_FULL:
+        yield Condition("RedisMayLoseWork", True, "MemoryNearlyFull", _FULL.format(share=share))

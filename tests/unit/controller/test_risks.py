@@ -1,0 +1,48 @@
+"""What is said of a server that may lose work; nothing where it doesn't say what it is set to."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamqueue.controller.assess import Facts, conditions
+from streamqueue.streams.durability import Durability, worst
+
+SAFE = Durability("noeviction", True, 0.5)
+
+
+def reason(durability: Durability | None) -> str | None:
+    said = {each.type: each for each in conditions(Facts(durability=durability))}
+    return said["RedisMayLoseWork"].reason if "RedisMayLoseWork" in said else None
+
+
+@pytest.mark.parametrize(
+    ("durability", "expected"),
+    [
+        (None, None),
+        (SAFE, None),
+        (Durability(), None),
+        (Durability("noeviction", None, None), None),
+        (Durability("noeviction", True, 0.8), None),
+        (Durability("allkeys-lru", True, 0.1), "EvictsKeys"),
+        (Durability("volatile-ttl", None, None), "EvictsKeys"),
+        (Durability(None, False, None), "KeepsNothing"),
+        (Durability("noeviction", False, 0.9), "KeepsNothing"),
+        (Durability("noeviction", True, 0.81), "MemoryNearlyFull"),
+        (Durability(None, None, 0.95), "MemoryNearlyFull"),
+    ],
+)
+def test_the_gravest_reason_is_said(durability: Durability | None, expected: str | None) -> None:
+    assert reason(durability) == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ([SAFE], SAFE),
+        ([Durability("allkeys-lru", True, 0.2)], Durability("allkeys-lru", True, 0.5)),
+        ([Durability("noeviction", False, 0.9)], Durability("noeviction", False, 0.9)),
+        ([Durability()], Durability(None, None, 0.5)),
+    ],
+)
+def test_a_cluster_is_as_safe_as_its_worst_node(others: list[Durability], expected: Durability) -> None:
+    assert worst([SAFE, *others]) == expected
