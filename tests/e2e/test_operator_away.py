@@ -101,22 +101,6 @@ def test_when_the_leader_goes_the_other_operator_takes_over(world: World) -> Non
     queue.await_results(ids, 60)
 
 
-def test_uninstalling_the_chart_leaves_queues_and_fleets(world: World) -> None:
-    queue = world.queue("survivor", scaling={"minReplicas": 2, "maxReplicas": 2}).apply()
-    pods = {pod["metadata"]["uid"] for pod in queue.await_ready_pods(2)}
-    world.chart.uninstall()
-    try:
-        queue.await_results(queue.add(5), 60)
-        threading.Event().wait(SETTLED)
-        assert world.kubectl.get("streamqueue", "survivor")["spec"]["stream"] == "survivor"
-        assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == pods
-    finally:
-        world.chart.install()
-    queue.await_condition("Ready", "True")
-    queue.await_results(queue.add(5), 60)
-    assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == pods
-
-
 def test_the_operator_stays_within_its_own_memory_limit(world: World) -> None:
     cost = footprint(world.chart)
     world.note(f"operator: {cost}")

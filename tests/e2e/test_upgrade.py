@@ -1,0 +1,112 @@
+"""The operator is upgraded, rolled back, removed and installed under load: workers don't notice. These run alone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.cluster import previous
+from tests.e2e.queue import Queue
+from tests.e2e.world import World
+
+PACE = 0.1  # seconds between two tasks
+TASKS = 20  # that must come and be done before the next step
+FLEET = 3
+LIMIT = 60.0  # seconds from `helm install` to the first task done
+
+FIXED = {"minReplicas": FLEET, "maxReplicas": FLEET, "targetBacklog": 1}
+OLDER = "image.tag=previous"
+
+
+def test_an_upgrade_and_a_rollback_under_load(world: World) -> None:
+    release = previous.release()
+    switch(world, lambda: world.chart.upgrade(release.chart, OLDER), older=True)
+    queue = world.queue("moved", scaling=FIXED).apply()
+    fleet = {pod["metadata"]["uid"] for pod in queue.await_ready_pods(FLEET)}
+    began = time.monotonic()
+    with load(queue) as ids:
+        await_progress(queue, ids)
+        for step, older in ((world.chart.upgrade, False), (world.chart.roll_back, True), (world.chart.upgrade, False)):
+            switch(world, step, older=older)
+            await_progress(queue, ids)
+    queue.await_results(ids, 60)
+
+    assert sorted(row["task"] for row in queue.results()) == sorted(ids)
+    assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == fleet
+    seen = [body for when, body in world.view.seen("deployments", queue.name) if when > began]
+    assert {body["spec"]["replicas"] for body in seen} <= {FLEET}
+    assert {body["status"].get("readyReplicas") for body in seen} <= {FLEET}
+    assert {body["metadata"]["generation"] for body in seen} <= {1}
+    world.note(
+        f"upgrade from {release.name}, rollback, upgrade: {len(ids)} tasks meanwhile, none lost or done twice, "
+        f"no pod of {FLEET} replaced"
+    )
+
+
+def test_an_uninstall_under_load_leaves_workers_and_an_install_serves_within_a_minute(world: World) -> None:
+    stays = world.queue("stays", scaling=FIXED).apply()
+    fleet = {pod["metadata"]["uid"] for pod in stays.await_ready_pods(FLEET)}
+    with load(stays) as ids:
+        world.strangers |= world.chart.pods()  # their roles may go before them
+        said = world.chart.uninstall()
+        assert "kept due to the resource policy" in said and "streamqueues.streamqueue.dev" in said
+        await_progress(stays, ids)
+        assert world.kubectl.get("streamqueue", stays.name)["spec"]["stream"] == stays.stream
+
+        began = time.monotonic()
+        world.chart.upgrade()
+        first = world.queue("first").apply()
+        first.await_results(first.add(1), LIMIT)
+        took = time.monotonic() - began
+        await_progress(stays, ids)
+    stays.await_results(ids, 60)
+
+    world.note(f"helm install -> first scaled worker done with its task: {took:.1f} s")
+    assert took <= LIMIT
+    assert sorted(row["task"] for row in stays.results()) == sorted(ids)
+    assert {pod["metadata"]["uid"] for pod in stays.ready_pods()} == fleet
+
+
+def switch(world: World, step: Callable[[], None], *, older: bool) -> None:
+    """Take the step and return when a pod of its release leads and none of the other's is left."""
+    before = world.chart.pods()
+    step()
+    world.chart.wait()
+    world.view.eventually(lambda: not before & world.chart.pods(), 60, "the pods from before are gone")
+    if older:
+        world.strangers |= world.chart.pods()
+    world.view.eventually(lambda: leader(world) in world.chart.pods(), 30, "a pod of this release leads")
+
+
+def leader(world: World) -> str:
+    """The name of the pod that holds the Lease."""
+    (lease,) = world.chart.operator.get("leases")["items"]
+    return str(lease["spec"].get("holderIdentity", "")).partition("_")[0]
+
+
+@contextmanager
+def load(queue: Queue) -> Iterator[list[str]]:
+    """A producer at work; the ids of what it has added so far."""
+    ids: list[str] = []
+    stop = threading.Event()
+
+    def produce() -> None:
+        while not stop.wait(PACE):
+            ids.extend(queue.add(1, seconds="0.2"))
+
+    producer = threading.Thread(target=produce, daemon=True)
+    producer.start()
+    try:
+        yield ids
+    finally:
+        stop.set()
+        producer.join()
+
+
+def await_progress(queue: Queue, ids: list[str]) -> None:
+    """Return when so many more tasks have come, and the last of them is done."""
+    enough = len(ids) + TASKS
+    queue.view.eventually(lambda: len(ids) >= enough, 60, f"{TASKS} more tasks")
+    queue.await_results(ids[enough - TASKS : enough], 60)
