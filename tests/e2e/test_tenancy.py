@@ -16,7 +16,7 @@ from tests.kube.kubectl import Kubectl
 from tests.kube.view import View
 
 
-@pytest.mark.concurrent()
+@pytest.mark.concurrent
 @pytest.mark.parametrize("name", ["../../{}/secrets/redis", "{}/redis"])
 def test_a_secret_is_named_without_a_way_to_another_namespace(world: World, name: str) -> None:
     with namespace(world) as elsewhere:
@@ -25,7 +25,7 @@ def test_a_secret_is_named_without_a_way_to_another_namespace(world: World, name
     assert "redis.secretRef.name must be the name of a Secret in the queue's namespace" in said
 
 
-@pytest.mark.concurrent()
+@pytest.mark.concurrent
 def test_a_secret_ref_has_no_namespace(world: World) -> None:
     said = refused(world, {"name": "redis", "key": "url", "namespace": "kube-system"})
     assert 'unknown field "spec.redis.secretRef.namespace"' in said
@@ -39,7 +39,7 @@ def refused(world: World, reference: dict[str, Any]) -> str:
     return done.stderr
 
 
-@pytest.mark.concurrent()
+@pytest.mark.concurrent
 def test_workers_and_reclaim_run_where_only_restricted_pods_may(world: World) -> None:
     enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
     with namespace(world, **enforced) as strict:
