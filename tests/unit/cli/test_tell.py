@@ -30,5 +30,6 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
 
 
 def test_a_lower_bound_is_said_to_be_one() -> None:
-    story = tell_queue(snapshot(undelivered=1000, lag_known=False), SPEC, "orders")
+    story = tell_queue(snapshot(undelivered=1000, lag_known=False, outboxed=7), SPEC, "orders")
+    assert story.sentences[-1].startswith("7 result(s) are on their way")
     assert story.sentences[0].startswith("at least 1000 task(s) wait")

@@ -144,6 +144,8 @@ def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
         said.append(f"Consumer {view.name} holds {view.pending}; its last command was {age(view.idle)} ago.")
     if len(busy) > 10:
         said.append(f"So do {len(busy) - 10} more consumers.")
+    if snapshot.outboxed:
+        said.append(f"{snapshot.outboxed} result(s) are on their way to streams that no script reaches from here.")
     if snapshot.groups > 1:
         said.append(f"The stream has {snapshot.groups} groups: a retry by copy would reach all, so none is made.")
     if snapshot.dead_letters:
