@@ -164,7 +164,9 @@ def _handler(spec: Block) -> Handler:
     if not spec.has("handler"):
         raise spec.error("handler", "is required: set handler.image")
     http = ("port", "path", "body")
-    block = spec.block("handler", "image", "protocol", "concurrency", "batch", "timeout", "metricsPort", *http)
+    block = spec.block(
+        "handler", "image", "protocol", "concurrency", "batch", "timeout", "processes", "metricsPort", *http
+    )
     handler = Handler(
         image=block.required_text("image", 1024),
         protocol=Protocol(block.choice("protocol", tuple(Protocol), _HANDLER.protocol)),
@@ -174,10 +176,17 @@ def _handler(spec: Block) -> Handler:
         port=block.integer("port", 1, 65_535, _HANDLER.port),
         path=_path(block),
         body=_body(block),
+        processes=block.integer("processes", 1, 256, _HANDLER.processes),
         metrics_port=block.integer("metricsPort", 1024, 65_535, None),
     )
     if handler.protocol is Protocol.HTTP and handler.batch != 1:
         raise block.error("batch", "is for loops that read Redis themselves: leave it out, set handler.concurrency")
+    if block.has("processes") and handler.protocol is not Protocol.SDK:
+        raise block.error("processes", "needs handler.protocol: sdk, whose worker forks them")
+    if handler.processes > handler.concurrency:
+        raise block.error("processes", f"is above handler.concurrency, {handler.concurrency}: raise that")
+    if handler.processes > 1 and handler.metrics_port:
+        raise block.error("metricsPort", "can be served by one process only: leave it out, or handler.processes")
     if handler.metrics_port and handler.protocol is Protocol.REDIS:
         raise block.error("metricsPort", "needs handler.protocol sdk or http: a plain loop's metrics are its own")
     if handler.metrics_port == handler.port and handler.protocol is Protocol.HTTP:

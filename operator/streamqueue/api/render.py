@@ -41,7 +41,9 @@ def _secret_key(reference: SecretKey | None) -> dict[str, str] | None:
 
 
 def _handler(handler: Handler) -> dict[str, Any]:
-    rendered = _present(metricsPort=handler.metrics_port) | {
+    rendered = _present(
+        metricsPort=handler.metrics_port, processes=handler.processes if handler.processes > 1 else None
+    ) | {
         "image": handler.image,
         "protocol": str(handler.protocol),
         "concurrency": handler.concurrency,

@@ -76,6 +76,7 @@ class Handler:
     port: int = 8080
     path: str = "/"
     body: Body | None = None
+    processes: int = 1  # that share `concurrency`, with protocol sdk
     metrics_port: int | None = None  # of the worker, with protocol sdk or http; None: not served
 
 

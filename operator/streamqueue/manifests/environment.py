@@ -31,6 +31,7 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
         literal("STREAMQUEUE_BACKOFF_INITIAL", _number(delivery.backoff.initial)),
         literal("STREAMQUEUE_BACKOFF_MAX", _number(delivery.backoff.max)),
         literal("STREAMQUEUE_RESULTS_TTL", _number(spec.results_ttl or 0.0)),
+        *([literal("STREAMQUEUE_PROCESSES", str(count))] if (count := spec.handler.processes) > 1 else []),
         *([literal("STREAMQUEUE_METRICS_PORT", str(port))] if (port := spec.handler.metrics_port) else []),
         *([literal("STREAMQUEUE_NEXT_STREAM", spec.next.stream)] if spec.next else []),
     ]

@@ -38,12 +38,17 @@ STEP = 256  # settlements per script call: a script blocks the server
 LONGEST_PAUSE = 5.0  # seconds between two tries while Redis is away
 
 
+def new_name(settings: Settings) -> str:
+    """The pod's name, and a word of this process's own."""
+    return f"{settings.consumer}.{secrets.token_hex(4)}"
+
+
 class Consumer:
     """One process of a worker, made inside a running loop: `await run()`, with `stop()` from a signal handler."""
 
-    def __init__(self, client: Redis, settings: Settings, handler: Handler) -> None:
+    def __init__(self, client: Redis, settings: Settings, handler: Handler, name: str = "") -> None:
         # New with every start, so that a process never takes an earlier one's entries for its own.
-        self.name = f"{settings.consumer}.{secrets.token_hex(4)}"
+        self.name = name or new_name(settings)
         self.counters = Counters()
         self.metrics = Metrics(settings.stream, settings.group, self.counters)
         self._client = client

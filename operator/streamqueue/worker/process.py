@@ -22,13 +22,16 @@ class Serving(Protocol):
 
 
 def run(make: Callable[[], Serving]) -> None:
-    """Serve what `make` returns until SIGTERM or SIGINT. Ends the process with 2 for wrong settings, 1 when it cannot
-    go on.
-    """
+    """Serve what `make` returns until SIGTERM or SIGINT; exit codes as `guarded` has them."""
+    guarded(lambda: asyncio.run(_until_signal(make)))
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Call `main`. Ends the process with 2 for wrong settings, 1 when it cannot go on."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        asyncio.run(_until_signal(make))
+        main()
     except SettingsError as exc:
         sys.exit(_said(str(exc), 2))
     except RedisProblem as problem:

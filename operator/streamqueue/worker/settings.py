@@ -28,7 +28,8 @@ class Settings:
     stream: str
     group: str = "workers"
     consumer: str = ""  # the pod's name; default: the host's
-    concurrency: int = 1  # tasks at once
+    concurrency: int = 1  # tasks at once, over all processes
+    processes: int = 1  # forked, each with its share of `concurrency`
     timeout: float = 120.0  # for one task
     visibility_timeout: float = 300.0  # how long a lease lasts without a heartbeat
     max_deliveries: int = 5
@@ -59,9 +60,13 @@ class Settings:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
+        for name in ("concurrency", "processes", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
+        if self.processes > self.concurrency:
+            raise SettingsError("STREAMQUEUE_PROCESSES must not be above STREAMQUEUE_CONCURRENCY: raise that")
+        if self.processes > 1 and self.metrics_port:
+            raise SettingsError("STREAMQUEUE_METRICS_PORT can be served by one process: leave it out, or set one")
         for name, kinds in (("redis_mode", RedisMode), ("redis_auth", RedisAuth)):
             if getattr(self, name) not in tuple(kinds):
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be {' or '.join(kinds)}")

@@ -10,7 +10,7 @@ from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.process import run
+from streamqueue.worker.process import guarded, run
 from streamqueue.worker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,6 +29,8 @@ class Worker:
         self._overrides = settings
         self._function: Callable[..., Any] | None = None
         self._timeout: float | None = None
+        self._settings: Settings | None = None  # given to a forked child
+        self._name = ""
         self._consumer: Consumer | None = None
 
     @property
@@ -64,16 +66,29 @@ class Worker:
         """Work until SIGTERM or SIGINT; a second one hands back at once. Ends the process with 2 for wrong settings,
         1 when it cannot go on.
         """
+        guarded(self._run)
+
+    def _run(self) -> None:
+        settings = Settings.from_environment(**self._overrides)
+        if settings.processes == 1:
+            run(lambda: self)
+            return
+        from streamqueue.worker.prefork import Prefork
+
+        Prefork(settings, self._run_as_child).run()
+
+    def _run_as_child(self, settings: Settings, consumer: str) -> None:
+        self._settings, self._name = settings, consumer
         run(lambda: self)
 
     async def serve(self) -> None:
         """The same inside a running loop, without signal handlers: until `stop()`."""
         if self._function is None:
             raise SettingsError("no handler: decorate a function with @worker.task")
-        settings = Settings.from_environment(**self._overrides)
+        settings = self._settings or Settings.from_environment(**self._overrides)
         handler = Handler(self._function, self._timeout or settings.timeout)
         async with settings.connect() as client:
-            self._consumer = Consumer(client, settings, handler)
+            self._consumer = Consumer(client, settings, handler, self._name)
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()
 

@@ -82,7 +82,9 @@ def _handlers(draw: st.DrawFn) -> Handler:
     if draw(st.booleans()):
         plain = replace(common, batch=draw(st.integers(1, 100)))
         port = draw(st.none() | st.integers(1024, 65_535))
-        return draw(st.sampled_from([plain, replace(plain, protocol=Protocol.SDK, metrics_port=port)]))
+        sdk = replace(plain, protocol=Protocol.SDK)
+        processes = draw(st.integers(1, min(256, common.concurrency)))
+        return draw(st.sampled_from([plain, replace(sdk, metrics_port=port), replace(sdk, processes=processes)]))
     return replace(
         common,
         protocol=Protocol.HTTP,

@@ -156,6 +156,24 @@ REFUSED: list[Refused] = [
     _spec("handler.port", 8080, "need handler.protocol: http"),
     _spec("handler.path", "/", "need handler.protocol: http"),
     _spec("handler.body", {"field": "data"}, "need handler.protocol: http"),
+    _spec("handler.processes", 1, "processes needs handler.protocol: sdk"),
+    Refused(
+        {"spec.handler.protocol": "sdk", "spec.handler.processes": 2},
+        "must not be above handler.concurrency",
+        "spec.handler.processes",
+        "more processes than tasks",
+    ),
+    Refused(
+        {
+            "spec.handler.protocol": "sdk",
+            "spec.handler.processes": 2,
+            "spec.handler.concurrency": 2,
+            "spec.handler.metricsPort": 9090,
+        },
+        "can be served by one process",
+        "spec.handler.metricsPort",
+        "metrics of several processes",
+    ),
     _spec("handler.metricsPort", 9090, "metricsPort needs handler.protocol sdk or http"),
     _http("handler.metricsPort", 8080, "must be another than handler.port"),
     _http("handler.metricsPort", 1023, "handler.metricsPort"),
@@ -341,7 +359,8 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
     {"handler.protocol": "http"},
     {"handler.protocol": "http", "handler.port": 9090, "handler.metricsPort": 8080},
-    {"handler.protocol": "sdk", "handler.metricsPort": 8080},
+    {"handler.protocol": "sdk", "handler.metricsPort": 8080, "handler.processes": 1},
+    {"handler.protocol": "sdk", "handler.processes": 4, "handler.concurrency": 4},
     {
         "handler.protocol": "http",
         "handler.port": 3000,

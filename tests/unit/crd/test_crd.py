@@ -28,6 +28,7 @@ _DURATIONS = {
 # What makes the other fields agree, so that only the one under test is judged.
 _COMPANIONS: dict[str, dict[str, Any]] = {
     "spec.handler.batch": {"spec.handler.timeout": "100ms", "spec.delivery.visibilityTimeout": "168h"},
+    "spec.handler.processes": {"spec.handler.protocol": "sdk", "spec.handler.concurrency": 1000},
     "spec.handler.metricsPort": {"spec.handler.protocol": "sdk"},
     "spec.handler.port": {"spec.handler.protocol": "http"},
     "spec.delivery.backoff.initial": {"spec.delivery.backoff.max": "24h"},

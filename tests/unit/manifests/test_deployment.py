@@ -116,7 +116,8 @@ def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
     known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
     assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
     assert known - variables.keys() == {f"STREAMQUEUE_REDIS_{name}" for name in ("MODE", "CA_FILE", "AUTH")} | {
-        "STREAMQUEUE_METRICS_PORT"
+        "STREAMQUEUE_METRICS_PORT",
+        "STREAMQUEUE_PROCESSES",
     }, "what is set where it differs from the default"
     assert settings == Settings(
         redis_url="redis://redis:6379/0", stream="orders", consumer="pod", grace=140.0, next_stream="paid"
@@ -137,6 +138,12 @@ def test_the_redis_block_reaches_the_workers() -> None:
     assert volume["secret"] == {"secretName": "private-ca", "items": [{"key": "ca.pem", "path": "ca.crt"}]}
     assert (mount["name"], variables["STREAMQUEUE_REDIS_CA_FILE"]) == (volume["name"], f"{mount['mountPath']}/ca.crt")
     assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+
+
+def test_processes_are_told_to_the_worker() -> None:
+    parsed = spec(handler={"image": "x", "protocol": "sdk", "concurrency": 5, "processes": 2})
+    variables = environment(handler(deployment(parsed)["spec"]["template"]))
+    assert (variables["STREAMQUEUE_PROCESSES"], variables["STREAMQUEUE_CONCURRENCY"]) == ("2", "5")
 
 
 def test_a_metrics_port_is_named_and_told_to_the_worker() -> None:

@@ -1,0 +1,133 @@
+"""Several processes on one queue, for handlers that use the CPU: each a consumer of its own, forked from one parent.
+
+What was imported before the fork (a model, say) is shared. The parent takes no tasks: it passes signals on, and when a
+child dies it hands the child's tasks on at once and forks another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis
+from streamqueue.maintenance import release
+from streamqueue.streams.errors import RedisProblem
+from streamqueue.worker.consumer import new_name
+from streamqueue.worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WRONG_SETTINGS = 2  # the exit code of a child that no other will do better than
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+PAUSE = 1.0  # seconds before the next, where a child died young
+
+Serve = Callable[[Settings, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    consumer: str
+    slots: int
+    started: float  # monotonic
+
+
+class Prefork:
+    """`run()` ends when all children have. `serve(settings, consumer)` is what a child does."""
+
+    def __init__(self, settings: Settings, serve: Serve) -> None:
+        self._settings = settings
+        self._serve = serve
+        self._children: dict[int, _Child] = {}
+        self._stops = 0
+
+    def run(self) -> None:
+        for signum in SIGNALS:
+            signal.signal(signum, lambda *_: self._stop())
+        for slots in shares(self._settings.concurrency, self._settings.processes):
+            self._start(slots)
+        worst = 0
+        while self._children:
+            pid, status = os.wait()
+            child = self._children.pop(pid, None)
+            if child is None:
+                continue  # PID 1 inherits what others left behind
+            code = os.waitstatus_to_exitcode(status)
+            if self._stops and code in (0, -signal.SIGTERM):  # the latter before it had begun
+                continue
+            if code == WRONG_SETTINGS:
+                worst = code
+                self._stop()
+            else:
+                self._replace(child, code)
+        if worst:
+            sys.exit(worst)
+
+    def _stop(self) -> None:
+        self._stops += 1
+        for pid in self._children:
+            os.kill(pid, signal.SIGTERM)
+
+    def _start(self, slots: int) -> None:
+        """Fork a child, unless all are to stop."""
+        child = _Child(new_name(self._settings), slots, time.monotonic())
+        # No signal in between: each child is known when one comes, and has no handler of its parent's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        if not self._stops:
+            pid = os.fork()
+            if pid == 0:
+                self._be(child)
+            self._children[pid] = child
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _be(self, child: _Child) -> NoReturn:
+        for signum in SIGNALS:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        code = 1
+        try:
+            self._serve(replace(self._settings, concurrency=child.slots, processes=1), child.consumer)
+            code = 0
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            # Never back into the parent's code.
+            sys.stdout.flush()
+            os._exit(code)
+
+    def _replace(self, child: _Child, code: int) -> None:
+        cause = f"process ended with {code}" if code >= 0 else f"process ended by {signal.Signals(-code).name}"
+        log.error("%s: %s", child.consumer, cause)
+        asyncio.run(self._hand_on(child, cause))
+        if time.monotonic() - child.started < PAUSE and not self._stops:
+            time.sleep(PAUSE)
+        self._start(child.slots)
+
+    async def _hand_on(self, child: _Child, cause: str) -> None:
+        """Without waiting for its leases to expire; each task that it ran is charged an attempt."""
+        settings = self._settings
+        spec = QueueSpec(
+            redis=Redis(),
+            stream=settings.stream,
+            group=settings.group,
+            handler=Handler(image="", concurrency=child.slots),
+            delivery=Delivery(settings.visibility_timeout, settings.max_deliveries, settings.dead_letter_max_length),
+        )
+        try:
+            async with settings.connect() as client:
+                await release(client, spec, child.consumer, math.inf, cause)
+        except RedisProblem as problem:
+            log.warning("its tasks come back when their leases expire: %s", problem.message)
+
+
+def shares(slots: int, processes: int) -> list[int]:
+    """`slots` spread over `processes` as evenly as may be."""
+    each, extra = divmod(slots, processes)
+    return [each + (n < extra) for n in range(processes)]
