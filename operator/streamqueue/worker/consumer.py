@@ -107,8 +107,9 @@ class Consumer:
                 except RedisProblem as problem:
                     failures += 1
                     await self._after(problem, failures)
-                if heart.done():
-                    heart.result()  # a defect: never go on without a heartbeat
+                for task in (heart, relaying):
+                    if task.done():
+                        task.result()  # a defect: never go on without a heartbeat, nor with results that lie still
         finally:
             heart.cancel()
             relaying.cancel()
