@@ -27,8 +27,8 @@ OURS = "StreamQueue"
 NOTE = (
     "In brackets: pods started times their median cold start, over the work: paid before the first task. It keeps the "
     "bursty traces up, whose bursts are about as long as the cold start. With four tasks at once, a queue that needs "
-    "less than one pod pays for a whole one. A target no longer than the cold start is only met by pods kept "
-    "between bursts."
+    "less than one pod pays for slots that it leaves unused. A target no longer than the cold start is only met by "
+    "pods kept between bursts."
 )
 
 
