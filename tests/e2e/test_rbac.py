@@ -1,0 +1,129 @@
+"""What the operator called, by the audit log, is what its roles grant: nothing missing, nothing spare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import World
+from tests.kube.audit import Call, Right, calls
+from tests.kube.chart import NAMESPACE, RELEASE
+
+STARTED = datetime.now(UTC)  # when pytest collected: before the first test
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+SOMEBODY_ELSES = ("deployments", "cronjobs", "serviceaccounts", "poddisruptionbudgets")
+NONE = {"minReplicas": 0, "maxReplicas": 1}
+
+pytestmark = pytest.mark.last
+
+
+def made(world: World) -> list[Call]:
+    """All calls of this session's operator pods."""
+    return calls(STARTED, f"{RELEASE}-", world.strangers | {f"{RELEASE}-test"})
+
+
+def granted(world: World) -> set[Right]:
+    """What the roles of the release grant, wherever they are."""
+    roles = world.chart.operator.get("clusterroles,roles", "--all-namespaces", "--selector", world.chart.selector)
+    return {
+        (group, resource, verb)
+        for role in roles["items"]
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def refusals(found: list[Call]) -> set[str]:
+    return {call.text for call in found if not call.allowed}
+
+
+def test_what_is_granted_is_what_is_used(world: World) -> None:
+    """Beside the calls of all tests before, those that only rare cases need."""
+    take_a_turn(world)
+    for kind in SOMEBODY_ELSES:
+        conflict(world, kind)
+    world.chart.operator("delete", "lease", f"{RELEASE}-operator")
+    world.chart.restart()  # a new process writes each object once, for it can't know whether it did
+
+    world.view.eventually(lambda: not spare(world), 60, "every right is used")
+    assert not spare(world)
+    assert not refusals(made(world))
+    world.note(f"rights of the operator: {len(granted(world))}, each used; {len(made(world))} calls, none refused")
+
+
+def spare(world: World) -> set[Right]:
+    return granted(world) - {call.right for call in made(world)}
+
+
+def take_a_turn(world: World) -> None:
+    """From zero to two workers and back, with the Redis URL in a Secret."""
+    world.secret("rights", url=world.server.url)
+    spec = {"redis": {"secretRef": {"name": "rights", "key": "url"}}}
+    scaling = {"maxReplicas": 2, "targetBacklog": 1, "scaleDown": {"delay": "1s"}}
+    queue = world.queue("rights", **spec, scaling=scaling).apply()
+    queue.await_results(queue.add(2, seconds="1"), 60)
+    queue.await_zero()
+
+
+def conflict(world: World, kind: str) -> None:
+    """An object of that name that belongs to nobody."""
+    name = f"taken-{kind}"
+    theirs = f"{name}-reclaim" if kind == "cronjobs" else name
+    world.kubectl.apply(body_of(kind, theirs))
+    world.queue(name, scaling=NONE).apply().await_condition("Ready", "False", "NameConflict")
+
+
+def body_of(kind: str, name: str) -> dict[str, Any]:
+    labels = {"app": name}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none"}]}}
+    job = {"template": {"spec": {**pod["spec"], "restartPolicy": "Never"}}}
+    versions: dict[str, tuple[str, str, dict[str, Any]]] = {
+        "deployments": (
+            "apps/v1",
+            "Deployment",
+            {"spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod}},
+        ),
+        "cronjobs": (
+            "batch/v1",
+            "CronJob",
+            {"spec": {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": job}}},
+        ),
+        "serviceaccounts": ("v1", "ServiceAccount", {}),
+        "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget", {"spec": {"selector": {"matchLabels": labels}}}),
+    }
+    version, known_as, rest = versions[kind]
+    return {"apiVersion": version, "kind": known_as, "metadata": {"name": name}, **rest}
+
+
+@pytest.fixture
+def confined(world: World) -> Iterator[World]:
+    """The operator with a list of namespaces: this run's alone."""
+    world.chart.upgrade("charts/streamqueue", f"watchNamespaces={{{world.kubectl.namespace}}}")
+    world.chart.wait()
+    yield world
+    world.chart.upgrade()
+    world.chart.wait()
+
+
+def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(confined: World) -> None:
+    began = datetime.now(UTC)
+    confined.chart.restart()
+    queue = confined.queue("confined").apply()
+    queue.await_results(queue.add(2), 60)
+
+    found = calls(began, f"{RELEASE}-", confined.strangers)
+    assert found and not refusals(found)
+    assert not may(confined, "list", "pods", "--all-namespaces")
+    assert not may(confined, "get", "secrets", f"--namespace={NAMESPACE}")
+    assert may(confined, "get", "secrets", f"--namespace={confined.kubectl.namespace}")
+
+
+def may(world: World, *what: str) -> bool:
+    said = world.kubectl("auth", "can-i", *what, f"--as={ACCOUNT}", check=False).stdout.strip()
+    assert said in ("yes", "no")
+    return said == "yes"
