@@ -32,11 +32,13 @@ class Plan:
     concurrency: int
     slots: int  # of ready pods
     busy: int
-    joining: Sequence[float]  # seconds until each starting pod is ready
 
-    def late_without_more(self, joining: Sequence[float]) -> bool:
-        """Whether the ready pods and those `joining` will start any task late."""
-        capacity = starts_per_step(self.outlook, self.slots, self.service, joining, self.concurrency)
+    def starts(self, joining: Sequence[float]) -> list[float]:
+        """What the ready pods, and those `joining` in so many seconds, can start in each step."""
+        return starts_per_step(self.outlook, self.slots, self.service, joining, self.concurrency)
+
+    def is_late(self, capacity: Sequence[float]) -> bool:
+        """Whether any task will start late with this capacity."""
         return sum(lateness(self.outlook, self.slots - self.busy, capacity, NOBODY, 0)) > 1e-9
 
 
@@ -53,12 +55,13 @@ def wish_by_deadline(
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
-    plan = Plan(outlook, service, concurrency, slots, min(slots, int(learnt.busy)), joining)
+    plan = Plan(outlook, service, concurrency, slots, min(slots, int(learnt.busy)))
+    capacity = plan.starts(joining)
 
     more = 0
-    if (observation.waiting or rate > 0) and plan.late_without_more(joining):
+    if (observation.waiting or rate > 0) and plan.is_late(capacity):
         most = min(limit, int((observation.waiting + rate * (cold + target)) / concurrency) + 2)
-        more = _additional(plan, cold, learnt.price.value, target, tick, most)
+        more = _additional(plan, capacity, cold, learnt.price.value, target, tick, most)
     spared = spared_by_gathering(learnt, allowance, concurrency)
     if not fleet.capacity and work and (not spared or first_is_due(learnt, allowance, concurrency, observation)):
         more = max(more, 1)
@@ -83,16 +86,17 @@ def wish_by_deadline(
     if more:
         return Wish(have + more, max(need, have + more), have + more, why), learnt
     # A ReplicaSet takes starting pods first, so none may go while those are wanted.
-    if joining and need < have and plan.late_without_more(()):
+    if joining and need < have and plan.is_late(plan.starts(())):
         return Wish(have, need, have, why), learnt
     need = min(need, have)
     return Wish(min(max(need, keep), have), need, min(max(need, soon), have), why), learnt
 
 
-def _additional(plan: Plan, cold: float, price: float, target: float, tick: float, most: int) -> int:
+def _additional(
+    plan: Plan, capacity: Sequence[float], cold: float, price: float, target: float, tick: float, most: int
+) -> int:
     """The number of pods at which their starts and late tasks, at `price` starts each, cost least."""
     outlook = plan.outlook
-    capacity = starts_per_step(outlook, plan.slots, plan.service, plan.joining, plan.concurrency)
     a_pod = cold * (1 + PAUSE_COST)
 
     def cheapest(eta: float) -> tuple[int, float]:
