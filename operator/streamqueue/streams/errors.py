@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from redis import exceptions as r
 from redis.asyncio import Redis
+from redis.asyncio.sentinel import MasterNotFoundError
 
 T = TypeVar("T")
 
@@ -83,6 +84,7 @@ _CODES = [
     ("NOAUTH", ProblemKind.AUTH),
     ("WRONGPASS", ProblemKind.AUTH),
     ("invalid password", ProblemKind.AUTH),
+    ("auth:AuthenticationError", ProblemKind.AUTH),  # of a sentinel: redis-py sums up what each of them said
     ("without any password configured", ProblemKind.AUTH),
     ("READONLY", ProblemKind.READ_ONLY),
     ("read only replica", ProblemKind.READ_ONLY),
@@ -205,6 +207,8 @@ def _detail(kind: ProblemKind, exc: BaseException) -> str:
     for link in _chain(exc):
         if isinstance(link, ssl.SSLCertVerificationError):
             return _CERTIFICATE.get(link.verify_code, "the certificate was not accepted")
+        if isinstance(link, MasterNotFoundError):
+            return "no sentinel that answers knows a primary by the URL's name"
         if isinstance(link, socket.gaierror):
             return "the host name has no address"
         if isinstance(link, OSError) and link.errno is not None and link.errno in errno.errorcode:

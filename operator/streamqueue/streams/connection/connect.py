@@ -67,6 +67,7 @@ def _by_sentinel(address: Address, settings: dict[str, Any]) -> Redis:
         "username": username,
         "password": password,
         "protocol": 2,
+        "driver_info": None,
     }
     manager = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     kind = pool.SecureBySentinel if address.secure else pool.PlainBySentinel

@@ -1,0 +1,126 @@
+"""Secrets that are rotated under a running operator: picked up without a restart, by URL and by CA."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from streamqueue.api.spec import Redis as RedisSpec
+from streamqueue.api.spec import SecretKey
+from streamqueue.controller import secrets
+from streamqueue.controller.endpoints import Endpoint, Endpoints
+from streamqueue.controller.kinds import Kind
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.secrets import NoEndpoint
+from streamqueue.streams import ProblemKind, Snapshot, connect
+from tests.redis.connections import steps
+from tests.redis.servers import tls
+from tests.redis.servers.process import RunningServer
+from tests.redis.servers.tls import TlsServer
+
+# What is asked of the server here is AUTH and a handshake.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+BY_SECRET = RedisSpec(secret_ref=SecretKey("redis", "url"))
+
+
+class Namespace:
+    """Secrets as the API server gives them, and as somebody changes them."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, dict[str, str]] = {}
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        values = self.secrets.get(name)
+        if values is None:
+            return None
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        return {"metadata": {"uid": f"uid-of-{name}"}, "data": data}
+
+
+@pytest.fixture
+def namespace() -> Namespace:
+    return Namespace()
+
+
+@pytest.fixture
+async def endpoints(namespace: Namespace) -> AsyncIterator[Endpoints]:
+    endpoints = Endpoints(cast(Kube, namespace))
+    yield endpoints
+    await endpoints.close()
+
+
+async def say(endpoint: Endpoint) -> str:
+    """`known`, or the kind of the problem."""
+    answer = await steps.look(endpoint.client)
+    return "known" if isinstance(answer, Snapshot) else answer.kind
+
+
+async def test_a_rotated_password_is_picked_up_once_the_old_one_is_refused(
+    own_server: RunningServer, namespace: Namespace, endpoints: Endpoints
+) -> None:
+    async with connect(own_server.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", "app", "on", ">first", "~*", "+@all")
+        namespace.secrets["redis"] = {"url": own_server.url.replace("://", "://app:first@")}
+        before = await endpoints.resolve("shop", BY_SECRET)
+        assert await say(before) == "known"
+        namespace.secrets["redis"] = {"url": own_server.url.replace("://", "://app:second@")}
+        await admin.execute_command("ACL", "SETUSER", "app", "resetpass", ">second")
+        await admin.execute_command("CLIENT", "KILL", "USER", "app")
+    assert await endpoints.resolve("shop", BY_SECRET) is before  # the Secret isn't read each time
+    assert await say(before) == ProblemKind.AUTH
+    endpoints.forget("shop", BY_SECRET)
+    after = await endpoints.resolve("shop", BY_SECRET)
+    assert await say(after) == "known"
+    assert after.secret_hash != before.secret_hash  # rolls plain loops
+
+
+async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
+    shared_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "TTL", 0.0)
+    namespace.secrets["redis"] = {"url": shared_server.url}
+    before = await endpoints.resolve("shop", BY_SECRET)
+    namespace.secrets["redis"] = {"url": f"{shared_server.url}\n"}  # as echo writes it: nothing changed
+    assert await endpoints.resolve("shop", BY_SECRET) is before
+    namespace.secrets["redis"] = {"url": shared_server.url.replace("/0", "/1")}
+    assert await endpoints.resolve("shop", BY_SECRET) is not before
+
+
+async def test_the_ca_is_read_from_its_secret_and_anew_when_it_is_refused(
+    tls_server: Callable[[str], TlsServer], namespace: Namespace, endpoints: Endpoints, tmp_path: Path
+) -> None:
+    running = tls_server("DNS:localhost")
+    redis = RedisSpec(url=f"rediss://localhost:{running.port}", ca_secret_ref=SecretKey("ca", "ca.crt"))
+    namespace.secrets["ca"] = {"ca.crt": tls.authority(tmp_path, "old-ca").read_text()}
+    before = await endpoints.resolve("shop", redis)
+    assert await say(before) == ProblemKind.TLS
+    namespace.secrets["ca"] = {"ca.crt": running.ca.read_text()}
+    endpoints.forget("shop", redis)
+    after = await endpoints.resolve("shop", redis)
+    assert await say(after) == "known"
+    assert after.server == before.server and after.secret_hash != before.secret_hash
+
+
+@pytest.mark.parametrize(
+    ("redis", "held", "says"),
+    [
+        (BY_SECRET, {}, "spec.redis.secretRef: there is no Secret redis"),
+        (BY_SECRET, {"redis": {"uri": "redis://x"}}, "spec.redis.secretRef: Secret redis has no key url"),
+        (RedisSpec(url="rediss://x", ca_secret_ref=SecretKey("ca", "pem")), {}, "spec.redis.tls.caSecretRef: there is"),
+        (BY_SECRET, {"redis": {"url": "hunter2"}}, "key url of Secret redis: the Redis URL cannot be read"),
+    ],
+)
+async def test_what_leads_nowhere_is_named(
+    namespace: Namespace, endpoints: Endpoints, redis: RedisSpec, held: dict[str, dict[str, str]], says: str
+) -> None:
+    namespace.secrets = held
+    with pytest.raises(NoEndpoint) as caught:
+        await endpoints.resolve("shop", redis)
+    assert caught.value.message.startswith(says)
+    assert not isinstance(caught.value.__cause__ or caught.value.__context__, (ValueError, KeyError))
+    assert "hunter2" not in f"{caught.value!r}{caught.value.__context__!r}"
