@@ -12,9 +12,20 @@ from redis.asyncio import Redis
 
 from streamqueue.maintenance import letters, pending
 from streamqueue.maintenance.pending import deliveries
-from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, entries, snapshot, take_snapshots
+from streamqueue.streams import (
+    ProblemKind,
+    RedisProblem,
+    Snapshot,
+    SnapshotRequest,
+    entries,
+    snapshot,
+    take_snapshots,
+    whereabouts,
+)
+from streamqueue.streams.whereabouts import find
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.queue import Queue, spec
+from tests.redis.worker.stores import KEYS
 
 ERRORS = {
     "NOPERM this user has no permissions": ProblemKind.NO_PERMISSION,
@@ -42,9 +53,15 @@ async def dead(redis: Redis) -> Any:
     return [letter async for page in letters(redis, spec()) for letter in page]
 
 
+async def where(redis: Redis) -> Any:
+    found = await find(redis, KEYS, (await Queue(redis).pending())[0])
+    return replace(found, idle=None)
+
+
 READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {
     "snapshot": (snapshot, "_SCRIPT", look),
     "pending": (pending, "_SCRIPT", pages),
+    "whereabouts": (whereabouts, "_WHEREABOUTS", where),
     "headers": (entries, "_HEADERS", dead),
 }
 

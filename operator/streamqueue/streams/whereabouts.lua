@@ -10,6 +10,7 @@ if mark == '' then return {known, 'delayed', '', -1} end
 local entry = mark or string.match(id, '^%d+%-%d+$')
 if not entry or redis.call('TYPE', stream).ok ~= 'stream' then return {known, '', '', -1} end
 local rows = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+if rows.err and not string.find(rows.err, 'NOGROUP', 1, true) then return rows end
 -- Without a group nothing was handed out yet.
 if rows.err then return {known, mark and 'waiting' or '', '', -1} end
 if rows[1] then
