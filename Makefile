@@ -31,7 +31,7 @@ lint: .venv/.synced ## style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.cluster -p tests.kube -p tests.demo
+	$(BIN)/mypy -p tests.cluster -p tests.kube -p tests.demo -p tests.prometheus
 	$(BIN)/lint-imports
 
 docs: .venv/.synced ## write the pages that are made from other files

@@ -65,6 +65,11 @@ def show(key: Key, facts: Facts) -> None:
     states = Tally(workers.state(body) for body in facts.pods)
     for state in PodState:
         REPLICAS.labels(*key, state).set(states[state])
+    # Born at zero: Prometheus sees no increase in a counter that first shows up at one.
+    for counter in (RECOVERED, BUSY_LEAVING):
+        counter.labels(*key)
+    for reason in (Reason.SCALING_UP, Reason.SCALING_DOWN):
+        DECISIONS.labels(*key, reason)
 
 
 def count(key: Key, progress: Progress) -> None:

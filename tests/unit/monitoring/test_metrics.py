@@ -110,7 +110,14 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
     }
     assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 3]
     assert page.values("replicas", "orders")[("ready",)] == 1
-    assert page.values("decisions_total", "orders") == {("ScalingUp",): 1}
+    assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
+
+
+async def test_counters_are_there_before_they_count(scrape: Scraper) -> None:
+    metrics.show(KEY, facts())
+    page = await scrape()
+    for name in ("reclaimed_total", "busy_pods_terminated_total"):
+        assert page.values(name, "orders") == {(): 0}
 
 
 async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
