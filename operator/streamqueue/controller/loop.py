@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from streamqueue.api.errors import SpecError
@@ -168,10 +169,11 @@ class Loop:
             self._spawn(_read_durability(endpoint))
 
     def _reject(self, queue: Due, trouble: Trouble) -> None:
-        self._spawn(self._guard(queue, ERROR_BACKOFF, self._rounds.reject(queue.held, queue.runtime, trouble)))
+        work = partial(self._rounds.reject, queue.held, queue.runtime, trouble)
+        self._spawn(self._guard(queue, ERROR_BACKOFF, work))
 
     def _round(self, queue: Due, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None) -> None:
-        work = self._rounds.run(queue.held, queue.runtime, spec, reading, endpoint)
+        work = partial(self._rounds.run, queue.held, queue.runtime, spec, reading, endpoint)
         self._spawn(self._guard(queue, spec.scaling.polling_interval, work, endpoint))
 
     def _wake(self, key: Key) -> None:
@@ -185,13 +187,13 @@ class Loop:
         self,
         queue: Due,
         interval: float,
-        work: Coroutine[Any, Any, Sleeper | None],
+        work: Callable[[], Coroutine[Any, Any, Sleeper | None]],
         endpoint: Endpoint | None = None,
     ) -> None:
         """One queue's failure is its own; it is tried again, later."""
         sleeper = None
         try:
-            sleeper = await work
+            sleeper = await work()
         except KubeError as error:
             log.log(logging.DEBUG if error.reason == TERMINATING else logging.WARNING, "%s/%s: %s", *queue.key, error)
             interval = ERROR_BACKOFF
