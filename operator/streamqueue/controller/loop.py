@@ -198,7 +198,10 @@ class Loop:
             log.log(logging.DEBUG if error.reason == TERMINATING else logging.WARNING, "%s/%s: %s", *queue.key, error)
             interval = ERROR_BACKOFF
         except Exception:
-            log.exception("%s/%s: round failed", *queue.key)
+            if queue.held.queue is None:
+                log.debug("%s/%s: deleted during its round", *queue.key)
+            else:
+                log.exception("%s/%s: round failed", *queue.key)
             interval = ERROR_BACKOFF
         finally:
             # A sleeper is listened to all through its rounds: what comes during one is seen after it.
