@@ -51,6 +51,8 @@ class Announcing:
 
 @pytest.fixture
 async def announcing(server: Server, tmp_path: Path) -> AsyncIterator[Start]:
+    if not server.tls:
+        pytest.skip("no TLS")
     started: list[Announcing] = []
 
     def start(names: str) -> Announcing:
