@@ -69,6 +69,7 @@ def test_defaults_are_written_out_by_the_api_server(kubectl: Kubectl, existing: 
     assert shown["spec"]["delivery"] == {
         "visibilityTimeout": "5m",
         "maxDeliveries": 5,
+        "backoff": {"initial": "1s", "max": "5m"},
         "deadLetter": {"maxLength": 10000},
     }
     assert shown["spec"]["handler"]["timeout"] == "2m"
