@@ -154,7 +154,7 @@ def test_at_max_and_falling_behind() -> None:
     full = cluster(queue=queue(desiredReplicas=4))
     finding = only(facts(cluster=full, stream=stream(snapshot=behind)))
     assert finding.check == "at-max"
-    assert "all 4 workers" in finding.cause and '"maxReplicas":8' in finding.next
+    assert "maxReplicas (4) is reached" in finding.cause and '"maxReplicas":8' in finding.next
     assert diagnose(facts(stream=stream(snapshot=behind))) == [], "two of four: it is scaling up"
     draining = stream(snapshot=behind, later=snapshot(undelivered=450))
     assert diagnose(facts(cluster=full, stream=draining)) == []
