@@ -26,21 +26,21 @@ pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 SECRET = "s3cr3t-Pa55"
 
-# The URL, the mode, and what is to be said; {} is the server's address.
+# The URL, the mode, and what is to be said; {} is the server's address, {nobody} one where none is.
 FAILURES = [
     (f"redis://:{SECRET}@{{}}", "auto", {ProblemKind.AUTH}),
     (f"redis://somebody:{SECRET}@{{}}", "standalone", {ProblemKind.AUTH}),
     (f"redis://somebody:{SECRET}@{{}}", "cluster", {ProblemKind.AUTH}),
     (f"redis://app:{SECRET}@{{}}", "cluster", {ProblemKind.UNSUPPORTED}),  # the right password, but no cluster
     (f"redis://app:{SECRET}@{{}}/99", "auto", {ProblemKind.OTHER}),  # there is no such database
-    (f"redis://app:{SECRET}@127.0.0.1:{free_port()}", "auto", {ProblemKind.UNREACHABLE}),
+    (f"redis://app:{SECRET}@{{nobody}}", "auto", {ProblemKind.UNREACHABLE}),
     (f"redis://app:{SECRET}@nowhere.invalid", "cluster", {ProblemKind.UNREACHABLE}),
     (
         f"rediss://app:{SECRET}@{{}}?socket_connect_timeout=1",
         "auto",
         {ProblemKind.TLS, ProblemKind.UNREACHABLE, ProblemKind.TIMEOUT},
     ),
-    (f"redis+sentinel://app:{SECRET}@127.0.0.1:{free_port()}/mymaster", "auto", {ProblemKind.UNREACHABLE}),
+    (f"redis+sentinel://app:{SECRET}@{{nobody}}/mymaster", "auto", {ProblemKind.UNREACHABLE}),
     (f"redis+sentinel://app:x@{{}}/mymaster?sentinel_password={SECRET}", "auto", {ProblemKind.AUTH}),
     (f"redis://app:{SECRET}@{{}}", "sentinel", {ProblemKind.BAD_URL}),
     (f"redis+sentinel://app:{SECRET}@{{}}", "auto", {ProblemKind.BAD_URL}),
@@ -84,7 +84,7 @@ def as_id(value: str | set[ProblemKind]) -> str:
 async def test_no_failure_shows_the_password(
     address: str, caplog: pytest.LogCaptureFixture, url: str, mode: str, kinds: set[ProblemKind]
 ) -> None:
-    filled = url.format(address)
+    filled = url.format(address, nobody=f"127.0.0.1:{free_port()}")
     async with said(caplog) as say:
         if kinds == {ProblemKind.BAD_URL}:
             with pytest.raises(RedisProblem) as refused:
