@@ -47,16 +47,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if not _futures:
         items = [item for item in pyfuncitem.session.items if item.get_closest_marker("concurrent")]
-        _start([item for item in items if isinstance(item, pytest.Function)], pyfuncitem)
+        _start([item for item in items if isinstance(item, pytest.Function)])
     _futures[pyfuncitem.nodeid].result()
     return True
 
 
-def _start(items: list[pytest.Function], first: pytest.Function) -> None:
+def _start(items: list[pytest.Function]) -> None:
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for item in items:
-        _futures[item.nodeid] = Future()
-        waiting.put(_run(item, first, _futures[item.nodeid]))
+        future = _futures[item.nodeid] = Future()
+        try:
+            waiting.put(_run(item, future))
+        except Exception as error:  # one test's fixture is no reason for the others not to run
+            future.set_exception(error)
     for _ in range(min(ABREAST, len(items))):
         # Daemons: a test that hangs is given up by its time limit, and must not keep the session from ending.
         threading.Thread(target=_work_off, args=[waiting], daemon=True).start()
@@ -67,8 +70,8 @@ def _work_off(waiting: queue.SimpleQueue[Callable[[], None]]) -> None:
         waiting.get()()
 
 
-def _run(item: pytest.Function, first: pytest.Function, future: Future[None]) -> Callable[[], None]:
-    arguments = {name: _argument(name, item, first) for name in item._fixtureinfo.argnames}
+def _run(item: pytest.Function, future: Future[None]) -> Callable[[], None]:
+    arguments = {name: _argument(name, item) for name in item._fixtureinfo.argnames}
 
     def run() -> None:
         try:
@@ -81,8 +84,8 @@ def _run(item: pytest.Function, first: pytest.Function, future: Future[None]) ->
     return run
 
 
-def _argument(name: str, item: pytest.Function, first: pytest.Function) -> Any:
+def _argument(name: str, item: pytest.Function) -> Any:
     parameters = getattr(item, "callspec", None)
     if parameters and name in parameters.params:
         return parameters.params[name]
-    return first._request.getfixturevalue(name)
+    return item._request.getfixturevalue(name)

@@ -46,12 +46,12 @@ def _delete_and_see_it_again(world: World, kind: str, name: str) -> None:
 def test_a_busy_pod_outlives_a_scale_down(world: World) -> None:
     queue = world.queue(
         "busy",
-        handler={"image": IMAGE, "timeout": "60s"},
+        handler={"image": IMAGE, "timeout": "80s"},
         delivery={},
         scaling={"maxReplicas": 3, "targetBacklog": 1, "scaleDown": {"delay": "2s"}},
     ).apply()
     queue.await_condition("Ready", "True")
-    [long] = queue.add(1, seconds="45")
+    [long] = queue.add(1, seconds="60")
     worker = queue.await_busy_pod(90)
     short = queue.add(12, seconds="1")
     queue.await_ready_pods(3)

@@ -25,6 +25,8 @@ def test_an_upgrade_and_a_rollback_under_load(world: World) -> None:
     switch(world, lambda: world.chart.upgrade(release.chart, OLDER), older=True)
     queue = world.queue("moved", scaling=FIXED).apply()
     fleet = {pod["metadata"]["uid"] for pod in queue.await_ready_pods(FLEET)}
+    # The Deployment counts its ready pods a moment after they are.
+    world.view.eventually(lambda: (queue.deployment or {})["status"].get("readyReplicas") == FLEET, 30, "all counted")
     began = time.monotonic()
     with load(queue) as ids:
         await_progress(queue, ids)
