@@ -1,7 +1,8 @@
 """Runs the tests marked `concurrent` side by side: most of their time is waiting for pods.
 
 The first of them that pytest comes to starts them all, `ABREAST` at a time, those of `concurrent(long=True)` first;
-each test then waits for its own. Beside their parameters they may use session fixtures.
+each test then waits for its own. Beside their parameters they may use session fixtures
+that conftest.py knows.
 """
 
 from __future__ import annotations
@@ -47,17 +48,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if not _futures:
         items = [item for item in pyfuncitem.session.items if item.get_closest_marker("concurrent")]
-        _start([item for item in items if isinstance(item, pytest.Function)])
+        _start([item for item in items if isinstance(item, pytest.Function)], pyfuncitem)
     _futures[pyfuncitem.nodeid].result()
     return True
 
 
-def _start(items: list[pytest.Function]) -> None:
+def _start(items: list[pytest.Function], first: pytest.Function) -> None:
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for item in items:
         future = _futures[item.nodeid] = Future()
         try:
-            waiting.put(_run(item, future))
+            waiting.put(_run(item, first, future))
         except Exception as error:  # one test's fixture is no reason for the others not to run
             future.set_exception(error)
     for _ in range(min(ABREAST, len(items))):
@@ -70,8 +71,8 @@ def _work_off(waiting: queue.SimpleQueue[Callable[[], None]]) -> None:
         waiting.get()()
 
 
-def _run(item: pytest.Function, future: Future[None]) -> Callable[[], None]:
-    arguments = {name: _argument(name, item) for name in item._fixtureinfo.argnames}
+def _run(item: pytest.Function, first: pytest.Function, future: Future[None]) -> Callable[[], None]:
+    arguments = {name: _argument(name, item, first) for name in item._fixtureinfo.argnames}
 
     def run() -> None:
         try:
@@ -84,8 +85,8 @@ def _run(item: pytest.Function, future: Future[None]) -> Callable[[], None]:
     return run
 
 
-def _argument(name: str, item: pytest.Function) -> Any:
+def _argument(name: str, item: pytest.Function, first: pytest.Function) -> Any:
     parameters = getattr(item, "callspec", None)
     if parameters and name in parameters.params:
         return parameters.params[name]
-    return item._request.getfixturevalue(name)
+    return first._request.getfixturevalue(name)

@@ -11,6 +11,8 @@ from pytest_kind import KindCluster
 
 from tests.cluster.handles import load
 from tests.e2e import concurrently
+from tests.e2e.shop import orders, person, shop
+from tests.e2e.transcript import incidents
 from tests.e2e.world import World
 from tests.kube.chart import Chart
 from tests.kube.kubectl import Kubectl
@@ -20,6 +22,8 @@ from tests.kube.view import View
 RUN_LABEL = "streamqueue.dev/e2e-run"
 pytest_collection_modifyitems = concurrently.pytest_collection_modifyitems
 pytest_pyfunc_call = concurrently.pytest_pyfunc_call
+# Fixtures, for pytest to find.
+__all__ = ["incidents", "orders", "person", "shop"]
 _worlds: list[World] = []
 
 

@@ -10,51 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.queue import IMAGE, Queue
-from tests.e2e.transcript import Transcript, write
+from tests.e2e.transcript import Incidents
 from tests.e2e.world import World
-from tests.kube.redis_server import RedisServer
 
 pytestmark = pytest.mark.concurrent
-
-
-class Incidents:
-    """Opens transcripts, and keeps them for the page. Its Redis keeps what it has, so that nothing else is wrong."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self._world, self._folder = world, folder
-        self.server = RedisServer(world.kubectl, "redis-incidents", durable=True)
-        self.all: list[Transcript] = []
-
-    @cached_property
-    def redis(self) -> Any:
-        return self.server.wait()
-
-    def open(self, title: str) -> Transcript:
-        self.all.append(Transcript(self._world, title, self._folder))
-        return self.all[-1]
-
-    def queue(self, name: str, **spec: Any) -> Queue:
-        return self._world.queue(name, self.server, self.redis, **spec)
-
-
-@pytest.fixture(scope="session")
-def incidents(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, world: World
-) -> Iterator[Incidents]:
-    opened = Incidents(world, tmp_path_factory.mktemp("incidents"))
-    opened.server.create()
-    assert opened.redis.ping()
-    yield opened
-    page = request.config.getoption("--incidents")
-    if page and not request.session.testsfailed:
-        write(Path(page), opened.all)
 
 
 @contextmanager

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.e2e.person import Person
+from tests.e2e.queue import Queue
 from tests.e2e.world import World
+from tests.kube.redis_server import RedisServer
 
 HEAD = """\
 # Five incidents
@@ -36,6 +43,39 @@ class Transcript(Person):
 
     def __str__(self) -> str:
         return "\n\n".join([f"## {self.title}", *self.parts]) + "\n"
+
+
+class Incidents:
+    """Opens transcripts, and keeps them for the page. Its Redis keeps what it has, so that nothing else is wrong."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self._world, self._folder = world, folder
+        self.server = RedisServer(world.kubectl, "redis-incidents", durable=True)
+        self.all: list[Transcript] = []
+
+    @cached_property
+    def redis(self) -> Any:
+        return self.server.wait()
+
+    def open(self, title: str) -> Transcript:
+        self.all.append(Transcript(self._world, title, self._folder))
+        return self.all[-1]
+
+    def queue(self, name: str, **spec: Any) -> Queue:
+        return self._world.queue(name, self.server, self.redis, **spec)
+
+
+@pytest.fixture(scope="session")
+def incidents(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, world: World
+) -> Iterator[Incidents]:
+    opened = Incidents(world, tmp_path_factory.mktemp("incidents"))
+    opened.server.create()
+    assert opened.redis.ping()
+    yield opened
+    page = request.config.getoption("--incidents")
+    if page and not request.session.testsfailed:
+        write(Path(page), opened.all)
 
 
 def write(page: Path, transcripts: list[Transcript]) -> None:
