@@ -57,9 +57,10 @@ class Source(IdentityProviderInterface):
         return token
 
     async def _accept(self, token: str) -> None:
-        """The server takes this token alone from now on; who is logged in stays so until it is cut off."""
+        """The server takes this token, and the one before, which hasn't ended yet; no other."""
+        valid = [f">{each}" for each in (*self.given[-1:], token)]
         async with Redis(port=self._port, protocol=2) as admin:
-            await admin.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{token}", "~*", "+@all")
+            await admin.execute_command("ACL", "SETUSER", USER, "reset", "on", *valid, "~*", "+@all")
 
 
 @pytest.fixture
