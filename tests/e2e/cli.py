@@ -29,7 +29,7 @@ class Cli:
         kubectl = self.world.kubectl
         path = os.pathsep.join([str(Path(kubectl.program).parent), os.environ.get("PATH", os.defpath)])
         environment = {**os.environ, "KUBECONFIG": self.kubeconfig or kubectl.kubeconfig, "PATH": path}
-        command = [PROGRAM, *words, "-n", kubectl.namespace]
+        command = [str(PROGRAM), *words, "-n", kubectl.namespace]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
         self.said.append(done.stdout + done.stderr)
         return done

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.e2e.cli import PROGRAM, Cli
-from tests.e2e.queue import FAULTS, worker_command
+from tests.e2e.queue import FAULTS, IMAGE, worker_command
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.concurrent
@@ -123,6 +123,32 @@ def test_doctor_names_what_readers_do_wrong(world: World) -> None:
     assert "nobody reads stream cli-stray" in found["cause"]
     for queue in (strays, shared):
         queue.delete()
+
+
+def test_doctor_names_what_keeps_work_from_coming_back(world: World) -> None:
+    cli = Cli(world)
+    world.secret("cli-held", url=world.server.url)
+    held = world.queue(
+        "cli-held",
+        redis={"secretRef": {"name": "cli-held", "key": "url"}},
+        handler={"image": IMAGE, "timeout": "1s"},
+        delivery={"visibilityTimeout": "2m"},
+        reclaim={"suspend": True},
+        scaling=workers(1),
+    ).apply()
+    held.await_ready_pods(1)
+    held.add(1, seconds="90")
+    world.view.eventually(lambda: "visibility-timeout" in cli.findings(held), 40, "a task that takes too long is named")
+    found = cli.findings(held)
+    assert "longer than handler.timeout x batch" in found["visibility-timeout"]["cause"]
+    assert "spec.reclaim.suspend" in found["reclaim-suspended"]["cause"]
+
+    world.secret("cli-held", url="redis://nowhere.invalid:6379/0")
+    world.kubectl("create", "job", "cli-held-fails", "--from=cronjob/cli-held-reclaim")
+    world.kubectl("wait", "--for=condition=failed", "job/cli-held-fails", "--timeout=120s")
+    world.secret("cli-held", url=world.server.url)
+    assert "the last reclaim job failed" in cli.findings(held)["reclaim-failing"]["cause"]
+    held.delete()
 
 
 def test_with_few_rights_it_says_what_it_may_not_read(world: World) -> None:
