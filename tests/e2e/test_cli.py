@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.cli import PROGRAM, Cli
+from tests.e2e.cli import Cli
 from tests.e2e.queue import FAULTS, IMAGE, worker_command
 from tests.e2e.world import World
 
@@ -49,26 +47,6 @@ def test_a_queue_is_looked_at_and_steered_by_its_name(world: World) -> None:
     assert "REPLICAS" in cli("top", "--looks", "1") and "WAITING" in cli("top", "cli", "--looks", "1")
     assert "there is cli" in cli.refused("peek", "clj", code=2)
     assert not any(password in each for each in cli.said)
-
-
-def test_the_shell_completes_the_names_of_queues(world: World) -> None:
-    world.queue("complete-me", scaling={"paused": True}).apply()
-    kubectl = world.kubectl
-    for line, offered in (
-        (f"streamqueue peek -n {kubectl.namespace} compl", ["complete-me"]),
-        (f"streamqueue scale -n {kubectl.namespace} compl", ["complete-me"]),
-        (f"streamqueue peek -n {kubectl.namespace} zzz", []),
-        ("streamqueue peek --redis redis://h --stream s compl", []),
-    ):
-        environment = {
-            "KUBECONFIG": kubectl.kubeconfig,
-            "PATH": f"{Path(kubectl.program).parent}:{os.environ['PATH']}",
-            "_STREAMQUEUE_COMPLETE": "bash_complete",
-            "COMP_WORDS": line,
-            "COMP_CWORD": str(len(line.split()) - 1),
-        }
-        done = subprocess.run([PROGRAM], capture_output=True, text=True, env=os.environ | environment, timeout=60)
-        assert [each.partition(",")[2] for each in done.stdout.split()] == offered, line
 
 
 def test_the_count_is_pinned_and_set_free(world: World) -> None:
