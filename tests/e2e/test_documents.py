@@ -146,5 +146,6 @@ def _queue(world: World, manifest: dict[str, Any]) -> Queue:
 
 def _is_empty(stage: Queue) -> bool:
     group = next(each for each in stage.client.xinfo_groups(stage.stream) if each["name"] == stage.group)
-    newest = stage.client.xinfo_stream(stage.stream)["last-generated-id"]
-    return bool(group["pending"] == 0 and group["last-delivered-id"] == newest)
+    # The answer holds an entry as well, which may be a PDF: it is left as bytes.
+    newest = stage.client.execute_command("XINFO STREAM", stage.stream, NEVER_DECODE=True)["last-generated-id"]
+    return bool(group["pending"] == 0 and group["last-delivered-id"] == newest.decode())

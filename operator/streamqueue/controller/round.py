@@ -62,7 +62,6 @@ class Rounds:
         """
         assert held.queue is not None
         facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
-        recovery.gather(runtime, held, spec.handler)
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
         attribution = Attribution({}, ())
@@ -96,6 +95,8 @@ class Rounds:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
+        # For the next round: this one's snapshot may be older than the crash, and not show what the worker held.
+        recovery.gather(runtime, held, spec.handler)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return _sleeper(spec, facts)
 
