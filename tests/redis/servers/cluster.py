@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.crc import key_slot
+from redis.exceptions import RedisError
 
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
@@ -71,7 +72,7 @@ class RunningCluster:
         async with self.talk(node) as client:
             try:
                 return await client.execute_command(*command)
-            except Exception:
+            except RedisError:
                 if not ignore:
                     raise
 
