@@ -1,8 +1,13 @@
-"""No script is left out of the tests in which each of its calls fails."""
+"""No script is left out of the tests in which each of its calls fails; and scripts that the server has forgotten."""
 
 from __future__ import annotations
 
+import pytest
+from redis.asyncio import Redis
+
 from streamqueue.streams import enqueue, outbox, tasks
+from streamqueue.streams.errors import ProblemKind, RedisProblem
+from streamqueue.streams.script import TRIES, Script
 from tests.redis import test_atomicity, test_failing_reads
 from tests.redis.failing import scripts
 from tests.redis.worker import test_task_atomicity
@@ -17,3 +22,28 @@ def test_each_script_is_made_to_fail() -> None:
     covered.add(("streamqueue.maintenance.replay", "_SCRIPT"))
     covered |= {(outbox.__name__, "_DELIVER"), (outbox.__name__, "_CLEAR")}
     assert scripts() == covered
+
+
+async def test_a_server_that_restarts_between_a_load_and_the_call(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script("return 7")
+    loads = 0
+    load = Script.load
+
+    async def load_and_restart(self: Script, client: Redis) -> None:
+        nonlocal loads
+        await load(self, client)
+        loads += 1
+        if loads < TRIES:
+            await client.script_flush()  # what a restart does to scripts
+
+    monkeypatch.setattr(Script, "load", load_and_restart)
+    await redis.script_flush()
+    with pytest.raises(RedisProblem) as raised:
+        await script(redis, [], [])
+    assert raised.value.kind is ProblemKind.UNREACHABLE, "worth another try, as a producer makes it"
+    assert await script(redis, [], []) == 7
+    await redis.script_flush()
+    loads = TRIES - 2
+    assert await script(redis, [], []) == 7

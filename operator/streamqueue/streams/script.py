@@ -10,9 +10,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from streamqueue.streams.errors import execute, typed
+from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 
 Arg = str | bytes | int | float
+
+TRIES = 5  # a server may restart between a load and the call after it
 
 _MISSING = object()
 
@@ -38,12 +40,15 @@ class Script:
 
     async def __call__(self, client: Redis, keys: Sequence[str], args: Sequence[Arg]) -> Any:
         command = self.command(keys, args)
-        reply = await typed(_unless_missing(client, command))
-        if reply is _MISSING:
-            # Restarted, failed over or flushed. The script did not run, so that a second call is safe.
+        for _ in range(TRIES):
+            reply = await typed(_unless_missing(client, command))
+            if reply is not _MISSING:
+                return reply
+            # Restarted, failed over or flushed. The script did not run, so that another call is safe.
             await self.load(client)
-            reply = await execute(client, *command)
-        return reply
+        raise RedisProblem(
+            ProblemKind.UNREACHABLE, "Redis restarts, fails over or is flushed all the time; see its log"
+        )
 
 
 async def _unless_missing(client: Redis, command: Sequence[Arg]) -> Any:

@@ -3,9 +3,10 @@
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
+--   acks: ids with that token and nothing to note or emit; the record's own id is empty
 --   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
 --   dead: reason, cause     release: none
--- Reply: {verdicts, entries taken, ms until something falls due (-1: nothing will)}.
+-- Reply: {verdicts, entries taken again, new entries {id, fields}, ms until something falls due (-1: nothing will)}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 local outboxes = KEYS[7]
@@ -89,8 +90,12 @@ end
 
 local verdicts, i = {}, 11
 while i <= #ARGV do
-  local count = tonumber(ARGV[i + 3])
-  verdicts[#verdicts + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], i + 4, count)
+  local kind, its_token, count = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
+  if kind == 'acks' then
+    for n = i + 4, i + 3 + count do verdicts[#verdicts + 1] = settle('ack', ARGV[n], its_token, i, 0) end
+  else
+    verdicts[#verdicts + 1] = settle(kind, ARGV[i + 1], its_token, i + 4, count)
+  end
   i = i + 4 + count
 end
 if #acked > 0 then
@@ -105,7 +110,7 @@ if #acked > 0 then
   end
 end
 
-local taken = {}
+local taken, new = {}, {}
 
 local function take_due(limit)
   if limit <= 0 then return end
@@ -122,11 +127,11 @@ local function take_new(limit)
   if limit <= 0 then return end
   local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit, 'STREAMS', stream, '>')
   if not reply then return end
-  local leases = {}
-  for _, entry in ipairs(reply[1][2]) do
+  local leases, value = {}, renewed(token)
+  new = reply[1][2]
+  for _, entry in ipairs(new) do
     leases[#leases + 1] = entry[1]
-    leases[#leases + 1] = renewed(token)
-    taken[#taken + 1] = {entry[1], entry[2], -1, 0, 1}
+    leases[#leases + 1] = value
     if results_ttl > 0 then note(task_of(entry).id, 'state', 'running', 'started', now) end
   end
   if #leases > 0 then redis.call('HSET', lease, unpack(leases)) end
@@ -135,7 +140,7 @@ end
 if wanted > 0 then
   take_due(due_first)
   take_new(wanted - #taken)
-  take_due(wanted - #taken)
+  take_due(wanted - #taken - #new)
 end
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
-return {verdicts, taken, head[2] and math.max(0, tonumber(head[2]) - now) or -1}
+return {verdicts, taken, new, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

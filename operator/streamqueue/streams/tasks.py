@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -45,6 +46,9 @@ class Verdict(StrEnum):
     GONE = "gone"  # the payload had been deleted
 
 
+_VERDICTS = {verdict.value.encode(): verdict for verdict in Verdict}
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the queue's spec says of delivery. Seconds; `results_ttl` 0: no results are kept."""
@@ -55,8 +59,7 @@ class Limits:
     results_ttl: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker.
 
     `deliveries` counts this one, and those that were not charged.
@@ -78,8 +81,7 @@ class Emit:
     fields: Sequence[tuple[str, str | bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of a run. `kind` and `args` are what task_exchange.lua takes."""
 
     kind: str
@@ -104,6 +106,7 @@ class TaskStore:
         self._client = client
         self._keys = keys
         self._consumer = consumer
+        self._keeps = limits.results_ttl > 0
         self.reach = Reach(client, keys.stream)
         self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
         self._head: list[Arg] = [
@@ -121,13 +124,18 @@ class TaskStore:
         token = secrets.token_hex(8)
         names = [*self._names, self._keys.outboxes]
         args: list[Arg] = [*self._head, token, wanted, due_first]
-        for settlement in settlements:
-            values = [*settlement.args, *await self._emits(settlement.emits, names)]
-            args += [settlement.kind, settlement.id, settlement.token, len(values), *values]
-        verdicts, taken, due = await _EXCHANGE(self._client, names, args)
+        for alike, group in groupby(settlements, self._alike):
+            if alike:
+                ids = [settlement.id for settlement in group]
+                args += ("acks", "", alike, len(ids), *ids)
+                continue
+            for settlement in group:
+                values = [*settlement.args, *await self._emits(settlement.emits, names)]
+                args += (settlement.kind, settlement.id, settlement.token, len(values), *values)
+        verdicts, again, new, due = await _EXCHANGE(self._client, names, args)
         return Exchange(
-            [Verdict(verdict.decode()) for verdict in verdicts],
-            [_entry(row, token) for row in taken],
+            [_VERDICTS[verdict] for verdict in verdicts],
+            [_entry(row, token) for row in again] + [_new(row, token) for row in new],
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
         )
@@ -161,6 +169,10 @@ class TaskStore:
         """Delete the consumer if it holds nothing."""
         return bool(await _LEAVE(self._client, self._names, self._head))
 
+    def _alike(self, settlement: Settlement) -> str:
+        """The token, where it is all that an acknowledgement needs besides the id."""
+        return settlement.token if settlement.kind == "ack" and not (self._keeps or settlement.emits) else ""
+
     async def _emits(self, emits: Sequence[Emit], names: list[str]) -> list[Arg]:
         values: list[Arg] = []
         for emit in emits:
@@ -174,9 +186,16 @@ class TaskStore:
 
 def _entry(row: Any, token: str) -> Entry:
     entry_id, flat, attempts, crashes, deliveries = row
-    values = iter(flat)
-    fields = dict(zip(values, values, strict=True))
-    if attempts < 0:  # just read: nothing is charged but what a copy carries along
-        carried = fields.get(b"sq-attempt", b"0")
-        attempts = int(carried) if carried.isdigit() else 0
-    return Entry(entry_id.decode(), token, fields, attempts, crashes, deliveries)
+    return Entry(entry_id.decode(), token, _fields(flat), attempts, crashes, deliveries)
+
+
+def _new(row: Any, token: str) -> Entry:
+    """As XREADGROUP gives it: nothing is charged but what a copy carries along."""
+    entry_id, flat = row
+    fields = _fields(flat)
+    carried = fields.get(b"sq-attempt", b"0")
+    return Entry(entry_id.decode(), token, fields, int(carried) if carried.isdigit() else 0, 0)
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -6,31 +6,31 @@ import asyncio
 import logging
 import random
 import secrets
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
-from streamqueue.streams.tasks import Emit, Entry, TaskStore, Verdict
+from streamqueue.streams.tasks import Entry, Settlement, TaskStore, Verdict
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
+from streamqueue.worker.execution import Execution
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.handover import next_tasks
 from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.metrics_server import metrics_served
-from streamqueue.worker.outcome import Backoff, failed, is_expected, released, result_json, succeeded
+from streamqueue.worker.outcome import released
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.tracing import processing
+from streamqueue.worker.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Consumer:
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
-        self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
+        self._slots = Slots(Execution(handler, settings, self.metrics, self._end), handler.timeout)
         self._must_renew = False
         self._process = Process()
         self._paused = False
@@ -113,6 +113,7 @@ class Consumer:
         finally:
             heart.cancel()
             relaying.cancel()
+            self._slots.close()
         await self._relaying.once()
         await self._leave()
 
@@ -129,7 +130,7 @@ class Consumer:
         if not self._is_taking:
             self._hand_back()
         most = self._free() if self._is_taking else self._settings.concurrency
-        self._start(await self._intake.adopt([run.id for run in self._runs.held()], most))
+        self._start(await self._intake.adopt((run.id for run in self._runs.held()), most))
         taken = await self._exchange()
         if self._free():
             await self._intake.promote()
@@ -137,7 +138,7 @@ class Consumer:
             self.counters.claimed += len(claimed)
             self._start(claimed)
         if self._is_taking and (alone := self._runs.next_alone()):
-            self._begin(alone)
+            self._slots.begin(alone)
         if self._free() and not taken:
             self._intake.block(self._free())
         if not self._runs.ended and not (taken and self._free()) and not self._is_finished():
@@ -155,18 +156,19 @@ class Consumer:
         """Settle what has ended and fill the free slots; how many entries were taken."""
         ended = list(islice(self._runs.ended, STEP))
         reply = await self._intake.exchange([settlement for _, settlement in ended], self._free())
+        now = time.time()
         for (run, _), verdict in zip(ended, reply.verdicts, strict=True):
             self._runs.ended.popleft()
-            self._settled(run, verdict)
+            self._settled(run, verdict, now)
         if reply.outboxed:
             self._relaying.soon()
         self._start(reply.entries)
         return len(reply.entries)
 
-    def _settled(self, run: Run, verdict: Verdict) -> None:
+    def _settled(self, run: Run, verdict: Verdict, now: float) -> None:
         self.counters.add(verdict)
         if verdict is Verdict.ACKED:
-            self.metrics.acknowledged(run.ctx.enqueued_at)
+            self.metrics.acknowledged(run.ctx.enqueued_at, now)
         elif verdict is Verdict.STOLEN:
             run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
         elif verdict is Verdict.HELD:
@@ -175,37 +177,17 @@ class Consumer:
     # Running
 
     def _start(self, entries: Iterable[Entry]) -> None:
+        deadline = time.time() + self._handler.timeout
         for entry in entries:
-            run = Run(Context(entry, self._handler.timeout, self._report_progress))
+            run = Run(Context(entry, deadline, self._report_progress))
             if not self._is_taking:
                 self._runs.end(run, released(run.ctx))
             elif self._runs.add(run):
-                self._begin(run)
+                self._slots.begin(run)
 
-    def _begin(self, run: Run) -> None:
-        run.task = asyncio.create_task(self._execute(run))
-
-    async def _execute(self, run: Run) -> None:
-        ctx = run.ctx
-        try:
-            with self.metrics.running(), processing(self._settings.stream, self._settings.group, ctx):
-                result = await self._handler(ctx)
-                handed_on = self._handed_on(ctx, result)
-            settlement = succeeded(ctx, result_json(ctx, result) if self._settings.results_ttl else "", handed_on)
-        except (Exception, SystemExit, asyncio.CancelledError) as exc:
-            if run.is_over:
-                return
-            ctx.logger.warning("attempt %d failed: %s", ctx.attempt, exc, exc_info=not is_expected(exc))
-            settlement = failed(ctx, exc, self._backoff)
-        self._process.end_a_copy()
-        if not run.is_over:
-            self._runs.end(run, settlement)
-            self._wake.set()
-
-    def _handed_on(self, ctx: Context, result: Any) -> tuple[Emit, ...]:
-        if not self._settings.next_stream:
-            return ()
-        return next_tasks(result, self._settings.next_stream, task_id=ctx.id, carried=ctx.carried)
+    def _end(self, run: Run, settlement: Settlement) -> None:
+        self._runs.end(run, settlement)
+        self._wake.set()
 
     def _report_progress(self) -> None:
         """From any thread."""

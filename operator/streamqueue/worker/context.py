@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from streamqueue.api.keys import tagged
 from streamqueue.streams.tasks import Emit, Entry
 from streamqueue.worker.payload import encode
-from streamqueue.worker.tracing import context_of
+from streamqueue.worker.tracing import Fields, context_of
 
 log = logging.getLogger("streamqueue.task")
 
@@ -32,26 +31,26 @@ class Context:
     """The handler's second argument. Times are unix seconds."""
 
     __slots__ = (
-        "_emits",
         "_logger",
         "_on_progress",
+        "_trace",
         "attempt",
         "cancelled",
         "deadline",
+        "emits",
         "entry",
         "progress_json",
-        "trace",
     )
 
-    def __init__(self, entry: Entry, timeout: float, on_progress: Callable[[], None]) -> None:
+    def __init__(self, entry: Entry, deadline: float, on_progress: Callable[[], None]) -> None:
         self.entry = entry
         self.attempt = entry.attempts + 1
-        self.deadline = time.time() + timeout
+        self.deadline = deadline
         self.cancelled = False  # the lease is lost or the time is up: a handler in a thread should look and end
         self.progress_json = ""
         self._on_progress = on_progress
-        self.trace = context_of(entry.fields)
-        self._emits: list[Emit] = []
+        self.emits: tuple[Emit, ...] = ()
+        self._trace: Fields | None = None
         self._logger: TaskLogger | None = None
 
     @property
@@ -67,7 +66,7 @@ class Context:
     @property
     def enqueued_at(self) -> float:
         """When the task was added, or due; 0.0 if the producer's ids are no times."""
-        since = self._field(b"sq-enqueued-at") or self.entry.id.partition("-")[0]
+        since: str | bytes = self.entry.fields.get(b"sq-enqueued-at") or self.entry.id.partition("-")[0]
         return int(since) / 1000 if since.isdigit() and int(since) >= 946684800000 else 0.0
 
     @property
@@ -82,8 +81,15 @@ class Context:
         return [("sq-origin", self.origin_id), *self.trace]
 
     @property
-    def emits(self) -> tuple[Emit, ...]:
-        return tuple(self._emits)
+    def trace(self) -> Fields:
+        """The trace context, as the fields that carry it."""
+        if self._trace is None:
+            self._trace = context_of(self.entry.fields)
+        return self._trace
+
+    @trace.setter
+    def trace(self, fields: Fields) -> None:
+        self._trace = fields
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Say how far the task is (0 to 1). Sent within a second, where results are kept."""
@@ -99,7 +105,7 @@ class Context:
         travels along. Raises ValueError for a stream name that cannot be used, PayloadError.
         """
         tagged(stream)
-        self._emits.append(Emit(stream, [*encode(payload), *self.carried]))
+        self.emits = (*self.emits, Emit(stream, [*encode(payload), *self.carried]))
 
     def _field(self, name: bytes) -> str:
         return self.entry.fields.get(name, b"").decode("utf-8", "replace")

@@ -23,10 +23,11 @@ class Undecodable(Exception):
 
 
 class Handler:
-    """`await handler(ctx)` runs the function on the context's entry, within `timeout` seconds.
+    """`await handler(ctx)` runs the function on the context's entry.
 
-    Raises what the function raises, Undecodable, or Overtime. A coroutine function runs in the loop, a plain one in
-    a thread, which cannot be stopped: past its time it is left alone, and its slot stays taken until it returns.
+    Raises what the function raises, or Undecodable. A coroutine function runs in the loop, a plain one in a thread,
+    which cannot be stopped: cancelled, it is left alone, and its slot stays taken until it returns. `timeout` is
+    seconds, for the caller to keep.
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float) -> None:
@@ -43,16 +44,9 @@ class Handler:
         except PayloadError as exc:
             raise Undecodable(str(exc)) from None
         args = (task, ctx) if self._wants_context else (task,)
-        timer = asyncio.timeout(self.timeout)
-        try:
-            async with timer:
-                if self._is_async:
-                    return await self._function(*args)
-                return await self._in_thread(ctx, args)
-        except TimeoutError:
-            if timer.expired():
-                raise Overtime(f"timeout after {self.timeout:g} s") from None
-            raise
+        if self._is_async:
+            return await self._function(*args)
+        return await self._in_thread(ctx, args)
 
     async def _in_thread(self, ctx: Context, args: tuple[Any, ...]) -> Any:
         context = contextvars.copy_context()  # the current span, and what else the program keeps there

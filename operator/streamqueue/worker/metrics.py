@@ -6,7 +6,6 @@ import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 
 from streamqueue.worker.counters import Counters
@@ -58,21 +57,15 @@ class Metrics:
         self._counters = counters
         self._labels = f'stream="{_escaped(stream)}",group="{_escaped(group)}"'
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Around one run."""
-        started = time.monotonic()
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self.duration.observe(time.monotonic() - started)
+    def ended(self, started: float) -> None:
+        """A run, in whatever way; it was `started` at that time of the monotonic clock."""
+        self.in_flight -= 1
+        self.duration.observe(time.monotonic() - started)
 
-    def acknowledged(self, enqueued_at: float) -> None:
-        """`enqueued_at`: unix seconds by Redis's clock; 0 where it is not known."""
+    def acknowledged(self, enqueued_at: float, now: float) -> None:
+        """Unix seconds; `enqueued_at` by Redis's clock, 0 where it is not known, `now` by this machine's."""
         if enqueued_at:
-            self.end_to_end.observe(max(0.0, time.time() + self.server_ahead - enqueued_at))
+            self.end_to_end.observe(max(0.0, now + self.server_ahead - enqueued_at))
 
     def text(self) -> str:
         return "\n".join(self._lines()) + "\n"

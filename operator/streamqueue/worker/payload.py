@@ -16,6 +16,7 @@ Fields = Mapping[bytes, bytes]
 Decoder = Callable[[Fields], Any]
 
 OWN = "sq-"  # fields of ours begin with it
+_OWN = OWN.encode()
 BODY = "body"  # the field of a payload that is bytes
 
 
@@ -80,7 +81,7 @@ def _value(name: str, value: Any) -> str | bytes:
 
 
 def _users(fields: Fields) -> dict[str, bytes]:
-    return {_text("name", name): value for name, value in fields.items() if not name.startswith(OWN.encode())}
+    return {_text("name", name): value for name, value in fields.items() if not name.startswith(_OWN)}
 
 
 def _text(name: str, value: bytes) -> str:
@@ -95,7 +96,10 @@ def _raw(fields: Fields) -> dict[str, bytes]:
 
 
 def _texts(fields: Fields) -> dict[str, str]:
-    return {name: _text(name, value) for name, value in _users(fields).items()}
+    try:
+        return {name.decode(): value.decode() for name, value in fields.items() if not name.startswith(_OWN)}
+    except UnicodeDecodeError:
+        return {name: _text(name, value) for name, value in _users(fields).items()}  # which says in which field
 
 
 def _only_field(fields: Fields) -> bytes:

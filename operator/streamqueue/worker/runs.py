@@ -15,6 +15,8 @@ from streamqueue.worker.context import Context
 class Run:
     ctx: Context
     task: asyncio.Task[None] | None = None
+    started: float = 0.0  # loop time
+    is_late: bool = False  # past the handler's timeout
     is_over: bool = False  # settled, handed back or lost: what the handler still does changes nothing
     progress_sent: str = ""
 

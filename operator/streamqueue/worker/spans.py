@@ -19,6 +19,11 @@ _W3C = TraceContextTextMapPropagator()
 tracer = trace.get_tracer("streamqueue")
 
 
+def is_recorded() -> bool:
+    """Whether the program has set up a provider: with the API alone spans only pass their context on."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 @contextmanager
 def sending(stream: str, count: int) -> Iterator[Fields]:
     attributes: dict[str, str | int] = {**_common(stream, "send"), "messaging.batch.message_count": count}

@@ -7,7 +7,7 @@ came, so that a stage without it breaks no trace.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -47,12 +47,18 @@ def sending(stream: str, count: int) -> Iterator[Fields]:
         yield fields
 
 
-@contextmanager
-def processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
+_NOTHING = nullcontext()
+
+
+def processing(stream: str, group: str, ctx: Any) -> AbstractContextManager[None]:
     """Around a handler's run of `ctx`. What it sends, emits and hands on belongs to its span."""
-    if _spans is None:
-        yield
-        return
+    if _spans is None or not (_spans.is_recorded() or ctx.trace):
+        return _NOTHING
+    return _processing(stream, group, ctx)
+
+
+@contextmanager
+def _processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
     with _spans.processing(stream, group, ctx) as fields:
         ctx.trace = fields
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.streams.tasks import Emit, Verdict
+from streamqueue.streams.tasks import PARKED, Emit, Verdict
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
     KEYS,
@@ -165,3 +165,15 @@ async def test_emits_go_out_with_the_acknowledgement_and_once(queue: Queue) -> N
         await settle(a, ack(one, emits=emits), ack(two, emits=emits[:1]))
     assert [f for _, f in await queue.redis.xrange("{orders}:next")] == [{b"x": b"1"}] * 2
     assert [f for _, f in await queue.redis.xrange("{orders}:other")] == [{b"y": b"\xff", b"z": b"2"}]
+
+
+async def test_each_acknowledgement_of_many_has_its_own_verdict(queue: Queue) -> None:
+    await queue.add(6)
+    a = store(queue.redis, "a")
+    first, second = await take(a, 3), await take(a, 3)
+    await expire(queue, first[1].id)
+    await claim(store(queue.redis, "b"))
+    ended = [ack(first[0]), ack(first[1]), ack(first[2]), retry(second[0]), ack(second[1]), ack(second[2])]
+    acked = Verdict.ACKED
+    assert await settle(a, *ended) == [acked, Verdict.STOLEN, acked, Verdict.PARKED, acked, acked]
+    assert await owners(queue) == {first[1].id: "b", second[0].id: PARKED}

@@ -9,7 +9,9 @@ from redis.asyncio import Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
+from redis.utils import HIREDIS_AVAILABLE
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
@@ -46,7 +48,29 @@ class Renewing(Protocol):
         """The server doesn't take them."""
 
 
-class _Reviving:
+class _Quick:
+    """Packs in C where hiredis is there, as redis-py's blocking client does, and starts no task for each write."""
+
+    is_connected: bool
+    _writer: Any
+    _packer = HiredisRespSerializer() if HIREDIS_AVAILABLE else None
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        packed: list[bytes] = self._packer.pack(*args) if self._packer else super().pack_command(*args)  # type: ignore[misc]
+        return packed
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if check_health and self.is_connected:
+            await self.check_health()  # type: ignore[attr-defined]
+        if self.is_connected and isinstance(command, list):
+            self._writer.writelines(command)
+            if not self._writer.transport.get_write_buffer_size():
+                return
+            command = []  # the socket did not take all of it: what is left needs a clock
+        await super().send_packed_command(command, check_health=False)  # type: ignore[misc]
+
+
+class _Reviving(_Quick):
     """PING first on a connection that was idle for long; if it is dead, connect anew. AUTH first where the
     credentials were renewed.
 

@@ -1,0 +1,62 @@
+"""One run of the handler, and what becomes of its task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from streamqueue.streams.tasks import Emit, Settlement
+from streamqueue.worker.context import Context
+from streamqueue.worker.forks import Process
+from streamqueue.worker.handler import Handler, Overtime
+from streamqueue.worker.handover import next_tasks
+from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.outcome import Backoff, failed, is_expected, result_json, succeeded
+from streamqueue.worker.runs import Run
+from streamqueue.worker.settings import Settings
+from streamqueue.worker.tracing import processing
+
+
+class Execution:
+    """`await execution(run)` runs the handler, then calls `on_end` with the run and its settlement; not for a run that
+    is over by then, since its lease was lost or it was handed back.
+    """
+
+    def __init__(
+        self, handler: Handler, settings: Settings, metrics: Metrics, on_end: Callable[[Run, Settlement], None]
+    ) -> None:
+        self._handler = handler
+        self._settings = settings
+        self._metrics = metrics
+        self._on_end = on_end
+        self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
+        self._process = Process()
+
+    async def __call__(self, run: Run) -> None:
+        ctx, settings = run.ctx, self._settings
+        self._metrics.in_flight += 1
+        try:
+            with processing(settings.stream, settings.group, ctx):
+                result = await self._handler(ctx)
+                handed_on = self._handed_on(ctx, result) if settings.next_stream else ()
+            settlement = succeeded(ctx, result_json(ctx, result) if settings.results_ttl else "", handed_on)
+        except (Exception, SystemExit, asyncio.CancelledError) as exc:
+            if run.is_over:
+                return
+            settlement = self._failed(run, exc)
+        finally:
+            self._metrics.ended(run.started)
+        self._process.end_a_copy()
+        if not run.is_over:
+            self._on_end(run, settlement)
+
+    def _failed(self, run: Run, error: BaseException) -> Settlement:
+        if run.is_late and isinstance(error, asyncio.CancelledError):
+            error = Overtime(f"timeout after {self._handler.timeout:g} s")
+        ctx = run.ctx
+        ctx.logger.warning("attempt %d failed: %s", ctx.attempt, error, exc_info=None if is_expected(error) else error)
+        return failed(ctx, error, self._backoff)
+
+    def _handed_on(self, ctx: Context, result: Any) -> tuple[Emit, ...]:
+        return next_tasks(result, self._settings.next_stream, task_id=ctx.id, carried=ctx.carried)

@@ -1,0 +1,108 @@
+"""Where handlers run: tasks of asyncio that are used again, and one clock over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
+
+from streamqueue.worker.runs import Run
+
+
+class Slots:
+    """`begin(run)` has `execute(run)` awaited soon. A run that takes longer than `timeout` seconds is cancelled, with
+    `run.is_late`.
+
+    A task of asyncio runs one handler after another, for making one costs more than a small handler does. One whose
+    handler leaves a cancellation or a changed context variable behind is not used again. How many run at once is the
+    caller's to decide.
+    """
+
+    def __init__(self, execute: Callable[[Run], Awaitable[None]], timeout: float) -> None:
+        self._execute = execute
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        self._waiting: deque[Run] = deque()
+        self._running: dict[Run, None] = {}  # in the order of their beginning
+        self._idle: list[asyncio.Future[None]] = []
+        self._roused = 0  # tasks that are about to look for runs
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clock: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def begin(self, run: Run) -> None:
+        self._waiting.append(run)
+        if not self._roused:
+            self._rouse()
+
+    def close(self) -> None:
+        """No more runs; what still runs ends on its own."""
+        self._closed = True
+        for future in self._idle:
+            future.set_result(None)
+        if self._clock:
+            self._clock.cancel()
+
+    def _rouse(self) -> None:
+        self._roused += 1
+        if self._idle:
+            self._idle.pop().set_result(None)
+        else:
+            # A context of its own: that of the caller may be a handler's.
+            task = self._loop.create_task(self._work(), context=self._context.copy())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        task, clean = asyncio.current_task(), copy_context()
+        assert task
+        while not self._closed:
+            self._roused -= 1
+            self._rouse_others()
+            while self._waiting:
+                await self._run(self._waiting.popleft(), task)
+                if task.cancelling() or not _equal(copy_context(), clean):
+                    self._rouse_others()
+                    return
+            future = self._loop.create_future()
+            self._idle.append(future)
+            await future
+
+    def _rouse_others(self) -> None:
+        """One, while it is not known whether the handlers wait for anything: if not, this task alone runs them all."""
+        for _ in range(len(self._waiting) - 1 - self._roused if self._running else min(1, len(self._waiting))):
+            self._rouse()
+
+    async def _run(self, run: Run, task: asyncio.Task[None]) -> None:
+        if run.is_over:
+            return
+        run.task, run.started = task, self._loop.time()
+        self._running[run] = None
+        if self._clock is None:
+            self._clock = self._loop.call_at(run.started + self._timeout, self._check)
+        try:
+            await self._execute(run)
+        finally:
+            del self._running[run]
+            run.task = None
+
+    def _check(self) -> None:
+        """Cancel whose time is up; the next look is when the oldest of the others' is."""
+        self._clock = None
+        now = self._loop.time()
+        for run in self._running:
+            if run.started + self._timeout > now:
+                self._clock = self._loop.call_at(run.started + self._timeout, self._check)
+                return
+            if not run.is_late:
+                run.is_late = True
+                run.cancel()
+
+
+def _equal(one: Context, other: Context) -> bool:
+    try:
+        return one == other
+    except Exception:  # of the comparison of two values: they are the handler's
+        return False

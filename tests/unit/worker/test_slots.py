@@ -1,0 +1,146 @@
+"""Handlers share tasks of asyncio, and notice nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+
+import pytest
+
+from streamqueue.streams.tasks import Entry
+from streamqueue.worker.context import Context
+from streamqueue.worker.runs import Run
+from streamqueue.worker.slots import Slots
+
+VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="clean")
+
+
+def runs(count: int) -> list[Run]:
+    return [Run(Context(Entry(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None)) for n in range(count)]
+
+
+async def ran(
+    execute: Callable[[Run], Awaitable[None]], begun: list[Run], limit: float = 60.0, apart: float = 0.0
+) -> None:
+    """Begins each, and waits until all that `execute` does is done."""
+    left = len(begun)
+    over = asyncio.Event()
+
+    async def counted(run: Run) -> None:
+        nonlocal left
+        try:
+            await execute(run)
+        finally:
+            left -= 1
+            if not left:
+                over.set()
+
+    slots = Slots(counted, limit)
+    for run in begun:
+        slots.begin(run)
+        if apart:
+            await asyncio.sleep(apart)
+    await asyncio.wait_for(over.wait(), 5)
+    slots.close()
+
+
+async def test_runs_that_wait_wait_together() -> None:
+    gate = asyncio.Barrier(50)
+    seen: list[str] = []
+
+    async def execute(run: Run) -> None:
+        await gate.wait()
+        seen.append(run.id)
+
+    await ran(execute, runs(50))
+    assert len(seen) == 50
+
+
+async def test_runs_that_wait_for_nothing_begin_in_order_and_share_a_task() -> None:
+    seen: list[str] = []
+    tasks: set[object] = set()
+
+    async def execute(run: Run) -> None:
+        seen.append(run.id)
+        tasks.add(asyncio.current_task())
+
+    begun = runs(50)
+    await ran(execute, begun)
+    assert seen == [run.id for run in begun] and len(tasks) == 1
+
+
+async def test_what_a_handler_leaves_in_its_context_reaches_no_other() -> None:
+    seen = []
+
+    async def execute(run: Run) -> None:
+        seen.append(VARIABLE.get())
+        VARIABLE.set(run.id)
+
+    await ran(execute, runs(20))
+    assert seen == ["clean"] * 20
+
+
+async def test_a_handler_that_cancels_its_own_task_stops_no_other() -> None:
+    cancelled = []
+
+    async def execute(run: Run) -> None:
+        try:
+            if run.id == "1-0":
+                task = asyncio.current_task()
+                assert task
+                task.cancel()  # it shows at the next await, which this handler never comes to
+                return
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            cancelled.append(run.id)
+
+    await ran(execute, runs(20))
+    assert cancelled == []
+
+
+async def test_each_run_has_its_time_and_no_more() -> None:
+    late = []
+
+    async def execute(run: Run) -> None:
+        try:
+            await asyncio.sleep(0.02 if run.id.startswith("1") else 30)
+        except asyncio.CancelledError:
+            late.append((run.id, run.is_late))
+
+    begun = runs(12)
+    started = asyncio.get_running_loop().time()
+    await ran(execute, begun, limit=0.15, apart=0.02)
+    assert 0.15 <= asyncio.get_running_loop().time() - started < 2
+    assert late == [(run.id, True) for run in begun if not run.id.startswith("1")]
+    assert all(run.ctx.cancelled for run in begun if not run.id.startswith("1"))
+
+
+async def test_a_run_that_was_lost_before_it_began_never_begins() -> None:
+    seen = []
+
+    async def execute(run: Run) -> None:
+        seen.append(run.id)
+
+    begun = runs(3)
+    begun[1].is_over = True
+    slots = Slots(execute, 60.0)
+    for run in begun:
+        slots.begin(run)
+    while len(seen) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    slots.close()
+    assert seen == ["1-0", "3-0"]
+
+
+@pytest.mark.filterwarnings("error")
+async def test_nothing_is_left_behind() -> None:
+    async def execute(run: Run) -> None:
+        await asyncio.sleep(0)
+
+    before = asyncio.all_tasks()
+    await ran(execute, runs(5))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
