@@ -108,9 +108,9 @@ async def test_each_run_has_its_time_and_no_more() -> None:
         except asyncio.CancelledError:
             late.append((run.id, run.is_late))
 
-    begun = runs(12)
+    begun = runs(9)
     started = asyncio.get_running_loop().time()
-    await ran(execute, begun, limit=0.15, apart=0.02)
+    await ran(execute, begun, limit=0.15, apart=0.01)
     assert 0.15 <= asyncio.get_running_loop().time() - started < 2
     assert late == [(run.id, True) for run in begun if not run.id.startswith("1")]
     assert all(run.ctx.cancelled for run in begun if not run.id.startswith("1"))
