@@ -332,14 +332,15 @@ def _template(spec: Block, protocol: Protocol) -> Mapping[str, Any]:
 
 def _check_visibility(spec: QueueSpec) -> None:
     """A plain loop cannot renew a lease: its work must not look abandoned while a full batch is under way."""
-    if spec.handler.protocol is Protocol.HTTP:
+    if spec.handler.protocol is not Protocol.REDIS:
         return
     least = 2 * spec.handler.timeout * spec.handler.batch
     if round(1000 * spec.delivery.visibility_timeout) < round(1000 * least):
         raise SpecError(
             "spec.delivery.visibilityTimeout",
             f"is {format_duration(spec.delivery.visibility_timeout)}, but must be at least 2 x handler.timeout x "
-            f"handler.batch = {format_duration(least)}: raise it, or lower handler.timeout or handler.batch",
+            f"handler.batch = {format_duration(least)}: raise it, or lower handler.timeout or handler.batch (workers "
+            "of protocol sdk and http renew what they hold, and need not)",
         )
 
 

@@ -355,6 +355,10 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"handler.timeout": "2m30s"},
     {"handler.timeout": "0.1s", "handler.batch": 3, "delivery.visibilityTimeout": "1s"},
     {"handler.timeout": "24h", "delivery.visibilityTimeout": "48h"},
+    *(
+        {"handler.timeout": "1h", "delivery.visibilityTimeout": "10s", "handler.protocol": kind}
+        for kind in ("sdk", "http")
+    ),
     {"delivery.visibilityTimeout": "4m"},
     {"handler.timeout": "1.002s", "handler.batch": 3, "delivery.visibilityTimeout": "6.012s"},  # equal, but for floats
     {"handler.protocol": "http"},
