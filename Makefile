@@ -12,7 +12,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 TWO_SERVERS := -n 2 --dist loadgroup # a server's tests stay with one process
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos chaos-long cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -67,7 +67,11 @@ incidents: cluster-up ## make five incidents on the cluster, mend them, and writ
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e/test_incidents.py --incidents docs/incidents.md $$($(CLUSTER) pytest-args)"
 
 chaos: .venv/.synced ## 100,000 tasks in a storm, beside a naive loop; writes benchmarks/results/chaos.md
-	$(PYTEST) tests/chaos
+	$(PYTEST) tests/chaos -m 'not long'
+
+MINUTES ?= 30
+chaos-long: .venv/.synced ## a storm of MINUTES=30 with failovers, SIGTERMs and long tasks; writes benchmarks/results/chaos-long.md
+	$(PYTEST) tests/chaos -m long --minutes $(MINUTES)
 
 bench-%: .venv/.synced ## one benchmark: scaling, redis, worker, scale or wake
 	$(BIN)/python -m benchmarks.$*

@@ -18,6 +18,7 @@ STREAM = "storm"
 BATCH = 10
 AT_ONCE = 5
 PATIENCE = 300.0  # seconds for which a producer tries
+VISIBILITY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,22 @@ async def produce(record: int, name: str, count: int, rate: float) -> None:
 
 
 async def _send(queue: Queue, record: int, name: str, numbers: range) -> None:
-    """One of fifty fails at first; one batch of twenty is delayed."""
+    """One of fifty fails at first; one batch of twenty is delayed; some take longer than the visibility timeout."""
+    long = float(os.environ["STORM_LONG"])
     ids = [f"{name}-{n}" for n in numbers]
-    payloads = [{"seconds": "0.01", "fails": str(int(n % 50 == 0))} for n in numbers]
-    await queue.send_many(payloads, ids=ids, delay=0.5 if numbers[0] % (20 * BATCH) == 0 else 0.0)
+    payloads = [
+        {"seconds": str(VISIBILITY if random.random() < long else 0.01), "fails": str(int(n % 50 == 0))}
+        for n in numbers
+    ]
+    delay = 0.5 if numbers[0] % (20 * BATCH) == 0 else 0.0
+    if os.environ["STORM_REPLICATED"] == "1":
+        await asyncio.gather(*(_replicated(queue, *task, delay) for task in zip(payloads, ids, strict=True)))
+    else:
+        await queue.send_many(payloads, ids=ids, delay=delay)
     os.write(record, "".join(f"{task}\n" for task in ids).encode())
+
+
+async def _replicated(queue: Queue, payload: dict[str, str], task: str, delay: float) -> None:
+    """Until a replica has it: before that, it is not acknowledged."""
+    while not (await queue.send(payload, id=task, delay=delay, replicated=True)).replicated:
+        pass

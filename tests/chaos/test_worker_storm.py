@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import time
 from dataclasses import asdict, replace
 
 import pytest
 from benchmarks.report import machine, publish
 
-from tests.chaos.storm import NAIVE, SDK, Aftermath, Loop, Storm, Weather
+from tests.chaos.storm import Storm
+from tests.chaos.telling import Progress, page
+from tests.chaos.weather import NAIVE, SDK, Aftermath, Loop, Weather
 from tests.redis.servers.install import install
 from tests.redis.servers.process import DURABLE, RunningServer
 
@@ -34,22 +34,10 @@ BEGINNING = (
 )
 
 
-class Progress:
-    """A line every ten seconds for whoever waits."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._told = 0.0
-
-    def __call__(self, after: Aftermath) -> None:
-        if time.monotonic() - self._told > 10:
-            self._told = time.monotonic()
-            print(
-                f"{self._name}: {after.seconds:.0f} s, {len(after.acknowledged):,} sent, {len(after.runs):,} done, "
-                f"{after.faults['kill']} kills, {after.faults['restart']} restarts",
-                file=sys.stderr,
-                flush=True,
-            )
+END = """
+The naive loop reads ten, works, acknowledges each, and claims to itself what hangs (`tests/chaos/naive.py`).
+What it loses stays pending; what it doubles without a crash came from sends that the client repeated.
+"""
 
 
 async def storm(name: str, loop: Loop, weather: Weather) -> Aftermath:
@@ -58,38 +46,6 @@ async def storm(name: str, loop: Loop, weather: Weather) -> Aftermath:
         return await Storm(weather, running, seed=7, loop=loop, tell=Progress(name)).rage()
     finally:
         running.close()
-
-
-def table(results: dict[str, Aftermath]) -> str:
-    rows = {
-        "sent and acknowledged": [f"{len(after.acknowledged):,}" for after in results.values()],
-        "lost": [f"{after.lost:,}" for after in results.values()],
-        "done more than once": [f"{after.duplicates:,}" for after in results.values()],
-        "faults times tasks in flight": [f"{after.allowed_duplicates:,}" for after in results.values()],
-        "pending at the end": [str(after.pending) for after in results.values()],
-        "consumers at the end": [str(after.consumers) for after in results.values()],
-        "workers killed": [str(after.faults["kill"]) for after in results.values()],
-        "Redis restarted": [str(after.faults["restart"]) for after in results.values()],
-        "network cut or slow": [str(after.faults["network"]) for after in results.values()],
-        "replies lost": [str(after.faults["lost reply"]) for after in results.values()],
-        "seconds": [f"{after.seconds:.0f}" for after in results.values()],
-    }
-    lines = [
-        "# Tasks in a storm",
-        "",
-        BEGINNING,
-        "",
-        f"On {machine()}, {time.strftime('%Y-%m-%d', time.gmtime())}.",
-        "",
-    ]
-    lines += [f"| | {' | '.join(results)} |", "|---|" + "---:|" * len(results)]
-    lines += [f"| {what} | {' | '.join(cells)} |" for what, cells in rows.items()]
-    lines += [
-        "",
-        "The naive loop reads ten, works, acknowledges each, and claims to itself what hangs (`tests/chaos/naive.py`).",
-        "What it loses stays pending; what it doubles without a crash came from sends that the client repeated.",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 @pytest.mark.timeout(4000)
@@ -101,7 +57,8 @@ async def test_a_hundred_thousand_tasks_in_a_storm(capsys: pytest.CaptureFixture
             "the naive loop": await storm("naive", NAIVE, replace(WEATHER, tasks=WEATHER.tasks // 5)),
         }
         figures = {name: after.figures() for name, after in results.items()}
-        publish("chaos", table(results), {"machine": machine(), "weather": asdict(WEATHER), "results": figures})
+        text = page("Tasks in a storm", BEGINNING, results) + END
+        publish("chaos", text, {"machine": machine(), "weather": asdict(WEATHER), "results": figures})
     ours, naive = results.values()
     assert len(ours.acknowledged) == WEATHER.tasks, ours
     assert ours.lost == 0, ours

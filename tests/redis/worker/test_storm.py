@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.storm import Storm, Weather
+from tests.chaos.storm import Storm
+from tests.chaos.weather import Weather
 from tests.redis.servers.process import RunningServer
 
 SHORT = Weather(
-    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.002, deadline=120.0
+    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.002, deadline=280.0
 )
 
 
