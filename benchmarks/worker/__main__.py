@@ -16,18 +16,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.redis.servers.install import install
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 
 from benchmarks.report import machine, publish
 from benchmarks.worker.environments import python_of, version_of
 
 HERE = Path(__file__).parent
 LIMIT = 300.0  # seconds for one run
+QUICK = 5  # times as many no-op tasks for those who are done with them in less than a second
+FAST = ("raw-batched", "raw-careful", "ours")
 GUARANTEES = {
     "raw": "at least once while its own pending list is read again, which this loop does not; XACK one by one",
     "raw-batched": "the same; XACK for a hundred at once: a crash doubles up to a hundred",
-    "ours": "at least once, fenced: leases, heartbeats, retries, dead letters, once-only sends; async def",
+    "raw-careful": "at least once, unfenced: the same, but it reads its own pending entries and claims those of others",
+    "ours": "at least once, fenced: leases, heartbeats, retries, dead letters, once-only sends; async def; what ended "
+    "at the same time is acknowledged in one call: a crash doubles at most what was in hand",
     "ours-plain": "the same; def in threads",
+    "ours-http": "the same; the http runner, without the CPU time of its handler",
     "taskiq": "at least once; acknowledged after the task, unfenced",
     "arq": "at least once; a lock per job, unfenced after its timeout",
     "celery": "at least once (acks_late), by visibility timeout, unfenced",
@@ -43,6 +48,7 @@ class Row:
     per_core: float  # tasks per second of CPU time of the worker
     wall: float  # tasks per second
     redis_microseconds: float  # CPU time of the server per task
+    handler_microseconds: float = 0.0  # CPU time per task of a handler that is a process of its own
 
 
 def measure(server: RunningServer, contender: str, tasks: int, seconds: float) -> Row:
@@ -55,34 +61,44 @@ def measure(server: RunningServer, contender: str, tasks: int, seconds: float) -
             "BENCH_REDIS_URL": server.url,
             "BENCH_FOLDER": folder,
             "BENCH_CONTENDER": contender,
+            "BENCH_PORT": str(free_port()),
             "PYTHONPATH": str(HERE),
         }
         command = [python_of(contender), str(script)]
         subprocess.run([*command, "fill"], env=environment, check=True, timeout=LIMIT)
         with open(Path(folder) / "log", "wb") as log:
-            worker = subprocess.Popen([*command, "work"], env=environment, stdout=log, stderr=log)
+            modes = ["work", "handle"] if contender == "ours-http" else ["work"]
+            processes = [subprocess.Popen([*command, mode], env=environment, stdout=log, stderr=log) for mode in modes]
+            pids = [process.pid for process in processes]
             try:
-                first = reached(Path(folder) / "first", worker, contender)
-                cpu, redis_cpu = cpu_seconds(worker.pid), cpu_seconds(server.pid)
-                last = reached(Path(folder) / "last", worker, contender)
-                cpu, redis_cpu = cpu_seconds(worker.pid) - cpu, cpu_seconds(server.pid) - redis_cpu
+                first = reached(Path(folder) / "first", processes, contender)
+                before = [cpu_seconds(pid) for pid in (server.pid, *pids)]
+                last = reached(Path(folder) / "last", processes, contender)
+                after = [cpu_seconds(pid) for pid in (server.pid, *pids)]
             finally:
-                worker.kill()
-                worker.wait()
+                for process in processes:
+                    process.kill()
+                    process.wait()
     measured = tasks - tasks // 10
-    what = f"{seconds * 1000:g} ms" if seconds else "no-op"
+    redis_cpu, cpu, *handlers = (then - now for now, then in zip(before, after, strict=True))
     return Row(
-        contender, version_of(contender), what, measured / cpu, measured / (last - first), redis_cpu / measured * 1e6
+        contender,
+        version_of(contender),
+        f"{seconds * 1000:g} ms" if seconds else "no-op",
+        measured / cpu,
+        measured / (last - first),
+        redis_cpu / measured * 1e6,
+        sum(handlers) / measured * 1e6,
     )
 
 
-def reached(mark: Path, worker: subprocess.Popen[bytes], contender: str) -> float:
+def reached(mark: Path, processes: list[subprocess.Popen[bytes]], contender: str) -> float:
     """The worker's monotonic time at the mark."""
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline:
         if mark.exists() and (text := mark.read_text()):
             return float(text)
-        if worker.poll() is not None:
+        if any(process.poll() is not None for process in processes):
             raise SystemExit(f"{contender}'s worker ended:\n{(mark.parent / 'log').read_text()[-2000:]}")
         time.sleep(0.001)
     raise SystemExit(f"{contender} took longer than {LIMIT:g} s")
@@ -115,6 +131,14 @@ def table(rows: list[Row], server: str) -> str:
             f"{row.redis_microseconds:.0f} | {ratio(row.per_core, raw)} | {ratio(row.per_core, best)} |"
         )
     names = {row.contender for row in rows}
+    lines += [
+        "",
+        *(
+            f"The http runner's handler took {row.handler_microseconds:.0f} µs more for each {row.task} task."
+            for row in rows
+            if row.handler_microseconds
+        ),
+    ]
     lines += ["", "What each gives:", "", *(f"- {name}: {text}." for name, text in GUARANTEES.items() if name in names)]
     return "\n".join(lines) + "\n"
 
@@ -135,8 +159,9 @@ def main() -> None:
     if options.tasks % 500 or options.tasks <= 0:
         parser.error("--tasks must be a multiple of 500")
     rows = []
-    for seconds, tasks in ((0.0, options.tasks), (0.001, max(500, options.tasks // 4))):
+    for seconds, all_tasks in ((0.0, options.tasks), (0.001, max(500, options.tasks // 4))):
         for contender in contenders:
+            tasks = all_tasks * QUICK if contender in FAST and not seconds else all_tasks
             server = RunningServer(install(options.server))
             try:
                 rows.append(measure(server, contender, tasks, seconds))

@@ -36,6 +36,6 @@ def python_of(contender: str) -> str:
 
 def version_of(contender: str) -> str:
     """The installed version of the contender's own package."""
-    package = {"raw": "redis", "raw-batched": "redis", "ours": "streamqueue", "ours-plain": "streamqueue"}
-    code = f"from importlib.metadata import version; print(version({package.get(contender, contender)!r}))"
+    package = {"raw": "redis", "ours": "streamqueue"}.get(contender.partition("-")[0], contender)
+    code = f"from importlib.metadata import version; print(version({package!r}))"
     return subprocess.run([python_of(contender), "-c", code], check=True, capture_output=True, text=True).stdout.strip()

@@ -1,4 +1,7 @@
-"""The SDK: `ours` an `async def` handler, `ours-plain` a `def` in threads."""
+"""The SDK: `ours` an `async def` handler, `ours-plain` a `def` in threads; `ours-http` the http runner.
+
+`ours.py handle` is the http runner's handler, a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from meter import CONCURRENCY, SECONDS, TASKS, URL, tick
 
 from streamqueue import Queue, Worker
 
-worker = Worker(redis_url=URL, stream="bench", concurrency=100 if not SECONDS else CONCURRENCY)
+SLOTS = 100 if not SECONDS else CONCURRENCY
+PORT = int(os.environ["BENCH_PORT"])
+worker = Worker(redis_url=URL, stream="bench", concurrency=SLOTS)
 
 
 async def handle(task: dict[str, str]) -> None:
@@ -33,8 +38,34 @@ async def fill() -> None:
         await queue.send_many({"n": n} for n in range(TASKS))
 
 
+def run_http() -> None:
+    from streamqueue.worker.http.runner import Runner
+    from streamqueue.worker.http.settings import Target
+    from streamqueue.worker.process import run
+    from streamqueue.worker.settings import Settings
+
+    settings = Settings(redis_url=URL, stream="bench", consumer="bench", concurrency=SLOTS)
+    run(lambda: Runner(settings, Target(f"http://127.0.0.1:{PORT}/")))
+
+
+def serve() -> None:
+    from aiohttp import web
+
+    async def answer(request: web.Request) -> web.Response:
+        await handle(await request.json())
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_post("/", answer)
+    web.run_app(application, host="127.0.0.1", port=PORT, access_log=None, print=None)
+
+
 if sys.argv[1] == "fill":
     asyncio.run(fill())
+elif sys.argv[1] == "handle":
+    serve()
+elif os.environ["BENCH_CONTENDER"] == "ours-http":
+    run_http()
 else:
     worker.task(handle_plain if os.environ["BENCH_CONTENDER"] == "ours-plain" else handle)
     worker.run()

@@ -82,7 +82,7 @@ class Emit:
 
 
 class Settlement(NamedTuple):
-    """The end of a run. `kind` and `args` are what task_exchange.lua takes."""
+    """The end of a run, as task_exchange.lua takes it: an "ack" with nothing to note or emit has no `args`."""
 
     kind: str
     id: str
@@ -106,7 +106,6 @@ class TaskStore:
         self._client = client
         self._keys = keys
         self._consumer = consumer
-        self._keeps = limits.results_ttl > 0
         self.reach = Reach(client, keys.stream)
         self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
         self._head: list[Arg] = [
@@ -124,7 +123,7 @@ class TaskStore:
         token = secrets.token_hex(8)
         names = [*self._names, self._keys.outboxes]
         args: list[Arg] = [*self._head, token, wanted, due_first]
-        for alike, group in groupby(settlements, self._alike):
+        for alike, group in groupby(settlements, _alike):
             if alike:
                 ids = [settlement.id for settlement in group]
                 args += ("acks", "", alike, len(ids), *ids)
@@ -169,10 +168,6 @@ class TaskStore:
         """Delete the consumer if it holds nothing."""
         return bool(await _LEAVE(self._client, self._names, self._head))
 
-    def _alike(self, settlement: Settlement) -> str:
-        """The token, where it is all that an acknowledgement needs besides the id."""
-        return settlement.token if settlement.kind == "ack" and not (self._keeps or settlement.emits) else ""
-
     async def _emits(self, emits: Sequence[Emit], names: list[str]) -> list[Arg]:
         values: list[Arg] = []
         for emit in emits:
@@ -182,6 +177,11 @@ class TaskStore:
                 names.append(name)
             values += [names.index(name) + 1, 2 * len(emit.fields), *(part for field in emit.fields for part in field)]
         return values
+
+
+def _alike(settlement: Settlement) -> str:
+    """The token, where it is all that an acknowledgement needs besides the id."""
+    return settlement.token if settlement.kind == "ack" and not settlement.args else ""
 
 
 def _entry(row: Any, token: str) -> Entry:

@@ -166,10 +166,12 @@ class Consumer:
         return len(reply.entries)
 
     def _settled(self, run: Run, verdict: Verdict, now: float) -> None:
-        self.counters.add(verdict)
         if verdict is Verdict.ACKED:
+            self.counters.acked += 1
             self.metrics.acknowledged(run.ctx.enqueued_at, now)
-        elif verdict is Verdict.STOLEN:
+            return
+        self.counters.add(verdict)
+        if verdict is Verdict.STOLEN:
             run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
         elif verdict is Verdict.HELD:
             run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
@@ -178,9 +180,10 @@ class Consumer:
 
     def _start(self, entries: Iterable[Entry]) -> None:
         deadline = time.time() + self._handler.timeout
+        is_taking = self._is_taking
         for entry in entries:
             run = Run(Context(entry, deadline, self._report_progress))
-            if not self._is_taking:
+            if not is_taking:
                 self._runs.end(run, released(run.ctx))
             elif self._runs.add(run):
                 self._slots.begin(run)

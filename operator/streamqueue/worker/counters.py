@@ -21,10 +21,8 @@ class Counters:
     claimed: int = 0  # taken over from other workers
 
     def add(self, verdict: Verdict) -> None:
-        if verdict is Verdict.ACKED or verdict is Verdict.ALREADY_MINE:  # the latter by a call whose reply was lost
-            self.acked += 1
-            return
-        name = verdict.value
+        # An earlier call acknowledged it; its reply was lost.
+        name = "acked" if verdict is Verdict.ALREADY_MINE else verdict.value
         setattr(self, name, getattr(self, name) + 1)
 
     def __str__(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
-from streamqueue.streams.tasks import Emit, Settlement
+from streamqueue.streams.tasks import Settlement
+from streamqueue.worker import tracing
 from streamqueue.worker.context import Context
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler, Overtime
@@ -15,7 +15,6 @@ from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.outcome import Backoff, failed, is_expected, result_json, succeeded
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.tracing import processing
 
 
 class Execution:
@@ -32,15 +31,17 @@ class Execution:
         self._on_end = on_end
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
         self._process = Process()
+        self._is_traced = tracing.is_recorded()
 
     async def __call__(self, run: Run) -> None:
         ctx, settings = run.ctx, self._settings
         self._metrics.in_flight += 1
         try:
-            with processing(settings.stream, settings.group, ctx):
-                result = await self._handler(ctx)
-                handed_on = self._handed_on(ctx, result) if settings.next_stream else ()
-            settlement = succeeded(ctx, result_json(ctx, result) if settings.results_ttl else "", handed_on)
+            if self._is_traced or ctx.trace:
+                with tracing.processing(settings.stream, settings.group, ctx):
+                    settlement = await self._handled(ctx)
+            else:
+                settlement = await self._handled(ctx)
         except (Exception, SystemExit, asyncio.CancelledError) as exc:
             if run.is_over:
                 return
@@ -58,5 +59,11 @@ class Execution:
         ctx.logger.warning("attempt %d failed: %s", ctx.attempt, error, exc_info=None if is_expected(error) else error)
         return failed(ctx, error, self._backoff)
 
-    def _handed_on(self, ctx: Context, result: Any) -> tuple[Emit, ...]:
-        return next_tasks(result, self._settings.next_stream, task_id=ctx.id, carried=ctx.carried)
+    async def _handled(self, ctx: Context) -> Settlement:
+        result, settings = await self._handler(ctx), self._settings
+        going = (
+            next_tasks(result, settings.next_stream, task_id=ctx.id, carried=ctx.carried)
+            if settings.next_stream
+            else ()
+        )
+        return succeeded(ctx, result_json(ctx, result) if settings.results_ttl else None, going)

@@ -28,9 +28,12 @@ class Backoff:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
-def succeeded(ctx: Context, result: str, handed_on: tuple[Emit, ...] = ()) -> Settlement:
-    """Acknowledge, with what was emitted and handed on; `result` is JSON, or "" for none."""
-    return Settlement("ack", ctx.entry.id, ctx.entry.token, (ctx.id, result), ctx.emits + handed_on)
+def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()) -> Settlement:
+    """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept."""
+    entry, emits = ctx.entry, ctx.emits + handed_on
+    if result is None and not emits:
+        return Settlement("ack", entry.id, entry.token)
+    return Settlement("ack", entry.id, entry.token, (ctx.id, result or ""), emits)
 
 
 def result_json(ctx: Context, result: Any) -> str:

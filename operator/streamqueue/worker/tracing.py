@@ -7,7 +7,7 @@ came, so that a stage without it breaks no trace.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -30,11 +30,14 @@ _spans = load()
 
 def context_of(fields: Mapping[bytes, bytes]) -> Fields:
     """The trace context of an entry: ours, or that of a producer that writes the plain names."""
-    for prefix in (b"sq-", b""):
-        if prefix + b"traceparent" in fields:
-            found = ((name, fields.get(prefix + name.encode())) for name in NAMES)
-            return [(f"sq-{name}", value.decode("utf-8", "replace")) for name, value in found if value]
-    return []
+    if b"sq-traceparent" in fields:
+        prefix = b"sq-"
+    elif b"traceparent" in fields:
+        prefix = b""
+    else:
+        return []
+    found = ((name, fields.get(prefix + name.encode())) for name in NAMES)
+    return [(f"sq-{name}", value.decode("utf-8", "replace")) for name, value in found if value]
 
 
 @contextmanager
@@ -47,18 +50,17 @@ def sending(stream: str, count: int) -> Iterator[Fields]:
         yield fields
 
 
-_NOTHING = nullcontext()
-
-
-def processing(stream: str, group: str, ctx: Any) -> AbstractContextManager[None]:
-    """Around a handler's run of `ctx`. What it sends, emits and hands on belongs to its span."""
-    if _spans is None or not (_spans.is_recorded() or ctx.trace):
-        return _NOTHING
-    return _processing(stream, group, ctx)
+def is_recorded() -> bool:
+    """Whether spans come to anything: the program has set up a provider, which it does before it runs a worker."""
+    return _spans is not None and bool(_spans.is_recorded())
 
 
 @contextmanager
-def _processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
+def processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
+    """Around a handler's run of `ctx`. What it sends, emits and hands on belongs to its span."""
+    if _spans is None:
+        yield
+        return
     with _spans.processing(stream, group, ctx) as fields:
         ctx.trace = fields
         yield
