@@ -86,6 +86,34 @@ def test_service_times_that_grow_fivefold_and_fall_again() -> None:
     assert over_work(outcome, services) < 1.3
 
 
+def test_longer_tasks_show_before_many_of_them_are_done() -> None:
+    """The slots that wait for them start nothing meanwhile: pods for the others are wanted at once."""
+    arrivals = poisson(1.0, 3 * 1800)
+    services = exponential(len(arrivals), 3.0)
+    services = [5 * s if 1800 <= at < 3600 else s for at, s in zip(arrivals, services, strict=True)]
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(30.0)))
+    assert p95(outcome) <= 60
+    assert over_work(outcome, services) < 1.1
+
+
+def test_few_long_tasks_among_many_short_ones() -> None:
+    arrivals = poisson(1.0, 7200)
+    dice = random.Random(3)
+    services = [100.0 if dice.random() < 0.03 else 0.1 for _ in arrivals]
+    outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(5.0)))
+    assert p95(outcome) <= 30
+    assert over_work(outcome, services) < 1.2
+
+
+def test_pods_that_only_caught_up_with_a_burst_are_not_kept_for_the_next() -> None:
+    """Where pods take as long as tasks may wait, many come late at once; fewer would do, were they there."""
+    arrivals = [at for n in range(12) for at in burst(5.0 + 240 * n, 300)]
+    services = [1.5] * len(arrivals)
+    outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(30.0)))
+    assert p95(outcome) <= 33
+    assert over_work(outcome, services) < 13
+
+
 def test_tasks_of_a_tenth_of_a_second_and_of_five_minutes() -> None:
     arrivals = poisson(1.0, 7200)
     dice = random.Random(3)

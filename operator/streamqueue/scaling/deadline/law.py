@@ -29,13 +29,14 @@ class Plan:
 
     outlook: Outlook
     service: float  # seconds a task
+    cautious: float  # the same for what is in work now
     concurrency: int
     slots: int  # of ready pods
     busy: int
 
     def starts(self, joining: Sequence[float]) -> list[float]:
         """What the ready pods, and those `joining` in so many seconds, can start in each step."""
-        return starts_per_step(self.outlook, self.slots, self.service, joining, self.concurrency)
+        return starts_per_step(self.outlook, self.slots, self.cautious, joining, self.concurrency)
 
     def is_late(self, capacity: Sequence[float]) -> bool:
         """Whether any task will start late with this capacity."""
@@ -55,7 +56,7 @@ def wish_by_deadline(
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
-    plan = Plan(outlook, service, concurrency, slots, min(slots, int(learnt.busy)))
+    plan = Plan(outlook, service, learnt.service.cautious, concurrency, slots, min(slots, int(learnt.busy)))
     capacity = plan.starts(joining)
 
     more = 0
@@ -66,8 +67,10 @@ def wish_by_deadline(
     if not fleet.capacity and work and (not spared or first_is_due(learnt, allowance, concurrency, observation)):
         more = max(more, 1)
 
-    need = min(max(_need(plan, max(allowance, cold + tick)), int(work)), limit)
-    levels = learnt.levels.note(now, need, tick)
+    within = max(allowance, cold + tick)
+    need = min(max(_need(plan, within), int(work)), limit)
+    worth = max(_need(plan, within, *_headway(fleet, observation)), int(work))
+    levels = learnt.levels.note(now, min(need, worth), tick)
     delay = cold + tick - allowance
     late_tasks = 1 + delay / service if delay > 0 else 0.0
     default = cold + cold * (1 + PAUSE_COST) * late_tasks
@@ -115,8 +118,29 @@ def _additional(
     return more if more and cheapest(cold + PATIENCE * tick)[1] > now_cost + 1e-6 else 0
 
 
-def _need(plan: Plan, horizon: float) -> int:
-    """The fewest pods that start in time every entry due within `horizon` seconds, were they all ready now."""
+def _headway(fleet: Fleet, observation: Observation) -> tuple[int, float]:
+    """Of the pods, how many were ready when the oldest waiting entry came, and the seconds the others lost since.
+
+    A burst is caught up with by many pods that come late; fewer would have done, had they been there.
+    """
+    if observation.oldest_waiting_age is None:
+        return 0, 0.0
+    now = observation.now
+    since = now - observation.oldest_waiting_age
+    pods = (*fleet.ready, *fleet.starting)
+    lost = [
+        (now if pod.ready_at is None else pod.ready_at) - max(pod.created, since)
+        for pod in pods
+        if pod.ready_at is None or pod.ready_at > since
+    ]
+    return len(pods) - len(lost), sum(lost) / len(lost) if lost else 0.0
+
+
+def _need(plan: Plan, horizon: float, old: int = 0, lost: float = 0.0) -> int:
+    """The fewest pods that start in time every entry due within `horizon` seconds, were they all ready now.
+
+    With `lost`: had all but `old` of them been ready that many seconds ago.
+    """
     outlook, concurrency, service = plan.outlook, plan.concurrency, plan.service
     need = 0.0
     for j in range(1, len(outlook.due)):
@@ -125,8 +149,8 @@ def _need(plan: Plan, horizon: float) -> int:
             break
         due = outlook.due[j] - outlook.started
         if due > 0:
-            each = concurrency * (1 + ahead / service)
-            pods = (due + plan.busy) / each
+            each = concurrency * (1 + (ahead + lost) / service)
+            pods = (due + plan.busy + old * concurrency * lost / service) / each
             pods += SPREAD * math.sqrt(pods * concurrency * ahead / service) / each
             need = max(need, pods)
     return math.ceil(need - 1e-9)

@@ -54,9 +54,8 @@ def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, 
     service, price = before.service, before.price
     if gap <= LONG_GAP:
         if flow.exact and before.flow.exact:
-            service = service.advance(
-                gap * (busy + before.busy) / 2, max(0.0, flow.acknowledged - before.flow.acknowledged)
-            )
+            acknowledged = max(0.0, flow.acknowledged - before.flow.acknowledged)
+            service = service.advance(gap, (busy + before.busy) / 2, acknowledged)
         delivered = flow.delivered - before.flow.delivered
         if delivered > 0 and observation.last_delivered_age is not None:
             is_late = observation.last_delivered_age > target
