@@ -21,7 +21,7 @@ def decisions(runtime: Runtime, leading_since: float, clock_offset: float) -> di
     learnt = runtime.memory.learnt if runtime.memory else None
     return {
         "leadingSince": leading_since,
-        "serviceSeconds": learnt.service.seconds if learnt and learnt.service.tasks > PRIOR_WEIGHT else None,
+        "serviceSeconds": learnt.service.seconds if learnt and learnt.service.long.tasks > PRIOR_WEIGHT else None,
         "coldStartSeconds": learnt.cold.mean if learnt and learnt.cold.samples else None,
         "entries": entries,
     }
