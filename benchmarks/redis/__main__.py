@@ -43,7 +43,7 @@ STATES = {
 
 async def prepare(client: Redis, queues: int, entries: int, read: int, acknowledged: int) -> list[SnapshotRequest]:
     await client.flushall()
-    requests = [SnapshotRequest(f"queue:{n}", "workers", cap=101) for n in range(queues)]
+    requests = [SnapshotRequest(f"queue:{n}", "workers", cap=101, everyone=False) for n in range(queues)]
     for request in requests:
         await ensure_group(client, request.stream, request.group)
         async with client.pipeline(transaction=False) as pipe:

@@ -149,6 +149,23 @@ async def test_dead_letters_are_counted_and_a_wrong_key_is_unknown(redis: Redis)
     assert (await look(redis)).dead_letters is None
 
 
+async def test_who_holds_nothing_comes_only_where_asked_for(redis: Redis) -> None:
+    await ensure_group(redis, "orders", "workers")
+    ids = await add(redis, 3)
+    for consumer in ("idle", "pod-1", "pod-2"):
+        await read(redis, 1, consumer=consumer)
+    await redis.xack("orders", "workers", ids[0])
+    everyone = await look(redis)
+    assert [(view.name, view.pending) for view in everyone.consumers] == [("pod-1", 1), ("pod-2", 1), ("idle", 0)]
+    assert everyone.consumers_total == 3
+    assert all(view.seen_within(5) for view in everyone.consumers)
+    (holders,) = await take_snapshots(redis, [SnapshotRequest("orders", "workers", everyone=False)])
+    assert isinstance(holders, Snapshot)
+    assert holders.consumers == (("pod-1", 1, None), ("pod-2", 1, None)) and holders.consumers_total == 2
+    assert not holders.consumers[0].seen_within(5)
+    assert (holders.undelivered, holders.pending) == (everyone.undelivered, everyone.pending)
+
+
 async def test_a_flushed_script_is_loaded_again(redis: Redis) -> None:
     await ensure_group(redis, "orders", "workers")
     requests = [SnapshotRequest("orders", "workers")] * 1200

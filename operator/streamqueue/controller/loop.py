@@ -19,15 +19,15 @@ from streamqueue.controller import duplicates, metrics
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.kube import TERMINATING, KubeError
+from streamqueue.controller.observe import request
 from streamqueue.controller.round import Reading, Rounds, trouble_of
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker, nap
-from streamqueue.loop.observe import count_cap
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.snapshot import Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams.snapshot import Snapshot, take_snapshots
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Loop:
         return endpoint, spec
 
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
-        requests = [SnapshotRequest(spec.stream, spec.group, count_cap(spec)) for _, spec in queues]
+        requests = [request(queue.held, spec) for queue, spec in queues]
         sent = time.time()
         try:
             with metrics.SNAPSHOT.time():

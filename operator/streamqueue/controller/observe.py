@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.store import Body, Holdings
-from streamqueue.loop.observe import observation
+from streamqueue.loop.observe import count_cap, observation
 from streamqueue.scaling.model import Observation
-from streamqueue.streams.snapshot import Snapshot
+from streamqueue.streams.snapshot import Snapshot, SnapshotRequest
+
+
+def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
+    """What to ask of Redis. When each consumer was last heard of matters only for pods that were told to go."""
+    leaving = any("deletionTimestamp" in pod["metadata"] for pod in held.pods.values())
+    return SnapshotRequest(spec.stream, spec.group, count_cap(spec), everyone=leaving)
 
 
 def live_replicas(held: Holdings) -> int:

@@ -138,7 +138,9 @@ class Rounds:
         runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
         last_reads = {
-            view.name: snapshot.time - skew - view.idle for view in snapshot.consumers if not fences(view.name)
+            view.name: snapshot.time - skew - view.idle
+            for view in snapshot.consumers
+            if view.idle is not None and not fences(view.name)
         }
         runtime.reads_on = runtime.reads_on or bool(draining.reading_on(bodies, last_reads))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -17,7 +18,7 @@ from streamqueue.streams.script import Script
 from streamqueue.streams.tasks import PARKED
 
 CONSUMER_CAP = 1000
-PIPELINE = 500  # script calls in flight at once: bounds buffers and the time to the first answer
+PIPELINE = 2000  # script calls in flight at once: bounds the buffers for their replies
 
 _SCRIPT = Script.beside(__package__, "snapshot.lua")
 
@@ -35,19 +36,31 @@ class LagRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """Which queue to look at; `cap` bounds counting where the server's own count cannot be trusted."""
+    """Which queue to look at.
+
+    `cap` bounds counting where the server's own count cannot be trusted. Without `everyone` the answer holds only the
+    consumers that have entries in hand, and not how long they have been idle: half the work for the server.
+    """
 
     stream: str
     group: str
     cap: int = 1000
+    everyone: bool = True
 
 
 class ConsumerView(NamedTuple):
-    """A consumer: entries in its hands, and seconds since its last command (before Redis 7.2: its last read)."""
+    """A consumer: entries in its hands, and seconds since its last command (before Redis 7.2: its last read).
+
+    `idle` is None where it was not asked for.
+    """
 
     name: str
     pending: int
-    idle: float
+    idle: float | None
+
+    def seen_within(self, seconds: float) -> bool:
+        """Whether it is known to have been heard of in the last `seconds`."""
+        return self.idle is not None and self.idle < seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +85,8 @@ class Snapshot:
     outboxed: int = 0  # results on their way to other streams: work in hand until a relay has delivered them
     next_due: float | None = None  # seconds until the next of them is due, 0 where one is; None without any
     unacknowledged: int = 0  # the group's whole pending entries list: in hands, and parked retries due or not
-    consumers: tuple[ConsumerView, ...] = ()  # those with pending entries first, at most CONSUMER_CAP
-    consumers_total: int = 0
+    consumers: tuple[ConsumerView, ...] = ()  # who has entries in hand; with `everyone` the others after them
+    consumers_total: int = 0  # how many they are; at most CONSUMER_CAP of them are in `consumers`
     # The next entry to be delivered. Its age counts from the task's first enqueue, also for a retry's copy; None where
     # nothing waits or the producer's ids are no times.
     oldest_waiting_id: str | None = None
@@ -81,6 +94,9 @@ class Snapshot:
     # Seconds since the last delivery of the pending entry with the smallest id. An entry with a greater id may have
     # been delivered earlier; finding it would mean reading the whole pending entries list.
     oldest_pending_age: float | None = None
+    oldest_pending_id: str | None = None  # the smallest, parked retries among them
+    first_id: str | None = None  # of the stream; None where it is empty
+    last_deleted_id: str | None = None  # the greatest id that XDEL removed, 0-0 without one; Redis >= 7.0
     entries_added: int | None = None  # Redis >= 7.0
     entries_read: int | None = None  # Redis >= 7.0, where the server knows it
     last_delivered_id: str | None = None
@@ -104,31 +120,38 @@ async def _take(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snap
     except RedisProblem as problem:
         replies = [problem] * len(sendable)
     remaining = iter(replies)
-    return [command if isinstance(command, RedisProblem) else _parse(next(remaining)) for command in commands]
+    return [command if isinstance(command, RedisProblem) else _answer(next(remaining)) for command in commands]
 
 
 async def _send(client: Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    replies = await send_many(client, commands)
+    replies = await send_many(client, commands, _parse)
     missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if missed:
         await _SCRIPT.load(client)
-        for i, reply in zip(missed, await send_many(client, [commands[i] for i in missed]), strict=True):
+        for i, reply in zip(missed, await send_many(client, [commands[i] for i in missed], _parse), strict=True):
             replies[i] = reply
     return replies
 
 
 def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:
     try:
-        keys = Keys(request.stream, request.group)
+        names = _keys(request.stream, request.group)
     except ValueError as exc:
         return RedisProblem(ProblemKind.OTHER, str(exc))
-    names = [keys.stream, keys.dlq, keys.due, StreamKeys(request.stream).delayed, keys.outboxes]
-    return _SCRIPT.command(names, [request.group, request.cap, CONSUMER_CAP, PARKED])
+    return _SCRIPT.command(names, (request.group, request.cap, CONSUMER_CAP, PARKED, int(request.everyone)))
 
 
-def _parse(reply: Any) -> Snapshot | RedisProblem:
-    if isinstance(reply, BaseException):
-        return classify(reply)
+@lru_cache(maxsize=20_000)
+def _keys(stream: str, group: str) -> tuple[str, ...]:
+    keys = Keys(stream, group)
+    return keys.stream, keys.dlq, keys.due, StreamKeys(stream).delayed, keys.outboxes
+
+
+def _answer(found: Snapshot | RedisProblem | BaseException) -> Snapshot | RedisProblem:
+    return classify(found) if isinstance(found, BaseException) else found
+
+
+def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
     kind, now, dead, outboxed = reply[0], reply[1] / 1000, _known(reply[2]), reply[3]
     if kind == b"none":
         return Snapshot(time=now, stream_exists=False, group_exists=False, outboxed=outboxed, dead_letters=dead)
@@ -147,7 +170,7 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
             dead_letters=dead,
         )
     count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
-    parked, due_retries, due_delayed, next_due = reply[18:]
+    parked, due_retries, due_delayed, next_due, smallest, first, deleted = reply[18:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -162,16 +185,16 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
         parked=max(0, parked - due_retries),
         due=due_retries + due_delayed,
         outboxed=outboxed,
-        next_due=next_due / 1000 if next_due >= 0 else None,
+        next_due=_seconds(next_due),
         unacknowledged=pending + parked,
-        consumers=tuple(
-            ConsumerView(_text(consumers[i]), consumers[i + 1], consumers[i + 2] / 1000)
-            for i in range(0, len(consumers), 3)
-        ),
+        consumers=tuple(map(_view, consumers)),
         consumers_total=consumers_total,
         oldest_waiting_id=waiting.decode() or None,
         oldest_waiting_age=max(0.0, now - since / 1000) if since >= 0 else None,
-        oldest_pending_age=idle / 1000 if idle >= 0 else None,
+        oldest_pending_age=_seconds(idle),
+        oldest_pending_id=smallest.decode() or None,
+        first_id=first.decode() or None,
+        last_deleted_id=deleted.decode() or None,
         entries_added=added,
         entries_read=_known(read),
         last_delivered_id=delivered.decode(),
@@ -180,8 +203,17 @@ def _parse(reply: Any) -> Snapshot | RedisProblem:
     )
 
 
+def _view(row: Sequence[Any]) -> ConsumerView:
+    name, pending, *idle = row
+    return ConsumerView(_text(name), int(pending), idle[0] / 1000 if idle else None)
+
+
 def _known(number: int) -> int | None:
     return number if number >= 0 else None
+
+
+def _seconds(milliseconds: int) -> float | None:
+    return milliseconds / 1000 if milliseconds >= 0 else None
 
 
 def _text(name: bytes) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.observe import observe
+from streamqueue.controller.observe import observe, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import owned, pod, queue
+
+SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
 
 
 def seen(held: Holdings | None = None, **counters: Any) -> Observation:
@@ -53,3 +56,10 @@ def test_pods_of_an_older_template_are_a_rollout() -> None:
     assert seen(holding(replicas=3, updatedReplicas=1)).rollout is True
     assert seen(holding(replicas=2, updatedReplicas=2)).rollout is False
     assert seen(holding(replicas=2, updatedReplicas=2)).replicas == 2
+
+
+def test_all_consumers_are_asked_for_while_a_pod_is_to_go() -> None:
+    staying, leaving = pod("a"), pod("b", uid="p2")
+    leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
+    assert request(Holdings(queue=queue(), pods={"a": staying}), SPEC).everyone is False
+    assert request(Holdings(queue=queue(), pods={"a": staying, "b": leaving}), SPEC).everyone is True

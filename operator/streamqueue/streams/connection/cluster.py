@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
+from streamqueue.streams.connection.pipeline import Convert, piped, unchanged
 from streamqueue.streams.connection.slots import redirection
 from streamqueue.streams.connection.topology import Topology
 from streamqueue.streams.errors import ProblemKind, RedisProblem, classify, typed
@@ -42,14 +43,14 @@ class ClusterClient(Redis):
         _, reply = await self._routed(args, options)
         return reply
 
-    async def send_many(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    async def send_many(self, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
         """The replies or errors, in order: one pipeline per node, so that a dead node costs its own keys only."""
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         for _ in range(2):  # a redirection may be the first sign of a cluster, or of one that changed
             try:
                 await self._topology.refresh()
-                await self._send(commands, left, replies)
+                await self._send(commands, left, replies, convert)
             except _FAILURES as error:
                 return [error] * len(commands)
             left = await self._redirected(left, replies)
@@ -57,7 +58,7 @@ class ClusterClient(Redis):
                 return replies
         for i in left:
             try:
-                replies[i] = await self.execute_command(*commands[i])
+                replies[i] = convert(await self.execute_command(*commands[i]))
             except _FAILURES as error:
                 replies[i] = error
         return replies
@@ -106,11 +107,15 @@ class ClusterClient(Redis):
                 return reply
         raise replies[0]
 
-    async def _send(self, commands: Sequence[Sequence[Any]], which: Sequence[int], replies: list[Any]) -> None:
+    async def _send(
+        self, commands: Sequence[Sequence[Any]], which: Sequence[int], replies: list[Any], convert: Convert
+    ) -> None:
         shares: dict[Redis, list[int]] = defaultdict(list)
         for i in which:
             shares[self._topology.node(commands[i])].append(i)
-        answers = await asyncio.gather(*(_piped(node, [commands[i] for i in share]) for node, share in shares.items()))
+        answers = await asyncio.gather(
+            *(piped(node, [commands[i] for i in share], convert) for node, share in shares.items())
+        )
         for share, answer in zip(shares.values(), answers, strict=True):
             for i, reply in zip(share, answer, strict=True):
                 replies[i] = reply
@@ -126,11 +131,13 @@ class ClusterClient(Redis):
         return found
 
 
-async def send_many(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
+async def send_many(client: Redis, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
     """Many commands in few round trips: their replies, or the errors in their place. Raises nothing of Redis."""
     if not commands:
         return []
-    return await (client.send_many(commands) if isinstance(client, ClusterClient) else _piped(client, commands))
+    return await (
+        client.send_many(commands, convert) if isinstance(client, ClusterClient) else piped(client, commands, convert)
+    )
 
 
 async def node_of(client: Redis, key: str) -> Redis:
@@ -144,16 +151,6 @@ async def node_of(client: Redis, key: str) -> Redis:
 def primaries(client: Redis) -> list[Redis]:
     """A client for each server that has keys, as far as known."""
     return client.primaries() if isinstance(client, ClusterClient) else [client]
-
-
-async def _piped(client: Redis, commands: Sequence[Sequence[Any]]) -> list[Any]:
-    try:
-        async with client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute(raise_on_error=False))
-    except (RedisError, OSError, asyncio.IncompleteReadError) as error:
-        return [error] * len(commands)
 
 
 async def _asking(node: Redis, args: Sequence[Any], options: dict[str, Any]) -> Any:

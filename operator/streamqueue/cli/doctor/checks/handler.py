@@ -52,7 +52,7 @@ def left_behind(facts: Facts) -> Iterator[Finding]:
     stream = facts.stream
     if stream is None or facts.snapshot is None or (facts.spec and facts.spec.handler.concurrency != 1):
         return
-    alive = {view.name for view in facts.snapshot.consumers if view.idle < ACTIVE and view.name != PARKED}
+    alive = {view.name for view in facts.snapshot.consumers if view.seen_within(ACTIVE) and view.name != PARKED}
     for consumer in sorted(alive):
         rows = [row for row in stream.held if row.consumer == consumer.encode()]
         if left := overtaken(rows, last_command=None, margin=MARGIN):

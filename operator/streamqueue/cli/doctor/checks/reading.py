@@ -59,7 +59,7 @@ def other_stream(facts: Facts) -> Iterator[Finding]:
         return
     ready = [since for pod in facts.pods if (since := _ready_for(pod, facts.now)) is not None]
     settled = max(ready, default=0.0)
-    if settled < SETTLED or any(view.idle < settled for view in found.consumers):
+    if settled < SETTLED or any(view.seen_within(settled) for view in found.consumers):
         return
     busier = [group.name for group in facts.stream.groups if group.name != spec.group and _alive(group.active)]
     groups = f"; group {busier[0]} of the same stream is being read" if busier else ""
@@ -82,7 +82,7 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
     if found is None or len(names) < 2:
         return
     readers = [view for view in found.consumers if view.name != PARKED]
-    live = [view for view in readers if view.idle < ACTIVE or view.pending]
+    live = [view for view in readers if view.seen_within(ACTIVE) or view.pending]
     strangers = [view.name for view in live if pod_of(view.name) not in names and not _was_pod(view.name, facts)]
     if not strangers or any(pod_of(view.name) in names for view in live):
         return

@@ -1,0 +1,63 @@
+"""Many commands on one connection, one write and one read after the other; the server works meanwhile.
+
+redis-py's own pipeline spends most of its time on a timeout for each reply and on packing in Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Connection, Redis
+from redis.exceptions import RedisError, ResponseError
+
+AT_ONCE = 64  # commands that are packed and written together
+
+Convert = Callable[[Any], Any]
+
+
+def unchanged(reply: Any) -> Any:
+    return reply
+
+
+async def piped(node: Redis, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
+    """What `convert` makes of each reply, or the error that the server answered with.
+
+    Where the connection fails, its error in the place of all.
+    """
+    pool = node.connection_pool
+    try:
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await _write(connection, commands)
+            return await _read(connection, len(commands), convert)
+        except BaseException:
+            await connection.disconnect(nowait=True)  # replies may be on their way that nobody waits for
+            raise
+        finally:
+            await pool.release(connection)
+    except (RedisError, OSError, asyncio.IncompleteReadError) as error:
+        return [error] * len(commands)
+
+
+async def _write(connection: Connection, commands: Sequence[Sequence[Any]]) -> None:
+    for start in range(0, len(commands), AT_ONCE):
+        packed = connection.pack_commands(commands[start : start + AT_ONCE])
+        await connection.send_packed_command(packed, check_health=start == 0)
+
+
+async def _read(connection: Connection, count: int, convert: Convert) -> list[Any]:
+    """The connection's timeout is for `AT_ONCE` replies: one for each would cost more than the reply."""
+    patience, clock = connection.socket_timeout, asyncio.get_running_loop().time
+    found: list[Any] = []
+    async with asyncio.timeout(patience) as limit:
+        while len(found) < count:
+            try:
+                found.append(convert(await connection.read_response(timeout=math.inf)))
+            except ResponseError as error:
+                found.append(error)
+            if patience and len(found) % AT_ONCE == 0:
+                limit.reschedule(clock() + patience)
+    return found
