@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from redis.asyncio import Redis as Client
 
@@ -32,7 +33,7 @@ _SETTLED_KEPT = 1000
 
 
 def gather(runtime: Runtime, held: Holdings, handler: Handler) -> None:
-    """Take note of the crashes that the cluster tells of."""
+    """Take note of the crashes that the cluster tells of; from now on looks at the stream show what is left of them."""
     now, grace = time.time(), grace_period(handler)
     task_time = handler.timeout * handler.batch
     found = [crash for pod in held.pods.values() for crash in crashes(pod, task_time)]
@@ -40,7 +41,7 @@ def gather(runtime: Runtime, held: Holdings, handler: Handler) -> None:
     held.gone.clear()
     for crash in found:
         if crash.id not in runtime.settled:
-            runtime.crashes.setdefault(crash.id, crash)
+            runtime.crashes.setdefault(crash.id, replace(crash, not_before=max(crash.not_before, now)))
 
 
 async def recover(
@@ -72,7 +73,9 @@ async def recover(
 
 async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snapshot: Snapshot, skew: float) -> int:
     returned = 0
-    for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= time.time()]:
+    # A look from before the crash may not show what the worker held: it settles nothing.
+    looked = snapshot.time - skew
+    for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= looked]:
         for consumer in _holders(snapshot, crash.consumer):
             report = await maintenance.release(client, spec, consumer, crash.before + skew, crash.cause)
             returned += report.settled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 
@@ -10,10 +11,12 @@ from redis.asyncio import Redis
 
 from streamqueue.controller import recovery
 from streamqueue.controller.crash import Crash
+from streamqueue.controller.recovery import gather
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import store, take
+from tests.unit.controller.bodies import container, pod
 
 POD = "orders-6b7f9-abcde"
 
@@ -43,6 +46,20 @@ async def test_a_dead_pods_entries_return_at_once_and_once(queue: Queue) -> None
     assert await recover(queue, runtime) == 0
     assert await queue.pending() == []
     assert runtime.crashes == {}
+
+
+async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
+    before = await queue.snapshot()
+    await queue.add(1)
+    await queue.read(POD)
+    runtime = Runtime("q1")
+    ended = container(state={"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}})
+    gather(runtime, Holdings(gone=[pod(POD, containerStatuses=[ended])]), spec().handler)
+    assert await recovery.recover(queue.redis, spec(), runtime, Holdings(), before, skew=0.0) == 0
+    assert runtime.crashes and len(await queue.pending()) == 1
+    await asyncio.sleep(0.005)  # the server tells whole milliseconds
+    assert await recover(queue, runtime) == 1
+    assert runtime.crashes == {} and await queue.pending() == []
 
 
 async def test_a_pod_torn_away_keeps_its_entries_for_its_grace(queue: Queue) -> None:
