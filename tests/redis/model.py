@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 
@@ -23,17 +24,24 @@ class Stream:
     entries: dict[str, str] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     last: tuple[int, ...] = (0, 0)
+    deleted: set[str] = field(default_factory=set)
+    lost: Counter[str] = field(default_factory=Counter)  # by group: entries that were trimmed and not delivered to it
 
     def add(self, entry_id: str, task: str) -> None:
         self.entries[entry_id] = task
         self.last = order(entry_id)
 
-    def remove(self, ids: list[str]) -> None:
+    def delete(self, ids: list[str]) -> None:
         for entry_id in ids:
             self.entries.pop(entry_id, None)
+        self.deleted |= set(ids)
 
     def keep_newest(self, count: int) -> None:
-        self.remove(list(self.entries)[: max(0, len(self.entries) - count)])
+        trimmed = list(self.entries)[: max(0, len(self.entries) - count)]
+        for name in self.groups:
+            self.lost[name] += len(set(trimmed) & set(self.waiting(name)))
+        for entry_id in trimmed:
+            del self.entries[entry_id]
 
     def waiting(self, group: str) -> list[str]:
         """Ids that were not delivered to `group`."""

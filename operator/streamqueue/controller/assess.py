@@ -10,6 +10,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.risks import risks
 from streamqueue.controller.store import Body
+from streamqueue.controller.trimming import lost_pending
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.snapshot import Snapshot
@@ -36,6 +37,7 @@ class Facts:
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
     durability: Durability | None = None
+    trimmed: int = 0  # undelivered entries that producers trimmed of late
     shared_consumers: bool = False
     reads_on: bool = False  # after SIGTERM
     now: float = 0.0  # epoch seconds
@@ -96,6 +98,7 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
         yield from risks(facts.durability)
     if facts.snapshot and facts.spec:
         yield from _stream_warnings(facts.snapshot, facts.spec)
+    yield from _trimmed(facts)
 
 
 _SHARED = (
@@ -109,6 +112,21 @@ _READS_ON = (
     "a worker went on reading after SIGTERM and is killed with its grace: a process that is PID 1 needs a handler of "
     "its own, signal.signal(signal.SIGTERM, stop), and a loop that ends when stop was called"
 )
+
+
+_TRIMS = (
+    "a producer trims the stream itself (MAXLEN or MINID of XADD, or XTRIM): take that out, and let spec.retention "
+    "trim what every group has acknowledged"
+)
+
+
+def _trimmed(facts: Facts) -> Iterator[Condition]:
+    if facts.trimmed:
+        message = f"at least {facts.trimmed} task(s) were trimmed before any worker got them, and are lost: {_TRIMS}"
+        yield Condition("TrimmedByProducer", True, "UndeliveredTrimmed", message)
+    elif facts.snapshot and lost_pending(facts.snapshot):
+        message = f"tasks were trimmed while workers held them, and are lost if those die: {_TRIMS}"
+        yield Condition("TrimmedByProducer", True, "PendingTrimmed", message)
 
 
 def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]:

@@ -45,6 +45,7 @@ REPLICAS = Gauge("streamqueue_replicas", "Worker pods by state.", (*_QUEUE, "sta
 DECISIONS = _counter("decisions", "Decisions that changed the number of replicas, by reason.", "reason")
 ADDED = _counter("added", "Entries added to the stream while the operator looked: at least so many.")
 ACKNOWLEDGED = _counter("acknowledged", "Entries that left the group's hands meanwhile: at least so many.")
+TRIMMED = _counter("trimmed_undelivered", "Entries that producers trimmed before a worker got them: at least so many.")
 RECOVERED = _counter("reclaimed", "Entries taken back from dead or failed workers.")
 BUSY_LEAVING = _counter("busy_pods_terminated", "Pods told to go, by whomever, with entries in their hands.")
 SNAPSHOT = Histogram("streamqueue_snapshot_seconds", "Reading all due queues of one endpoint.", buckets=_SECONDS)
@@ -66,21 +67,22 @@ def show(key: Key, facts: Facts) -> None:
     for state in PodState:
         REPLICAS.labels(*key, state).set(states[state])
     # Born at zero: Prometheus sees no increase in a counter that first shows up at one.
-    for counter in (RECOVERED, BUSY_LEAVING):
+    for counter in (TRIMMED, RECOVERED, BUSY_LEAVING):
         counter.labels(*key)
     for reason in (Reason.SCALING_UP, Reason.SCALING_DOWN):
         DECISIONS.labels(*key, reason)
 
 
-def count(key: Key, progress: Progress) -> None:
-    """What came and went since the last look."""
+def count(key: Key, progress: Progress, trimmed: int) -> None:
+    """What came and went since the last look, and what was lost."""
+    TRIMMED.labels(*key).inc(trimmed)
     ADDED.labels(*key).inc(progress.added)
     ACKNOWLEDGED.labels(*key).inc(progress.acknowledged)
 
 
 def forget(key: Key) -> None:
     """The queue is gone, and so are its series."""
-    for metric in (*_BY_QUEUE, ADDED, ACKNOWLEDGED, RECOVERED, BUSY_LEAVING):
+    for metric in (*_BY_QUEUE, ADDED, ACKNOWLEDGED, TRIMMED, RECOVERED, BUSY_LEAVING):
         _remove(metric, *key)
     for state in PodState:
         _remove(REPLICAS, *key, state)

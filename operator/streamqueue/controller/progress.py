@@ -20,7 +20,7 @@ def progress(before: Snapshot, now: Snapshot) -> Progress:
     Elsewhere what the two looks prove: a shorter pending list, or one that didn't grow while the group read on, tells
     of acknowledgements.
     """
-    counted = _difference(before.entries_added, now.entries_added)
+    counted = added_between(before, now)
     unacknowledged = now.unacknowledged - before.unacknowledged
     unfinished = now.undelivered - before.undelivered + unacknowledged
     if counted is not None and before.lag_known and now.lag_known:
@@ -30,6 +30,7 @@ def progress(before: Snapshot, now: Snapshot) -> Progress:
     return Progress(max(0, unfinished + acknowledged) if counted is None else counted, acknowledged)
 
 
-def _difference(before: int | None, now: int | None) -> int | None:
+def added_between(before: Snapshot, now: Snapshot) -> int | None:
     """None where a server doesn't count, or counts anew because the stream was made anew."""
-    return now - before if before is not None and now is not None and now >= before else None
+    was, is_ = before.entries_added, now.entries_added
+    return is_ - was if was is not None and is_ is not None and is_ >= was else None

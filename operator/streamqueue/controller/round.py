@@ -23,6 +23,7 @@ from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store, key_of
+from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
 from streamqueue.maintenance.relay import relay
 from streamqueue.scaling import decide
@@ -68,7 +69,7 @@ class Rounds:
         facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
-            _count(key_of(held), runtime, reading)
+            facts.trimmed = _count(key_of(held), runtime, reading)
             attribution = self._attribution(held, reading)
             facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
@@ -174,10 +175,13 @@ def trouble_of(problem: RedisProblem) -> Trouble:
     return Trouble(problem.kind.value, str(problem))
 
 
-def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> None:
-    if runtime.counted:
-        metrics.count(key, progress(runtime.counted, snapshot))
-    runtime.counted = snapshot
+def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> int:
+    """What changed since the last look; the entries that producers trimmed too early of late."""
+    before, runtime.counted = runtime.counted, snapshot
+    lost = lost_undelivered(before, snapshot) if before else 0
+    if before:
+        metrics.count(key, progress(before, snapshot), lost)
+    return runtime.trimming.note(lost, time.monotonic())
 
 
 def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:

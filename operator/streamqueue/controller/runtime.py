@@ -12,6 +12,7 @@ from streamqueue.controller.children import Applied
 from streamqueue.controller.crash import Crash
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
+from streamqueue.controller.trimming import Trimming
 from streamqueue.scaling import Memory
 from streamqueue.scaling.explain import Journal
 from streamqueue.streams.snapshot import Snapshot
@@ -37,6 +38,7 @@ class Runtime:
     reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
     had_group: bool = False
     counted: Snapshot | None = None  # the last look whose progress was counted
+    trimming: Trimming = field(default_factory=Trimming)
     shared_consumers: bool = False
     # When the last of each was done, on the loop's clock.
     checked_abandoned: float = 0.0

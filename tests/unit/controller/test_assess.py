@@ -85,3 +85,12 @@ def test_warnings_are_there_only_while_they_hold() -> None:
     assert "DeadLetters" in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=2)))
     assert "DeadLetters" not in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=0)))
     assert "ConsumersShared" in said(Facts(spec=SPEC, shared_consumers=True))
+
+
+def test_tasks_that_a_producer_trimmed_are_counted_and_the_cure_is_named() -> None:
+    lost = said(Facts(spec=SPEC, snapshot=snapshot(), trimmed=7))["TrimmedByProducer"]
+    assert (lost.status, lost.reason) == (True, "UndeliveredTrimmed")
+    assert "7 task(s)" in lost.message and "MAXLEN" in lost.message and "spec.retention" in lost.message
+    held = snapshot(oldest_pending_id="5-0", first_id="9-0", last_deleted_id="0-0")
+    assert said(Facts(spec=SPEC, snapshot=held))["TrimmedByProducer"].reason == "PendingTrimmed"
+    assert "TrimmedByProducer" not in said(Facts(spec=SPEC, snapshot=snapshot()))
