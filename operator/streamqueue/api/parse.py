@@ -185,8 +185,6 @@ def _handler(spec: Block) -> Handler:
         raise block.error("processes", "needs handler.protocol: sdk, whose worker forks them")
     if handler.processes > handler.concurrency:
         raise block.error("processes", f"is above handler.concurrency, {handler.concurrency}: raise that")
-    if handler.processes > 1 and handler.metrics_port:
-        raise block.error("metricsPort", "can be served by one process only: leave it out, or handler.processes")
     if handler.metrics_port and handler.protocol is Protocol.REDIS:
         raise block.error("metricsPort", "needs handler.protocol sdk or http: a plain loop's metrics are its own")
     if handler.metrics_port == handler.port and handler.protocol is Protocol.HTTP:

@@ -27,6 +27,7 @@ from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import released
+from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
@@ -46,7 +47,9 @@ def new_name(settings: Settings) -> str:
 class Consumer:
     """One process of a worker, made inside a running loop: `await run()`, with `stop()` from a signal handler."""
 
-    def __init__(self, client: Redis, settings: Settings, handler: Handler, name: str = "") -> None:
+    def __init__(
+        self, client: Redis, settings: Settings, handler: Handler, name: str = "", row: Row | None = None
+    ) -> None:
         # New with every start, so that a process never takes an earlier one's entries for its own.
         self.name = name or new_name(settings)
         self.counters = Counters()
@@ -54,6 +57,7 @@ class Consumer:
         self._client = client
         self._settings = settings
         self._handler = handler
+        self._row = row
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         keys = Keys(settings.stream, settings.group)
@@ -90,7 +94,7 @@ class Consumer:
 
         Raises RuntimeError when every slot is held by a thread that does not return, so that the container restarts.
         """
-        async with metrics_served(self._settings.metrics_port, self._client, self.metrics):
+        async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
 
     async def _run(self) -> None:

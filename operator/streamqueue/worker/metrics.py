@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 
 from streamqueue.worker.counters import Counters
 
@@ -26,8 +25,12 @@ _HELP = {
 }
 
 
+WIDTH = len(_HELP) + 1 + 2 * (len(BUCKETS) + 2)  # values of Metrics.values()
+GAUGES = (len(_HELP),)  # which of them are no sums since the beginning
+
+
 class Histogram:
-    """Cumulative counts of durations, in seconds."""
+    """Counts of durations, in seconds, by the bucket that they fall into."""
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BUCKETS) + 1)
@@ -37,13 +40,8 @@ class Histogram:
         self._counts[bisect_left(BUCKETS, seconds)] += 1
         self._sum += seconds
 
-    def lines(self, name: str, labels: str) -> Iterator[str]:
-        total = 0
-        for count, bound in zip(self._counts, (*BUCKETS, math.inf), strict=True):
-            total += count
-            yield f'{name}_bucket{{{labels},le="{"+Inf" if bound == math.inf else bound}"}} {total}'
-        yield f"{name}_sum{{{labels}}} {self._sum}"
-        yield f"{name}_count{{{labels}}} {total}"
+    def values(self) -> list[float]:
+        return [*self._counts, self._sum]
 
 
 class Metrics:
@@ -67,25 +65,38 @@ class Metrics:
         if enqueued_at:
             self.end_to_end.observe(max(0.0, now + self.server_ahead - enqueued_at))
 
-    def text(self) -> str:
-        return "\n".join(self._lines()) + "\n"
+    def values(self) -> list[float]:
+        """All as numbers, which may be summed over processes."""
+        counts = [getattr(self._counters, word) for word in _HELP]
+        return [*counts, self.in_flight, *self.duration.values(), *self.end_to_end.values()]
 
-    def _lines(self) -> Iterator[str]:
-        for each in fields(self._counters):
-            word, text = _HELP[each.name]
+    def text(self, values: Sequence[float] | None = None) -> str:
+        """`values`: of several processes; default: this one's."""
+        return "\n".join(self._lines(iter(self.values() if values is None else values))) + "\n"
+
+    def _lines(self, values: Iterator[float]) -> Iterator[str]:
+        for word, text in _HELP.values():
             name = f"streamqueue_worker_{word}_total"
             yield from _head(name, "counter", text)
-            yield f"{name}{{{self._labels}}} {getattr(self._counters, each.name)}"
+            yield f"{name}{{{self._labels}}} {int(next(values))}"
         name = "streamqueue_worker_in_flight"
         yield from _head(name, "gauge", "Tasks that run now.")
-        yield f"{name}{{{self._labels}}} {self.in_flight}"
-        for word, text, histogram in (
-            ("duration", "How long runs took, however they ended.", self.duration),
-            ("end_to_end", "From a task's enqueueing to its acknowledgement, retries included.", self.end_to_end),
+        yield f"{name}{{{self._labels}}} {int(next(values))}"
+        for word, text in (
+            ("duration", "How long runs took, however they ended."),
+            ("end_to_end", "From a task's enqueueing to its acknowledgement, retries included."),
         ):
             name = f"streamqueue_worker_{word}_seconds"
             yield from _head(name, "histogram", text)
-            yield from histogram.lines(name, self._labels)
+            yield from self._histogram(name, values)
+
+    def _histogram(self, name: str, values: Iterator[float]) -> Iterator[str]:
+        total = 0
+        for bound in (*BUCKETS, math.inf):
+            total += int(next(values))
+            yield f'{name}_bucket{{{self._labels},le="{"+Inf" if bound == math.inf else bound}"}} {total}'
+        yield f"{name}_sum{{{self._labels}}} {next(values)}"
+        yield f"{name}_count{{{self._labels}}} {total}"
 
 
 def _head(name: str, kind: str, text: str) -> Iterator[str]:

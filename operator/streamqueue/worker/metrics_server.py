@@ -5,43 +5,68 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
 from streamqueue.streams.errors import RedisProblem, execute
 from streamqueue.worker.metrics import CONTENT_TYPE, Metrics
+from streamqueue.worker.pooled_metrics import Row
 
 log = logging.getLogger(__name__)
 
+STALE = 1.0  # seconds by which what one of several processes tells of the others may be old
 PATIENCE = 5.0  # seconds for a request to arrive
 LONGEST_HEAD = 8 << 10  # bytes
 
 
 @asynccontextmanager
-async def metrics_served(port: int, client: Redis, metrics: Metrics) -> AsyncIterator[None]:
-    """While inside, on all addresses. 0: not served. A port that is taken is logged: tasks matter more."""
-    server = await _server(port, client, metrics) if port else None
+async def metrics_served(port: int, client: Redis, metrics: Metrics, row: Row | None = None) -> AsyncIterator[None]:
+    """While inside, on all addresses. 0: not served. A port that is taken is logged: tasks matter more.
+
+    With a `row` this is one of several processes: it answers for all of them.
+    """
+    server = await _server(port, client, metrics, row) if port else None
+    writing = asyncio.create_task(_keep(row, metrics)) if row else None
     try:
         yield
     finally:
         if server:
             server.close()
+        if row and writing:
+            writing.cancel()
+            row.write(metrics.values())
 
 
-async def _server(port: int, client: Redis, metrics: Metrics) -> asyncio.Server | None:
+async def _keep(row: Row, metrics: Metrics) -> None:
+    """For the others, who may be asked."""
+    while True:
+        row.write(metrics.values())
+        await asyncio.sleep(STALE)
+
+
+async def _server(port: int, client: Redis, metrics: Metrics, row: Row | None) -> asyncio.Server | None:
+    def text() -> str:
+        if row is None:
+            return metrics.text()
+        row.write(metrics.values())
+        return metrics.text(row.pool.total())
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # TimeoutError is an OSError.
         with suppress(OSError, EOFError, asyncio.LimitOverrunError):
             async with asyncio.timeout(PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await _compare_clocks(client, metrics)
-                writer.write(_response(head, metrics))
+                writer.write(_response(head, text))
                 await writer.drain()
         writer.close()
 
     await _compare_clocks(client, metrics)
+    if row:
+        listening = row.pool.listening
+        return await asyncio.start_server(answer, sock=listening, limit=LONGEST_HEAD) if listening else None
     try:
         return await asyncio.start_server(answer, port=port, limit=LONGEST_HEAD)
     except OSError as exc:
@@ -56,11 +81,11 @@ async def _compare_clocks(client: Redis, metrics: Metrics) -> None:
         metrics.server_ahead = seconds + micros / 1e6 - (sent + time.time()) / 2
 
 
-def _response(head: bytes, metrics: Metrics) -> bytes:
+def _response(head: bytes, text: Callable[[], str]) -> bytes:
     words = head.split(b"\r\n", 1)[0].split(b" ")
     status, body = "404 Not Found", "GET /metrics\n"
     if len(words) == 3 and words[0] == b"GET" and words[1].partition(b"?")[0] == b"/metrics":
-        status, body = "200 OK", metrics.text()
+        status, body = "200 OK", text()
     payload = body.encode()
     lines = (f"HTTP/1.1 {status}", f"Content-Type: {CONTENT_TYPE}", f"Content-Length: {len(payload)}")
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + payload

@@ -21,6 +21,7 @@ from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis
 from streamqueue.maintenance import release
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import new_name
+from streamqueue.worker.pooled_metrics import Pool, Row
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,30 +30,33 @@ WRONG_SETTINGS = 2  # the exit code of a child that no other will do better than
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PAUSE = 1.0  # seconds before the next, where a child died young
 
-Serve = Callable[[Settings, str], None]
+Serve = Callable[[Settings, str, Row | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
     consumer: str
+    place: int
     slots: int
     started: float  # monotonic
 
 
 class Prefork:
-    """`run()` ends when all children have. `serve(settings, consumer)` is what a child does."""
+    """`run()` ends when all children have. `serve(settings, consumer, row of the metrics)` is what a child does."""
 
     def __init__(self, settings: Settings, serve: Serve) -> None:
         self._settings = settings
         self._serve = serve
         self._children: dict[int, _Child] = {}
         self._stops = 0
+        port = settings.metrics_port
+        self._pool = Pool(settings.processes, port) if port else None
 
     def run(self) -> None:
         for signum in SIGNALS:
             signal.signal(signum, lambda *_: self._stop())
-        for slots in shares(self._settings.concurrency, self._settings.processes):
-            self._start(slots)
+        for place, slots in enumerate(shares(self._settings.concurrency, self._settings.processes)):
+            self._start(place, slots)
         worst = 0
         while self._children:
             pid, status = os.wait()
@@ -75,9 +79,9 @@ class Prefork:
         for pid in self._children:
             os.kill(pid, signal.SIGTERM)
 
-    def _start(self, slots: int) -> None:
+    def _start(self, place: int, slots: int) -> None:
         """Fork a child, unless all are to stop."""
-        child = _Child(new_name(self._settings), slots, time.monotonic())
+        child = _Child(new_name(self._settings), place, slots, time.monotonic())
         # No signal in between: each child is known when one comes, and has no handler of its parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         if not self._stops:
@@ -93,7 +97,8 @@ class Prefork:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         code = 1
         try:
-            self._serve(replace(self._settings, concurrency=child.slots, processes=1), child.consumer)
+            row = self._pool.row(child.place) if self._pool else None
+            self._serve(replace(self._settings, concurrency=child.slots, processes=1), child.consumer, row)
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
@@ -108,7 +113,7 @@ class Prefork:
         asyncio.run(self._hand_on(child, cause))
         if time.monotonic() - child.started < PAUSE and not self._stops:
             time.sleep(PAUSE)
-        self._start(child.slots)
+        self._start(child.place, child.slots)
 
     async def _hand_on(self, child: _Child, cause: str) -> None:
         """Without waiting for its leases to expire; each task that it ran is charged an attempt."""

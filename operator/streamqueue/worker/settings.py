@@ -65,8 +65,6 @@ class Settings:
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
         if self.processes > self.concurrency:
             raise SettingsError("STREAMQUEUE_PROCESSES must not be above STREAMQUEUE_CONCURRENCY: raise that")
-        if self.processes > 1 and self.metrics_port:
-            raise SettingsError("STREAMQUEUE_METRICS_PORT can be served by one process: leave it out, or set one")
         for name, kinds in (("redis_mode", RedisMode), ("redis_auth", RedisAuth)):
             if getattr(self, name) not in tuple(kinds):
                 raise SettingsError(f"STREAMQUEUE_{name.upper()} must be {' or '.join(kinds)}")

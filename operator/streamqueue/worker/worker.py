@@ -10,6 +10,7 @@ from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
+from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.process import guarded, run
 from streamqueue.worker.settings import Settings
 
@@ -31,6 +32,7 @@ class Worker:
         self._timeout: float | None = None
         self._settings: Settings | None = None  # given to a forked child
         self._name = ""
+        self._row: Row | None = None
         self._consumer: Consumer | None = None
 
     @property
@@ -77,8 +79,8 @@ class Worker:
 
         Prefork(settings, self._run_as_child).run()
 
-    def _run_as_child(self, settings: Settings, consumer: str) -> None:
-        self._settings, self._name = settings, consumer
+    def _run_as_child(self, settings: Settings, consumer: str, row: Row | None) -> None:
+        self._settings, self._name, self._row = settings, consumer, row
         run(lambda: self)
 
     async def serve(self) -> None:
@@ -88,7 +90,7 @@ class Worker:
         settings = self._settings or Settings.from_environment(**self._overrides)
         handler = Handler(self._function, self._timeout or settings.timeout)
         async with settings.connect() as client:
-            self._consumer = Consumer(client, settings, handler, self._name)
+            self._consumer = Consumer(client, settings, handler, self._name, self._row)
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()
 

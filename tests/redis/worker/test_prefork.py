@@ -8,16 +8,18 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import pytest
 
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.prefork import shares
 from streamqueue.worker.settings import Settings
 from tests.redis.queue import Queue
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.stores import owners
+from tests.redis.worker.test_metrics import scrape
 
 PROGRAM = """
 import os, time
@@ -98,14 +100,48 @@ async def test_what_kills_each_process_ends_as_a_dead_letter(queue: Queue, share
     assert (letters[0]["sq-reason"], letters[0]["sq-cause"]) == ("max-deliveries", "process ended by SIGKILL")
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_the_metrics_are_those_of_all_processes(queue: Queue, shared_server: RunningServer) -> None:
+    port = free_port()
+
+    async def shows(name: str, value: float) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(aiohttp.ClientError):  # not up yet
+                    if (await scrape(port))[f"streamqueue_worker_{name}", ""] == value:
+                        return
+                await asyncio.sleep(0.05)
+
+    for _ in range(2):
+        await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.5"})
+    async with fleet(shared_server, METRICS_PORT=str(port)) as parent:
+        await said(parent, 2)
+        await shows("in_flight", 2)
+        await shows("processed_total", 2)
+        await queue.redis.xadd(queue.stream, {"how": "dies"})
+        await said(parent, 2)
+        await shows("processed_total", 3)  # though one of those who had counted is dead
+        await shows("in_flight", 0)
+        found = await scrape(port)
+    assert found["streamqueue_worker_duration_seconds_count", ""] == 3
+    assert 3 <= found["streamqueue_worker_duration_seconds_sum", ""] < 5
+
+
+@pytest.mark.on("redis-7.0")
+async def test_a_metrics_port_that_is_taken_stops_no_process(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.redis.xadd(queue.stream, {"how": "works"})
+    port = free_port()
+    async with (
+        await asyncio.start_server(lambda *_: None, port=port),
+        fleet(shared_server, METRICS_PORT=str(port)) as parent,
+    ):
+        assert (await said(parent, 1))[0][:2] == ["works", "1"]
+
+
 def test_slots_are_spread_evenly() -> None:
     assert [shares(*each) for each in ((4, 2), (5, 2), (3, 3))] == [[2, 2], [3, 2], [1, 1, 1]]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [({"processes": 3}, "PROCESSES must not be above"), ({"processes": 2, "metrics_port": 9090}, "one process")],
-)
-def test_settings_that_do_not_go_together(wrong: dict[str, int], says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
-        Settings(redis_url="redis://h", stream="orders", consumer="pod", concurrency=2, **wrong)  # type: ignore[arg-type]
+def test_more_processes_than_tasks_are_refused() -> None:
+    with pytest.raises(SettingsError, match="PROCESSES must not be above"):
+        Settings(redis_url="redis://h", stream="orders", consumer="pod", concurrency=2, processes=3)

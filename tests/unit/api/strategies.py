@@ -84,7 +84,7 @@ def _handlers(draw: st.DrawFn) -> Handler:
         port = draw(st.none() | st.integers(1024, 65_535))
         sdk = replace(plain, protocol=Protocol.SDK)
         processes = draw(st.integers(1, min(256, common.concurrency)))
-        return draw(st.sampled_from([plain, replace(sdk, metrics_port=port), replace(sdk, processes=processes)]))
+        return draw(st.sampled_from([plain, replace(sdk, metrics_port=port, processes=processes)]))
     return replace(
         common,
         protocol=Protocol.HTTP,

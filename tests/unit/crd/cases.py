@@ -163,17 +163,6 @@ REFUSED: list[Refused] = [
         "spec.handler.processes",
         "more processes than tasks",
     ),
-    Refused(
-        {
-            "spec.handler.protocol": "sdk",
-            "spec.handler.processes": 2,
-            "spec.handler.concurrency": 2,
-            "spec.handler.metricsPort": 9090,
-        },
-        "can be served by one process",
-        "spec.handler.metricsPort",
-        "metrics of several processes",
-    ),
     _spec("handler.metricsPort", 9090, "metricsPort needs handler.protocol sdk or http"),
     _http("handler.metricsPort", 8080, "must be another than handler.port"),
     _http("handler.metricsPort", 1023, "handler.metricsPort"),
@@ -364,7 +353,7 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"handler.protocol": "http"},
     {"handler.protocol": "http", "handler.port": 9090, "handler.metricsPort": 8080},
     {"handler.protocol": "sdk", "handler.metricsPort": 8080, "handler.processes": 1},
-    {"handler.protocol": "sdk", "handler.processes": 4, "handler.concurrency": 4},
+    {"handler.protocol": "sdk", "handler.processes": 4, "handler.concurrency": 4, "handler.metricsPort": 9090},
     {
         "handler.protocol": "http",
         "handler.port": 3000,
