@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streamqueue.api.conditions import Condition
@@ -37,6 +37,7 @@ class Facts:
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)
     durability: Durability | None = None
+    stuck: Mapping[str, Trouble] = field(default_factory=dict)  # streams that have taken no results for a while
     trimmed: int = 0  # undelivered entries that producers trimmed of late
     shared_consumers: bool = False
     reads_on: bool = False  # after SIGTERM
@@ -98,6 +99,7 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
         yield from risks(facts.durability)
     if facts.snapshot and facts.spec:
         yield from _stream_warnings(facts.snapshot, facts.spec)
+        yield from _stuck(facts.snapshot, facts.stuck)
     yield from _trimmed(facts)
 
 
@@ -144,6 +146,13 @@ def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]
     if blockers and spec.retention.policy != "none":
         message = f"nothing that group {blockers[0]} still needs is trimmed: it holds the stream at its oldest entry"
         yield Condition("TrimBlocked", True, "OtherGroup", message)
+
+
+def _stuck(snapshot: Snapshot, stuck: Mapping[str, Trouble]) -> Iterator[Condition]:
+    for stream, why in sorted(stuck.items())[:1]:
+        others = f" (and for {len(stuck) - 1} more)" if len(stuck) > 1 else ""
+        message = f"{snapshot.outboxed} result(s) are in outboxes; stream {stream}{others} takes none: {why.message}"
+        yield Condition("ResultsStuck", True, why.reason, message)
 
 
 def _no_working_pod(facts: Facts) -> Trouble | None:

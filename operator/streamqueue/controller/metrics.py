@@ -34,6 +34,7 @@ LAG_KNOWN = _gauge("lag_known", "1 where the lag is exact, 0 where it is a lower
 PENDING = _gauge("pending", "Entries delivered and not acknowledged.")
 OLDEST_WAITING = _gauge("oldest_waiting_seconds", "Age of the oldest entry that waits for delivery.")
 OLDEST_PENDING = _gauge("oldest_pending_seconds", "Time since the oldest pending entry was last delivered.")
+OUTBOXED = _gauge("outboxed", "Results on their way to streams that one script cannot reach together with the queue.")
 DEAD_LETTERS = _gauge("dead_letters", "Entries in the group's dead-letter stream.")
 DESIRED = _gauge("desired_replicas", "Replicas that the last decision asks for.")
 MAX_REPLICAS = _gauge("max_replicas", "spec.scaling.maxReplicas.")
@@ -54,7 +55,7 @@ LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looke
 LEADER = Gauge("streamqueue_leader", "1 on the pod that looks at the queues, 0 on a standby.")
 
 _OF_THE_SPEC = (MAX_REPLICAS, TARGET_WAIT, VISIBILITY_TIMEOUT)
-_OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS)
+_OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS, OUTBOXED)
 _BY_QUEUE = (*_OF_THE_SPEC, *_OF_THE_STREAM, DESIRED, REDIS_UP, MAY_LOSE_WORK)
 
 
@@ -108,6 +109,7 @@ def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
         yield OLDEST_WAITING, _age(snapshot.oldest_waiting_age, snapshot.undelivered)
         yield OLDEST_PENDING, _age(snapshot.oldest_pending_age, snapshot.pending)
         yield DEAD_LETTERS, snapshot.dead_letters
+        yield OUTBOXED, snapshot.outboxed
 
 
 def _age(age: float | None, entries: int) -> float | None:

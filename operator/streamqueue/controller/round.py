@@ -92,10 +92,12 @@ class Rounds:
         except Refused as refused:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
+        failing: dict[str, Trouble] = {}
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
-            await self._recover(endpoint, spec, runtime, held, facts.snapshot)
+            failing = await self._recover(endpoint, spec, runtime, held, facts.snapshot)
+        facts.stuck = runtime.handing_on.note(failing, time.monotonic())
         # For the next round: this one's snapshot may be older than the crash, and not show what the worker held.
         recovery.gather(runtime, held, spec.handler)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
@@ -147,28 +149,32 @@ class Rounds:
 
     async def _recover(
         self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
-    ) -> None:
+    ) -> dict[str, Trouble]:
+        """The streams that took no results, and why."""
         assert held.queue is not None
+        failing: dict[str, Trouble] = {}
         try:
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)
             if snapshot.outboxed:
-                await self._relay(endpoint.client, held, spec)
+                failing = await self._relay(endpoint.client, held, spec)
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
-            return
+            return failing
         if returned:
             metrics.RECOVERED.labels(*key_of(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
+        return failing
 
-    async def _relay(self, client: Client, held: Holdings, spec: QueueSpec) -> None:
+    async def _relay(self, client: Client, held: Holdings, spec: QueueSpec) -> dict[str, Trouble]:
         assert held.queue is not None
         report = await relay(client, Keys(spec.stream, spec.group), budget=RELAY_BUDGET)
         for stream, problem in report.stuck.items():
             name = held.queue["metadata"]["name"]
             log.warning("%s: results for stream %s wait in the outbox: %s", name, stream, problem)
+        return {stream: trouble_of(problem) for stream, problem in report.stuck.items()}
 
 
 def trouble_of(problem: RedisProblem) -> Trouble:

@@ -10,6 +10,7 @@ from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.children import Applied
 from streamqueue.controller.crash import Crash
+from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import Trimming
@@ -39,6 +40,7 @@ class Runtime:
     had_group: bool = False
     counted: Snapshot | None = None  # the last look whose progress was counted
     trimming: Trimming = field(default_factory=Trimming)
+    handing_on: HandingOn = field(default_factory=HandingOn)
     shared_consumers: bool = False
     # When the last of each was done, on the loop's clock.
     checked_abandoned: float = 0.0

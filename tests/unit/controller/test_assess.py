@@ -7,6 +7,7 @@ from typing import Any
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Handler, QueueSpec, Redis, Retention, RetentionPolicy
 from streamqueue.controller.assess import Facts, Trouble, conditions
+from streamqueue.controller.handing_on import HandingOn
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import condition, container, pod
@@ -94,3 +95,22 @@ def test_tasks_that_a_producer_trimmed_are_counted_and_the_cure_is_named() -> No
     held = snapshot(oldest_pending_id="5-0", first_id="9-0", last_deleted_id="0-0")
     assert said(Facts(spec=SPEC, snapshot=held))["TrimmedByProducer"].reason == "PendingTrimmed"
     assert "TrimmedByProducer" not in said(Facts(spec=SPEC, snapshot=snapshot()))
+
+
+def test_results_that_get_nowhere_are_named_with_their_stream() -> None:
+    why = Trouble("WrongType", "the key holds another type than a stream")
+    facts = Facts(spec=SPEC, snapshot=snapshot(outboxed=7), stuck={"index": why})
+    found = said(facts)["ResultsStuck"]
+    assert (found.status, found.reason) == (True, "WrongType")
+    assert "7 result(s)" in found.message and "stream index takes none: the key holds" in found.message
+    assert "ResultsStuck" not in said(Facts(spec=SPEC, snapshot=snapshot(outboxed=7)))
+
+
+def test_a_stream_that_takes_nothing_for_a_moment_is_no_news() -> None:
+    failing = {"index": Trouble("Timeout", "…"), "search": Trouble("Timeout", "…")}
+    memory = HandingOn()
+    assert memory.note(failing, 100.0) == {}
+    assert memory.note(failing, 109.9) == {}
+    assert memory.note({"index": failing["index"]}, 110.0) == {"index": failing["index"]}
+    assert memory.note(failing, 111.0) == {"index": failing["index"]}, "search had taken some meanwhile"
+    assert memory.note({}, 112.0) == {} and memory.note(failing, 113.0) == {}

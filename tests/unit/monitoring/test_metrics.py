@@ -45,6 +45,7 @@ def facts(**given: Any) -> Facts:
             oldest_waiting_age=1.5,
             oldest_pending_age=0.5,
             dead_letters=2,
+            outboxed=6,
         ),
         decision=Decision(4, Reason.SCALING_UP, "0 -> 4"),
         durability=Durability("noeviction", True),
@@ -106,10 +107,10 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
             *("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters"),
             *("desired_replicas", "max_replicas", "target_wait_seconds", "visibility_timeout_seconds", "redis_up"),
             *("redis_may_lose_work", "added_total", "acknowledged_total", "trimmed_undelivered_total"),
-            "reclaimed_total",
+            *("reclaimed_total", "outboxed"),
         )
     }
-    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3]
+    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3, 6]
     assert page.values("replicas", "orders")[("ready",)] == 1
     assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
 
@@ -126,7 +127,8 @@ async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
     metrics.show(KEY, Facts(spec=SPEC, redis=Trouble("Unreachable", "no route")))
     page = await scrape()
     assert page.values("redis_up", "orders") == {(): 0}
-    for name in ("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters"):
+    of_the_stream = ("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters")
+    for name in (*of_the_stream, "outboxed"):
         assert page.values(name, "orders") == {}, name
     assert page.values("redis_may_lose_work", "orders") == {}
     assert page.values("desired_replicas", "orders") == {}
