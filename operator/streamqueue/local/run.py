@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from streamqueue import maintenance
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.local.fleet import Ended, Fleet
 from streamqueue.loop.observe import count_cap, observation
-from streamqueue.manifests.environment import worker_environment
+from streamqueue.manifests.environment import runner_environment, worker_environment
 from streamqueue.scaling import Decision, Memory, decide
 from streamqueue.scaling.decide import LEARNING
 from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, ensure_group, take_snapshots
@@ -39,7 +39,8 @@ class Look:
 
 def environment(spec: QueueSpec, url: str) -> dict[str, str]:
     """The variables that a worker pod has, but for the consumer's name."""
-    variables = {each["name"]: each["value"].replace("$$", "$") for each in worker_environment(spec) if "value" in each}
+    listed = runner_environment(spec) if spec.handler.protocol is Protocol.HTTP else worker_environment(spec)
+    variables = {each["name"]: each["value"].replace("$$", "$") for each in listed if "value" in each}
     return variables | {"STREAMQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
 
 

@@ -66,6 +66,24 @@ while True:
             client.xack(*where, entry)
 """
 
+# A handler that knows nothing of Redis; told to, it dies of its first attempt.
+SERVER = """
+import json, os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        task = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["task"]
+        if task == "deadly" and self.headers["ce-attempt"] == "1":
+            os._exit(3)
+        with open("done", "a") as done:
+            print(task, "knows" if any("STREAMQUEUE" in name for name in os.environ) else "knows nothing", file=done)
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *_): pass
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
 
 class Dev:
     """`streamqueue dev`, running; what it printed."""
@@ -100,8 +118,10 @@ class Dev:
 
 
 @asynccontextmanager
-async def dev(folder: Path, source: str, *words: str, **environment: str) -> AsyncIterator[Dev]:
-    (folder / "queue.yaml").write_text(MANIFEST)
+async def dev(
+    folder: Path, source: str, *words: str, protocol: str = "redis", **environment: str
+) -> AsyncIterator[Dev]:
+    (folder / "queue.yaml").write_text(MANIFEST.replace("timeout: 20s", f"timeout: 20s, protocol: {protocol}"))
     (folder / "handler.py").write_text(source)
     command = [PROGRAM, "dev", "-f", "queue.yaml", "handler.py", "--workers", "4", *words]
     process = await asyncio.create_subprocess_exec(
@@ -171,10 +191,28 @@ async def test_a_killed_workers_task_is_done_by_another_at_once(
     assert (await redis.xpending("orders", "workers"))["pending"] == 0
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_a_handler_that_answers_http_has_a_runner_beside_it(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    (tmp_path / "done").touch()
+    async with dev(tmp_path, SERVER, "--redis", shared_server.url, protocol="http") as running:
+        await queue.add(3)
+        await redis.xadd("orders", {"task": "deadly"})
+        await running.says(r"the handler ended with 3, and is started again")
+        async with asyncio.timeout(3 * PATIENCE):
+            while "deadly" not in (tmp_path / "done").read_text():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
+        await running.says(r"-> 0: 0 waiting and 0 pending")
+        assert await running.end() == 0
+    done = sorted((tmp_path / "done").read_text().splitlines())
+    assert done == [f"{task} knows nothing" for task in ("0", "1", "2", "deadly")]
+
+
 async def test_ctrl_c_lets_workers_finish(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
-    async with dev(tmp_path, SDK, "--redis", shared_server.url) as running:
+    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
         await redis.xadd("orders", {"task": "slow 2"})
         pid = await started(redis)
         assert await running.end() == 0

@@ -24,6 +24,8 @@ from streamqueue.local.run import environment, run
 from streamqueue.manifests import grace_period
 from streamqueue.streams import connect
 
+HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
+
 
 @click.command()
 @click.argument("handler", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -38,6 +40,8 @@ from streamqueue.streams import connect
 )
 def dev(handler: Path | None, manifest: Path, command: str | None, redis: str | None, workers: int) -> None:
     """Run a manifest on this machine: HANDLER, a Python file, in processes that scale as its pods would.
+
+    With protocol http, HANDLER (or --command) is a server on the port that PORT names; each has a runner beside it.
 
     Ends with Ctrl-C: the workers finish what they do; once more ends them at once.
     """
@@ -56,14 +60,12 @@ def _capped(spec: QueueSpec, workers: int) -> QueueSpec:
 
 
 def _words(handler: Path | None, command: str | None, spec: QueueSpec) -> list[str]:
-    if spec.handler.protocol is not Protocol.REDIS:
-        raise BadInput("dev runs workers that read the stream themselves: handler.protocol must be redis")
     if (handler is None) == (command is None):
         raise BadInput("give a Python file, or --command; the manifest's image isn't run on this machine")
     words = [sys.executable, str(handler)] if handler else _split(command or "")
     if not words:
         raise BadInput("--command is empty")
-    return words
+    return [*HTTP_POD, *words] if spec.handler.protocol is Protocol.HTTP else words
 
 
 def _split(command: str) -> list[str]:
