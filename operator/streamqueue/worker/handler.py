@@ -52,7 +52,7 @@ class Handler:
         context = contextvars.copy_context()  # the current span, and what else the program keeps there
         future = self.threads.submit(lambda: context.run(self._function, *args))
         try:
-            return await asyncio.shield(future)
+            return await future
         except asyncio.CancelledError:
             ctx.cancelled = True
             self.threads.give_up(future)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
 from streamqueue.worker.forks import Process
 
+Returned = tuple["asyncio.Future[Any]", Any, BaseException | None]
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
@@ -20,10 +22,12 @@ class Threads:
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._idle = 0
         self._process = Process()
+        self._returned: deque[Returned] = deque()
+        self._told = False  # the loop, of what is in `_returned`
         self.overdue = 0  # calls that were given up but still hold their thread
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Run `call` in a thread; must be awaited in the loop that submitted it."""
+        """Run `call` in a thread; must be awaited in the loop that submitted it. See `give_up`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._idle:
@@ -34,16 +38,9 @@ class Threads:
         return future
 
     def give_up(self, future: asyncio.Future[Any]) -> None:
-        """Nobody waits for `future` any more; its slot is free when the call returns."""
-        if future.done():
-            return
-        self.overdue += 1
-        future.add_done_callback(self._returned)
-
-    def _returned(self, future: asyncio.Future[Any]) -> None:
-        self.overdue -= 1
-        if not future.cancelled():
-            future.exception()  # seen: asyncio need not complain of it
+        """To be called by who was cancelled while it awaited `future`: the slot is free when the call returns."""
+        if future.cancelled():  # not so if the call had returned by then
+            self.overdue += 1
 
     def _work(self) -> None:
         while True:
@@ -57,16 +54,23 @@ class Threads:
             except BaseException as exc:  # the handler's failure, whatever it is
                 error = exc
             self._process.end_a_copy()
+            self._returned.append((future, result, error))
+            if self._told:
+                continue
+            self._told = True
             try:
-                loop.call_soon_threadsafe(self._deliver, future, result, error)
+                loop.call_soon_threadsafe(self._deliver)
             except RuntimeError:
                 return  # the loop is closed: the process is ending
 
-    def _deliver(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        self._idle += 1
-        if future.cancelled():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+    def _deliver(self) -> None:
+        self._told = False  # before the look: what comes after it is told anew
+        while self._returned:
+            future, result, error = self._returned.popleft()
+            self._idle += 1
+            if future.cancelled():
+                self.overdue -= 1
+            elif error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)

@@ -1,0 +1,56 @@
+"""Calls in threads: what they return arrives, and one that was given up holds its slot until it returns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+
+from streamqueue.worker.threads import Threads
+
+
+async def given_up(threads: Threads, returns: threading.Event) -> asyncio.Future[bool]:
+    """A call that began and is not awaited any more."""
+    began = threading.Event()
+
+    def call() -> bool:
+        began.set()
+        return returns.wait(5)
+
+    future = threads.submit(call)
+    await asyncio.to_thread(began.wait, 5)
+    task = asyncio.ensure_future(future)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    threads.give_up(future)
+    return future
+
+
+async def test_a_call_that_was_given_up_is_overdue_until_it_returns() -> None:
+    threads, returns = Threads(), threading.Event()
+    await given_up(threads, returns)
+    await given_up(threads, returns)
+    assert threads.overdue == 2
+    returns.set()
+    async with asyncio.timeout(5):
+        while threads.overdue:  # noqa: ASYNC110 - threads end it
+            await asyncio.sleep(0.01)
+    assert await threads.submit(lambda: threading.active_count()) == threading.active_count(), "their threads are idle"
+
+
+async def test_a_call_that_returned_by_then_is_not_overdue() -> None:
+    threads = Threads()
+    future = threads.submit(lambda: 1)
+    await future
+    threads.give_up(future)
+    assert threads.overdue == 0
+
+
+async def test_what_many_threads_return_at_once_arrives() -> None:
+    threads = Threads()
+    for _ in range(20):
+        gate = threading.Barrier(50)
+        futures = [threads.submit(lambda n=n, gate=gate: (gate.wait(5), n)[1]) for n in range(50)]
+        async with asyncio.timeout(10):
+            assert await asyncio.gather(*futures) == list(range(50))
