@@ -268,6 +268,17 @@ async def test_an_idle_connection_that_was_cut_in_silence_is_replaced(
         assert proxy.connections == 2
 
 
+@pytest.mark.on("redis-8.6")  # which tells what a connection said of itself
+async def test_a_new_connection_says_nothing_before_the_first_command(
+    shared_server: RunningServer, redis: Redis
+) -> None:
+    await redis.config_resetstat()
+    async with client_of(shared_server) as client:
+        await client.ping()
+    said = {name for name in await redis.info("commandstats") if name != "cmdstat_config|resetstat"}
+    assert said == {"cmdstat_ping"}
+
+
 async def test_a_look_that_fails_is_no_report(own_server: RunningServer) -> None:
     async with client_of(own_server) as client:
         await client.set(Queue.epoch, "x")

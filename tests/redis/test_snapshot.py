@@ -14,6 +14,7 @@ from streamqueue.streams import (
     ensure_group,
     take_snapshots,
 )
+from tests.redis.servers.process import RunningServer
 
 
 async def look(redis: Redis, stream: str = "orders", group: str = "workers", cap: int = 1000) -> Snapshot:
@@ -104,6 +105,23 @@ async def test_a_trim_past_the_last_delivered_entry_counts_right(redis: Redis) -
     await add(redis, 20)
     await read(redis, 8)
     assert (await look(redis)).undelivered == 14
+
+
+async def test_a_group_set_to_another_id_counts_right(redis: Redis, shared_server: RunningServer) -> None:
+    """XGROUP SETID leaves the server without a lag, from 7.0 on; what waits is counted then."""
+    await ensure_group(redis, "orders", "workers")
+    ids = await add(redis, 20)
+    await read(redis, 5)
+    for start, waiting in ((ids[9], 10), (ids[1], 18), ("0", 20), (ids[14], 5)):
+        await redis.xgroup_setid("orders", "workers", start)
+        snapshot = await look(redis)
+        assert (snapshot.undelivered, snapshot.lag_known, snapshot.pending) == (waiting, True, 5)
+    if not shared_server.server.name.startswith("redis-6"):
+        assert (await redis.xinfo_groups("orders"))[0]["lag"] is None
+    assert len(await read(redis, 3)) == 3
+    assert (await look(redis)).undelivered == 2
+    await redis.xgroup_setid("orders", "workers", "$")
+    assert (await look(redis)).undelivered == 0
 
 
 async def test_a_copys_wait_counts_from_its_first_enqueue(redis: Redis) -> None:

@@ -7,19 +7,28 @@ import logging
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
-from streamqueue.controller.assess import Facts, conditions
+from streamqueue.controller.assess import Facts
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.report import status
 from streamqueue.controller.round import trouble_of
+from streamqueue.controller.store import Holdings
 from streamqueue.maintenance import sweep
 from streamqueue.streams import ProblemKind, RedisProblem, connect, ensure_group
+from streamqueue.streams.connection import primaries
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.servers.sentinel import RunningSentinels
 from tests.redis.worker.pod import working
+from tests.unit.controller.bodies import queue
 
 # One server of each kind: the texts are those of the client.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -98,12 +107,49 @@ async def test_no_failure_shows_the_password(
             answer = await asyncio.wait_for(steps.look(client), 12)
             assert isinstance(answer, RedisProblem) and answer.kind in kinds, answer
             say(answer)
-            for each in conditions(Facts(redis=trouble_of(answer))):
-                say(each)
+            shown = status(Holdings(queue=queue()), Facts(redis=trouble_of(answer)), {}, 0.0)
+            say(shown)
+            for each in shown["conditions"]:
+                Recorder(cast(Kube, None)).say(queue(), "Warning", each["reason"], each["message"])
             for call in (sweep(client, spec()), ensure_group(client, Queue.stream, Queue.group)):
                 with pytest.raises(RedisProblem) as caught:
                     await call
                 say(caught.value)
+
+
+@pytest.mark.on("redis-7.0")
+async def test_a_primary_that_sentinels_announce_shows_no_password(
+    sentinels: RunningSentinels, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with said(caplog) as say, connect(sentinels.url.replace("://", f"://somebody:{SECRET}@")) as client:
+        answer = await steps.look(client)
+        assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH
+        say(answer)
+        say(client)
+        sentinels.primary.kill()
+        answer = await steps.look(client)
+        assert isinstance(answer, RedisProblem)
+        say(answer)
+
+
+@pytest.mark.on("redis-7.0")
+async def test_a_node_that_a_cluster_announces_shows_no_password(
+    cluster: RunningCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = cluster.nodes[0]
+    await cluster.ask(first, "ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", "+@all")
+    url = cluster.url.replace("://", f"://app:{SECRET}@")
+    async with said(caplog) as say, connect(url, mode=RedisMode.CLUSTER) as client:
+        # The first node tells who the others are; they know no such user.
+        answers = [await steps.look(client, f"orders-{n}") for n in range(12)]
+        problems = [answer for answer in answers if isinstance(answer, RedisProblem)]
+        assert {problem.kind for problem in problems} == {ProblemKind.AUTH} and len(problems) < len(answers)
+        for each in problems:
+            say(each)
+        say(client)
+        for node in primaries(client):
+            say(node)
+    await cluster.ask(first, "ACL", "DELUSER", "app")
 
 
 async def test_workers_and_producers_show_no_password(address: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -33,7 +33,7 @@ def options() -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "max_connections": MAX_CONNECTIONS,
         "protocol": 2,
-        # No CLIENT SETINFO: it would take the first reply, which tells of maxclients, for its own and drop it.
+        # No CLIENT SETINFO: two commands less before the first of ours.
         "driver_info": None,
     }
 

@@ -1,0 +1,82 @@
+"""Whatever an error's own text says, the problem made of it quotes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import traceback
+
+import pytest
+from redis import exceptions as r
+from redis.asyncio.sentinel import MasterNotFoundError
+
+from streamqueue.streams import ProblemKind, RedisProblem, classify
+from streamqueue.streams.errors import typed
+
+SECRET = "s3cr3tpassword"
+TEXT = f"while connecting to redis://app:{SECRET}@host:6379 as '{SECRET}'"
+
+
+def not_trusted() -> ssl.SSLCertVerificationError:
+    """As OpenSSL raises it."""
+    error = ssl.SSLCertVerificationError(1, TEXT)
+    error.verify_code = 20
+    return error
+
+
+ERRORS: list[tuple[BaseException, ProblemKind]] = [
+    (r.ConnectionError(TEXT), ProblemKind.UNREACHABLE),
+    (ConnectionRefusedError(111, TEXT), ProblemKind.UNREACHABLE),
+    (socket.gaierror(-2, TEXT), ProblemKind.UNREACHABLE),
+    (asyncio.IncompleteReadError(TEXT.encode(), 200), ProblemKind.UNREACHABLE),
+    (MasterNotFoundError(f"No master found for {TEXT}"), ProblemKind.UNREACHABLE),
+    (r.MasterDownError(TEXT), ProblemKind.UNREACHABLE),
+    (r.TimeoutError(TEXT), ProblemKind.TIMEOUT),
+    (TimeoutError(TEXT), ProblemKind.TIMEOUT),
+    (r.AuthenticationError(TEXT), ProblemKind.AUTH),
+    (r.ResponseError(f"WRONGPASS {TEXT}"), ProblemKind.AUTH),
+    (ssl.SSLError(1, TEXT), ProblemKind.TLS),
+    (not_trusted(), ProblemKind.TLS),
+    (r.NoPermissionError(f"User app cannot run the 'xadd' command {TEXT}"), ProblemKind.NO_PERMISSION),
+    (r.ResponseError(f"WRONGTYPE {TEXT}"), ProblemKind.WRONG_TYPE),
+    (r.ResponseError(f"no such key {TEXT}"), ProblemKind.NO_STREAM),
+    (r.ResponseError(f"NOGROUP {TEXT}"), ProblemKind.NO_GROUP),
+    (r.BusyLoadingError(TEXT), ProblemKind.LOADING),
+    (r.ReadOnlyError(TEXT), ProblemKind.READ_ONLY),
+    (r.OutOfMemoryError(TEXT), ProblemKind.OUT_OF_MEMORY),
+    (r.ResponseError(f"MISCONF {TEXT}"), ProblemKind.MISCONF),
+    (r.ResponseError(f"NOREPLICAS {TEXT}"), ProblemKind.NO_REPLICAS),
+    (r.ResponseError(f"BUSY {TEXT}"), ProblemKind.BUSY),
+    (r.ConnectionError(f"max number of clients reached {TEXT}"), ProblemKind.MAX_CLIENTS),
+    (r.ResponseError(f"CLUSTERDOWN {TEXT}"), ProblemKind.CLUSTER),
+    (r.RedisClusterException(TEXT), ProblemKind.CLUSTER),
+    (r.ResponseError(f"unknown command {TEXT}"), ProblemKind.UNSUPPORTED),
+    (r.ResponseError(f"ERR {TEXT}"), ProblemKind.OTHER),
+    (r.DataError(TEXT), ProblemKind.OTHER),
+]
+
+
+def test_every_kind_of_problem_is_among_them() -> None:
+    assert {kind for _, kind in ERRORS} == set(ProblemKind) - {ProblemKind.BAD_URL}  # which no server says
+
+
+@pytest.mark.parametrize(("error", "kind"), ERRORS, ids=[f"{kind}-{type(error).__name__}" for error, kind in ERRORS])
+def test_no_problem_quotes_the_error_it_was_made_of(error: BaseException, kind: ProblemKind) -> None:
+    outer = r.ConnectionError(TEXT)
+    outer.__cause__ = error
+    for each in (error, outer):
+        problem = classify(each)
+        assert problem.kind is kind
+        assert SECRET not in f"{problem} {problem!r} {problem.args!r}"
+
+
+@pytest.mark.parametrize("error", [error for error, kind in ERRORS if isinstance(error, r.RedisError | OSError)])
+async def test_what_leaves_the_package_drags_no_error_along(error: BaseException) -> None:
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(RedisProblem) as caught:
+        await typed(fail())
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
