@@ -140,6 +140,11 @@ _CERTIFICATE = {
     64: "the certificate is not for this IP address: use the host name it was made for",
 }
 
+# What each sentinel's failure was, the client doesn't tell.
+_NO_PRIMARY = (
+    "no sentinel that can be reached knows a primary by the URL's name; with rediss+sentinel:// check the CA as well"
+)
+
 _COMMAND = re.compile(r"(?:run|call|access) the '([a-z|_]{1,40})' command")
 
 
@@ -208,7 +213,7 @@ def _detail(kind: ProblemKind, exc: BaseException) -> str:
         if isinstance(link, ssl.SSLCertVerificationError):
             return _CERTIFICATE.get(link.verify_code, "the certificate was not accepted")
         if isinstance(link, MasterNotFoundError):
-            return "no sentinel that answers knows a primary by the URL's name"
+            return _NO_PRIMARY
         if isinstance(link, socket.gaierror):
             return "the host name has no address"
         if isinstance(link, OSError) and link.errno is not None and link.errno in errno.errorcode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from streamqueue.maintenance import QuietReason, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, connect
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, spec
+from tests.redis.servers import tls
+from tests.redis.servers.install import Server
 from tests.redis.servers.process import free_port
 from tests.redis.servers.sentinel import RunningSentinels
 from tests.redis.worker.pod import until, working
@@ -58,20 +61,40 @@ async def test_workers_and_producers_go_on_after_a_failover(sentinels: RunningSe
     assert done.count("after") == 1
 
 
-@pytest.mark.parametrize(
-    ("url", "kind"),
-    [
-        ("redis+sentinel://127.0.0.1:{nobody}/mymaster", ProblemKind.UNREACHABLE),
-        ("redis+sentinel://127.0.0.1:{sentinel}/another-name", ProblemKind.UNREACHABLE),
-        ("redis+sentinel://127.0.0.1:{sentinel}", ProblemKind.BAD_URL),
-        ("redis+sentinel://127.0.0.1:{sentinel}/mymaster/x", ProblemKind.BAD_URL),
-    ],
-)
-async def test_what_cannot_be_found_is_said(sentinels: RunningSentinels, url: str, kind: ProblemKind) -> None:
-    filled = url.format(nobody=free_port(), sentinel=sentinels.sentinels[0].port)
+async def test_what_cannot_be_found_is_said(sentinels: RunningSentinels) -> None:
+    sentinel = f"redis+sentinel://127.0.0.1:{sentinels.sentinels[0].port}"
+    for url, kind in (
+        (f"redis+sentinel://127.0.0.1:{free_port()}/mymaster", ProblemKind.UNREACHABLE),
+        (f"{sentinel}/another-name", ProblemKind.UNREACHABLE),
+        (sentinel, ProblemKind.BAD_URL),
+        (f"{sentinel}/mymaster/x", ProblemKind.BAD_URL),
+    ):
+        try:
+            async with connect(url) as client:
+                answer = await steps.look(client)
+        except RedisProblem as problem:
+            answer = problem
+        assert isinstance(answer, RedisProblem) and answer.kind is kind, url
+
+
+async def test_sentinels_and_servers_that_speak_tls_alone(server: Server, tmp_path: Path) -> None:
+    if not server.tls:
+        pytest.skip("no TLS")
+    ca = tls.authority(tmp_path, "private-ca")
+    signed = tls.certificate(tmp_path, ca, "IP:127.0.0.1")
+    running = RunningSentinels(server, lambda port: {**tls.settings(signed, ca, port), "tls-replication": "yes"}, ca)
     try:
-        async with connect(filled) as client:
-            answer = await steps.look(client)
-    except RedisProblem as problem:
-        answer = problem
-    assert isinstance(answer, RedisProblem) and answer.kind is kind
+        await running.settle()
+        async with connect(f"{running.url}?socket_timeout=1", ca_file=str(ca)) as client:
+            queue = Queue(client)
+            await queue.create()
+            await queue.add(5)
+            assert await client.execute_command("WAIT", 1, 4000) == 1
+            running.primary.kill()
+            healed = (await steps.looks_until_healed(client))[-1]
+            assert isinstance(healed, Snapshot) and healed.undelivered == 5
+        async with connect(running.url) as stranger:
+            answer = await steps.look(stranger)
+        assert isinstance(answer, RedisProblem) and "check the CA" in answer.message
+    finally:
+        running.close()

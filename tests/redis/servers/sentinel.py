@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
 from tests.redis.servers.install import Server
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 
 SERVICE = "mymaster"
 DOWN_AFTER = 500  # ms without an answer until a sentinel takes a server for gone
@@ -19,22 +20,30 @@ PATIENCE = 30.0  # seconds until something that must happen is given up
 
 
 class RunningSentinels:
-    def __init__(self, server: Server) -> None:
-        self.primary = RunningServer(server)
-        replica = {"replicaof": f"127.0.0.1 {self.primary.port}", "repl-ping-replica-period": "1"}
-        self.replica = RunningServer(server, replica)
+    """`secure`: the settings of a process that speaks TLS on a port; `ca` is whom it trusts, then."""
+
+    def __init__(
+        self, server: Server, secure: Callable[[int], dict[str, str]] | None = None, ca: Path | None = None
+    ) -> None:
+        self._secure, self._ca = secure or (lambda _: {}), ca
+        self.primary = self._start(server, {})
+        primary = f"127.0.0.1 {port_of(self.primary)}"
+        self.replica = self._start(server, {"replicaof": primary, "repl-ping-replica-period": "1"})
         watch = {
-            "sentinel monitor": f"{SERVICE} 127.0.0.1 {self.primary.port} 2",
+            "sentinel monitor": f"{SERVICE} {primary} 2",
             "sentinel down-after-milliseconds": f"{SERVICE} {DOWN_AFTER}",
             "sentinel failover-timeout": f"{SERVICE} 3000",
         }
         with ThreadPoolExecutor(3) as threads:
-            self.sentinels = list(threads.map(lambda _: _sentinel(server, watch), range(3)))
+            self.sentinels = list(threads.map(lambda _: self._start(server, watch, "--sentinel"), range(3)))
+
+    def _start(self, server: Server, settings: dict[str, str], mode: str = "") -> RunningServer:
+        return RunningServer(server, self._secure(free_port()) | settings, mode)
 
     @property
     def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0"
+        hosts = ",".join(f"127.0.0.1:{port_of(sentinel)}" for sentinel in self.sentinels)
+        return f"{'rediss' if self._ca else 'redis'}+sentinel://{hosts}/{SERVICE}/0"
 
     async def settle(self) -> None:
         """Until each sentinel knows the others and the replica: before that there is no failover."""
@@ -52,10 +61,11 @@ class RunningSentinels:
             running.close()
 
     async def _knows_all(self, sentinel: RunningServer) -> bool:
-        async with Redis(port=sentinel.port, protocol=2) as client:
+        secure = {"ssl": True, "ssl_ca_certs": str(self._ca)} if self._ca else {}
+        async with Redis(host="127.0.0.1", port=port_of(sentinel), protocol=2, **secure) as client:
             state = (await client.sentinel_masters())[SERVICE]
         return state["num-other-sentinels"] == 2 and state["num-slaves"] == 1
 
 
-def _sentinel(server: Server, watch: dict[str, str]) -> RunningServer:
-    return RunningServer(server, watch, "--sentinel")
+def port_of(running: RunningServer) -> int:
+    return int(running.settings.get("tls-port", running.port))
