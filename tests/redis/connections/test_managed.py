@@ -25,24 +25,32 @@ from tests.redis.servers.process import RunningServer, free_port
 # Clusters differ by the server's generation, not by each version.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
-Start = Callable[[str], "Announcing"]
+Start = Callable[..., "Announcing"]
 
 
 class Announcing:
-    """A TLS cluster whose nodes announce addresses that `names`, their certificate, doesn't hold."""
+    """A TLS cluster whose nodes announce addresses that `names`, their certificate, doesn't hold.
 
-    def __init__(self, server: Server, folder: Path, names: str) -> None:
+    `one_port`: the same port at each address, and only the first node is at localhost, too.
+    """
+
+    def __init__(self, server: Server, folder: Path, names: str, one_port: bool = False) -> None:
+        port = free_port()
         self.ca = tls.authority(folder, "private-ca")
         signed = tls.certificate(folder, self.ca, names)
 
         def settings(i: int) -> dict[str, str]:
             address = f"127.0.0.{i + 2}"
-            announced = {"bind": f"127.0.0.1 {address}", "cluster-announce-ip": address}
-            secure = tls.settings(signed, self.ca, free_port())
+            bound = address if one_port and i else f"127.0.0.1 {address}"
+            announced = {"bind": bound, "cluster-announce-ip": address}
+            secure = tls.settings(signed, self.ca, port if one_port else free_port())
             del secure["port"]  # the plain one stays, to put the cluster together by
             return secure | announced | {"tls-cluster": "yes"}
 
-        self.cluster = RunningCluster(server, replicas=False, settings=settings)
+        def talk(node: RunningServer) -> Redis:
+            return Redis(host=node.settings["bind"].split()[0], port=node.port, protocol=2)
+
+        self.cluster = RunningCluster(server, replicas=False, settings=settings, talk=talk)
 
     @property
     def url(self) -> str:
@@ -55,8 +63,8 @@ async def announcing(server: Server, tmp_path: Path) -> AsyncIterator[Start]:
         pytest.skip("no TLS")
     started: list[Announcing] = []
 
-    def start(names: str) -> Announcing:
-        started.append(Announcing(server, tmp_path, names))
+    def start(names: str, one_port: bool = False) -> Announcing:
+        started.append(Announcing(server, tmp_path, names, one_port))
         return started[-1]
 
     yield start
@@ -74,6 +82,17 @@ async def test_nodes_are_verified_by_the_name_that_the_user_gave(announcing: Sta
         assert len(primaries(client)) == 3
         hosts = {node.connection_pool.connection_kwargs["host"] for node in primaries(client)}
         assert hosts == {"localhost"}
+
+
+@pytest.mark.on("redis-7.0")
+async def test_nodes_with_one_port_are_reached_where_they_announce(announcing: Start) -> None:
+    running = await asyncio.to_thread(announcing, "DNS:localhost", one_port=True)
+    await running.cluster.form()
+    async with connect(running.url, mode=RedisMode.CLUSTER, ca_data=running.ca.read_text()) as client:
+        requests = [SnapshotRequest(f"queue-{n}", "workers") for n in range(50)]
+        assert all(isinstance(answer, Snapshot) for answer in await take_snapshots(client, requests))
+        hosts = {node.connection_pool.connection_kwargs["host"] for node in primaries(client)}
+        assert hosts == {"127.0.0.2", "127.0.0.3", "127.0.0.4"}
 
 
 async def test_verification_stays_on(announcing: Start) -> None:

@@ -77,6 +77,7 @@ async def test_what_cannot_be_found_is_said(sentinels: RunningSentinels) -> None
         assert isinstance(answer, RedisProblem) and answer.kind is kind, url
 
 
+@pytest.mark.on("redis-7.0")
 async def test_sentinels_and_servers_that_speak_tls_alone(server: Server, tmp_path: Path) -> None:
     if not server.tls:
         pytest.skip("no TLS")
