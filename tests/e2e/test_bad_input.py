@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_missing_secret(world: World) -> None:
     queue.await_results(ids, 90)
 
 
-def test_a_wrong_password(world: World) -> None:
+def test_a_wrong_password_and_then_one_that_is_rotated(world: World) -> None:
     server = RedisServer(world.kubectl, "redis-auth", password="right-8f3a")
     server.create()
     client = server.wait()
@@ -38,11 +39,21 @@ def test_a_wrong_password(world: World) -> None:
     queue.await_condition("RedisReachable", "True")
     queue.await_results(ids, 90)
 
+    operator = world.chart.pods()
+    rotated = replace(server, password="next-5b20")
+    client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{rotated.password}")
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    world.secret("auth", url=rotated.url)
+    queue.client = rotated.wait()
+    queue.await_results(queue.add(3), 90)
+    queue.await_condition("RedisReachable", "True")
+    assert world.chart.pods() == operator
+
     ours = world.kubectl.get("deployments,cronjobs,jobs,pods", f"--selector={QUEUE_LABEL}=bad-auth")
     log = world.chart.log()
     assert "bad-auth AuthenticationFailed" in log
     said = [json.dumps(ours), json.dumps(world.kubectl.get("streamqueues,events")), log]
-    for secret in ("wrong-77d1", "right-8f3a"):
+    for secret in ("wrong-77d1", "right-8f3a", "next-5b20"):
         assert not any(secret in text for text in said)
 
 
