@@ -6,11 +6,12 @@ PYTHON ?= python3
 export UV ?= $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
+export PYTHONDONTWRITEBYTECODE := # each of the many processes of the tests would compile anew
 BIN := .venv/bin
 CLUSTER := $(BIN)/python -m tests.cluster
 WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
-TWO_SERVERS := -n 2 --dist loadgroup # a server's tests stay with one process
+ABREAST := -n 4 --dist loadgroup # a module's tests on a server stay with one process
 
 .PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos chaos-long cluster-up cluster-down images
 
@@ -31,7 +32,6 @@ lint: .venv/.synced ## style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy -p tests.cluster -p tests.kube -p tests.demo -p tests.prometheus
 	$(BIN)/lint-imports
 
 docs: .venv/.synced ## write the pages that are made from other files
@@ -51,10 +51,10 @@ test-unit: .venv/.synced ## tests without Redis or Kubernetes
 	$(PYTEST) tests/unit
 
 test-redis: .venv/.synced ## tests against real Redis and Valkey servers, fetched by themselves
-	$(PYTEST) tests/redis $(TWO_SERVERS)
+	$(PYTEST) tests/redis $(ABREAST)
 
 test-redis-all: .venv/.synced ## the same against every server that can be had; writes docs/servers.md
-	$(PYTEST) tests/redis --servers=all --table docs/servers.md $(TWO_SERVERS)
+	$(PYTEST) tests/redis --servers=all --table docs/servers.md $(ABREAST)
 
 test-e2e: cluster-up ## tests on the kind cluster, but for those of `make test-nodes`
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m 'not nodes' $$($(CLUSTER) pytest-args)"

@@ -17,6 +17,7 @@ from tests.cluster.shell import answer, output_bytes
 COMMIT = "5e04fa47c39519436407f4dcd827621f844ee640"
 TAG = "streamqueue/operator:previous"
 LABEL = "dev.streamqueue.inputs"
+EXTRAS = ("operator", "entra")
 
 _PATHS = ("Dockerfile", "operator/streamqueue", "charts/streamqueue")
 _DEPENDENCIES = "dist/dependencies/operator"  # of this tree: the lock file may have moved on
@@ -51,7 +52,7 @@ def release() -> Release:
 def build(base: str) -> bool:
     """Build its image, with this tree's dependencies; whether that was needed."""
     found = release()
-    packages = dependencies.install("operator", ("operator",))
+    packages = dependencies.install("operator", EXTRAS)
     files = [found.folder / "Dockerfile", found.folder / "operator" / "streamqueue"]
     inputs = key_of([docker.image_id(base) or base], [*files, packages])
     if docker.label(TAG, LABEL) == inputs:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cluster import base_image, dependencies, docker, previous
 from tests.cluster.keys import key_of
-from tests.cluster.previous import LABEL
+from tests.cluster.previous import EXTRAS, LABEL
 from tests.cluster.settings import PUBLIC_PYTHON, REPOSITORY
 
 DOCKERFILES = Path(__file__).parent / "images"
@@ -31,7 +31,7 @@ class Image:
 
 IMAGES = (
     Image("redis", DOCKERFILES / "redis.Dockerfile"),
-    Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), ("operator", "entra")),
+    Image("operator", REPOSITORY / "Dockerfile", ("operator/streamqueue",), EXTRAS),
     Image("examples", DOCKERFILES / "examples.Dockerfile", ("examples",), ()),
     Image(
         "documents",

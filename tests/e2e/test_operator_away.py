@@ -19,8 +19,8 @@ SETTLED = 5.0  # seconds that a new leader has to spoil something
 
 def test_restarting_the_operator_changes_nothing(world: World) -> None:
     scaling = {"maxReplicas": 2, "targetBacklog": 1, "scaleDown": {"delay": "5s"}}
-    queue = world.queue("steady", handler={"image": IMAGE, "timeout": "40s"}, delivery={}, scaling=scaling).apply()
-    ids = queue.add(2, seconds="35")
+    queue = world.queue("steady", handler={"image": IMAGE, "timeout": "30s"}, delivery={}, scaling=scaling).apply()
+    ids = queue.add(2, seconds="22")
     queue.await_ready_pods(2)
     world.view.eventually(lambda: queue.pending() == 2, 60, "both tasks are in work")
     before, leader = _state(queue), _leader(world)

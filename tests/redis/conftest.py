@@ -1,6 +1,6 @@
 """Every test of this folder runs on real servers, one run per server of `--servers`.
 
-`-n 2 --dist loadgroup` takes two servers at a time. At the end a table server x test is printed.
+`-n 4 --dist loadgroup` takes four modules at a time. At the end a table server x test is printed.
 """
 
 from __future__ import annotations
@@ -21,22 +21,27 @@ from tests.redis.servers.tls import TlsServer
 from tests.redis.table import ServerTable
 
 DEFAULT = ("redis-6.0", "redis-7.0", "redis-8.6", "valkey-9.1")
+ENDS = (DEFAULT[0], DEFAULT[-1])  # for what processes of ours do: the scripts they call are tested on all
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--servers", default=",".join(DEFAULT), help=f"comma list of {', '.join(SOURCES)}, or all")
+    parser.addoption("--servers", help=f"comma list of {', '.join(SOURCES)}, or all; four without")
     parser.addoption("--table", type=Path, help="also write the table server x test, as a page, to this file")
     parser.addoption("--steps", type=int, default=2000, help="steps of the model test on each server")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on(*servers): of those that were chosen, on these alone; the test says why")
+    config.addinivalue_line("markers", "ends: unless servers are asked for, on the oldest and the newest alone")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(ServerTable(config.getoption("--table")), "server-table")
 
 
 def chosen(config: pytest.Config) -> list[str]:
-    names = list(SOURCES) if config.getoption("--servers") == "all" else config.getoption("--servers").split(",")
+    asked = config.getoption("--servers")
+    if not asked:
+        return list(DEFAULT)
+    names = list(SOURCES) if asked == "all" else asked.split(",")
     unknown = set(names) - set(SOURCES)
     if unknown:
         raise pytest.UsageError(f"--servers: {', '.join(sorted(unknown))} unknown; there are {', '.join(SOURCES)}")
@@ -49,8 +54,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mark := metafunc.definition.get_closest_marker("on"):
             # At least one, whatever was chosen.
             names = [name for name in names if name in mark.args] or names[:1]
-        # A server's tests stay with one process, which keeps it running.
-        groups = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+        if metafunc.definition.get_closest_marker("ends") and not metafunc.config.getoption("--servers"):
+            names = list(ENDS)
+        # A module's tests on a server stay with one process, which keeps the server running.
+        module = metafunc.definition.path.stem
+        groups = [pytest.param(name, marks=pytest.mark.xdist_group(f"{name} {module}")) for name in names]
         metafunc.parametrize("server", groups, indirect=True, scope="session")
 
 

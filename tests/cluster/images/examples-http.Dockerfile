@@ -11,6 +11,7 @@ RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs \
  && rm -rf /var/lib/apt/lists/*
 COPY dist/dependencies/examples-http /app/dependencies
+RUN python3 -m compileall -q -j 0 /app/dependencies
 COPY examples/http /app/examples/http
 COPY --from=go /handler /app/examples/http/go/handler
 ENV PYTHONPATH=/app/dependencies PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -20,6 +20,7 @@ from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE
 
+pytestmark = pytest.mark.on("valkey-9.1")  # what is looked at are processes
 PROGRAM = str(Path(sys.executable).with_name("streamqueue"))
 
 MANIFEST = """

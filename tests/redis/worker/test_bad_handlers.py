@@ -20,7 +20,7 @@ from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 from tests.redis.worker.stores import claim, owners, store
 
-pytestmark = pytest.mark.usefixtures("short_reads")
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
 
 PROGRAM = """
 import asyncio, os, sys, time

@@ -16,6 +16,8 @@ from streamqueue import Queue as Producer
 from streamqueue.streams import Snapshot, SnapshotRequest, connect, take_snapshots
 from tests.redis.servers.process import RunningServer
 
+pytestmark = pytest.mark.ends
+
 TASKS = 200
 KILLS = 12
 WORKERS = 2  # per stage

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from streamqueue import Context
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
+
+pytestmark = pytest.mark.ends
 
 NEXT = "paid"
 

@@ -16,6 +16,8 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
+pytestmark = pytest.mark.ends
+
 PROGRAM = """
 import asyncio, sys
 from streamqueue import Worker

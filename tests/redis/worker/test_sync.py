@@ -16,6 +16,8 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import working
 
+pytestmark = pytest.mark.ends
+
 FORKING = """
 import os, sys
 from streamqueue import SyncQueue
