@@ -1,4 +1,4 @@
-"""Names of queues for the shell's completion: quick, and silent where no cluster answers."""
+"""The shell's completion; names of queues for it: quick, and silent where no cluster answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from streamqueue.controller.kinds import STREAM_QUEUES
 
+# The same for both names of the program, so that one completion serves both.
+COMPLETION_VARIABLE = "_STREAMQUEUE_COMPLETE"
 PATIENCE = 2.0  # seconds: somebody waits at a prompt
 
 

@@ -12,14 +12,17 @@ from collections.abc import Sequence
 
 import click
 
-from streamqueue.cli.commands import ALL
-from streamqueue.cli.commands.completion import COMPLETION_VARIABLE
+from streamqueue.cli import commands
+from streamqueue.cli.completing import COMPLETION_VARIABLE
+from streamqueue.cli.group import LazyGroup
 from streamqueue.streams import RedisProblem
 
 
 @click.group(
+    cls=LazyGroup,
+    package=commands.__name__,
+    places=commands.PLACES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    commands={command.name: command for command in ALL if command.name},
 )
 def cli() -> None:
     """Task queues on Redis Streams: look at them, mend them, find out what is wrong.

@@ -1,41 +1,24 @@
-"""One module per command; those that belong together share one."""
+"""One module per command; those that belong together share one. None is loaded before it is called."""
 
-from streamqueue.cli.commands.completion import completion
-from streamqueue.cli.commands.dev import dev
-from streamqueue.cli.commands.dlq import dlq
-from streamqueue.cli.commands.doctor import doctor
-from streamqueue.cli.commands.explain import explain
-from streamqueue.cli.commands.import_ import import_
-from streamqueue.cli.commands.init import init
-from streamqueue.cli.commands.peek import peek
-from streamqueue.cli.commands.pending import pending
-from streamqueue.cli.commands.reclaim import reclaim
-from streamqueue.cli.commands.replay import replay
-from streamqueue.cli.commands.result import result
-from streamqueue.cli.commands.scaling import pause, resume, scale
-from streamqueue.cli.commands.send import send
-from streamqueue.cli.commands.simulate import simulate
-from streamqueue.cli.commands.status import status
-from streamqueue.cli.commands.top import top
-
-ALL = (
-    completion,
-    dev,
-    dlq,
-    doctor,
-    explain,
-    import_,
-    init,
-    peek,
-    pause,
-    pending,
-    reclaim,
-    replay,
-    result,
-    resume,
-    scale,
-    send,
-    simulate,
-    status,
-    top,
-)
+PLACES = {
+    "completion": "completion:completion",
+    "dev": "dev:dev",
+    "dlq": "dlq:dlq",
+    "doctor": "doctor:doctor",
+    "explain": "explain:explain",
+    "import": "import_:import_",
+    "init": "init:init",
+    "pause": "scaling:pause",
+    "peek": "peek:peek",
+    "pending": "pending:pending",
+    "reclaim": "reclaim:reclaim",
+    "replay": "replay:replay",
+    "result": "result:result",
+    "resume": "scaling:resume",
+    "scale": "scaling:scale",
+    "send": "send:send",
+    "simulate": "simulate:simulate",
+    "status": "status:status",
+    "top": "top:top",
+}
+"""Module and object of each command."""

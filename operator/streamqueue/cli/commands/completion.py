@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from streamqueue.cli.completing import COMPLETION_VARIABLE
 from streamqueue.cli.errors import BadInput
-
-# The same for both names of the program, so that one completion serves both.
-COMPLETION_VARIABLE = "_STREAMQUEUE_COMPLETE"
 
 
 @click.command()
