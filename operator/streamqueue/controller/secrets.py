@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import math
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from streamqueue.api.spec import SecretKey
 from streamqueue.controller.kinds import SECRETS
@@ -36,6 +38,8 @@ class Secrets:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._known: dict[tuple[str, SecretKey], Value] = {}
+        # One thread: each that has ever hashed keeps the 16 MiB that it took.
+        self._hashing = ThreadPoolExecutor(1, "secrets")
 
     async def read(self, namespace: str, reference: SecretKey, field: str) -> Value:
         """The value that `spec.redis.<field>` names; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
@@ -60,13 +64,15 @@ class Secrets:
         if known and known.text == text:
             digest = known.hash
         else:
-            digest = await asyncio.to_thread(_fingerprint, text, secret["metadata"]["uid"])
+            loop = asyncio.get_running_loop()
+            digest = await loop.run_in_executor(self._hashing, _fingerprint, text, secret["metadata"]["uid"])
         value = self._known[namespace, reference] = Value(text, time.monotonic(), digest)
         return value
 
     def forget(self, namespace: str, reference: SecretKey) -> None:
-        """Read it anew next time."""
-        self._known.pop((namespace, reference), None)
+        """Read it anew next time. What has not changed keeps its hash: a wrong password is forgotten each second."""
+        if known := self._known.get((namespace, reference)):
+            self._known[namespace, reference] = replace(known, read_at=-math.inf)
 
 
 def _fingerprint(text: str, salt: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -77,6 +78,19 @@ async def test_a_rotated_password_is_picked_up_once_the_old_one_is_refused(
     after = await endpoints.resolve("shop", BY_SECRET)
     assert await say(after) == "known"
     assert after.secret_hash != before.secret_hash  # rolls plain loops
+
+
+async def test_a_password_that_stays_wrong_is_hashed_once(
+    own_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bytes] = []
+    slow = hashlib.scrypt
+    monkeypatch.setattr(hashlib, "scrypt", lambda text, **more: hashed.append(text) or slow(text, **more))
+    namespace.secrets["redis"] = {"url": own_server.url.replace("://", "://app:wrong@")}
+    for _ in range(3):
+        assert await say(await endpoints.resolve("shop", BY_SECRET)) == ProblemKind.AUTH
+        endpoints.forget("shop", BY_SECRET)
+    assert len(hashed) == 1
 
 
 async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
