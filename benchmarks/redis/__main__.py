@@ -31,6 +31,7 @@ class Row:
     state: str  # of each queue
     snapshots_per_second: float  # median of the rounds
     slowest_round: float  # snapshots per second
+    fastest_round: float
     client_microseconds: float  # CPU time per snapshot
     server_microseconds: float
 
@@ -79,6 +80,7 @@ async def measure(running: RunningServer, queues: int, seconds: float) -> list[R
                     state,
                     statistics.median(rates),
                     min(rates),
+                    max(rates),
                     (time.process_time() - client_cpu) / taken,
                     (cpu_seconds(running.pid) - server_cpu) / taken,
                 )
@@ -98,13 +100,19 @@ def table(rows: list[Row], queues: int, load: float) -> str:
         "",
         f"{machine()}, shared by client and server; load average {load:.1f} at the start. Goal: {GOAL:,} per second.",
         "",
-        "| server | queues | snapshots/s, median | slowest round | client, CPU µs | server, CPU µs | server's own /s |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "Where others use the cores, CPU time tells more than the clock: `with a core each` is what it allows when "
+        "client and server don't wait for one another.",
+        "",
+        "| server | queues | snapshots/s, median | slowest round | fastest | client, CPU µs | server, CPU µs "
+        "| server's own /s | with a core each |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
+        slower = max(row.client_microseconds, row.server_microseconds)
         lines.append(
             f"| {row.server} | {row.state} | {row.snapshots_per_second:,.0f} | {row.slowest_round:,.0f} "
-            f"| {row.client_microseconds:.0f} | {row.server_microseconds:.0f} | {1e6 / row.server_microseconds:,.0f} |"
+            f"| {row.fastest_round:,.0f} | {row.client_microseconds:.0f} | {row.server_microseconds:.0f} "
+            f"| {1e6 / row.server_microseconds:,.0f} | {1e6 / slower:,.0f} |"
         )
     return "\n".join(lines) + "\n"
 
