@@ -49,10 +49,19 @@ def desired(
 
 
 def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Snapshot | None) -> bool:
-    """The reclaim CronJob rests while nothing is known to wait or pend; on unknown it stays as it is."""
+    """The reclaim CronJob rests while nothing is known to wait, to pend or to be due later.
+
+    On unknown it stays as it is. Without the operator it is what lets delayed tasks in.
+    """
     if spec.reclaim.suspend:
         return True
     if snapshot is None:
         live = held.owned.get(CRON_JOBS)
         return bool(live and live["spec"].get("suspend"))
-    return not (snapshot.undelivered or snapshot.pending or snapshot.outboxed or decision.replicas)
+    return not (
+        snapshot.undelivered
+        or snapshot.pending
+        or snapshot.outboxed
+        or decision.replicas
+        or snapshot.next_due is not None
+    )

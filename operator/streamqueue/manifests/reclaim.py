@@ -30,7 +30,7 @@ def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull
             "schedule": spec.reclaim.schedule or f"{minute_offset(owner.uid)}-59/5 * * * *",
             "suspend": suspended or spec.reclaim.suspend,
             "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": 120,
+            "startingDeadlineSeconds": 10,  # on a wake, resumed: a run that was missed while suspended stays missed
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 1,
             "jobTemplate": {

@@ -43,6 +43,7 @@ def snapshot(**counters: int) -> Snapshot:
         ({"pending": 1}, 0, False),
         ({"outboxed": 1}, 0, False),
         ({}, 1, False),
+        ({"next_due": 600}, 0, False),
     ],
 )
 def test_the_cronjob_rests_while_nothing_waits_or_pends(counters: dict[str, int], replicas: int, rests: bool) -> None:

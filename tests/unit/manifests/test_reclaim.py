@@ -58,7 +58,7 @@ def test_passes_never_overlap_pile_up_or_linger() -> None:
     job = body["jobTemplate"]["spec"]
 
     assert body["concurrencyPolicy"] == "Forbid"
-    assert body["startingDeadlineSeconds"] == 120
+    assert body["startingDeadlineSeconds"] == 10
     assert (body["successfulJobsHistoryLimit"], body["failedJobsHistoryLimit"]) == (1, 1)
     assert (job["activeDeadlineSeconds"], job["backoffLimit"], job["ttlSecondsAfterFinished"]) == (240, 0, 600)
     assert job["template"]["spec"]["restartPolicy"] == "Never"

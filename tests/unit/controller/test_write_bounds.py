@@ -1,0 +1,123 @@
+"""How many writes are under way at once, told by a server that answers only when the test lets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio import client as kubernetes_client
+
+from streamqueue.api.spec import Handler, QueueSpec, Redis
+from streamqueue.controller.act import BEGINNERS, Actor
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, OWNED, PODS
+from streamqueue.controller.kube import WRITES, Kube
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Holdings, Store
+from streamqueue.scaling import Decision, Reason
+from tests.unit.controller.bodies import owned, queue
+
+SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
+SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
+
+
+class SlowServer:
+    """Takes requests in, holds them, and answers each with its own body once `release` is set."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []  # method and path, in order of arrival
+        self.release = asyncio.Event()
+        self._arrived = asyncio.Condition()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        async with self._arrived:
+            self.seen.append(f"{request.method} {request.path}")
+            self._arrived.notify_all()
+        await self.release.wait()
+        body["metadata"] = {"uid": "u", "resourceVersion": "2", "generation": 1} | body["metadata"]
+        return web.json_response(body)
+
+    async def holds(self, count: int) -> None:
+        async with self._arrived:
+            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.seen) >= count), timeout=1.5)
+
+
+@pytest.fixture
+async def server() -> SlowServer:
+    return SlowServer()
+
+
+@pytest.fixture
+async def kube(server: SlowServer) -> AsyncIterator[Kube]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", server.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    kube = Kube(kubernetes_client.ApiClient(kubernetes_client.Configuration(host=f"http://127.0.0.1:{port}")))
+    yield kube
+    server.release.set()
+    await kube.close()
+    await runner.cleanup()
+
+
+def a_queue(name: str) -> Holdings:
+    return Holdings(queue=queue(name))
+
+
+def an_old_queue(name: str) -> Holdings:
+    """All that it owns is there, and not as it should be."""
+    live = {
+        kind: owned(kind.kind, name, spec={"replicas": 0, "suspend": True, "template": {"metadata": {}}})
+        for kind in OWNED
+    }
+    return Holdings(queue=queue(name), owned=live)
+
+
+def carried_out(kube: Kube, actor: Actor, held: Holdings, runtime: Runtime) -> Coroutine[Any, Any, None]:
+    return actor.carry_out(held, runtime, SPEC, Decision(1, Reason.SCALING_UP, "0 -> 1"), None, None)
+
+
+async def test_writes_are_bounded_and_the_lease_passes_them_by(kube: Kube, server: SlowServer) -> None:
+    async with asyncio.TaskGroup() as writes:
+        for n in range(3 * WRITES):
+            writes.create_task(kube.annotate(PODS, "shop", f"pod-{n}", {"a": "b"}))
+        await server.holds(WRITES)
+        lease = owned("Lease", "leader")
+        writes.create_task(kube.replace(LEASES, lease, gated=False))
+        await server.holds(WRITES + 1)
+        assert server.seen[-1] == f"PUT {LEASES.path('shop', 'leader')}"
+        assert len(server.seen) == WRITES + 1
+        server.release.set()
+    assert len(server.seen) == 3 * WRITES + 1
+
+
+async def test_a_queue_that_wakes_finds_a_place_between_a_new_leaders_first_rounds(
+    kube: Kube, server: SlowServer
+) -> None:
+    actor = Actor(kube, Recorder(kube), Store(), SETTINGS)
+    async with asyncio.TaskGroup() as rounds:
+        for n in range(2 * WRITES):
+            rounds.create_task(carried_out(kube, actor, a_queue(f"new-{n}"), Runtime(f"q{n}")))
+        await server.holds(BEGINNERS)
+        woken = Runtime("q1", fresh=False)
+        rounds.create_task(carried_out(kube, actor, an_old_queue("old"), woken))
+        await server.holds(BEGINNERS + len(OWNED))
+        assert all("old" in path for path in server.seen[BEGINNERS:]), "no further first round began"
+        server.release.set()
+
+
+async def test_a_wake_waits_for_one_round_trip_and_takes_the_cronjob_along(kube: Kube, server: SlowServer) -> None:
+    actor = Actor(kube, Recorder(kube), Store(), SETTINGS)
+    async with asyncio.TaskGroup() as rounds:
+        rounds.create_task(carried_out(kube, actor, an_old_queue("orders"), Runtime("q1", fresh=False)))
+        await server.holds(len(OWNED))
+        assert server.seen[0] == f"PATCH {DEPLOYMENTS.path('shop', 'orders')}"
+        assert "PATCH /apis/batch/v1/namespaces/shop/cronjobs/orders-reclaim" in server.seen
+        server.release.set()
