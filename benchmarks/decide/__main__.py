@@ -10,7 +10,8 @@ from benchmarks.report import machine, publish
 from benchmarks.scaling.traces import mm_image
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, decide
-from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet
+from streamqueue.simulate.cluster import Cluster, ColdStart
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import StreamQueueLaw
 from streamqueue.simulate.text import table
 

@@ -15,8 +15,9 @@ from benchmarks.report import RESULTS, machine, publish
 from benchmarks.scaling.synthetic import SYNTHETIC
 from benchmarks.scaling.traces import TRACES
 from streamqueue.api.spec import Scaling
+from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.figures import Figures, figures_of
-from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, Metric, StreamQueueLaw
 from streamqueue.simulate.text import HEADERS, Progress, row, table
 from streamqueue.simulate.trace import Trace

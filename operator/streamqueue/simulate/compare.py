@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 
 from streamqueue.api.spec import QueueSpec
+from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time
-from streamqueue.simulate.fleet import Cluster, Fleet, Law, Outcome
+from streamqueue.simulate.fleet import Fleet, Law, Outcome
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric, StreamQueueLaw
 from streamqueue.simulate.text import HEADERS, Progress, row, sparkline, table
 from streamqueue.simulate.trace import Trace

@@ -16,72 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streamqueue.scaling import Observation, Pod, PodState
-
-READY_EVENT, DONE_EVENT, GRACE_EVENT, RETURN_EVENT, NODE_EVENT = range(5)
-
-
-@dataclass(frozen=True, slots=True)
-class ColdStart:
-    """Seconds from a pod's creation until it is ready: log-normal with this median and sigma."""
-
-    median: float
-    sigma: float = 0.0
-
-    def draw(self, dice: random.Random) -> float:
-        return self.median * math.exp(self.sigma * dice.gauss(0.0, 1.0)) if self.sigma else self.median
-
-
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    """Room for pods: `first` are there from the start; `pods_each` fit on a node; a new one takes `start` seconds.
-
-    At most `limit` nodes. An empty node beyond the first ones goes after `empty_for` seconds.
-    """
-
-    first: int
-    pods_each: int
-    limit: int
-    start: float = 60.0
-    empty_for: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """How pods behave."""
-
-    cold_start: ColdStart
-    concurrency: int = 1
-    grace: float = 150.0
-    reclaim: float = 300.0
-    nodes: Nodes | None = None
-    counters: bool = True  # False: a Redis without entries_added
-
-
-class Worker:
-    """A pod of the simulation."""
-
-    __slots__ = ("created", "epoch", "marked", "name", "ready_at", "running", "seen", "state", "views")
-
-    def __init__(self, name: str, created: float) -> None:
-        self.name = name
-        self.created = created
-        self.ready_at: float | None = None
-        self.state = PodState.STARTING
-        self.running: set[int] = set()
-        self.marked = False
-        self.epoch = 0  # completions of an earlier epoch don't count
-        self.seen: Pod | None = None  # what an observation shows, until something changes
-        self.views: dict[tuple[PodState, bool, int], Pod] = {}
-
-    def look(self) -> Pod:
-        key = (self.state, self.marked, len(self.running))
-        if (view := self.views.get(key)) is None:
-            view = self.views[key] = Pod(
-                self.name, self.state, self.created, self.ready_at, pending=len(self.running), marked=self.marked
-            )
-        self.seen = view
-        return view
+from streamqueue.scaling import Observation, PodState
+from streamqueue.simulate.cluster import Cluster, Room
+from streamqueue.simulate.worker import Worker, removal_order
 
 
 class Law(Protocol):
@@ -122,12 +59,11 @@ class Fleet:
         self.pods: dict[str, Worker] = {}  # all that exist, draining ones included
         self.live: dict[str, Worker] = {}  # those that the Deployment still asks for
         self.free: deque[Worker] = deque()  # one entry per free slot, in the order of blocking
-        self.unscheduled: deque[Worker] = deque()
-        self.nodes = cluster.nodes.first if cluster.nodes else 0
-        self.nodes_coming = 0
+        self.room = Room(cluster.nodes) if cluster.nodes else None
         self.pod_seconds = 0.0
         self.timeline: list[tuple[float, int, int, int]] = []
-        self._events: list[tuple[float, int, int, Worker | None, int, int]] = []
+        # What happens to which worker and task, and when; the serial number keeps the order of equal times.
+        self._events: list[tuple[float, int, Callable[[Worker | None, int], None], Worker | None, int]] = []
         self._serial = 0
 
     @property
@@ -140,7 +76,7 @@ class Fleet:
 
     @property
     def ready(self) -> int:
-        return sum(worker.state is PodState.READY for worker in self.live.values())
+        return sum([worker.state is PodState.READY for worker in self.live.values()])
 
     def observe(self) -> Observation:
         """What the operator would see now."""
@@ -213,65 +149,58 @@ class Fleet:
                 continue
             if next_event > limit:
                 return
-            time, _, kind, worker, task, epoch = heapq.heappop(events)
-            self.now = time
-            if kind == DONE_EVENT:
-                assert worker is not None
-                if epoch == worker.epoch:
-                    self._finish(worker, task)
-                    if self.done == total:
-                        return
-            elif kind == READY_EVENT:
-                assert worker is not None
-                self._become_ready(worker)
-            elif kind == GRACE_EVENT:
-                assert worker is not None
-                self._kill(worker)
-            elif kind == RETURN_EVENT:
-                self.returned.append(task)
-                self._hand_out()
-            else:
-                self.nodes += 1
-                self.nodes_coming -= 1
-                self._schedule()
+            self.now, _, happen, worker, task = heapq.heappop(events)
+            happen(worker, task)
+            if self.done == total:
+                return
 
-    def _push(self, time: float, kind: int, worker: Worker | None, task: int = 0, epoch: int = 0) -> None:
+    def _push(
+        self, delay: float, happen: Callable[[Worker | None, int], None], worker: Worker | None = None, task: int = 0
+    ) -> None:
         self._serial += 1
-        heapq.heappush(self._events, (time, self._serial, kind, worker, task, epoch))
+        heapq.heappush(self._events, (self.now + delay, self._serial, happen, worker, task))
 
     def _hand_out(self) -> None:
-        free, now = self.free, self.now
+        free = self.free
         while free and (self.head < self.added or self.returned):
             worker = free.popleft()
-            if worker.state is not PodState.READY:
-                continue
-            if self.returned:
-                task = self.returned.popleft()
-            else:
-                task = self.head
-                self.head += 1
-                self.pending += 1
-            self.starts[task] = now
-            worker.running.add(task)
-            worker.seen = None
-            self._serial += 1
-            heapq.heappush(
-                self._events, (now + self.services[task], self._serial, DONE_EVENT, worker, task, worker.epoch)
-            )
+            if worker.state is PodState.READY:
+                self._take(worker)
 
-    def _finish(self, worker: Worker, task: int) -> None:
-        worker.running.discard(task)
+    def _take(self, worker: Worker) -> None:
+        """The next task goes to this worker; there is one."""
+        if self.returned:
+            task = self.returned.popleft()
+        else:
+            task = self.head
+            self.head += 1
+            self.pending += 1
+        now = self.now
+        self.starts[task] = now
+        worker.running.add(task)
+        worker.seen = None
+        self._serial += 1
+        heapq.heappush(self._events, (now + self.services[task], self._serial, self._finish, worker, task))
+
+    def _finish(self, worker: Worker | None, task: int) -> None:
+        assert worker is not None
+        if task not in worker.running:
+            return  # it was killed with its pod
+        worker.running.remove(task)
         worker.seen = None
         self.pending -= 1
         self.done += 1
-        if worker.state is PodState.READY:
+        if worker.state is not PodState.READY:
+            if not worker.running:
+                self._vanish(worker)
+        elif self.head < self.added and not self.free:
+            self._take(worker)
+        else:
             self.free.append(worker)
-            if self.head < self.added or self.returned:
-                self._hand_out()
-        elif not worker.running:
-            self._vanish(worker)
+            self._hand_out()
 
-    def _become_ready(self, worker: Worker) -> None:
+    def _become_ready(self, worker: Worker | None, _: int) -> None:
+        assert worker is not None
         if worker.state is not PodState.STARTING:
             return
         worker.state = PodState.READY
@@ -280,19 +209,23 @@ class Fleet:
         self.free.extend([worker] * self.cluster.concurrency)
         self._hand_out()
 
-    def _kill(self, worker: Worker) -> None:
+    def _kill(self, worker: Worker | None, _: int) -> None:
+        assert worker is not None
         if worker.name not in self.pods:
             return
         for task in worker.running:
             self.killed += 1
             self.starts[task] = math.nan
-            self._push(self.now + self.cluster.reclaim, RETURN_EVENT, None, task)
+            self._push(self.cluster.reclaim, self._return, task=task)
         worker.running.clear()
         self._vanish(worker)
 
+    def _return(self, _: Worker | None, task: int) -> None:
+        self.returned.append(task)
+        self._hand_out()
+
     def _vanish(self, worker: Worker) -> None:
         worker.state = PodState.TERMINATING
-        worker.epoch += 1
         del self.pods[worker.name]
         self.pod_seconds += self.now - worker.created
 
@@ -301,16 +234,20 @@ class Fleet:
             self.started += 1
             worker = Worker(f"w{self.started}", self.now)
             self.pods[worker.name] = self.live[worker.name] = worker
-            if self.cluster.nodes is None:
-                self._push(self.now + self.cluster.cold_start.draw(self.dice), READY_EVENT, worker)
+            if self.room is None:
+                self._start(worker)
             else:
                 worker.state = PodState.UNSCHEDULABLE
-                self.unscheduled.append(worker)
+                self.room.waiting.append(worker)
         if want < len(self.live):
-            for worker in sorted(self.live.values(), key=_removal_order)[: len(self.live) - want]:
+            for worker in sorted(self.live.values(), key=removal_order)[: len(self.live) - want]:
                 self._remove(worker)
-        if self.cluster.nodes is not None:
-            self._schedule()
+        self._schedule()
+
+    def _start(self, worker: Worker) -> None:
+        worker.state = PodState.STARTING
+        worker.seen = None
+        self._push(self.cluster.cold_start.draw(self.dice), self._become_ready, worker)
 
     def _remove(self, worker: Worker) -> None:
         del self.live[worker.name]
@@ -318,33 +255,20 @@ class Fleet:
         worker.state = PodState.TERMINATING
         worker.seen = None
         if was_ready and worker.running:
-            self._push(self.now + self.cluster.grace, GRACE_EVENT, worker)
+            self._push(self.cluster.grace, self._kill, worker)
         else:
             self._vanish(worker)
 
     def _schedule(self) -> None:
         """Give waiting pods the room there is, and ask for the nodes that are short."""
-        nodes = self.cluster.nodes
-        assert nodes is not None
-        self.unscheduled = deque(w for w in self.unscheduled if w.state is PodState.UNSCHEDULABLE)
-        placed = len(self.pods) - len(self.unscheduled)
-        while self.unscheduled and placed < self.nodes * nodes.pods_each:
-            worker = self.unscheduled.popleft()
-            worker.state = PodState.STARTING
-            worker.seen = None
-            placed += 1
-            self._push(self.now + self.cluster.cold_start.draw(self.dice), READY_EVENT, worker)
-        short = math.ceil(len(self.unscheduled) / nodes.pods_each) - self.nodes_coming
-        for _ in range(min(short, nodes.limit - self.nodes - self.nodes_coming)):
-            self.nodes_coming += 1
-            self._push(self.now + nodes.start, NODE_EVENT, None)
-        spare = self.nodes - max(nodes.first, math.ceil(placed / nodes.pods_each))
-        if spare > 0 and not self.unscheduled:
-            self.nodes -= spare
+        if self.room is None:
+            return
+        for worker in self.room.place(len(self.pods)):
+            self._start(worker)
+        for _ in range(self.room.order()):
+            self._push(self.room.nodes.start, self._node_comes)
 
-
-def _removal_order(worker: Worker) -> tuple[int, bool, float]:
-    """A ReplicaSet's order: unassigned, not ready, lowest deletion cost, youngest."""
-    rank = {PodState.UNSCHEDULABLE: 0, PodState.STARTING: 1}.get(worker.state, 2)
-    since = worker.created if worker.ready_at is None else worker.ready_at
-    return (rank, not worker.marked, -since)
+    def _node_comes(self, _: Worker | None, __: int) -> None:
+        assert self.room is not None
+        self.room.arrive()
+        self._schedule()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import Figures, figures_of
-from streamqueue.simulate.fleet import Cluster, Fleet
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
 from streamqueue.simulate.trace import Trace
 

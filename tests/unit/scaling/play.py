@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Decision, Memory, Observation, decide
+from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.figures import percentile
-from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet, Outcome
+from streamqueue.simulate.fleet import Fleet, Outcome
 
 Bend = Callable[[Observation], Observation]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Observation, Reason
-from streamqueue.simulate.fleet import Cluster, ColdStart
+from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from .play import BentLaw, p95, play
 from .test_deadline import exponential, poisson

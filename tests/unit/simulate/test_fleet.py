@@ -6,8 +6,9 @@ import math
 import random
 from dataclasses import dataclass
 
+from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 from streamqueue.simulate.figures import figures_of, percentile
-from streamqueue.simulate.fleet import Cluster, ColdStart, Fleet, Nodes
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
 from streamqueue.simulate.trace import Trace
 

@@ -17,7 +17,7 @@ from streamqueue.cli.trial.load import Source, load
 from streamqueue.cli.trial.types import NODES, SECONDS, SIGMA
 
 if TYPE_CHECKING:
-    from streamqueue.simulate.fleet import Nodes
+    from streamqueue.simulate.cluster import Nodes
 
 _GRACE_MARGIN = 30.0  # seconds of termination grace beyond the handler's time-out
 
@@ -56,9 +56,9 @@ def simulate(
     output: str,
 ) -> None:
     """Try a queue's scaling on a trace of arrivals, beside KEDA with its defaults and tuned for that trace."""
+    from streamqueue.simulate.cluster import Cluster, ColdStart
     from streamqueue.simulate.compare import compare, late_after, report
     from streamqueue.simulate.figures import figures_of
-    from streamqueue.simulate.fleet import Cluster, ColdStart
     from streamqueue.simulate.plot import can_plot
     from streamqueue.simulate.plot import plot as draw
     from streamqueue.simulate.trace import TraceError

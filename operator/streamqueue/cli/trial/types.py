@@ -10,7 +10,7 @@ import click
 from streamqueue.api.durations import parse_duration
 
 if TYPE_CHECKING:
-    from streamqueue.simulate.fleet import Nodes
+    from streamqueue.simulate.cluster import Nodes
 
 
 class _Seconds(click.ParamType[float]):
@@ -42,7 +42,7 @@ class _Nodes(click.ParamType["Nodes"]):
     name = "first:pods:limit[:start]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Nodes:
-        from streamqueue.simulate.fleet import Nodes
+        from streamqueue.simulate.cluster import Nodes
 
         if isinstance(value, Nodes):
             return value
