@@ -19,9 +19,10 @@ def decisions(runtime: Runtime, leading_since: float, clock_offset: float) -> di
         row = asdict(entry)
         entries.append(row | {"at": entry.at + clock_offset, "until": entry.until + clock_offset})
     learnt = runtime.memory.learnt if runtime.memory else None
+    cold = runtime.memory.cold if runtime.memory else None
     return {
         "leadingSince": leading_since,
         "serviceSeconds": learnt.service.seconds if learnt and learnt.service.long.tasks > PRIOR_WEIGHT else None,
-        "coldStartSeconds": learnt.cold.mean if learnt and learnt.cold.samples else None,
+        "coldStartSeconds": cold.mean if cold and cold.samples else None,
         "entries": entries,
     }

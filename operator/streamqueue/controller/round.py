@@ -26,7 +26,7 @@ from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
 from streamqueue.maintenance.relay import relay
-from streamqueue.scaling import decide
+from streamqueue.scaling import Memory, decide, lead
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
@@ -101,7 +101,7 @@ class Rounds:
         # For the next round: this one's snapshot may be older than the crash, and not show what the worker held.
         recovery.gather(runtime, held, spec.handler)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
-        return _sleeper(spec, facts)
+        return sleeper(spec, facts, runtime.memory)
 
     async def _with_group(
         self, client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, snapshot: Snapshot
@@ -197,11 +197,12 @@ def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> b
     return runtime.shared_consumers and snapshot.pending == 0
 
 
-def _sleeper(spec: QueueSpec, facts: Facts) -> Sleeper | None:
+def sleeper(spec: QueueSpec, facts: Facts, memory: Memory) -> Sleeper | None:
     """Nothing waits, nothing pends, no pod is wanted: a new entry is what can change that."""
     snapshot, decision = facts.snapshot, facts.decision
     if not snapshot or not decision or not snapshot.last_delivered_id or decision.replicas:
         return None
     if snapshot.undelivered or snapshot.pending or snapshot.due or snapshot.outboxed:
         return None
-    return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods, alarm=snapshot.next_due)
+    alarm = None if snapshot.next_due is None else max(0.0, snapshot.next_due - lead(spec.scaling, memory.cold))
+    return Sleeper(spec.stream, snapshot.last_delivered_id, soundly=not facts.pods, alarm=alarm)

@@ -34,7 +34,7 @@ class Sleeper:
     stream: str
     last_id: str
     soundly: bool  # its last pods are gone too: nothing to look after until it wakes
-    alarm: float | None = None  # seconds until a delayed task or a retry is due
+    alarm: float | None = None  # seconds until a delayed task or a retry wants a look
 
 
 class Waker:

@@ -24,6 +24,7 @@ def observation(
         oldest_pending_age=snapshot.oldest_pending_age,
         entries_added=snapshot.entries_added,
         last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),
+        next_due=snapshot.next_due,
         pods=workers,
         replicas=replicas,
         rollout=rollout,

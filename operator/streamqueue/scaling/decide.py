@@ -11,6 +11,7 @@ from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
 from streamqueue.scaling.drain import plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
+from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
 from streamqueue.scaling.model import Decision, Observation, Reason
 
@@ -37,6 +38,7 @@ def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tu
     if not observation.known:
         return _hold(fleet, Reason.UNKNOWN, "the stream can't be read, so nothing changes"), memory
     wish, memory = _wish(spec, memory, fleet, observation)
+    wish = foresee(wish, spec, memory.cold, fleet, observation)
     return _towards(bound(spec, fleet, wish, observation), spec, memory, fleet, observation), memory
 
 
@@ -52,6 +54,7 @@ def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
         and not spec.paused
         and not memory.marks.seen
         and observation.now >= memory.last
+        and (observation.next_due is None or observation.next_due > lead(spec, memory.cold))
     )
 
 
@@ -68,8 +71,10 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
         return wish, replace(memory, peaks=peaks)
     target = spec.target_wait if spec.target_wait is not None else 30.0
     learnt = learn(memory.learnt, fleet, target, spec.concurrency, observation)
-    wish, learnt = wish_by_deadline(target, spec.concurrency, spec.max_replicas, learnt, fleet, observation)
-    return wish, Memory(memory.since, memory.last, memory.marks, memory.peaks, learnt)
+    wish, learnt = wish_by_deadline(
+        target, spec.concurrency, spec.max_replicas, learnt, memory.cold, fleet, observation
+    )
+    return wish, Memory(memory.since, memory.last, memory.marks, memory.cold, memory.peaks, learnt)
 
 
 def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:

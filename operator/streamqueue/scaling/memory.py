@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from streamqueue.scaling.coldstart import ColdStart
 from streamqueue.scaling.deadline.learn import Learnt
 from streamqueue.scaling.drain import Marks, note_marks
 from streamqueue.scaling.fleet import Fleet
@@ -21,6 +23,7 @@ class Memory:
     since: float  # first observation of this process
     last: float  # latest observation
     marks: Marks = field(default_factory=Marks)
+    cold: ColdStart = field(default_factory=ColdStart)
     peaks: Peaks | None = None  # targetBacklog: recent needs
     learnt: Learnt | None = None  # targetWait
 
@@ -29,11 +32,11 @@ def remember(memory: Memory | None, fleet: Fleet, observation: Observation) -> M
     """Carry the memory over to this observation; a clock that ran backwards starts a new one."""
     now = observation.now
     if memory is None or now < memory.last:
-        memory = Memory(since=now, last=now)
-    return Memory(memory.since, now, note_marks(memory.marks, fleet, observation), memory.peaks, memory.learnt)
+        memory = Memory(since=now, last=-math.inf)
+    cold = memory.cold.learn(fleet.ready, memory.last)
+    return Memory(memory.since, now, note_marks(memory.marks, fleet, observation), cold, memory.peaks, memory.learnt)
 
 
 def patience(memory: Memory | None) -> float:
     """Seconds until a starting pod counts as failing, so that one bad pod doesn't hold up the rest."""
-    cold = memory.learnt.cold.mean if memory is not None and memory.learnt is not None else 0.0
-    return max(PATIENCE_COLD_STARTS * cold, LEAST_PATIENCE)
+    return max(PATIENCE_COLD_STARTS * memory.cold.mean, LEAST_PATIENCE) if memory is not None else LEAST_PATIENCE

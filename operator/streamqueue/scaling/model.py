@@ -40,6 +40,7 @@ class Observation:
     oldest_pending_age: float | None = None  # seconds since last delivery
     entries_added: int | None = None  # ever added to the stream; Redis >= 7.0
     last_delivered_age: float | None = None  # seconds since the last delivered entry was added
+    next_due: float | None = None  # seconds until the next delayed task or retry is due; None without any
     pods: tuple[Pod, ...] = ()
     replicas: int = 0  # spec.replicas of the live Deployment
     rollout: bool = False  # a rollout is under way: no scale-down

@@ -60,6 +60,7 @@ def observations(draw: st.DrawFn, now: float) -> Observation:
         oldest_pending_age=draw(st.one_of(st.none(), st.floats(0, 1000))),
         entries_added=draw(st.one_of(st.none(), st.integers(0, 10**9))),
         last_delivered_age=draw(st.one_of(st.none(), st.floats(0, 1e6))),
+        next_due=draw(st.sampled_from([None, None, 0.0, 8.0, 500.0])),
         pods=fleet,
         replicas=max(0, live + draw(st.sampled_from([0, 0, 0, -1, 2]))),
         rollout=draw(st.sampled_from([False, False, True])),

@@ -9,7 +9,7 @@ import pytest
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Observation, PodState, Reason
-from streamqueue.simulate.fleet import Cluster, ColdStart, Nodes
+from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 
 from .play import BentLaw, over_work, p95, play
 
@@ -51,6 +51,14 @@ def test_cold_starts_that_vary(sigma: float) -> None:
     outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(27.0, sigma)))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) < 1.3
+
+
+def test_bursts_on_pods_that_start_now_fast_now_slowly() -> None:
+    arrivals = [at for n in range(30) for at in burst(5.0 + 200 * n, 40)]
+    services = [4.0] * len(arrivals)
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(30.0, 0.6)))
+    assert p95(outcome) <= 60
+    assert over_work(outcome, services) < 2.6
 
 
 def test_pods_that_still_start_go_once_the_others_have_done_the_work() -> None:

@@ -6,13 +6,14 @@ the deadline, one start serves them all, and a pod for several tasks at once run
 
 from __future__ import annotations
 
+from streamqueue.scaling.coldstart import ColdStart
 from streamqueue.scaling.deadline.learn import REMEMBERED, Learnt
 from streamqueue.scaling.model import Observation
 
 LOOKS = 3.0  # that a start takes until it shows, at most
 
 
-def spared_by_gathering(learnt: Learnt, allowance: float, concurrency: int) -> float:
+def spared_by_gathering(learnt: Learnt, cold: ColdStart, allowance: float, concurrency: int) -> float:
     """Idle pod-seconds that going to zero spares each time; 0 where nothing else is expected to gather.
 
     From the tasks delivered lately: after a silence the first task starts a pod at once.
@@ -20,21 +21,23 @@ def spared_by_gathering(learnt: Learnt, allowance: float, concurrency: int) -> f
     arrivals = learnt.arrivals
     lately = max(0.0, learnt.flow.delivered - arrivals.counts[0])
     rate = lately / max(learnt.seen - arrivals.times[0], REMEMBERED)
-    delay = _longest_delay(learnt, allowance)
+    delay = _longest_delay(learnt, cold, allowance)
     if rate * delay < 1:
         return 0.0
     idle = 1 - rate * learnt.service.seconds / concurrency
-    return max(0.0, idle) * (delay + learnt.cold.mean)
+    return max(0.0, idle) * (delay + cold.mean)
 
 
-def first_is_due(learnt: Learnt, allowance: float, concurrency: int, observation: Observation) -> bool:
+def first_is_due(learnt: Learnt, cold: ColdStart, allowance: float, concurrency: int, observation: Observation) -> bool:
     """Whether to start the first pod now: what waits would keep it at work for all the time that is left."""
     oldest = observation.oldest_waiting_age
     if oldest is None or observation.pending:
         return True
-    return observation.waiting * learnt.service.seconds / concurrency >= _longest_delay(learnt, allowance) - oldest
+    return (
+        observation.waiting * learnt.service.seconds / concurrency >= _longest_delay(learnt, cold, allowance) - oldest
+    )
 
 
-def _longest_delay(learnt: Learnt, allowance: float) -> float:
+def _longest_delay(learnt: Learnt, cold: ColdStart, allowance: float) -> float:
     """Seconds from a task's arrival until a pod has to be created for it; slow pods are reckoned with."""
-    return max(0.0, allowance - learnt.cold.slow - LOOKS * learnt.tick)
+    return max(0.0, allowance - cold.slow - LOOKS * learnt.tick)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamqueue.scaling.backlog import LEAD, Wish
+from streamqueue.scaling.coldstart import ColdStart
 from streamqueue.scaling.deadline.curve import Outlook, add_pods, lateness, look_ahead, starts_per_step
 from streamqueue.scaling.deadline.first import first_is_due, spared_by_gathering
 from streamqueue.scaling.deadline.learn import Learnt
+from streamqueue.scaling.deadline.price import WIDEST
 from streamqueue.scaling.deadline.up import best_addition
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
 
-SHARE = 0.95  # of the target is planned with
 RATE_WINDOWS = (10.0, 30.0)  # seconds; arrivals are expected to go on only as fast as each of them shows
 STEPS = 24
 SPREAD = 0.3  # standard deviations of the work in hand that need is raised by
@@ -44,15 +45,21 @@ class Plan:
 
 
 def wish_by_deadline(
-    target: float, concurrency: int, limit: int, learnt: Learnt, fleet: Fleet, observation: Observation
+    target: float,
+    concurrency: int,
+    limit: int,
+    learnt: Learnt,
+    starts: ColdStart,
+    fleet: Fleet,
+    observation: Observation,
 ) -> tuple[Wish, Learnt]:
     """How many pods to run, and what the law has learnt by it."""
-    now, service, cold, tick = observation.now, learnt.service.seconds, learnt.cold.mean, learnt.tick
+    now, service, cold, tick = observation.now, learnt.service.seconds, starts.mean, learnt.tick
     work = bool(observation.waiting or observation.pending)
-    allowance = SHARE * target
+    allowance = learnt.price.share * target
     rate = min(learnt.arrivals.rate(window) for window in RATE_WINDOWS)
     slots = len(fleet.ready) * concurrency
-    joining = [max(learnt.cold.remaining(now - pod.created), tick / 2) for pod in fleet.starting]
+    joining = [max(starts.remaining(now - pod.created), tick / 2) for pod in fleet.starting]
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
@@ -63,23 +70,26 @@ def wish_by_deadline(
     if (observation.waiting or rate > 0) and plan.is_late(capacity):
         most = min(limit, int((observation.waiting + rate * (cold + target)) / concurrency) + 2)
         more = _additional(plan, capacity, cold, learnt.price.value, target, tick, most)
-    spared = spared_by_gathering(learnt, allowance, concurrency)
-    if not fleet.capacity and work and (not spared or first_is_due(learnt, allowance, concurrency, observation)):
+    spared = spared_by_gathering(learnt, starts, allowance, concurrency)
+    if (
+        not fleet.capacity
+        and work
+        and (not spared or first_is_due(learnt, starts, allowance, concurrency, observation))
+    ):
         more = max(more, 1)
 
     within = max(allowance, cold + tick)
     need = min(max(_need(plan, within), int(work)), limit)
-    worth = max(_need(plan, within, *_headway(fleet, observation)), int(work))
-    levels = learnt.levels.note(now, min(need, worth), tick)
-    delay = cold + tick - allowance
+    old, lost = _headway(fleet, observation)
+    worth = min(need, max(_need(plan, within, old, lost), int(work))) if lost else need
+    levels = learnt.levels.note(now, worth, tick)
+    delay = cold + tick - WIDEST * target
     late_tasks = 1 + delay / service if delay > 0 else 0.0
     default = cold + cold * (1 + PAUSE_COST) * late_tasks
     restart = cold + learnt.price.value * cold * (1 + PAUSE_COST) * late_tasks
     first = max(0.0, restart + LEAD - spared) if spared else restart
     keep, soon = levels.keep((now, now + LEAD), default, restart, first, tick)
-    learnt = Learnt(
-        now, tick, learnt.flow, learnt.arrivals, learnt.busy, learnt.service, learnt.cold, levels, learnt.price
-    )
+    learnt = Learnt(now, tick, learnt.flow, learnt.arrivals, learnt.busy, learnt.service, levels, learnt.price)
     oldest = observation.oldest_waiting_age or 0.0
     why = (
         f"{observation.waiting} waiting, oldest {oldest:.0f} s of {target:.0f} s; "

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 from streamqueue.scaling.deadline.arrivals import Arrivals
-from streamqueue.scaling.deadline.coldstart import ColdStart
 from streamqueue.scaling.deadline.flow import Flow, first_flow, next_flow
 from streamqueue.scaling.deadline.levels import Levels
 from streamqueue.scaling.deadline.price import Price
@@ -28,7 +26,6 @@ class Learnt:
     arrivals: Arrivals
     busy: float = 0.0
     service: ServiceTime = field(default_factory=ServiceTime)
-    cold: ColdStart = field(default_factory=ColdStart)
     levels: Levels = field(default_factory=Levels)
     price: Price = field(default_factory=Price)
 
@@ -39,17 +36,14 @@ def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, 
     busy = float(_busy_slots(fleet, concurrency, observation))
     if before is None:
         flow = first_flow(observation)
-        return Learnt(
-            now, 1.0, flow, _first_arrivals(flow, observation), busy, cold=ColdStart().learn(fleet.ready, -math.inf)
-        )
+        return Learnt(now, 1.0, flow, _first_arrivals(flow, observation), busy)
     gap = now - before.seen
     served = gap * (busy + before.busy) / 2 / before.service.seconds
     flow_or_none = next_flow(before.flow, before.arrivals, served, observation)
-    cold = before.cold.learn(fleet.ready, before.seen)
     if flow_or_none is None:
         flow = first_flow(observation)
         arrivals = _first_arrivals(flow, observation)
-        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy, cold=cold)
+        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy)
     flow = flow_or_none
     service, price = before.service, before.price
     if gap <= LONG_GAP:
@@ -68,7 +62,7 @@ def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, 
             arrivals = arrivals.extend(first, before.flow.added, span)
     arrivals = arrivals.extend(now, flow.added, span)
     tick = before.tick + 0.2 * (min(gap, LONG_GAP) - before.tick)
-    return Learnt(now, tick, flow, arrivals, busy, service, cold, before.levels, price)
+    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price)
 
 
 def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:

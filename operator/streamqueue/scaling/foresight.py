@@ -1,0 +1,39 @@
+"""A pod is there in time for the next delayed task or retry, also from zero.
+
+Only when the next one is due is known, not how many are: further pods follow once they wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling.backlog import Wish
+from streamqueue.scaling.coldstart import ColdStart
+from streamqueue.scaling.fleet import Fleet
+from streamqueue.scaling.model import Observation
+
+LOOKS = 3.0  # that a start takes until it shows, at most
+
+
+def lead(spec: Scaling, cold: ColdStart) -> float:
+    """How many seconds before a task is due a pod is started for it; slow pods are reckoned with.
+
+    With `targetWait` the task may wait so long, with `targetBacklog` not at all.
+    """
+    return max(0.0, cold.slow + LOOKS * spec.polling_interval - (spec.target_wait or 0.0))
+
+
+def foresee(wish: Wish, spec: Scaling, cold: ColdStart, fleet: Fleet, observation: Observation) -> Wish:
+    """At least one pod if a task is due soon enough; the last one stays where another start would cost more."""
+    due = observation.next_due
+    if due is None or min(wish.count, wish.soon) > 0:
+        return wish
+    soon = lead(spec, cold)
+    if fleet.replicas:
+        soon += cold.mean + (spec.scale_down.delay if spec.target_backlog is not None else 0.0)
+    if due > soon:
+        return wish
+    return replace(
+        wish, count=max(wish.count, 1), need=max(wish.need, 1), soon=1, why=f"a delayed task is due in {due:.0f} s"
+    )

@@ -1,0 +1,26 @@
+"""How tasks that start late change what is planned with."""
+
+from __future__ import annotations
+
+from streamqueue.scaling.deadline.price import TIGHTEST, WIDEST, Price
+
+
+def test_late_tasks_leave_less_of_the_target_to_plan_with_and_tasks_in_time_give_it_back() -> None:
+    late = Price().learn(20.0, 0.0)
+    assert late.share < WIDEST and late.value > Price().value
+    assert late.learn(0.0, 30.0).share > late.share
+
+
+def test_as_many_late_as_aimed_at_change_nothing() -> None:
+    settled = Price(5.0, 0.8)
+    assert settled.learn(3.0, 97.0) == settled
+
+
+def test_the_plan_stays_within_bounds() -> None:
+    price = Price()
+    for _ in range(100):
+        price = price.learn(1000.0, 0.0)
+    assert price.share == TIGHTEST
+    for _ in range(2000):
+        price = price.learn(0.0, 1000.0)
+    assert price.share == WIDEST
