@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling.backlog import Wish
@@ -26,10 +26,10 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     floor = spec.min_replicas
     if have and (observation.waiting or observation.pending):
         floor = max(floor, 1)
-    wanted = max(_with_stuck(fleet, wish), floor)
+    wanted = max(_with_stuck(fleet, wish.count, wish.need), floor)
     target = min(wanted, spec.max_replicas)
     if target <= have:
-        soon = min(target, max(floor, _with_stuck(fleet, replace(wish, count=min(wish.count, wish.soon)))))
+        soon = min(target, max(floor, _with_stuck(fleet, min(wish.count, wish.soon), wish.need)))
         return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted, observation), wish.why)
     target = max(have, min(target, spec.max_replicas - fleet.terminating))
     if spec.scale_up.max_step is not None:
@@ -40,18 +40,18 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     return Bounded(target, target, Reason.SCALING_UP, wish.why)
 
 
-def _with_stuck(fleet: Fleet, wish: Wish) -> int:
-    """Replicas for a wish in working pods.
+def _with_stuck(fleet: Fleet, count: int, need: int) -> int:
+    """Replicas for so many working pods.
 
     Pods without a node, or failing, were asked for already: a bigger wish doesn't ask for them twice.
     They go, first of all, once the working pods are more than enough.
     """
-    if wish.count > fleet.capacity or (wish.need >= fleet.capacity and wish.need > 0):
-        return max(fleet.replicas, wish.count)
-    if wish.count <= len(fleet.ready):
-        return wish.count
+    if count > fleet.capacity or (need >= fleet.capacity and need > 0):
+        return max(fleet.replicas, count)
+    if count <= len(fleet.ready):
+        return count
     # A ReplicaSet may take a starting pod for a failing one, and those are wanted here.
-    return wish.count + len(fleet.failing)
+    return count + len(fleet.failing)
 
 
 def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int, observation: Observation) -> Reason:
