@@ -331,6 +331,6 @@ def test_counts_equal_the_models(shared_server: RunningServer, request: pytest.F
             ),
         )
         done, told = done + machine.steps, told + machine.told
-    # Before Redis 7.0 nothing tells a trim from a deletion.
-    assert (told > 0) is not shared_server.server.name.startswith("redis-6")
+    # Before Redis 7.0 nothing tells a trim from a deletion; a short run may have none.
+    assert told == 0 if shared_server.server.name.startswith("redis-6") else told or wanted < 1000
     request.node.user_properties.append(("cell", f"{done} steps"))
