@@ -9,7 +9,7 @@ from tests.chaos.weather import Weather
 from tests.redis.servers.process import RunningServer
 
 SHORT = Weather(
-    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.02, deadline=280.0
+    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.02, deadline=200.0
 )
 
 
