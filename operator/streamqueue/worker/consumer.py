@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import secrets
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from itertools import islice
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
-from streamqueue.streams.group import ensure_group
+from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.tasks import Entry, Settlement, TaskStore, Verdict
+from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.execution import Execution
@@ -36,7 +34,6 @@ from streamqueue.worker.slots import Slots
 log = logging.getLogger(__name__)
 
 STEP = 256  # settlements per script call: a script blocks the server
-LONGEST_PAUSE = 5.0  # seconds between two tries while Redis is away
 
 
 def new_name(settings: Settings) -> str:
@@ -71,6 +68,7 @@ class Consumer:
         self._process = Process()
         self._paused = False
         self._stopping = asyncio.Event()
+        self._absence = Absence(self._stopping)
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
 
     def stop(self) -> None:
@@ -98,7 +96,7 @@ class Consumer:
             await self._run()
 
     async def _run(self) -> None:
-        await self._ensure_group()
+        await self._absence.until_the_group_exists(self._client, self._settings)
         heart = asyncio.create_task(self._leases.keep())
         heart.add_done_callback(lambda _: self._wake.set())
         relaying = asyncio.create_task(self._relaying.keep())
@@ -229,35 +227,10 @@ class Consumer:
         self._intake.disturbed()
         self._store.reach.forget()
         if problem.kind in ABSENT:
-            await self._ensure_group()
+            await self._absence.until_the_group_exists(self._client, self._settings)
         if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:
             raise problem
-        await self._pause(failures)
-
-    async def _ensure_group(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            settings = self._settings
-            try:
-                await ensure_group(self._client, settings.stream, settings.group, settings.start_from)
-            except RedisProblem as problem:
-                if problem.kind is ProblemKind.BAD_URL:
-                    raise
-                failures += 1
-                log.warning("%s", problem.message)
-                await self._pause(failures)
-            else:
-                return
-
-    async def _pause(self, failures: int) -> None:
-        """Longer with every failure in a row; a stop ends it."""
-        longest = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))
-        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        if self._stopping.is_set():
-            await asyncio.sleep(pause)
-        else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+        await self._absence.pause(failures)
 
     async def _leave(self) -> None:
         try:

@@ -1,0 +1,50 @@
+"""What a worker does while Redis is away: it waits, and tries again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+
+from redis.asyncio import Redis
+
+from streamqueue.streams.errors import ProblemKind, RedisProblem
+from streamqueue.streams.group import ensure_group
+from streamqueue.worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 5.0  # seconds between two tries
+
+
+class Absence:
+    """A worker that is told to stop, by `stopping`, waits no longer than it must."""
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+
+    async def pause(self, failures: int) -> None:
+        """Longer with every failure in a row; a stop ends it."""
+        longest = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))
+        pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if self._stopping.is_set():
+            await asyncio.sleep(pause)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
+        """Or until a stop. Raises RedisProblem for a URL that cannot be used."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                await ensure_group(client, settings.stream, settings.group, settings.start_from)
+            except RedisProblem as problem:
+                if problem.kind is ProblemKind.BAD_URL:
+                    raise
+                failures += 1
+                log.warning("%s", problem.message)
+                await self.pause(failures)
+            else:
+                return
