@@ -38,6 +38,12 @@ GUARANTEES = {
     "celery": "at least once (acks_late), by visibility timeout, unfenced",
     "dramatiq": "at least once; requeued when the worker's heartbeat ends, unfenced",
 }
+IN_THE_WAY = (
+    "Between `ours` and a raw loop that acknowledges a hundred at once stands what each task gets in Python: a",
+    "coroutine and its time limit, a context, a payload of the type that the handler asks for, two histograms, and a",
+    "settlement whose lease and owner the server looks at. Tasks that do something hide it: see those of 1 ms. The",
+    "http runner pays for a request each.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ def table(rows: list[Row], server: str) -> str:
         ),
     ]
     lines += ["", "What each gives:", "", *(f"- {name}: {text}." for name, text in GUARANTEES.items() if name in names)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *IN_THE_WAY]) + "\n"
 
 
 def ratio(value: float, base: float | None) -> str:
