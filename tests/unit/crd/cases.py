@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
-ABSENT = object()
+
+class Absent(Enum):
+    """In place of a value: the field is not there."""
+
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+ABSENT = Absent.ABSENT
 PASSWORD = "hunter2"
 
 _VALID: dict[str, Any] = {
