@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import signal
@@ -15,7 +16,10 @@ from tests.redis.servers.install import Server
 
 # What is acknowledged was written, and outlives the process; "everysec" may answer first, "always" waits for the disk.
 DURABLE = {"appendonly": "yes", "appendfsync": "no"}
+PORTS = range(10_000, 20_000)
 READY = ("Ready to accept connections", "Sentinel ID is")
+
+_turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))  # other processes begin elsewhere
 
 
 class RunningServer:
@@ -99,9 +103,12 @@ class RunningServer:
 
 
 def free_port() -> int:
-    """Below the range that the kernel takes clients' ports from, with room for a cluster's second port above it."""
+    """Below the range that the kernel takes clients' ports from; a cluster's second port is 10,000 above.
+
+    A process is given each once before any twice: what was free a moment ago may be about to be bound.
+    """
     while True:
-        port = random.SystemRandom().randrange(10_000, 22_000)
+        port = PORTS[next(_turn) % len(PORTS)]
         with socket.socket() as sock, suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
