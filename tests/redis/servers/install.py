@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,17 +40,29 @@ def install(name: str) -> Server:
     key = hashlib.sha256(json.dumps([asdict(package) for package in packages]).encode()).hexdigest()[:12]
     home = cache_folder() / f"{name}-{key}"
     if not home.exists():
-        print(f"fetching {name} ({len(packages)} packages) ...", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory(dir=_made(cache_folder())) as scratch:
-            try:
-                fresh = _unpack(packages, Path(scratch))
-            except (AptError, PyPIError, OSError) as exc:
-                raise CannotInstall(f"{name} cannot be had here: {exc}") from None
-            # Another test run may have been quicker.
-            if not home.exists():
-                fresh.rename(home)
+        with _alone():
+            _fill(home, name, packages)
     note = home / "note"
     return Server(name, _command(home / "root"), note.read_text() if note.exists() else "", SOURCES[name].tls)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """apt keeps its lists and archives under a lock that it doesn't wait for."""
+    with (_made(cache_folder()) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fill(home: Path, name: str, packages: list[Package]) -> None:
+    if home.exists():  # another process was quicker
+        return
+    print(f"fetching {name} ({len(packages)} packages) ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+        try:
+            _unpack(packages, Path(scratch)).rename(home)
+        except (AptError, PyPIError, OSError) as exc:
+            raise CannotInstall(f"{name} cannot be had here: {exc}") from None
 
 
 def _made(folder: Path) -> Path:
