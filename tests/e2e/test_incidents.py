@@ -83,7 +83,7 @@ def test_tasks_gave_up(world: World, incidents: Incidents) -> None:
     log.tell("The DLQ column isn't zero.")
     log.run("kubectl get sq invoices")
     said = log.run("streamqueue doctor invoices", code=1)
-    assert "x container Error, exit code 3" in said and "never-acknowledges" not in said
+    assert "3 x container Error, exit code 3" in said and "never-acknowledges" not in said
     log.run("streamqueue dlq ls invoices")
     log.tell("The handler ended with exit code 3: a file was missing, which is there again. First what would be done:")
     assert "3" in log.run("streamqueue dlq redrive invoices --dry-run")

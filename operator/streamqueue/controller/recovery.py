@@ -56,7 +56,7 @@ async def recover(
     returned = await _after_crashes(client, spec, runtime, snapshot, skew)
     if spec.handler.concurrency == 1 and now - runtime.checked_abandoned >= ABANDONED_INTERVAL:
         runtime.checked_abandoned = now
-        returned += await _abandoned(client, spec, held, snapshot)
+        returned += await _abandoned(client, spec, runtime, held, snapshot)
     if not snapshot.pending:
         return returned
     visibility = spec.delivery.visibility_timeout
@@ -83,11 +83,15 @@ async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snap
     return returned
 
 
-async def _abandoned(client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot) -> int:
-    """Entries of living loops that went on after a failure without acknowledging."""
-    returned = 0
+async def _abandoned(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot) -> int:
+    """Entries of living loops that went on after a failure without acknowledging.
+
+    Not of a pod whose crash is still to be judged: the loop before it left them, and the dead letters will say so.
+    """
+    returned, now = 0, time.time()
+    crashed = {crash.consumer for crash in runtime.crashes.values() if crash.not_before <= now}
     for view in snapshot.consumers:
-        if view.pending and pod_of(view.name) in held.pods:
+        if view.pending and (pod := pod_of(view.name)) in held.pods and pod not in crashed:
             report = await maintenance.abandoned(client, spec, view.name)
             returned += report.settled
     return returned

@@ -92,14 +92,13 @@ class Rounds:
         except Refused as refused:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
+        recovery.gather(runtime, held, spec.handler)
         failing: dict[str, Trouble] = {}
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
             failing = await self._recover(endpoint, spec, runtime, held, facts.snapshot)
         facts.stuck = runtime.handing_on.note(failing, time.monotonic())
-        # For the next round: this one's snapshot may be older than the crash, and not show what the worker held.
-        recovery.gather(runtime, held, spec.handler)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return sleeper(spec, facts, runtime.memory)
 

@@ -62,6 +62,22 @@ async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
     assert runtime.crashes == {} and await queue.pending() == []
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["crash-known", "no-crash"])
+async def test_a_crash_to_be_judged_explains_what_was_left_behind(queue: Queue, known: bool) -> None:
+    await queue.add(2)
+    await queue.read(POD, count=1)
+    await queue.age(10)
+    await queue.read(POD, count=1)
+    ended = {"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}}
+    restarted = container(state={"running": {"startedAt": "2026-01-01T00:10:05Z"}}, lastState=ended)
+    runtime, held = Runtime("q1"), Holdings(pods={POD: pod(POD, containerStatuses=[restarted])})
+    snapshot = await queue.snapshot()
+    if known:
+        gather(runtime, held, spec().handler)
+    returned = await recovery.recover(queue.redis, spec(), runtime, held, snapshot, skew=0.0)
+    assert returned == (0 if known else 1)
+
+
 async def test_a_pod_torn_away_keeps_its_entries_for_its_grace(queue: Queue) -> None:
     await queue.add(1)
     await queue.read(POD)
