@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
+
+from streamqueue.local.ports import free_port
 
 PAUSE = 1.0  # seconds until a handler that ended is started again
 RUNNER = ("-m", "streamqueue.worker.http")
@@ -24,7 +25,7 @@ def main() -> None:
 
 
 async def _run(command: Sequence[str]) -> int:
-    port = _free_port()
+    port = free_port()
     url = urlsplit(os.environ["STREAMQUEUE_HANDLER_URL"])._replace(netloc=f"127.0.0.1:{port}")
     runner = await asyncio.create_subprocess_exec(
         sys.executable, *RUNNER, env={**os.environ, "STREAMQUEUE_HANDLER_URL": urlunsplit(url)}
@@ -61,12 +62,6 @@ async def _keep(command: Sequence[str], environment: Mapping[str, str]) -> None:
             raise
         print(f"the handler ended with {code}, and is started again", file=sys.stderr)
         await asyncio.sleep(PAUSE)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from streamqueue.local.ports import free_port
 from streamqueue.streams import RedisProblem, connect
 from streamqueue.streams.errors import execute
 
@@ -30,7 +30,7 @@ async def redis_server() -> AsyncIterator[str]:
             "neither redis-server nor valkey-server is on the PATH: install one (apt install redis-server, "
             "brew install redis), or give --redis URL"
         )
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="streamqueue-") as folder:
         process = await asyncio.create_subprocess_exec(
             *(
@@ -72,10 +72,3 @@ async def _until_it_answers(url: str, process: asyncio.subprocess.Process) -> No
             else:
                 return
     raise NoServer(f"the Redis server didn't start (exit code {process.returncode}): give --redis URL")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

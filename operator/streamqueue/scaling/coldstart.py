@@ -9,6 +9,7 @@ from streamqueue.scaling.model import Pod
 
 PRIOR = 10.0  # seconds, until the first pod of this queue was ready
 REMEMBERED = 24
+LOOKS = 3.0  # that a start takes until it shows, at most
 LINDY = 0.3  # a pod that outlasts all we have seen needs this share of its age again
 
 

@@ -9,11 +9,9 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling.backlog import Wish
-from streamqueue.scaling.coldstart import ColdStart
+from streamqueue.scaling.coldstart import LOOKS, ColdStart
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
-
-LOOKS = 3.0  # that a start takes until it shows, at most
 
 
 def lead(spec: Scaling, cold: ColdStart) -> float:

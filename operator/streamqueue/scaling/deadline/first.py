@@ -6,11 +6,9 @@ the deadline, one start serves them all, and a pod for several tasks at once run
 
 from __future__ import annotations
 
-from streamqueue.scaling.coldstart import ColdStart
+from streamqueue.scaling.coldstart import LOOKS, ColdStart
 from streamqueue.scaling.deadline.learn import REMEMBERED, Learnt
 from streamqueue.scaling.model import Observation
-
-LOOKS = 3.0  # that a start takes until it shows, at most
 
 
 def spared_by_gathering(learnt: Learnt, cold: ColdStart, allowance: float, concurrency: int) -> float:
