@@ -46,10 +46,10 @@ NOTHING = Drain((), 0)
 def note_marks(before: Marks, fleet: Fleet, observation: Observation) -> Marks:
     """Take in which pods are marked. Returns `before` itself where nothing changed."""
     now = observation.now
-    seen = {pod.name: before.seen.get(pod.name, now) for pod in observation.pods if pod.marked}
+    seen = {pod.name: before.seen.get(pod.name, now) for pod in fleet.marked}
     batch = before.batch
     if seen or before.seen:
-        spoilt = sum(1 for pod in fleet.ready if pod.marked and pod.pending)
+        spoilt = sum(1 for pod in fleet.marked if pod.pending and pod.state is PodState.READY)
         if spoilt and len(seen) > 1:
             batch = max(1, min(batch, len(seen)) // 2)
         gone = sum(1 for name in before.seen if name not in seen)
@@ -79,7 +79,8 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
         unborn = min(fleet.missing, fleet.replicas - target)
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])
-    if any(pod.marked and (pod.pending or pod.name not in names) for pod in fleet.ready):
+    marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
+    if any(pod.pending or pod.name not in names for pod in marked):
         # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
         return Drain(names, unborn)
     settled = sum(1 for pod in victims if now - marks.seen.get(pod.name, now) >= SETTLE)
@@ -97,7 +98,7 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
         return unready[:surplus]
     surplus = min(surplus - len(unready), marks.batch)
     if surplus == 1 and marks.batch == 1:
-        marked = [pod for pod in fleet.ready if pod.marked]
+        marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
         # Where tasks come fast, no pod stays idle for long: a lone victim may go when next seen idle.
         if len(marked) == 1 and now - marks.seen.get(marked[0].name, now) < STICKY:
             return unready + marked

@@ -24,20 +24,14 @@ class Fleet:
     missing: int
     leaving: int
     idle: tuple[Pod, ...]  # ready, nothing in their hands
+    held: tuple[int, ...]  # entries in the hands of each pod that has any, ready or terminating
+    marked: tuple[Pod, ...]  # of all pods
+    capacity: int  # pods that work or soon will: stuck ones are asked for, yet no capacity
     shared_names: bool  # consumer names don't tell the pods apart
 
     @property
-    def capacity(self) -> int:
-        """Pods that work or soon will: stuck ones are asked for, yet no capacity."""
-        return max(0, self.replicas - self.stuck)
-
-    @property
-    def stuck(self) -> int:
-        return len(self.unschedulable) + len(self.failing)
-
-    @property
     def live(self) -> int:
-        return len(self.ready) + len(self.starting) + self.stuck
+        return len(self.ready) + len(self.starting) + len(self.unschedulable) + len(self.failing)
 
 
 def take_stock(observation: Observation, patience: float) -> Fleet:
@@ -47,27 +41,36 @@ def take_stock(observation: Observation, patience: float) -> Fleet:
     unschedulable: list[Pod] = []
     failing: list[Pod] = []
     idle: list[Pod] = []
+    held: list[int] = []
+    marked: list[Pod] = []
     terminating = 0
     shared = False
     for pod in observation.pods:
-        state = pod.state
+        state, pending = pod.state, pod.pending
+        if pod.marked:
+            marked.append(pod)
         if state is PodState.READY:
             ready.append(pod)
-            if pod.pending is None:
+            if pending:
+                held.append(pending)
+            elif pending is None:
                 shared = True
-            elif pod.pending == 0:
+            else:
                 idle.append(pod)
         elif state is PodState.STARTING and observation.now - pod.created <= patience:
             starting.append(pod)
         elif state is PodState.TERMINATING:
             terminating += 1
+            if pending:
+                held.append(pending)
         elif state is PodState.UNSCHEDULABLE:
             unschedulable.append(pod)
         else:
             failing.append(pod)
     if shared:
         idle = list(ready) if observation.pending == 0 else []
-    live = len(ready) + len(starting) + len(unschedulable) + len(failing)
+    stuck = len(unschedulable) + len(failing)
+    live = len(ready) + len(starting) + stuck
     return Fleet(
         replicas=observation.replicas,
         ready=tuple(ready),
@@ -78,5 +81,8 @@ def take_stock(observation: Observation, patience: float) -> Fleet:
         missing=max(0, observation.replicas - live),
         leaving=max(0, live - observation.replicas),
         idle=tuple(idle),
+        held=tuple(held),
+        marked=tuple(marked),
+        capacity=max(0, observation.replicas - stuck),
         shared_names=shared,
     )

@@ -8,12 +8,12 @@ blocked, as Redis serves them. A pod that is removed takes no more tasks, finish
 
 from __future__ import annotations
 
-import heapq
 import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Protocol
 
 from streamqueue.scaling import Observation, PodState
@@ -56,6 +56,8 @@ class Fleet:
         self.returned: deque[int] = deque()  # came back from killed pods
         self.pending = self.done = self.killed = self.started = self.peak = 0
         self.starts: list[float] = [math.nan] * len(arrivals)
+        self._ready = 0
+        self._marked = False  # whether any live pod may be
         self.pods: dict[str, Worker] = {}  # all that exist, draining ones included
         self.live: dict[str, Worker] = {}  # those that the Deployment still asks for
         self.free: deque[Worker] = deque()  # one entry per free slot, in the order of blocking
@@ -76,7 +78,8 @@ class Fleet:
 
     @property
     def ready(self) -> int:
-        return sum([worker.state is PodState.READY for worker in self.live.values()])
+        """Of the pods that the Deployment asks for."""
+        return self._ready
 
     def observe(self) -> Observation:
         """What the operator would see now."""
@@ -95,12 +98,15 @@ class Fleet:
 
     def mark(self, names: Sequence[str]) -> None:
         """Give these pods the deletion cost of victims, and take it from all others."""
+        if not names and not self._marked:
+            return
+        self._marked = bool(names)
         chosen = set(names)
         for worker in self.live.values():
             wanted = worker.name in chosen
             if worker.marked != wanted:
                 worker.marked = wanted
-                worker.seen = None
+                worker.change()
 
     def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
         """Play until every task is done, or four hours after the last arrival."""
@@ -134,22 +140,22 @@ class Fleet:
 
     def _play_until(self, limit: float) -> None:
         """Handle all arrivals and events up to `limit`. The hot loop: about a microsecond a step."""
-        arrivals, events, total = self.arrivals, self._events, len(self.arrivals)
+        arrivals, events, free, total = self.arrivals, self._events, self.free, len(self.arrivals)
         next_arrival = arrivals[self.added] if self.added < total else math.inf
         while True:
             next_event = events[0][0] if events else math.inf
             if next_arrival <= next_event:
                 if next_arrival > limit:
                     return
-                self.now = next_arrival
-                self.added += 1
-                next_arrival = arrivals[self.added] if self.added < total else math.inf
-                if self.free:
+                self.added = added = self.added + 1
+                if free:
+                    self.now = next_arrival
                     self._hand_out()
+                next_arrival = arrivals[added] if added < total else math.inf
                 continue
             if next_event > limit:
                 return
-            self.now, _, happen, worker, task = heapq.heappop(events)
+            self.now, _, happen, worker, task = heappop(events)
             happen(worker, task)
             if self.done == total:
                 return
@@ -158,7 +164,7 @@ class Fleet:
         self, delay: float, happen: Callable[[Worker | None, int], None], worker: Worker | None = None, task: int = 0
     ) -> None:
         self._serial += 1
-        heapq.heappush(self._events, (self.now + delay, self._serial, happen, worker, task))
+        heappush(self._events, (self.now + delay, self._serial, happen, worker, task))
 
     def _hand_out(self) -> None:
         free = self.free
@@ -179,25 +185,28 @@ class Fleet:
         self.starts[task] = now
         worker.running.add(task)
         worker.seen = None
-        self._serial += 1
-        heapq.heappush(self._events, (now + self.services[task], self._serial, self._finish, worker, task))
+        self._serial = serial = self._serial + 1
+        heappush(self._events, (now + self.services[task], serial, self._finish, worker, task))
 
     def _finish(self, worker: Worker | None, task: int) -> None:
         assert worker is not None
-        if task not in worker.running:
+        try:
+            worker.running.remove(task)
+        except KeyError:
             return  # it was killed with its pod
-        worker.running.remove(task)
         worker.seen = None
         self.pending -= 1
         self.done += 1
         if worker.state is not PodState.READY:
             if not worker.running:
                 self._vanish(worker)
-        elif self.head < self.added and not self.free:
-            self._take(worker)
-        else:
+        elif self.head == self.added and not self.returned:
+            self.free.append(worker)
+        elif self.free:
             self.free.append(worker)
             self._hand_out()
+        else:
+            self._take(worker)
 
     def _become_ready(self, worker: Worker | None, _: int) -> None:
         assert worker is not None
@@ -205,7 +214,8 @@ class Fleet:
             return
         worker.state = PodState.READY
         worker.ready_at = self.now
-        worker.seen = None
+        worker.change()
+        self._ready += 1
         self.free.extend([worker] * self.cluster.concurrency)
         self._hand_out()
 
@@ -246,14 +256,15 @@ class Fleet:
 
     def _start(self, worker: Worker) -> None:
         worker.state = PodState.STARTING
-        worker.seen = None
+        worker.change()
         self._push(self.cluster.cold_start.draw(self.dice), self._become_ready, worker)
 
     def _remove(self, worker: Worker) -> None:
         del self.live[worker.name]
         was_ready = worker.state is PodState.READY
         worker.state = PodState.TERMINATING
-        worker.seen = None
+        worker.change()
+        self._ready -= was_ready
         if was_ready and worker.running:
             self._push(self.cluster.grace, self._kill, worker)
         else:

@@ -16,13 +16,18 @@ class Worker:
         self.running: set[int] = set()
         self.marked = False
         self.seen: Pod | None = None  # what an observation shows, until something changes
-        self.views: dict[tuple[PodState, bool, int], Pod] = {}
+        self.views: dict[int, Pod] = {}  # by the number of tasks in its hands, until its state or mark changes
+
+    def change(self) -> None:
+        """Its state or its mark is another: what was seen of it holds no longer."""
+        self.seen = None
+        self.views.clear()
 
     def look(self) -> Pod:
-        key = (self.state, self.marked, len(self.running))
-        if (view := self.views.get(key)) is None:
-            view = self.views[key] = Pod(
-                self.name, self.state, self.created, self.ready_at, pending=len(self.running), marked=self.marked
+        pending = len(self.running)
+        if (view := self.views.get(pending)) is None:
+            view = self.views[pending] = Pod(
+                self.name, self.state, self.created, self.ready_at, pending=pending, marked=self.marked
             )
         self.seen = view
         return view

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from streamqueue.scaling.deadline.arrivals import Arrivals
 
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -16,8 +18,8 @@ class Outlook:
     """
 
     step: float
-    due: tuple[float, ...]
-    there: tuple[float, ...]
+    due: Sequence[float]
+    there: Sequence[float]
     started: float
 
 
@@ -31,7 +33,7 @@ def look_ahead(
     due = arrivals.at_each([now + j * step - allowance for j in range(known)])
     due += [added + rate * (j * step - allowance) for j in range(known, steps + 1)]
     there = [added + rate * step * j for j in range(steps + 1)]
-    return Outlook(step, tuple(due), tuple(there), started)
+    return Outlook(step, due, there, started)
 
 
 def starts_per_step(
@@ -51,8 +53,25 @@ def add_pods(capacity: list[float], eta: float, slots: float, step: float, servi
     if first >= len(capacity):
         return
     capacity[first] += slots * (1 + ((first + 1) * step - eta) / service)
+    later = slots * step / service
     for j in range(first + 1, len(capacity)):
-        capacity[j] += slots * step / service
+        capacity[j] += later
+
+
+def is_late(outlook: Outlook, free: float, capacity: Sequence[float]) -> bool:
+    """Whether `lateness` without more pods is more than an error of rounding; cheap where it is not."""
+    due, there, started = outlook.due, outlook.there, outlook.started
+    if due[0] <= started:
+        started = min(started + free, there[0])
+        for must, ours, most in zip(due, capacity, there[1:], strict=False):
+            if must > started:
+                break
+            started += ours
+            if started > most:
+                started = most
+        else:
+            return due[-1] - started > ROUNDING
+    return sum(lateness(outlook, free, capacity, [0.0] * len(capacity), 0)) > ROUNDING
 
 
 def lateness(
@@ -73,11 +92,11 @@ def lateness(
     if behind > 0:
         late = min(after - started, behind)
     started = after
-    for j in range(len(capacity)):
-        behind = due[j] - started
-        after = started + capacity[j] + pods * extra[j]
-        if after > there[j + 1]:
-            after = there[j + 1]
+    for must, ours, more, most in zip(due, capacity, extra, there[1:], strict=False):
+        behind = must - started
+        after = started + ours + pods * more
+        if after > most:
+            after = most
         if behind > 0:
             overdue += behind * step
             late += min(after - started, behind)

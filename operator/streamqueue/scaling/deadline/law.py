@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from streamqueue.scaling.backlog import LEAD, Wish
 from streamqueue.scaling.coldstart import ColdStart
-from streamqueue.scaling.deadline.curve import Outlook, add_pods, lateness, look_ahead, starts_per_step
+from streamqueue.scaling.deadline.curve import Outlook, add_pods, is_late, lateness, look_ahead, starts_per_step
 from streamqueue.scaling.deadline.first import first_is_due, spared_by_gathering
 from streamqueue.scaling.deadline.learn import Learnt
 from streamqueue.scaling.deadline.price import WIDEST
@@ -21,7 +21,6 @@ STEPS = 24
 SPREAD = 0.3  # standard deviations of the work in hand that need is raised by
 PATIENCE = 2.0  # looks ahead
 PAUSE_COST = 1.0  # a start's price beyond its cold start, in cold starts
-NOBODY = [0.0] * STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Plan:
 
     def is_late(self, capacity: Sequence[float]) -> bool:
         """Whether any task will start late with this capacity."""
-        return sum(lateness(self.outlook, self.slots - self.busy, capacity, NOBODY, 0)) > 1e-9
+        return is_late(self.outlook, self.slots - self.busy, capacity)
 
 
 def wish_by_deadline(
@@ -88,7 +87,7 @@ def wish_by_deadline(
     default = cold + cold * (1 + PAUSE_COST) * late_tasks
     restart = cold + learnt.price.value * cold * (1 + PAUSE_COST) * late_tasks
     first = max(0.0, restart + LEAD - spared) if spared else restart
-    keep, soon = levels.keep((now, now + LEAD), default, restart, first, tick)
+    (keep, soon), levels = levels.keep((now, now + LEAD), (default, restart, first), tick)
     learnt = Learnt(now, tick, learnt.flow, learnt.arrivals, learnt.busy, learnt.service, levels, learnt.price)
     oldest = observation.oldest_waiting_age or 0.0
     why = (
@@ -151,16 +150,18 @@ def _need(plan: Plan, horizon: float, old: int = 0, lost: float = 0.0) -> int:
 
     With `lost`: had all but `old` of them been ready that many seconds ago.
     """
-    outlook, concurrency, service = plan.outlook, plan.concurrency, plan.service
+    outlook, concurrency, service, busy = plan.outlook, plan.concurrency, plan.service, plan.busy
+    step, started, early = outlook.step, outlook.started, old * concurrency * lost / service
     need = 0.0
-    for j in range(1, len(outlook.due)):
-        ahead = j * outlook.step
+    for j, entries in enumerate(outlook.due):
+        ahead = j * step
         if ahead > horizon:
             break
-        due = outlook.due[j] - outlook.started
-        if due > 0:
+        due = entries - started
+        if due > 0 and j:
             each = concurrency * (1 + (ahead + lost) / service)
-            pods = (due + plan.busy + old * concurrency * lost / service) / each
+            pods = (due + busy + early) / each
             pods += SPREAD * math.sqrt(pods * concurrency * ahead / service) / each
-            need = max(need, pods)
+            if pods > need:
+                need = pods
     return math.ceil(need - 1e-9)

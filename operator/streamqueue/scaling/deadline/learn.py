@@ -10,7 +10,7 @@ from streamqueue.scaling.deadline.levels import Levels
 from streamqueue.scaling.deadline.price import Price
 from streamqueue.scaling.deadline.service import ServiceTime
 from streamqueue.scaling.fleet import Fleet
-from streamqueue.scaling.model import Observation, PodState
+from streamqueue.scaling.model import Observation
 
 REMEMBERED = 30.0  # seconds of arrivals that are kept at least
 LONG_GAP = 10.0  # seconds without an observation, after which nothing is learnt from the difference
@@ -75,8 +75,4 @@ def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:
 def _busy_slots(fleet: Fleet, concurrency: int, observation: Observation) -> int:
     if fleet.shared_names:
         return min(observation.pending, len(fleet.ready) * concurrency)
-    busy = 0
-    for pod in observation.pods:
-        if pod.pending and (pod.state is PodState.READY or pod.state is PodState.TERMINATING):
-            busy += min(pod.pending, concurrency)
-    return busy
+    return sum([concurrency if held > concurrency else held for held in fleet.held])

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Gaps = tuple[float, ...]  # weight of gaps per bin, fading
+Prices = tuple[float, float, float]  # default, restart, lowest: see `Levels.keep`
 
 RATIO = 1.35
 BINS = 26
@@ -17,6 +19,14 @@ LONGEST = EDGES[-1]
 GAP_MEMORY = 40.0  # gaps remembered per band of levels
 ENOUGH = 2.0  # gaps that must have been seen before they are believed
 PEAKS = 64
+
+
+class Patience(NamedTuple):
+    """How long a band of levels is kept idle, in seconds and looks, and the gaps that this follows from."""
+
+    gaps: Gaps | None
+    seconds: float
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +39,14 @@ class Levels:
 
     peaks: tuple[tuple[float, int], ...] = ()
     gaps: Mapping[int, Gaps] = field(default_factory=dict)
+    prices: Prices = (0.0, 0.0, 0.0)
+    known: Mapping[int, Patience] = field(default_factory=dict)  # per band, at these prices
 
     def note(self, now: float, need: int, tick: float) -> Levels:
         """Levels up to `need` are needed now; the time since they last were is a gap."""
         peaks = self.peaks
         if peaks and peaks[-1][1] == need:
-            return Levels((*peaks[:-1], (now, need)), self.gaps)
+            return Levels((*peaks[:-1], (now, need)), self.gaps, self.prices, self.known)
         last = len(peaks)
         gaps: dict[int, Gaps] | None = None
         below = 0  # levels up to here were needed later than the peak under the hand
@@ -48,7 +60,7 @@ class Levels:
         kept = peaks[max(0, last - PEAKS + 1) : last]
         while kept and now - kept[0][0] > LONGEST:
             kept = kept[1:]
-        return Levels((*kept, (now, need)), self.gaps if gaps is None else gaps)
+        return Levels((*kept, (now, need)), self.gaps if gaps is None else gaps, self.prices, self.known)
 
     def _learn(
         self, gaps: dict[int, Gaps] | None, below: int, level: int, gap: float, tick: float
@@ -60,13 +72,15 @@ class Levels:
             gaps[n] = _add(gaps.get(n), gap)
         return gaps
 
-    def keep(self, times: Sequence[float], default: float, restart: float, lowest: float, tick: float) -> list[int]:
+    def keep(self, times: Sequence[float], prices: Prices, tick: float) -> tuple[list[int], Levels]:
         """For each of `times`, ascending: the highest level that is needed then or worth keeping.
 
-        `restart` is what dropping a level costs once it is needed again, in pod-seconds, and `lowest` what dropping
-        the first one does; `default` the seconds to keep a level of which nothing is known yet.
+        `prices`: the seconds to keep a level of which nothing is known yet; what dropping a level costs once it is
+        needed again, in pod-seconds; and what dropping the first one does.
         """
-        patience: dict[int, float] = {}
+        default, restart, lowest = prices
+        known = self.known if prices == self.prices else {}
+        new: dict[int, Patience] = {}
         kept = []
         first, peaks = 0, self.peaks  # what isn't kept at one time isn't later
         for now in times:
@@ -74,38 +88,48 @@ class Levels:
                 time, need = peaks[first]
                 if now <= time:
                     break
-                group = band(need)
-                if group not in patience:
+                group, gaps = band(need), self.gaps.get(band(need))
+                patience = new.get(group) or known.get(group)
+                if patience is None or patience.gaps is not gaps:
                     again = restart if need > 1 else lowest
-                    patience[group] = self.patience(group, min(default, again), again, tick)
-                if now - time <= patience[group]:
+                    patience = new[group] = patience_for(gaps, min(default, again), again)
+                if now - time <= patience.seconds + patience.looks * tick:
                     break
                 first += 1
             kept.append(peaks[first][1] if first < len(peaks) else 0)
-        return kept
+        if not new and prices == self.prices:
+            return kept, self
+        return kept, Levels(peaks, self.gaps, prices, {**known, **new})
 
-    def patience(self, group: int, default: float, restart: float, tick: float) -> float:
-        """Seconds to keep a level of this band idle: the least sum of pods kept and restarts over the gaps seen."""
-        gaps = self.gaps.get(group)
-        if gaps is None or (above := sum(gaps)) < ENOUGH:
-            return min(default, LONGEST)
-        best, patience, below = above * restart, 0.0, 0.0
-        for edge, weight in zip(EDGES, gaps, strict=True):
-            if not weight:
-                continue
-            below += weight * edge
-            if below >= best:
-                break
-            above -= weight
-            cost = below + above * (edge + restart)
-            if cost < best - 1e-9:
-                best, patience = cost, edge + tick
-        return patience
+
+def patience_for(gaps: Gaps | None, default: float, restart: float) -> Patience:
+    """How long to keep a level of this band idle: the least sum of pods kept and restarts over the gaps seen."""
+    if gaps is None or (above := sum(gaps)) < ENOUGH:
+        return Patience(gaps, min(default, LONGEST), 0)
+    best, found, below = above * restart, Patience(gaps, 0.0, 0), 0.0
+    for edge, weight in zip(EDGES, gaps, strict=True):
+        if not weight:
+            continue
+        below += weight * edge
+        if below >= best:
+            break
+        above -= weight
+        cost = below + above * (edge + restart)
+        if cost < best - 1e-9:
+            best, found = cost, Patience(gaps, edge, 1)
+    return found
 
 
 def band(level: int) -> int:
     """Levels that share their gaps: one by one at first, then ever wider."""
+    return BANDS[level] if level < len(BANDS) else _band(level)
+
+
+def _band(level: int) -> int:
     return level if level < 8 else 4 * level.bit_length() - 8 + ((level >> (level.bit_length() - 3)) & 3)
+
+
+BANDS = tuple(map(_band, range(256)))
 
 
 def _add(gaps: Gaps | None, gap: float) -> Gaps:
