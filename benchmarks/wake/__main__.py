@@ -23,6 +23,7 @@ from benchmarks.report import machine, publish
 NAMESPACE = "streamqueue-bench-wake"
 GOAL = 50.0  # ms, p99
 BATCH = 100  # queues applied at once
+REST = 1.5  # seconds at zero before each wake: what the last one set in motion is over, and the queue is listened to
 
 
 def queue(number: int) -> dict[str, Any]:
@@ -46,26 +47,29 @@ def fill(kubectl: Kubectl, view: View, have: int, count: int) -> None:
     for start in range(have, count, BATCH):
         kubectl.apply(*(queue(number) for number in range(start, min(start + BATCH, count))))
         print(f"  {min(start + BATCH, count)} of {count} queues applied", flush=True)
-    view.eventually(lambda: all(_sleeps(view, number) for number in range(count)), 900, f"{count} queues sleep")
+    view.eventually(
+        lambda: all(_sleeps(view, f"idle-{number}") for number in range(count)), 900, f"{count} queues sleep"
+    )
 
 
-def _sleeps(view: View, number: int) -> bool:
-    body, name = view.get("streamqueues", f"idle-{number}"), f"idle-{number}"
-    deployment = view.get("deployments", name)
-    idle = bool(body) and body.get("status", {}).get("reason") == "Idle"  # type: ignore[union-attr]
+def _sleeps(view: View, name: str) -> bool:
+    body, deployment = view.get("streamqueues", name), view.get("deployments", name)
+    status = body.get("status", {}) if body else {}
+    idle = status.get("reason") == "Idle" and status.get("replicas") == 0
     return idle and bool(deployment) and deployment["spec"]["replicas"] == 0  # type: ignore[index]
 
 
 def wake(redis: Any, view: View, name: str) -> float:
-    """Milliseconds from a task's addition until the Deployment asks for a pod; the queue sleeps again afterwards."""
+    """Milliseconds from a task's addition until the Deployment asks for a pod; the queue is at rest before."""
+    view.eventually(lambda: _sleeps(view, name), 120, f"{name} sleeps")
+    view.eventually(lambda: not view.all("pods", workers(name)), 60, f"{name} has no pods")
+    time.sleep(REST)
     redis.xadd(name, {"task": "wake"})
     added = time.monotonic()
     view.eventually(lambda: _replicas(view, name), 30, f"{name} wakes")
     patched = next(when for when, body in view.seen("deployments", name) if when >= added and body["spec"]["replicas"])
     ((_, ((entry, _),)),) = redis.xreadgroup("workers", "benchmark", {name: ">"}, count=1)
     redis.xack(name, "workers", entry)
-    view.eventually(lambda: not _replicas(view, name), 120, f"{name} sleeps again")
-    view.eventually(lambda: not view.all("pods", workers(name)), 60, f"{name} has no pods")
     return (patched - added) * 1000
 
 
@@ -100,7 +104,7 @@ def main() -> None:
     kubectl = Kubectl(handles.kubectl, handles.kubeconfig, NAMESPACE)
     Chart(handles.helm, kubectl).install()
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    server = RedisServer(kubectl, "redis")
+    server = RedisServer(kubectl, "redis", cpu="250m")
     server.create()
     redis, view = server.wait(), View(handles.kubeconfig, NAMESPACE)
     rows, have = [], 0

@@ -18,12 +18,13 @@ PORT = 6379
 
 @dataclass(frozen=True)
 class RedisServer:
-    """A Deployment and a Service of this name. `durable`: its data outlive the pod."""
+    """A Deployment and a Service of this name. `durable`: its data outlive the pod; `cpu`: what it requests."""
 
     kubectl: Kubectl
     name: str
     password: str | None = None
     durable: bool = False
+    cpu: str | None = None
 
     @property
     def url(self) -> str:
@@ -53,6 +54,8 @@ class RedisServer:
         args += ["--requirepass", self.password] if self.password else []
         args += ["--appendonly", "yes", "--appendfsync", "always", "--dir", "/durable"] if self.durable else []
         container: dict[str, Any] = {"name": "redis", "image": IMAGE, "args": args}
+        if self.cpu:
+            container["resources"] = {"requests": {"cpu": self.cpu}}
         pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 1}
         if self.durable:
             folder = f"/var/lib/{self.kubectl.namespace}-{self.name}"
