@@ -1,5 +1,6 @@
-"""kind's configuration of the cluster: one node. Its API server writes an audit log of the operator's calls, and its etcd
-doesn't wait for the disk.
+"""kind's configuration of the cluster: one node.
+
+Its API server writes an audit log of the operator's calls, and its etcd doesn't wait for the disk.
 """
 
 from pathlib import Path
