@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import gc
 import math
+import multiprocessing
+import signal
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time
-from streamqueue.simulate.fleet import Fleet, Law, Outcome
+from streamqueue.simulate.fleet import Fleet, Outcome
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric, StreamQueueLaw
 from streamqueue.simulate.text import HEADERS, Progress, row, sparkline, table
 from streamqueue.simulate.trace import Trace
 from streamqueue.simulate.tune import tune_keda
 
+OURS = "StreamQueue"
 SPARK = 72  # columns of the terminal's plot
 
 
 def compare(queue: QueueSpec, trace: Trace, cluster: Cluster, *, alone: bool, seed: int) -> dict[str, Outcome]:
-    """What each law came to, by its name; `alone` leaves KEDA out. Progress shows on a terminal."""
+    """What each law came to, by its name; `alone` leaves KEDA out. Progress shows on a terminal.
+
+    KEDA is tuned and played in a second process meanwhile. Raises ChildProcessError where that fails.
+    """
     gc.freeze()  # the collector need not walk the trace again and again
-    outcomes: dict[str, Outcome] = {}
-    for name, law in _laws(queue, trace, cluster, alone).items():
-        progress = Progress(name)
-        outcomes[name] = Fleet(trace.arrivals, trace.services, cluster, law, seed).run(progress)
-        progress.done()
-    return outcomes
+    if alone:
+        return {OURS: _play_ours(queue, trace, cluster, seed)}
+    base = KedaConfig(min_replicas=queue.scaling.min_replicas, max_replicas=queue.scaling.max_replicas)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=_play_peers, args=(there,), daemon=True).start()
+    there.close()
+    try:
+        here.send((base, trace, cluster, late_after(queue), seed))
+        outcomes = {OURS: _play_ours(queue, trace, cluster, seed)}
+        return outcomes | _hear(here)
+    except (EOFError, ConnectionError):
+        raise ChildProcessError(
+            "the process that plays KEDA has ended early, perhaps for want of memory; --only leaves KEDA out"
+        ) from None
+
+
+def _hear(second: Connection) -> dict[str, Outcome]:
+    progress = Progress("KEDA")
+    message: float | dict[str, Outcome] = second.recv()
+    while isinstance(message, float):
+        progress(message)
+        message = second.recv()
+    progress.done()
+    return message
 
 
 def late_after(queue: QueueSpec) -> float:
@@ -34,19 +60,27 @@ def late_after(queue: QueueSpec) -> float:
     return queue.scaling.target_wait if queue.scaling.target_wait is not None else 30.0
 
 
-def _laws(queue: QueueSpec, trace: Trace, cluster: Cluster, alone: bool) -> dict[str, Law]:
-    laws: dict[str, Law] = {"StreamQueue": StreamQueueLaw(queue.scaling)}
-    if alone:
-        return laws
-    base = KedaConfig(min_replicas=queue.scaling.min_replicas, max_replicas=queue.scaling.max_replicas)
-    laws["KEDA defaults"] = KedaLaw(base)
-    progress = Progress("tuning KEDA")
-    tuned = tune_keda(trace, cluster, late_after(queue), base, (Metric.LAG, Metric.DUAL, Metric.SUM), progress)
+def _play_ours(queue: QueueSpec, trace: Trace, cluster: Cluster, seed: int) -> Outcome:
+    progress = Progress(OURS)
+    outcome = Fleet(trace.arrivals, trace.services, cluster, StreamQueueLaw(queue.scaling), seed).run(progress)
     progress.done()
-    laws[
+    return outcome
+
+
+def _play_peers(first: Connection) -> None:
+    """KEDA with its defaults, and tuned for this trace. Tells the share that is done, and last what they came to."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # end without a word with the first process
+    base, trace, cluster, target, seed = first.recv()
+    gc.freeze()
+    tuned = tune_keda(trace, cluster, target, base, (Metric.LAG, Metric.DUAL, Metric.SUM), lambda x: first.send(x / 2))
+    name = (
         f"KEDA {tuned.metric}, target {tuned.target:g}, cooldown {tuned.cooldown:g} s, window {tuned.stabilization:g} s"
-    ] = KedaLaw(tuned)
-    return laws
+    )
+    outcomes = {}
+    for share, (law, config) in enumerate({"KEDA defaults": base, name: tuned}.items(), 3):
+        outcomes[law] = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed).run()
+        first.send(share / 4)
+    first.send(outcomes)
 
 
 def report(trace: Trace, outcomes: Mapping[str, Outcome], target: float, cluster: Cluster) -> str:

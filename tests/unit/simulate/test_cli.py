@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,25 @@ def test_a_manifest_on_a_trace_beside_keda(queue: Path, trace: Path, capsys: pyt
     assert rows[2:4] == ["StreamQueue", "KEDA defaults"]
     assert rows[4].startswith("KEDA ")
     assert printed.count("replicas ") == 3
+
+
+def test_the_end_of_the_second_process_is_one_line_and_exit_1(queue: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "long.csv"
+    trace.write_text("".join(f"{i * 0.05},2\n" for i in range(200_000)))
+    words = ["simulate", "-f", str(queue), "--trace", str(trace)]
+    script = f"from streamqueue.cli.main import run; exit(run({words!r}))"
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) as first:
+        children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
+        while not (seconds := [pid for pid in children.read_text().split() if _plays(pid)]):
+            assert first.poll() is None
+        os.kill(int(seconds[0]), signal.SIGKILL)
+        _, error = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert "--only leaves KEDA out" in error and error.count("\n") == 1
+
+
+def _plays(pid: str) -> bool:
+    return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_the_plot_is_a_picture_and_the_figures_are_json(

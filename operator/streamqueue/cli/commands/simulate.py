@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streamqueue.cli.errors import BadInput
+from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
@@ -79,7 +79,10 @@ def simulate(
     cluster = Cluster(
         ColdStart(cold_start, sigma), queue.handler.concurrency, grace, queue.delivery.visibility_timeout, nodes
     )
-    outcomes = compare(queue, trace, cluster, alone=only, seed=seed)
+    try:
+        outcomes = compare(queue, trace, cluster, alone=only, seed=seed)
+    except ChildProcessError as error:
+        raise Failure(str(error)) from None
     target = late_after(queue)
     if output in ("json", "yaml"):
         figures = {name: figures_of(trace, each, target, cluster.concurrency) for name, each in outcomes.items()}
