@@ -9,9 +9,12 @@ import sys
 
 from redis.asyncio import Redis
 
+from streamqueue.api.keys import beyond
+from streamqueue.streams import connect
 from streamqueue.streams.enqueue import STEP, NewTask, enqueue
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.stores import KEYS
 
 SPEC = {
     "redis": {"url": "redis://redis:6379/0"},
@@ -57,6 +60,31 @@ async def test_a_pass_lets_delayed_tasks_in_without_operator_or_workers(
     code, out, _ = await run(environment)
     assert code == 0 and f"{waiting} delayed tasks that came due" in out
     assert await redis.xlen(Queue.stream) == waiting and await redis.zcard("{orders}:delayed") == 1
+
+
+async def test_a_pass_hands_results_on_to_another_server(
+    redis: Redis, shared_server: RunningServer, own_server: RunningServer
+) -> None:
+    queue = Queue(redis)
+    await queue.create()
+    await redis.sadd(KEYS.outboxes, beyond("paid"))
+    await redis.xadd(KEYS.outbox(beyond("paid")), {"of": "x", "sq-row": "row"})
+    following = {"stream": "paid", "redis": {"secretRef": {"name": "results", "key": "url"}}}
+    handler = {**SPEC["handler"], "protocol": "sdk"}  # type: ignore[dict-item]
+    environment = {
+        "STREAMQUEUE_SPEC": json.dumps(SPEC | {"handler": handler, "next": following}),
+        "STREAMQUEUE_REDIS_URL": shared_server.url,
+    }
+    code, _, err = await run(environment)
+    assert code == 2 and "STREAMQUEUE_NEXT_REDIS_URL is not set" in err
+    for url in (f"redis://:s3cr3t@127.0.0.1:{free_port()}", "s3cr3t://"):
+        code, out, err = await run({**environment, "STREAMQUEUE_NEXT_REDIS_URL": url})
+        assert (code, err) == (0, "") and "results wait in the outbox for paid of next.redis" in out
+        assert "s3cr3t" not in out
+    code, out, err = await run({**environment, "STREAMQUEUE_NEXT_REDIS_URL": own_server.url})
+    assert (code, err) == (0, "") and "1 results relayed" in out
+    async with connect(own_server.url) as far:
+        assert [fields for _, fields in await far.xrange("paid")] == [{b"of": b"x"}]
 
 
 async def test_a_problem_is_one_line_without_the_password() -> None:

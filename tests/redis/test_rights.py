@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from streamqueue.api.keys import beyond
 from streamqueue.api.spec import Retention, RetentionPolicy
 from streamqueue.maintenance import abandoned, release, sweep
 from streamqueue.maintenance.relay import relay
@@ -39,7 +40,9 @@ ONCE = spec(max_deliveries=1)
 
 
 async def furnished(admin: Redis) -> Queue:
-    """A plain loop and a worker of the SDK with entries in their hands, a delayed task that is due, an outbox row."""
+    """A plain loop and a worker of the SDK with entries in their hands, a delayed task that is due, and outbox
+    rows: one for a stream here, one for a stream of `next.redis`, on this server as well.
+    """
     await admin.flushall()
     queue = Queue(admin)
     await queue.create()
@@ -47,9 +50,9 @@ async def furnished(admin: Redis) -> Queue:
     await queue.read("plain", count=2)
     await take(store(admin, "sdk.1"), 2)
     await enqueue(admin, queue.stream, [NewTask("later", [("task", "later")], delay=0.001)])
-    outbox = KEYS.outbox(NEXT)
-    await admin.xadd(outbox, {"sq-row": "row", "of": "x"})
-    await admin.sadd(KEYS.outboxes, NEXT)
+    for target in (NEXT, beyond("paid")):
+        await admin.xadd(KEYS.outbox(target), {"sq-row": "row", "of": "x"})
+        await admin.sadd(KEYS.outboxes, target)
     await admin.script_flush()  # as after a restart
     return queue
 
@@ -60,13 +63,13 @@ async def operate(queue: Queue, client: Redis) -> None:
     assert await ensure_group(client, queue.stream, queue.group) is False
     (answer,) = await take_snapshots(client, [SnapshotRequest(queue.stream, queue.group)])
     assert isinstance(answer, Snapshot), answer
-    assert (answer.undelivered, answer.pending, answer.dead_letters, answer.outboxed) == (2, 4, 0, 1)
+    assert (answer.undelivered, answer.pending, answer.dead_letters, answer.outboxed) == (2, 4, 0, 2)
     assert await wait_for_entries(client, {queue.stream: "0-0"}, 1.0) == {queue.stream}
     durable = await read_durability(client)
     assert durable.eviction_policy is not None and durable.persistent is not None
     while (await promote(client, queue.stream))[1] is not None:
         pass
-    assert (await relay(client, KEYS, budget=5)).delivered == 1
+    assert (await relay(client, KEYS, budget=5, beyond=queue.redis)).delivered == 2
     await abandoned(client, spec(), "plain")
     end = await queue.now() + 1
     assert (await release(client, spec(), "sdk.1", end, "Error")).handed_on == 2
@@ -79,8 +82,8 @@ async def sweep_up(queue: Queue, client: Redis) -> None:
     await queue.ack((await queue.pending())[-1])
     await queue.age(61)
     kept = Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0)
-    first = await sweep(client, spec(retention=kept))
-    assert first.restart_detection and (first.promoted, first.relayed) == (1, 1), first
+    first = await sweep(client, spec(retention=kept), beyond=queue.redis)
+    assert first.restart_detection and (first.promoted, first.relayed) == (1, 2), first
     await queue.redis.hset(queue.epoch, "since", 0)
     report = await sweep(client, spec(consumer_ttl=0.0, retention=kept))
     assert report.returned == 2 and report.trimmed > 0 and report.consumers_deleted > 0, report
@@ -93,6 +96,14 @@ async def anything(told: PubSub) -> bool:
     return False
 
 
+async def receive(queue: Queue, client: Redis) -> None:
+    """What operator, CronJob and workers do at the endpoint of `next.redis`."""
+    await client.ping()
+    await queue.redis.srem(KEYS.outboxes, NEXT)  # or its delivery would bring the script along
+    report = await relay(queue.redis, KEYS, budget=5, beyond=client)
+    assert (report.delivered, report.stuck) == (1, {})
+
+
 async def work(queue: Queue, client: Redis) -> None:
     """What a worker of the SDK does, with results and a stream to emit to."""
     await client.ping()
@@ -100,7 +111,7 @@ async def work(queue: Queue, client: Redis) -> None:
     assert (await guard.look(client)).token is not None
     while (await promote(client, queue.stream))[1] is not None:
         pass
-    assert (await relay(client, KEYS, budget=5)).delivered == 1
+    assert (await relay(client, KEYS, budget=5, beyond=queue.redis)).delivered == 2
     a = store(client, "sdk.2", results_ttl=60.0)
     async with queue.redis.pubsub(ignore_subscribe_messages=True) as told:
         await told.psubscribe(KEYS.results + "*")
@@ -124,6 +135,7 @@ ROLES: dict[str, Callable[[Queue, Redis], Awaitable[None]]] = {
     "operator": operate,
     "reclaim": sweep_up,
     "worker": work,
+    "results": receive,
 }
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _NO_BRACES = re.compile(r"[^{}]+")
+_BEYOND = "{}"  # no name of a stream begins so
 _ONE_HASH_TAG = re.compile(r"[^{}]*\{[^{}]+\}[^{}]*")
 
 
@@ -25,6 +26,22 @@ def tagged(stream: str) -> str:
     raise ValueError(
         "braces in a stream name must form exactly one non-empty hash tag, as in jobs:{eu}, or be left out"
     )
+
+
+def beyond(stream: str) -> str:
+    """What an outbox calls `stream` where it is on the endpoint of `next.redis`, and not on the queue's own."""
+    return _BEYOND + stream
+
+
+def stream_beyond(target: str) -> str | None:
+    """The stream that `target` means on the endpoint of `next.redis`; None for one on the queue's own."""
+    return target.removeprefix(_BEYOND) if target.startswith(_BEYOND) else None
+
+
+def shown(target: str) -> str:
+    """An outbox's target in words."""
+    stream = stream_beyond(target)
+    return target if stream is None else f"{stream} of next.redis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +63,11 @@ class StreamKeys:
         """Hash: the fields of the delayed tasks."""
         return f"{tagged(self.stream)}:delayed:payload"
 
-    def seen(self, source: Keys) -> str:
-        """Sorted set: what this stream has received from the outbox of `source`."""
-        return f"{tagged(self.stream)}:seen:{source.prefix}"
+    def seen(self, source: Keys, server: str = "") -> str:
+        """Sorted set: what this stream has received from the outbox of `source`, on another `server` where it is one:
+        queues of one name on several servers may hand on to the same stream.
+        """
+        return ":".join((tagged(self.stream), "seen", *([server] if server else []), source.prefix))
 
     def sent(self, task_id: str) -> str:
         """The mark of a task that was sent, which makes a second send of the same id harmless."""
@@ -106,8 +125,15 @@ class Keys:
         return f"{self.prefix}:outboxes"
 
     def outbox(self, target: str) -> str:
-        """Stream: entries on their way to the stream `target`, which no script of this queue reaches."""
+        """Stream: entries on their way to `target`, which no script of this queue reaches: a stream, or what
+        `beyond` makes of one.
+        """
         return f"{self.prefix}:outbox:{target}"
+
+    @property
+    def server(self) -> str:
+        """A name that the server was given at random: what `seen` tells it by on another one."""
+        return f"{self.prefix}:server"
 
     @property
     def results(self) -> str:

@@ -275,7 +275,10 @@ def _retention(spec: Block) -> Retention:
 
 
 def _next(spec: Block) -> Next | None:
-    return Next(_stream(spec.block("next", "stream"))) if spec.has("next") else None
+    if not spec.has("next"):
+        return None
+    block = spec.block("next", "stream", "redis")
+    return Next(_stream(block), _redis(block) if block.has("redis") else None)
 
 
 def _scaling(spec: Block, concurrency: int) -> Scaling:
@@ -345,5 +348,10 @@ def _check_visibility(spec: QueueSpec) -> None:
 def _check_next(spec: QueueSpec) -> None:
     if spec.next and spec.handler.protocol is Protocol.REDIS:
         raise SpecError("spec.next", "needs handler.protocol sdk or http: a plain loop acknowledges its entries itself")
-    if spec.next and spec.next.stream == spec.stream:
+    if spec.next and spec.next.stream == spec.stream and _is_home(spec.next.redis, spec.redis):
         raise SpecError("spec.next", "must name another stream than the queue's own: a result would be a task again")
+
+
+def _is_home(there: Redis | None, home: Redis) -> bool:
+    """Whether it can be seen that both are one endpoint."""
+    return there is None or (there.url, there.secret_ref) == (home.url, home.secret_ref)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.durations import format_duration
-from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Reclaim, Redis, Retention, Scaling, SecretKey
+from streamqueue.api.spec import (
+    Delivery,
+    Handler,
+    Next,
+    Protocol,
+    QueueSpec,
+    Reclaim,
+    Redis,
+    Retention,
+    Scaling,
+    SecretKey,
+)
 
 
 def render_spec(spec: QueueSpec) -> dict[str, Any]:
@@ -20,7 +31,7 @@ def render_spec(spec: QueueSpec) -> dict[str, Any]:
         results=None if spec.results_ttl is None else {"ttl": format_duration(spec.results_ttl)},
         reclaim=_reclaim(spec.reclaim),
         retention=_retention(spec.retention),
-        next={"stream": spec.next.stream} if spec.next else None,
+        next=_next(spec.next) if spec.next else None,
         scaling=_scaling(spec.scaling),
         template=dict(spec.template) or None,
     )
@@ -82,6 +93,10 @@ def _retention(retention: Retention) -> dict[str, Any]:
     return _present(
         policy=str(retention.policy), maxAge=_optional_duration(retention.max_age), maxLength=retention.max_length
     )
+
+
+def _next(following: Next) -> dict[str, Any]:
+    return _present(stream=following.stream, redis=_redis(following.redis) if following.redis else None)
 
 
 def _scaling(scaling: Scaling) -> dict[str, Any]:

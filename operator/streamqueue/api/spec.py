@@ -112,9 +112,10 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Where results go."""
+    """Where results go. `redis` None: to a stream on the queue's own endpoint."""
 
     stream: str
+    redis: Redis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +160,13 @@ class QueueSpec:
     next: Next | None = None
     scaling: Scaling = field(default_factory=Scaling)
     template: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def beyond(self) -> Redis | None:
+        """The other endpoint, which results go to; None without one."""
+        return self.next.redis if self.next else None
+
+    @property
+    def endpoints(self) -> tuple[Redis, ...]:
+        """All that the queue's pods talk to, its own first."""
+        return (self.redis, self.beyond) if self.beyond else (self.redis,)

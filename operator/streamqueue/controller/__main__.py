@@ -56,7 +56,7 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
     health.synced = True
     endpoints = Endpoints(kube)
     recorder = Recorder(kube)
-    loop = Loop(store, endpoints, Rounds(kube, recorder, store, settings))
+    loop = Loop(store, endpoints, Rounds(kube, recorder, store, settings, endpoints))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_relisting(kube, store, settings))

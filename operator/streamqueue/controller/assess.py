@@ -13,6 +13,7 @@ from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import lost_pending
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
+from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.snapshot import Snapshot
 
 
@@ -22,6 +23,10 @@ class Trouble:
 
     reason: str
     message: str
+
+
+def trouble_of(problem: RedisProblem) -> Trouble:
+    return Trouble(problem.kind.value, str(problem))
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ def desired(
 ) -> Iterator[tuple[Kind, Body]]:
     """The full objects, in the order of writing.
 
-    `secret` tells pods of a changed Redis Secret, None where it can't be read; `refused`: the API server has refused
+    `secret` tells pods of a changed Redis Secret, None where one can't be read; `refused`: the API server has refused
     this generation's pod template.
     """
     assert held.queue is not None
@@ -41,7 +41,7 @@ def desired(
         ),
     )
     live = held.owned.get(DEPLOYMENTS)
-    if secret is None and (spec.redis.secret_ref or spec.redis.ca_secret_ref) and live:
+    if secret is None and live and any(each.secret_ref or each.ca_secret_ref for each in spec.endpoints):
         secret = manifests.live_secret_hash(live)  # not being able to read it rolls no pods
     runner = manifests.RunnerImage(settings.image, settings.image_pull_policy)
     deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret, runner=runner)

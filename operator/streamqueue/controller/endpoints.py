@@ -14,7 +14,8 @@ from redis.asyncio import Redis as Client
 
 from streamqueue.api.spec import Redis
 from streamqueue.controller.addresses import as_pods_see_it
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.assess import Trouble
+from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.secrets import NoEndpoint, Secrets
 from streamqueue.controller.skew import Skew
 from streamqueue.streams.connection import connect, credentials_for
@@ -22,6 +23,7 @@ from streamqueue.streams.durability import Durability
 from streamqueue.streams.errors import RedisProblem
 
 UNUSED_TTL = 600.0  # seconds
+OWN, NEXT = "spec.redis", "spec.next.redis"  # the blocks that name endpoints
 
 
 @dataclass(slots=True)
@@ -41,23 +43,32 @@ class Endpoints:
         self._by_id: dict[str, Endpoint] = {}
         self._secrets = Secrets(kube)
 
-    async def resolve(self, namespace: str, redis: Redis) -> Endpoint:
-        """The endpoint of a queue in this namespace; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
+    async def find(self, namespace: str, redis: Redis, block: str = OWN) -> Endpoint | Trouble:
+        """The endpoint that `block` of a queue in this namespace leads to, or why it can't be had."""
+        try:
+            return await self.resolve(namespace, redis, block)
+        except NoEndpoint as missing:
+            return Trouble(missing.reason, missing.message)
+        except KubeError as error:
+            return Trouble("SecretUnreadable", f"the Secret that {block} names can't be read now: {error.reason}")
+
+    async def resolve(self, namespace: str, redis: Redis, block: str = OWN) -> Endpoint:
+        """The same; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
         url, ca = redis.url or "", None
         hashes: list[str] = []
         if redis.secret_ref:
-            secret = await self._secrets.read(namespace, redis.secret_ref, "secretRef")
+            secret = await self._secrets.read(namespace, redis.secret_ref, f"{block}.secretRef")
             url = secret.text
             hashes.append(secret.hash)
         if redis.ca_secret_ref:
-            trusted = await self._secrets.read(namespace, redis.ca_secret_ref, "tls.caSecretRef")
+            trusted = await self._secrets.read(namespace, redis.ca_secret_ref, f"{block}.tls.caSecretRef")
             ca = trusted.text
             hashes.append(trusted.hash)
         address = as_pods_see_it(url, namespace)
         server = hashlib.sha256(address.encode()).hexdigest()
         identity = "/".join((server, redis.mode, redis.auth, *hashes))
         if identity not in self._by_id:
-            client = _client(redis, address, ca)
+            client = _client(redis, address, ca, block)
             self._by_id[identity] = Endpoint(identity, server, client, "-".join(hashes) or None)
         endpoint = self._by_id[identity]
         endpoint.used = time.monotonic()
@@ -80,13 +91,13 @@ class Endpoints:
             await endpoint.client.aclose()
 
 
-def _client(redis: Redis, address: str, ca: str | None) -> Client:
+def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:
     try:
         return connect(address, mode=redis.mode, ca_data=ca, credentials=credentials_for(redis.auth))
     except RedisProblem as problem:
-        raise NoEndpoint(problem.kind, f"{_where(redis)}: {problem}") from None
+        raise NoEndpoint(problem.kind, f"{_where(redis, block)}: {problem}") from None
 
 
-def _where(redis: Redis) -> str:
+def _where(redis: Redis, block: str) -> str:
     reference = redis.secret_ref
-    return f"key {reference.key} of Secret {reference.name}" if reference else "spec.redis.url"
+    return f"key {reference.key} of Secret {reference.name}" if reference else f"{block}.url"

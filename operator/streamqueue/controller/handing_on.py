@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamqueue.controller.assess import Trouble
@@ -14,9 +13,10 @@ PATIENCE = 10.0  # seconds for which a stream may take nothing: a failover is no
 class HandingOn:
     """What is remembered of outboxes between rounds."""
 
+    failing: dict[str, Trouble] = field(default_factory=dict)  # streams that took nothing in the last pass
     _since: dict[str, float] = field(default_factory=dict)  # stream -> when it first took nothing
 
-    def note(self, failing: Mapping[str, Trouble], now: float) -> dict[str, Trouble]:
-        """Of the streams that took nothing in this pass, those that have not for PATIENCE; `now` is monotonic."""
-        self._since = {stream: self._since.get(stream, now) for stream in failing}
-        return {stream: why for stream, why in failing.items() if now - self._since[stream] >= PATIENCE}
+    def note(self, now: float) -> dict[str, Trouble]:
+        """Of the streams that took nothing, those that have not for PATIENCE; `now` is monotonic."""
+        self._since = {stream: self._since.get(stream, now) for stream in self.failing}
+        return {stream: why for stream, why in self.failing.items() if now - self._since[stream] >= PATIENCE}

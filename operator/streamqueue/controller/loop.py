@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 from streamqueue.api.errors import SpecError
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import duplicates, metrics
-from streamqueue.controller.assess import Trouble
+from streamqueue.controller.assess import Trouble, trouble_of
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.observe import request
-from streamqueue.controller.round import Reading, Rounds, trouble_of
+from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.streams.durability import read_durability
@@ -73,6 +72,7 @@ class Loop:
                 self._woken.clear()
         finally:
             await self._waker.close()
+            await self._rounds.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,14 +125,9 @@ class Loop:
             self._claims.drop(queue.key)
             self._reject(queue, Trouble("Invalid", str(error)))
             return None
-        try:
-            endpoint = await self._endpoints.resolve(queue.key[0], spec.redis)
-        except NoEndpoint as missing:
-            self._round(queue, spec, Trouble(missing.reason, missing.message), None)
-            return None
-        except KubeError as error:
-            message = f"the Secret with the Redis URL can't be read now: {error.reason}"
-            self._round(queue, spec, Trouble("SecretUnreadable", message), None)
+        endpoint = await self._endpoints.find(queue.key[0], spec.redis)
+        if isinstance(endpoint, Trouble):
+            self._round(queue, spec, endpoint, None)
             return None
         other = self._claims.claim(queue.key, duplicates.Claim(endpoint.server, spec.stream, spec.group))
         if other:

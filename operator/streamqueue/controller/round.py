@@ -7,25 +7,24 @@ import time
 
 from redis.asyncio import Redis as Client
 
-from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, marks, metrics, recovery
 from streamqueue.controller.act import Actor
-from streamqueue.controller.assess import Facts, Trouble
+from streamqueue.controller.assess import Facts, Trouble, trouble_of
 from streamqueue.controller.children import NameConflict, Refused
 from streamqueue.controller.consumers import Attribution, attribute, fences
-from streamqueue.controller.endpoints import Endpoint
+from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe
 from streamqueue.controller.progress import progress
+from streamqueue.controller.relays import Beyond, Relays, comes_back, secret_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
-from streamqueue.maintenance.relay import relay
 from streamqueue.scaling import Memory, decide, lead
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
@@ -34,19 +33,22 @@ from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
-RELAY_BUDGET = 1.0  # seconds of a round for the outboxes
-
 Reading = Snapshot | Trouble
 
+_COMES_BACK = Trouble("Invalid", "spec.next leads to the queue's own stream, and every result would be a task again")
 # The server answers, but not about this stream.
 _OF_THE_STREAM = frozenset({ProblemKind.WRONG_TYPE, ProblemKind.NO_GROUP, ProblemKind.NO_STREAM})
 
 
 class Rounds:
-    def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings) -> None:
+    def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings, endpoints: Endpoints) -> None:
         self._kube = kube
         self._recorder = recorder
         self._actor = Actor(kube, recorder, store, settings)
+        self._relays = Relays(endpoints)
+
+    async def close(self) -> None:
+        await self._relays.close()
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
@@ -62,6 +64,10 @@ class Rounds:
         `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
         """
         assert held.queue is not None
+        beyond = await self._relays.beyond(key_of(held)[0], spec)
+        if comes_back(spec, endpoint, beyond):
+            await self.reject(held, runtime, _COMES_BACK)
+            return None
         facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
@@ -84,21 +90,20 @@ class Rounds:
         facts.decision = decision
         metrics.show(key_of(held), facts)
         try:
-            await self._actor.carry_out(
-                held, runtime, spec, decision, facts.snapshot, endpoint.secret_hash if endpoint else None
-            )
+            secret = secret_of(endpoint, beyond)
+            await self._actor.carry_out(held, runtime, spec, decision, facts.snapshot, secret)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refused:
             runtime.refused_generation = held.queue["metadata"]["generation"]
             facts.rejected = Trouble("TemplateInvalid", str(refused))
         recovery.gather(runtime, held, spec.handler)
-        failing: dict[str, Trouble] = {}
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
-            failing = await self._recover(endpoint, spec, runtime, held, facts.snapshot)
-        facts.stuck = runtime.handing_on.note(failing, time.monotonic())
+            await self._recover(endpoint, spec, runtime, held, facts.snapshot)
+            self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
+        facts.stuck = runtime.handing_on.note(time.monotonic())
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return sleeper(spec, facts, runtime.memory)
 
@@ -148,36 +153,33 @@ class Rounds:
 
     async def _recover(
         self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
-    ) -> dict[str, Trouble]:
-        """The streams that took no results, and why."""
+    ) -> None:
         assert held.queue is not None
-        failing: dict[str, Trouble] = {}
         try:
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)
-            if snapshot.outboxed:
-                failing = await self._relay(endpoint.client, held, spec)
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
-            return failing
+            return
         if returned:
             metrics.RECOVERED.labels(*key_of(held)).inc(returned)
             message = f"{returned} task(s) of dead or failed workers returned to work"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
-        return failing
 
-    async def _relay(self, client: Client, held: Holdings, spec: QueueSpec) -> dict[str, Trouble]:
-        assert held.queue is not None
-        report = await relay(client, Keys(spec.stream, spec.group), budget=RELAY_BUDGET)
-        for stream, problem in report.stuck.items():
-            name = held.queue["metadata"]["name"]
-            log.warning("%s: results for stream %s wait in the outbox: %s", name, stream, problem)
-        return {stream: trouble_of(problem) for stream, problem in report.stuck.items()}
-
-
-def trouble_of(problem: RedisProblem) -> Trouble:
-    return Trouble(problem.kind.value, str(problem))
+    def _hand_on(
+        self,
+        endpoint: Endpoint,
+        beyond: Beyond,
+        spec: QueueSpec,
+        runtime: Runtime,
+        held: Holdings,
+        snapshot: Snapshot,
+    ) -> None:
+        if snapshot.outboxed:
+            self._relays.begin(key_of(held), spec, endpoint, beyond, runtime.handing_on)
+        else:
+            runtime.handing_on.failing = {}
 
 
 def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> int:

@@ -42,7 +42,10 @@ class Secrets:
         self._hashing = ThreadPoolExecutor(1, "secrets")
 
     async def read(self, namespace: str, reference: SecretKey, field: str) -> Value:
-        """The value that `spec.redis.<field>` names; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
+        """The value that `field` of a queue names, such as spec.redis.secretRef.
+
+        Raises `NoEndpoint`, or `KubeError` when nobody can tell.
+        """
         known = self._known.get((namespace, reference))
         if known and time.monotonic() - known.read_at < TTL:
             return known
@@ -54,11 +57,11 @@ class Secrets:
                 raise NoEndpoint("SecretForbidden", message) from None
             raise
         if secret is None:
-            message = f"spec.redis.{field}: there is no Secret {reference.name} in namespace {namespace}: create it"
+            message = f"{field}: there is no Secret {reference.name} in namespace {namespace}: create it"
             raise NoEndpoint("SecretMissing", message)
         encoded = secret.get("data", {}).get(reference.key)
         if not encoded:
-            message = f"spec.redis.{field}: Secret {reference.name} has no key {reference.key}: add it"
+            message = f"{field}: Secret {reference.name} has no key {reference.key}: add it"
             raise NoEndpoint("SecretMissing", message)
         text = base64.b64decode(encoded).decode(errors="replace").strip()
         if known and known.text == text:

@@ -1,7 +1,8 @@
 """`python3 -m streamqueue.maintenance`: one pass over one queue, for the reclaim CronJob.
 
-Reads STREAMQUEUE_SPEC (the object's spec as JSON) and STREAMQUEUE_REDIS_URL. Prints one line. Exit code 0: done;
-1: Redis had a problem; 2: the environment cannot be used.
+Reads STREAMQUEUE_SPEC (the object's spec as JSON), STREAMQUEUE_REDIS_URL, and with `next.redis`
+STREAMQUEUE_NEXT_REDIS_URL. Prints one line. Exit code 0: done, but for results that wait for another endpoint; 1: Redis
+had a problem; 2: the environment cannot be used.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis as Client
 
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import QueueSpec, Redis
+from streamqueue.maintenance.relay import NOWHERE
 from streamqueue.maintenance.sweep import sweep
 from streamqueue.streams import RedisProblem, connect
 from streamqueue.streams.connection import credentials_for
@@ -22,35 +27,53 @@ from streamqueue.streams.connection import credentials_for
 
 def main(environment: Mapping[str, str]) -> int:
     try:
-        spec, url = _settings(environment)
+        spec = _spec(environment)
     except ValueError as exc:
         print(f"streamqueue maintenance: {exc}", file=sys.stderr)
         return 2
     try:
-        print(f"{spec.stream}/{spec.group}: {asyncio.run(_pass(spec, url))}")
+        print(f"{spec.stream}/{spec.group}: {asyncio.run(_pass(spec, environment))}")
     except RedisProblem as problem:
         print(f"{spec.stream}/{spec.group}: {problem.kind}: {problem.message}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _pass(spec: QueueSpec, url: str) -> str:
-    redis = spec.redis
-    ca_file = os.environ.get("STREAMQUEUE_REDIS_CA_FILE")
-    async with connect(url, mode=redis.mode, ca_file=ca_file, credentials=credentials_for(redis.auth)) as client:
-        return (await sweep(client, spec)).summary()
+async def _pass(spec: QueueSpec, environment: Mapping[str, str]) -> str:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(_client(spec.redis, environment, "STREAMQUEUE_REDIS"))
+        beyond: Client | RedisProblem = NOWHERE
+        if spec.beyond:
+            try:
+                beyond = await stack.enter_async_context(_client(spec.beyond, environment, "STREAMQUEUE_NEXT_REDIS"))
+            except RedisProblem as problem:
+                beyond = problem
+        return (await sweep(client, spec, beyond=beyond)).summary()
 
 
-def _settings(environment: Mapping[str, str]) -> tuple[QueueSpec, str]:
-    for name in ("STREAMQUEUE_SPEC", "STREAMQUEUE_REDIS_URL"):
-        if not environment.get(name):
-            raise ValueError(f"{name} is not set")
+def _client(redis: Redis, environment: Mapping[str, str], prefix: str) -> Client:
+    url, ca_file = environment[f"{prefix}_URL"], environment.get(f"{prefix}_CA_FILE")
+    return connect(url, mode=redis.mode, ca_file=ca_file, credentials=credentials_for(redis.auth))
+
+
+def _spec(environment: Mapping[str, str]) -> QueueSpec:
+    """Raises ValueError for an environment that can't be used."""
+    _require(environment, "STREAMQUEUE_SPEC", "STREAMQUEUE_REDIS_URL")
     try:
-        return parse_spec(json.loads(environment["STREAMQUEUE_SPEC"])), environment["STREAMQUEUE_REDIS_URL"]
+        spec = parse_spec(json.loads(environment["STREAMQUEUE_SPEC"]))
     except json.JSONDecodeError as exc:
         raise ValueError(f"STREAMQUEUE_SPEC is no JSON: {exc}") from None
     except SpecError as exc:
         raise ValueError(f"STREAMQUEUE_SPEC: {exc}") from None
+    if spec.beyond:
+        _require(environment, "STREAMQUEUE_NEXT_REDIS_URL")
+    return spec
+
+
+def _require(environment: Mapping[str, str], *names: str) -> None:
+    for name in names:
+        if not environment.get(name):
+            raise ValueError(f"{name} is not set")
 
 
 if __name__ == "__main__":

@@ -7,32 +7,39 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
-from streamqueue.streams.errors import RedisProblem
+from streamqueue.api.keys import Keys, stream_beyond
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.outbox import relay_step, targets
+
+# In place of a client of the endpoint of `next.redis`, where the spec names none.
+NOWHERE = RedisProblem(ProblemKind.NO_ENDPOINT)
 
 
 @dataclass(slots=True)
 class RelayReport:
-    """What a pass did. `stuck`: streams that took nothing, and why; what is for them stays in its outbox."""
+    """What a pass did. `stuck`: targets that took nothing, and why; what is for them stays in its outbox."""
 
     delivered: int = 0
     stuck: dict[str, RedisProblem] = field(default_factory=dict)
 
 
-async def relay(client: Redis, keys: Keys, *, budget: float) -> RelayReport:
+async def relay(client: Redis, keys: Keys, *, budget: float, beyond: Redis | RedisProblem = NOWHERE) -> RelayReport:
     """Deliver what lies in the outboxes of a queue, for about `budget` seconds.
 
-    A stream that cannot be written holds up no other. Safe to repeat and to run many times at once. Raises
-    RedisProblem if the outboxes cannot be read.
+    `beyond` is a client of the endpoint of `next.redis`, or why there is none. A stream that cannot be written holds up
+    no other. Safe to repeat and to run many times at once. Raises RedisProblem if the outboxes cannot be read.
     """
     report = RelayReport()
     deadline = time.monotonic() + budget
     for target in await targets(client, keys):
+        there = client if stream_beyond(target) is None else beyond
+        if isinstance(there, RedisProblem):
+            report.stuck[target] = there
+            continue
         left = 1
         while left and time.monotonic() < deadline:
             try:
-                delivered, left = await relay_step(client, keys, target)
+                delivered, left = await relay_step(client, keys, target, there)
             except RedisProblem as problem:
                 report.stuck[target] = problem
                 break

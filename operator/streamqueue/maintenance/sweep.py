@@ -6,14 +6,14 @@ import time
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, shown
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.maintenance.quiet import look
-from streamqueue.maintenance.relay import relay
+from streamqueue.maintenance.relay import NOWHERE, relay
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
@@ -24,18 +24,25 @@ BUDGET = 120.0  # seconds for a pass
 WINDOW = 10_000  # entries judged together, so that a batch is seen whole
 
 
-async def sweep(client: Redis, spec: QueueSpec, *, budget: float = BUDGET, cursor: str = "") -> SweepReport:
+async def sweep(
+    client: Redis,
+    spec: QueueSpec,
+    *,
+    budget: float = BUDGET,
+    cursor: str = "",
+    beyond: Redis | RedisProblem = NOWHERE,
+) -> SweepReport:
     """Let in delayed tasks that are due, return what idled past the visibility timeout, trim, delete idle consumers.
 
-    Takes about `budget` seconds at most; `cursor` is that of the report before. Safe to repeat and to run twice at
-    once. Raises RedisProblem.
+    Takes about `budget` seconds at most; `cursor` is that of the report before, `beyond` as `relay` has it. Safe
+    to repeat and to run twice at once. Raises RedisProblem.
     """
     report = SweepReport()
     deadline = time.monotonic() + budget
     try:
         await _promote(client, spec, deadline, report)
-        relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2)
-        report.relayed, report.stuck = relayed.delivered, tuple(relayed.stuck)
+        relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, beyond=beyond)
+        report.relayed, report.stuck = relayed.delivered, tuple(map(shown, relayed.stuck))
         await _reclaim(client, spec, deadline, cursor, report)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)

@@ -12,7 +12,7 @@ from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
-from streamqueue.manifests.redis import ca_mount, ca_volume, identity_labels
+from streamqueue.manifests.redis import ca_mounts, ca_volumes, identity_labels
 from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
@@ -25,7 +25,7 @@ def deployment(
 ) -> dict[str, Any]:
     """The whole object, for a server-side apply.
 
-    `secret_hash` stands for the Redis URL in the Secret: workers read it once, so a change must roll the pods.
+    `secret_hash` stands for the Redis URLs in Secrets: workers read them once, so a change must roll the pods.
     `runner` is used with protocol http alone.
     """
     annotations = {
@@ -63,7 +63,7 @@ def _template(owner: Owner, spec: QueueSpec, secret_hash: str | None, runner: Ru
 def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
-            "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner), **identity_labels(spec.redis)},
+            "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner), **identity_labels(spec)},
             "annotations": _pod_annotations(secret_hash),
         },
         "spec": {
@@ -74,7 +74,7 @@ def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dic
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
             **containers,
-            **ca_volume(spec.redis),
+            **ca_volumes(spec),
         },
     }
 
@@ -85,7 +85,7 @@ def _worker(spec: QueueSpec) -> dict[str, Any]:
         "image": spec.handler.image,
         "env": worker_environment(spec),
         "securityContext": WITHOUT_PRIVILEGES,
-        **ca_mount(spec.redis),
+        **ca_mounts(spec),
         **metrics_port(spec.handler),
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis, RedisAuth, RedisMode
 from streamqueue.manifests.grace import tasks_grace
-from streamqueue.manifests.redis import CA_FILE
+from streamqueue.manifests.redis import NEXT_CA, OWN_CA, CaFile
 
 
 def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     """
     delivery = spec.delivery
     return [
-        *redis_environment(spec.redis),
+        *redis_environment(spec),
         literal("STREAMQUEUE_STREAM", spec.stream),
         literal("STREAMQUEUE_GROUP", spec.group),
         {"name": "STREAMQUEUE_CONSUMER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -54,24 +54,29 @@ def runner_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     return [*worker_environment(spec), *variables]
 
 
-def redis_environment(redis: Redis) -> list[dict[str, Any]]:
-    """The URL, and what differs from a server, or a cluster, with a password and a certificate of a public CA."""
-    variables = [_redis_url(redis)]
+def redis_environment(spec: QueueSpec) -> list[dict[str, Any]]:
+    """The URLs, and what differs from a server, or a cluster, with a password and a certificate of a public CA."""
+    own = _endpoint("STREAMQUEUE_REDIS", spec.redis, OWN_CA)
+    return [*own, *_endpoint("STREAMQUEUE_NEXT_REDIS", spec.beyond, NEXT_CA)] if spec.beyond else own
+
+
+def _endpoint(prefix: str, redis: Redis, ca: CaFile) -> list[dict[str, Any]]:
+    variables = [_url(f"{prefix}_URL", redis)]
     if redis.mode is not RedisMode.AUTO:
-        variables.append(literal("STREAMQUEUE_REDIS_MODE", redis.mode))
+        variables.append(literal(f"{prefix}_MODE", redis.mode))
     if redis.ca_secret_ref:
-        variables.append(literal("STREAMQUEUE_REDIS_CA_FILE", CA_FILE))
+        variables.append(literal(f"{prefix}_CA_FILE", ca.path))
     if redis.auth is not RedisAuth.PASSWORD:
-        variables.append(literal("STREAMQUEUE_REDIS_AUTH", redis.auth))
+        variables.append(literal(f"{prefix}_AUTH", redis.auth))
     return variables
 
 
-def _redis_url(redis: Redis) -> dict[str, Any]:
+def _url(name: str, redis: Redis) -> dict[str, Any]:
     """The URL itself, or a reference that only the kubelet resolves."""
     if redis.secret_ref is None:
-        return literal("STREAMQUEUE_REDIS_URL", redis.url or "")
+        return literal(name, redis.url or "")
     reference = {"name": redis.secret_ref.name, "key": redis.secret_ref.key}
-    return {"name": "STREAMQUEUE_REDIS_URL", "valueFrom": {"secretKeyRef": reference}}
+    return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
 def literal(name: str, value: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from streamqueue.api.render import render_spec
-from streamqueue.api.spec import QueueSpec, RedisAuth, Scaling
+from streamqueue.api.spec import QueueSpec, Scaling
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import literal, redis_environment
 from streamqueue.manifests.labels import Owner
-from streamqueue.manifests.redis import ca_mount, ca_volume, identity_labels
+from streamqueue.manifests.redis import by_token, ca_mounts, ca_volumes, identity_labels
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
 
@@ -40,7 +40,7 @@ def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull
                     "backoffLimit": 0,
                     "ttlSecondsAfterFinished": 600,
                     "template": {
-                        "metadata": {"labels": {**_pod_labels(owner), **identity_labels(spec.redis)}},
+                        "metadata": {"labels": {**_pod_labels(owner), **identity_labels(spec)}},
                         "spec": _pod(owner, spec, image, pull_policy),
                     },
                 },
@@ -61,7 +61,7 @@ def _pod_labels(owner: Owner) -> dict[str, str]:
 def _service_account(owner: Owner, spec: QueueSpec) -> str:
     """With tokens for passwords, that of the workers: it is who may log in to Redis."""
     chosen = spec.template.get("spec", {}).get("serviceAccountName")
-    return chosen if chosen and spec.redis.auth is RedisAuth.ENTRA else owner.name
+    return chosen if chosen and by_token(spec) else owner.name
 
 
 def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[str, Any]:
@@ -83,11 +83,11 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
                 "image": image,
                 "imagePullPolicy": pull_policy,
                 "command": ["python3", "-m", "streamqueue.maintenance"],
-                "env": [*redis_environment(spec.redis), literal("STREAMQUEUE_SPEC", reduced)],
+                "env": [*redis_environment(spec), literal("STREAMQUEUE_SPEC", reduced)],
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": UNPRIVILEGED,
-                **ca_mount(spec.redis),
+                **ca_mounts(spec),
             }
         ],
-        **ca_volume(spec.redis),
+        **ca_volumes(spec),
     }

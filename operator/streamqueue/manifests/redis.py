@@ -1,32 +1,56 @@
-"""What a pod needs to reach its queue's Redis, beside variables: the CA as a file, and an identity."""
+"""What a pod needs to reach its queue's endpoints, beside variables: their CAs as files, and an identity."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.api.spec import Redis, RedisAuth
-
-CA_FOLDER = "/etc/streamqueue/redis-ca"
-CA_FILE = f"{CA_FOLDER}/ca.crt"
-
-_VOLUME = "streamqueue-redis-ca"
+from streamqueue.api.spec import QueueSpec, RedisAuth, SecretKey
 
 
-def ca_volume(redis: Redis) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CaFile:
+    """Where the CA of one endpoint is mounted."""
+
+    volume: str
+    folder: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.folder}/ca.crt"
+
+
+OWN_CA = CaFile("streamqueue-redis-ca", "/etc/streamqueue/redis-ca")
+NEXT_CA = CaFile("streamqueue-next-redis-ca", "/etc/streamqueue/next-redis-ca")
+
+
+def ca_volumes(spec: QueueSpec) -> dict[str, Any]:
     """Fields of the pod's spec."""
-    if redis.ca_secret_ref is None:
-        return {}
-    items = [{"key": redis.ca_secret_ref.key, "path": "ca.crt"}]
-    return {"volumes": [{"name": _VOLUME, "secret": {"secretName": redis.ca_secret_ref.name, "items": items}}]}
+    volumes = [
+        {"name": ca.volume, "secret": {"secretName": secret.name, "items": [{"key": secret.key, "path": "ca.crt"}]}}
+        for ca, secret in _trusted(spec)
+    ]
+    return {"volumes": volumes} if volumes else {}
 
 
-def ca_mount(redis: Redis) -> dict[str, Any]:
+def ca_mounts(spec: QueueSpec) -> dict[str, Any]:
     """Fields of each container that talks to Redis."""
-    if redis.ca_secret_ref is None:
-        return {}
-    return {"volumeMounts": [{"name": _VOLUME, "mountPath": CA_FOLDER, "readOnly": True}]}
+    mounts = [{"name": ca.volume, "mountPath": ca.folder, "readOnly": True} for ca, _ in _trusted(spec)]
+    return {"volumeMounts": mounts} if mounts else {}
 
 
-def identity_labels(redis: Redis) -> dict[str, str]:
+def identity_labels(spec: QueueSpec) -> dict[str, str]:
     """Azure's webhook gives an identity to pods that ask for one."""
-    return {"azure.workload.identity/use": "true"} if redis.auth is RedisAuth.ENTRA else {}
+    return {"azure.workload.identity/use": "true"} if by_token(spec) else {}
+
+
+def by_token(spec: QueueSpec) -> bool:
+    """Whether the pods log in somewhere with tokens for passwords."""
+    return any(redis.auth is RedisAuth.ENTRA for redis in spec.endpoints)
+
+
+def _trusted(spec: QueueSpec) -> Iterator[tuple[CaFile, SecretKey]]:
+    for ca, redis in zip((OWN_CA, NEXT_CA), spec.endpoints, strict=False):
+        if redis.ca_secret_ref:
+            yield ca, redis.ca_secret_ref

@@ -28,6 +28,7 @@ class ProblemKind(StrEnum):
     UNREACHABLE = "Unreachable"
     TIMEOUT = "Timeout"
     BAD_URL = "BadURL"
+    NO_ENDPOINT = "NoEndpoint"
     AUTH = "AuthenticationFailed"
     TLS = "TLSFailed"
     NO_PERMISSION = "NoPermission"
@@ -51,6 +52,7 @@ _SENTENCES = {
     ProblemKind.TIMEOUT: "Redis did not answer in time; check its load and the network",
     ProblemKind.BAD_URL: "the Redis URL cannot be read; write redis://host:port/0 or "
     "rediss://user:password@host:port/0, with special characters of the password percent-encoded",
+    ProblemKind.NO_ENDPOINT: "the queue's spec has no next.redis, where these results were to go; put it back",
     ProblemKind.AUTH: "Redis refused the user name or password; check the URL in the Secret",
     ProblemKind.TLS: "the TLS handshake with Redis failed; check the scheme (rediss://), the port and the CA",
     ProblemKind.NO_PERMISSION: "the Redis user may not do this; extend its ACL",

@@ -6,9 +6,11 @@ mark per row makes a second call harmless, and then removes the rows.
 
 from __future__ import annotations
 
+import secrets
+
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.api.keys import Keys, StreamKeys, stream_beyond
 from streamqueue.streams.entries import read_entries
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Arg, Script
@@ -23,29 +25,42 @@ _CLEAR = Script.beside(__package__, "outbox_clear.lua")
 
 
 async def targets(client: Redis, keys: Keys) -> list[str]:
-    """The streams for which something waits in an outbox of this queue. Raises RedisProblem."""
+    """What something in an outbox of this queue is for: streams, and names that `beyond` made. Raises RedisProblem."""
     return sorted(name.decode() for name in await execute(client, "SMEMBERS", keys.outboxes))
 
 
-async def relay_step(client: Redis, keys: Keys, target: str, *, destination: Redis | None = None) -> tuple[int, int]:
+async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tuple[int, int]:
     """Deliver the oldest rows for `target`, at most STEP; how many went, and how many are left.
 
-    `destination` is a client of the server that holds `target`; default: the same. May run anywhere, any number at
-    once; safe to repeat. Raises RedisProblem.
+    `there` is a client of the server that holds the stream. May run anywhere, any number at once; safe to repeat.
+    Raises RedisProblem.
     """
-    there = destination or client
     rows = await read_entries(client, keys.outbox(target), count=STEP)
-    seen = StreamKeys(target).seen(keys)
+    stream = stream_beyond(target)
+    if stream is None:
+        stream, seen = target, StreamKeys(target).seen(keys)
+    else:
+        seen = StreamKeys(stream).seen(keys, await _server(client, keys))
     if rows:
         args: list[Arg] = [_time(rows[0].id)]
         for row in rows:
             values = [part for name, value in row.fields.items() if name != _MARK for part in (name, value)]
             args += [row.fields[_MARK], _time(row.id), len(values), *values]
-        await _DELIVER(there, [target, seen], args)
+        await _DELIVER(there, [stream, seen], args)
     left = int(await _CLEAR(client, [keys.outbox(target), keys.outboxes], [target, *(row.id for row in rows)]))
     if left == 0:
         await execute(there, "PEXPIRE", seen, KEPT)
     return len(rows), left
+
+
+async def _server(client: Redis, keys: Keys) -> str:
+    """The name of the queue's own server; it gets one where it has none."""
+    name: bytes | None = await execute(client, "GET", keys.server)
+    if name is None:
+        await execute(client, "SET", keys.server, secrets.token_hex(8), "NX")
+        name = await execute(client, "GET", keys.server)
+    assert name
+    return name.decode()
 
 
 def _time(row_id: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, beyond
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
@@ -75,10 +75,14 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An entry for another stream, appended with the acknowledgement, or by way of the outbox."""
+    """An entry for another stream, appended with the acknowledgement, or by way of the outbox.
+
+    `is_beyond`: the stream is on the endpoint of `next.redis`.
+    """
 
     stream: str
     fields: Sequence[tuple[str, str | bytes]]
+    is_beyond: bool = False
 
 
 class Settlement(NamedTuple):
@@ -171,12 +175,17 @@ class TaskStore:
     async def _emits(self, emits: Sequence[Emit], names: list[str]) -> list[Arg]:
         values: list[Arg] = []
         for emit in emits:
-            direct = await self.reach.covers(emit.stream)
-            name = emit.stream if direct else self._keys.outbox(emit.stream)
+            name = await self._place(emit)
             if name not in names:
                 names.append(name)
             values += [names.index(name) + 1, 2 * len(emit.fields), *(part for field in emit.fields for part in field)]
         return values
+
+    async def _place(self, emit: Emit) -> str:
+        """The key that the script writes: the stream, or the outbox for it."""
+        if emit.is_beyond:
+            return self._keys.outbox(beyond(emit.stream))
+        return emit.stream if await self.reach.covers(emit.stream) else self._keys.outbox(emit.stream)
 
 
 def _alike(settlement: Settlement) -> str:

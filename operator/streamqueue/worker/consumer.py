@@ -59,7 +59,7 @@ class Consumer:
         self._wake = asyncio.Event()
         keys = Keys(settings.stream, settings.group)
         self._store = TaskStore(client, keys, self.name, settings.limits)
-        self._relaying = Relaying(client, keys)
+        self._relaying = Relaying(client, keys, settings.connect_beyond())
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
@@ -116,7 +116,7 @@ class Consumer:
             heart.cancel()
             relaying.cancel()
             self._slots.close()
-        await self._relaying.once()
+        await self._relaying.end()
         await self._leave()
 
     def _is_finished(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
-from streamqueue.streams.tasks import Settlement
+from streamqueue.streams.tasks import Emit, Settlement
 from streamqueue.worker import tracing
 from streamqueue.worker.context import Context
 from streamqueue.worker.forks import Process
@@ -61,9 +62,10 @@ class Execution:
 
     async def _handled(self, ctx: Context) -> Settlement:
         result, settings = await self._handler(ctx), self._settings
-        going = (
-            next_tasks(result, settings.next_stream, task_id=ctx.id, carried=ctx.carried)
-            if settings.next_stream
-            else ()
-        )
-        return succeeded(ctx, result_json(ctx, result) if settings.results_ttl else None, going)
+        return succeeded(ctx, result_json(ctx, result) if settings.results_ttl else None, self._going(ctx, result))
+
+    def _going(self, ctx: Context, result: Any) -> tuple[Emit, ...]:
+        stream, is_beyond = self._settings.next_stream, bool(self._settings.next_redis_url)
+        if not stream:
+            return ()
+        return next_tasks(result, stream, is_beyond=is_beyond, task_id=ctx.id, carried=ctx.carried)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, shown
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams.errors import RedisProblem
 
@@ -21,11 +21,15 @@ PAUSE = 1.0  # seconds after a pass that could not deliver
 
 
 class Relaying:
-    """`soon()` after something went into an outbox; `keep()` runs for ever."""
+    """`soon()` after something went into an outbox; `keep()` runs for ever, `end()` comes after it.
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    `beyond` as `relay` has it; a client is closed at the end.
+    """
+
+    def __init__(self, client: Redis, keys: Keys, beyond: Redis | RedisProblem) -> None:
         self._client = client
         self._keys = keys
+        self._beyond = beyond
         self._wake = asyncio.Event()
 
     def soon(self) -> None:
@@ -36,16 +40,22 @@ class Relaying:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), INTERVAL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             self._wake.clear()
-            if not await self.once():
+            if not await self._once():
                 await asyncio.sleep(PAUSE)
 
-    async def once(self) -> bool:
-        """One pass. False if something could not be delivered: it stays in its outbox."""
+    async def end(self) -> None:
+        """A last pass."""
+        await self._once()
+        if isinstance(self._beyond, Redis):
+            await self._beyond.aclose()
+
+    async def _once(self) -> bool:
+        """False if something could not be delivered: it stays in its outbox."""
         try:
-            report = await relay(self._client, self._keys, budget=BUDGET)
+            report = await relay(self._client, self._keys, budget=BUDGET, beyond=self._beyond)
         except RedisProblem as problem:
             log.warning("outboxes were not read: %s", problem.message)
             return False
-        for stream, why in report.stuck.items():
-            log.warning("results for stream %s wait in the outbox: %s", stream, why.message)
+        for target, why in report.stuck.items():
+            log.warning("results for stream %s wait in the outbox: %s", shown(target), why.message)
         return not report.stuck

@@ -12,7 +12,9 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import RedisAuth, RedisMode
+from streamqueue.maintenance.relay import NOWHERE
 from streamqueue.streams.connection import connect, credentials_for
+from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import Limits
 from streamqueue.worker.errors import SettingsError
 
@@ -39,6 +41,10 @@ class Settings:
     results_ttl: float = 0.0  # how long states and results are kept; 0: they are not
     grace: float = 0.0  # for tasks under way after SIGTERM; 0: the timeout and 10 s
     next_stream: str = ""  # where what the handler returns becomes a task
+    next_redis_url: str = field(default="", repr=False)  # of the endpoint of that stream, where it is another one
+    next_redis_mode: str = RedisMode.AUTO
+    next_redis_ca_file: str = ""
+    next_redis_auth: str = RedisAuth.PASSWORD
     metrics_port: int = 0  # 0: metrics are not served
     start_from: str = "0"  # where the group begins, if it has to be created
 
@@ -66,8 +72,11 @@ class Settings:
         if self.processes > self.concurrency:
             raise SettingsError("STREAMQUEUE_PROCESSES must not be above STREAMQUEUE_CONCURRENCY: raise that")
         for name, kinds in (("redis_mode", RedisMode), ("redis_auth", RedisAuth)):
-            if getattr(self, name) not in tuple(kinds):
-                raise SettingsError(f"STREAMQUEUE_{name.upper()} must be {' or '.join(kinds)}")
+            for prefix in ("", "next_"):
+                if getattr(self, prefix + name) not in tuple(kinds):
+                    raise SettingsError(f"STREAMQUEUE_{prefix.upper()}{name.upper()} must be {' or '.join(kinds)}")
+        if self.next_redis_url and not self.next_stream:
+            raise SettingsError("STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM: which stream results go to")
         for name, stream in (("STREAM", self.stream), ("NEXT_STREAM", self.next_stream or self.stream)):
             try:
                 Keys(stream, self.group)
@@ -82,6 +91,22 @@ class Settings:
             ca_file=self.redis_ca_file or None,
             credentials=credentials_for(RedisAuth(self.redis_auth)),
         )
+
+    def connect_beyond(self) -> Redis | RedisProblem:
+        """A client of the next stream's endpoint, where it is another one; else, or for a URL that can't be used, why
+        there is none: the queue itself goes on.
+        """
+        if not self.next_redis_url:
+            return NOWHERE
+        try:
+            return connect(
+                self.next_redis_url,
+                mode=RedisMode(self.next_redis_mode),
+                ca_file=self.next_redis_ca_file or None,
+                credentials=credentials_for(RedisAuth(self.next_redis_auth)),
+            )
+        except RedisProblem as problem:
+            return problem
 
     @property
     def limits(self) -> Limits:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -14,11 +13,11 @@ from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
 from streamqueue.controller import secrets
 from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.kinds import Kind
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.streams import ProblemKind, Snapshot, connect
 from tests.redis.connections import steps
+from tests.redis.controller.namespace import Namespace
 from tests.redis.servers import tls
 from tests.redis.servers.process import RunningServer
 from tests.redis.servers.tls import TlsServer
@@ -27,20 +26,6 @@ from tests.redis.servers.tls import TlsServer
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 BY_SECRET = RedisSpec(secret_ref=SecretKey("redis", "url"))
-
-
-class Namespace:
-    """Secrets as the API server gives them, and as somebody changes them."""
-
-    def __init__(self) -> None:
-        self.secrets: dict[str, dict[str, str]] = {}
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
-        values = self.secrets.get(name)
-        if values is None:
-            return None
-        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-        return {"metadata": {"uid": f"uid-of-{name}"}, "data": data}
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ worker.run()
 class Stage:
     """The worker processes of one queue."""
 
-    def __init__(self, url: str, stream: str, following: str) -> None:
+    def __init__(self, url: str, stream: str, following: str, **more: str) -> None:
         self._environment = {
             **os.environ,
             "STREAMQUEUE_REDIS_URL": url,
@@ -48,6 +48,7 @@ class Stage:
             "STREAMQUEUE_CONCURRENCY": "5",
             "STREAMQUEUE_VISIBILITY_TIMEOUT": "1",
             "STREAMQUEUE_MAX_DELIVERIES": "100",
+            **more,
         }
         self._children: list[asyncio.subprocess.Process] = []
 

@@ -183,10 +183,10 @@ async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytes
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "_CLEAR", not_reached)
         for _ in range(3):
-            await relay_step(queue.redis, KEYS, FAR)
+            await relay_step(queue.redis, KEYS, FAR, queue.redis)
     assert await arrived(queue.redis) == ["old", "new"]
     await queue.redis.xdel(KEYS.outbox(FAR), f"{now - 3_600_000}-0")
-    await relay_step(queue.redis, KEYS, FAR)
+    await relay_step(queue.redis, KEYS, FAR, queue.redis)
     assert await queue.redis.zrange(SEEN, 0, -1) == [b"new"], "marks of rows that are long gone are kept"
     await emptied(queue)
 
@@ -220,12 +220,3 @@ async def test_a_worker_delivers_what_another_left_behind(
         while not await queue.redis.exists(FAR):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert await arrived(queue.redis) == ["left"]
-
-
-async def test_an_outbox_is_delivered_to_another_server(queue: Queue, redis: Redis) -> None:
-    a, held = await taken(queue, 3)
-    await settle(a, *(emitting(entry, entry.id) for entry in held))
-    for _ in range(2):
-        await relay_step(queue.redis, KEYS, FAR, destination=redis)
-    assert await arrived(redis) == [entry.id for entry in held]
-    assert await queue.redis.exists(FAR) == 0 and await redis.pttl(SEEN) > 0

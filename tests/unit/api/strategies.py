@@ -98,9 +98,11 @@ def _handlers(draw: st.DrawFn) -> Handler:
 def specs(draw: st.DrawFn) -> QueueSpec:
     handler = draw(_handlers())
     stream = draw(_streams)
-    following = _streams.filter(lambda name: name != stream).map(Next)
+    redis = draw(_redises)
+    followings = st.builds(Next, _streams, st.none() | _redises)
+    following = followings.filter(lambda each: each.stream != stream or each.redis not in (None, redis))
     return QueueSpec(
-        redis=draw(_redises),
+        redis=redis,
         stream=stream,
         group=draw(_names),
         handler=handler,

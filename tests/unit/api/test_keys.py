@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, beyond, stream_beyond, tagged
 
 
 def _hash_tag(key: str) -> str:
@@ -39,6 +41,16 @@ def test_all_keys_of_a_queue_share_the_streams_slot(stream: str, group: str) -> 
     except ValueError:
         return
     assert {_hash_tag(keys.dlq), _hash_tag(keys.epoch)} == {_hash_tag(stream)}
+
+
+@given(st.text(alphabet="ab{}", min_size=1, max_size=8))
+def test_a_stream_on_another_endpoint_is_taken_for_none_on_its_own(stream: str) -> None:
+    with pytest.raises(ValueError, match="exactly one non-empty hash tag"):
+        tagged(beyond(stream))
+    assert stream_beyond(beyond(stream)) == stream
+    with suppress(ValueError):
+        tagged(stream)
+        assert stream_beyond(stream) is None
 
 
 def test_groups_of_one_stream_keep_apart() -> None:

@@ -109,8 +109,13 @@ def test_results_that_get_nowhere_are_named_with_their_stream() -> None:
 def test_a_stream_that_takes_nothing_for_a_moment_is_no_news() -> None:
     failing = {"index": Trouble("Timeout", "…"), "search": Trouble("Timeout", "…")}
     memory = HandingOn()
-    assert memory.note(failing, 100.0) == {}
-    assert memory.note(failing, 109.9) == {}
-    assert memory.note({"index": failing["index"]}, 110.0) == {"index": failing["index"]}
-    assert memory.note(failing, 111.0) == {"index": failing["index"]}, "search had taken some meanwhile"
-    assert memory.note({}, 112.0) == {} and memory.note(failing, 113.0) == {}
+
+    def note(failing: dict[str, Trouble], now: float) -> dict[str, Trouble]:
+        memory.failing = failing
+        return memory.note(now)
+
+    assert note(failing, 100.0) == {}
+    assert note(failing, 109.9) == {}
+    assert note({"index": failing["index"]}, 110.0) == {"index": failing["index"]}
+    assert note(failing, 111.0) == {"index": failing["index"]}, "search had taken some meanwhile"
+    assert note({}, 112.0) == {} and note(failing, 113.0) == {}

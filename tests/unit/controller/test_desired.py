@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import Handler, QueueSpec, Reclaim, Redis, SecretKey
+from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, Reclaim, Redis, SecretKey
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
 from streamqueue.controller.settings import Settings
@@ -74,3 +74,16 @@ def test_a_secret_that_cant_be_read_rolls_no_pods() -> None:
     changed = owns(held, secret="other")[DEPLOYMENTS]
     annotations = changed["spec"]["template"]["metadata"]["annotations"]
     assert annotations[SECRET_HASH_ANNOTATION] == "other"
+
+
+def test_a_secret_of_next_that_cant_be_read_rolls_no_pods() -> None:
+    spec = QueueSpec(
+        Redis(url="redis://redis"),
+        "orders",
+        "workers",
+        Handler("image", Protocol.SDK),
+        next=Next("paid", Redis(secret_ref=SecretKey("results", "url"))),
+    )
+    live = owns(Holdings(queue=queue()), secret="hash", spec=spec)[DEPLOYMENTS]
+    held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
+    assert owns(held, secret=None, spec=spec)[DEPLOYMENTS]["spec"]["template"] == live["spec"]["template"]

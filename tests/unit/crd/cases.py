@@ -78,10 +78,8 @@ _STOPPED_LAST = "must not set lifecycle.preStop or restartPolicy"
 _FIRST = "template.spec.containers[0]"
 _DURATION = "must be a duration from"
 
-REFUSED: list[Refused] = [
-    Refused({"metadata.name": "q" * 41}, "at most 40 characters", "metadata.name", "a long name"),
-    # redis
-    _spec("redis", ABSENT, "spec.redis: Required"),
+# What a redis block may not be.
+_REDIS: list[Refused] = [
     _spec("redis", {}, "exactly one of redis.url and redis.secretRef"),
     _spec("redis.secretRef", _SECRET_REF, "exactly one of redis.url and redis.secretRef", "redis"),
     _spec("redis.url", "http://redis:6379", "begin with redis:// or rediss://"),
@@ -139,6 +137,22 @@ REFUSED: list[Refused] = [
         _spec("redis", {"secretRef": {"name": "redis", "key": key}}, "secretRef.key", "redis.secretRef.key")
         for key in ("a/b", "a b")
     ),
+]
+
+
+def _of_next(refused: Refused) -> Refused:
+    """The same of `next.redis`."""
+    good = {"spec.handler.protocol": "sdk", "spec.next.stream": "paid", "spec.next.redis.url": "redis://results:6379/0"}
+    change = {f"spec.next.{path.removeprefix('spec.')}": value for path, value in refused.change.items()}
+    names = f"spec.next.{refused.names.removeprefix('spec.')}"
+    return Refused({**good, **change}, refused.says, names, f"next.{refused.id}")
+
+
+REFUSED: list[Refused] = [
+    Refused({"metadata.name": "q" * 41}, "at most 40 characters", "metadata.name", "a long name"),
+    # redis
+    _spec("redis", ABSENT, "spec.redis: Required"),
+    *_REDIS,
     # stream, group, startFrom
     _spec("stream", ABSENT, "spec.stream: Required"),
     _spec("stream", "", "spec.stream"),
@@ -253,10 +267,27 @@ REFUSED: list[Refused] = [
         for value, says, field in (
             ({}, "next.stream: Required", "next.stream"),
             ({"stream": "orders"}, "another stream than the queue's own", "next"),
+            (
+                {"stream": "orders", "redis": {"url": "redis://redis:6379/0"}},
+                "another stream than the queue's own",
+                "next",
+            ),
+            ({"redis": {"url": "redis://results:6379/0"}}, "next.stream: Required", "next.stream"),
             ({"stream": "{a}{b}"}, "exactly one non-empty hash tag", "next.stream"),
             ({"stream": "a\nb"}, "control characters", "next.stream"),
         )
     ),
+    Refused(
+        {
+            "spec.handler.protocol": "sdk",
+            "spec.redis": {"secretRef": _SECRET_REF},
+            "spec.next": {"stream": "orders", "redis": {"secretRef": _SECRET_REF, "mode": "standalone"}},
+        },
+        "another stream than the queue's own",
+        "spec.next",
+        "next, by the same Secret",
+    ),
+    *map(_of_next, _REDIS),
     # scaling
     _spec("scaling", {"targetWait": "30s", "targetBacklog": 5}, "targetWait or scaling.targetBacklog, not both"),
     _spec("scaling", {"minReplicas": 3, "maxReplicas": 2}, "minReplicas must not be above", "scaling.minReplicas"),
@@ -394,6 +425,28 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     ),
     {"handler.protocol": "sdk"},
     {"handler.protocol": "sdk", "next": {"stream": "{a}:paid"}},
+    *(
+        {"handler.protocol": "sdk", "next": {"stream": stream, "redis": redis}}
+        for stream, redis in (
+            ("orders", {"url": "redis://results:6379/0"}),
+            ("orders", {"url": "redis://redis:6379/1"}),
+            ("orders", {"secretRef": _SECRET_REF}),
+            ("paid", {"url": "redis://redis:6379/0"}),
+        )
+    ),
+    {
+        "handler.protocol": "http",
+        "redis": {"secretRef": _SECRET_REF},
+        "next": {
+            "stream": "orders",
+            "redis": {
+                "secretRef": {"name": "redis", "key": "results"},
+                "tls": {"caSecretRef": _SECRET_REF},
+                "auth": "entra",
+                "mode": "cluster",
+            },
+        },
+    },
     {"retention": {"policy": "acknowledged", "maxAge": "720h"}},
     {"retention": {"policy": "acknowledged", "maxLength": 1}},
     {"retention": {"policy": "acknowledged", "maxAge": "1s", "maxLength": 1}},

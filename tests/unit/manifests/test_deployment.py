@@ -115,8 +115,10 @@ def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
 
     known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
     assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
-    assert known - variables.keys() == {f"STREAMQUEUE_REDIS_{name}" for name in ("MODE", "CA_FILE", "AUTH")} | {
+    redis = {f"STREAMQUEUE_{which}_{name}" for which in ("REDIS", "NEXT_REDIS") for name in ("MODE", "CA_FILE", "AUTH")}
+    assert known - variables.keys() == redis | {
         "STREAMQUEUE_METRICS_PORT",
+        "STREAMQUEUE_NEXT_REDIS_URL",
         "STREAMQUEUE_PROCESSES",
     }, "what is set where it differs from the default"
     assert settings == Settings(
@@ -194,3 +196,34 @@ def test_next_reaches_the_worker_and_is_absent_without_it() -> None:
         **plain,
         "STREAMQUEUE_NEXT_STREAM": "{orders}:paid",
     }
+
+
+@pytest.mark.parametrize(("protocol", "container"), [("sdk", "handler"), ("http", "runner")])
+def test_another_endpoint_of_next_reaches_the_worker(protocol: str, container: str) -> None:
+    secret, ca, theirs = ({"name": name, "key": "k"} for name in ("results", "own-ca", "their-ca"))
+    parsed = spec(
+        **{
+            "handler.protocol": protocol,
+            "redis": {"url": "rediss://redis", "tls": {"caSecretRef": ca}},
+            "next.stream": "paid",
+            "next.redis": {"secretRef": secret, "tls": {"caSecretRef": theirs}, "mode": "cluster", "auth": "entra"},
+        }
+    )
+    pod = deployment(parsed)["spec"]["template"]
+    (reader,) = pod["spec"]["containers"]
+    variables = environment(reader)
+
+    assert reader["name"] == container
+    assert variables["STREAMQUEUE_NEXT_REDIS_URL"] == {"secretKeyRef": secret}
+    assert variables["STREAMQUEUE_NEXT_REDIS_MODE"] == "cluster"
+    assert variables["STREAMQUEUE_NEXT_REDIS_AUTH"] == "entra"
+    assert "STREAMQUEUE_REDIS_MODE" not in variables
+    mounts = {mount["name"]: mount["mountPath"] for mount in reader["volumeMounts"]}
+    found = {volume["secret"]["secretName"]: f"{mounts[volume['name']]}/ca.crt" for volume in pod["spec"]["volumes"]}
+    assert found == {
+        "own-ca": variables["STREAMQUEUE_REDIS_CA_FILE"],
+        "their-ca": variables["STREAMQUEUE_NEXT_REDIS_CA_FILE"],
+    }
+    assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    for sidecar in pod["spec"].get("initContainers", []):
+        assert not [name for name in environment(sidecar) if "REDIS" in name], "the runner alone talks to Redis"

@@ -114,3 +114,24 @@ def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
     body = build.cron_job(spec(redis={"secretRef": {"name": "redis", "key": "url"}}))
 
     assert _variables(body)["STREAMQUEUE_REDIS_URL"] == {"secretKeyRef": {"name": "redis", "key": "url"}}
+
+
+def test_the_pass_reaches_another_endpoint_of_next_too() -> None:
+    secret = {"name": "results", "key": "url"}
+    ca = {"name": "their-ca", "key": "ca.pem"}
+    body = build.cron_job(
+        spec(
+            **{
+                "handler.protocol": "sdk",
+                "next": {"stream": "paid", "redis": {"secretRef": secret, "tls": {"caSecretRef": ca}}},
+            }
+        )
+    )
+    variables = _variables(body)
+    (volume,) = _pod(body)["volumes"]
+    (mount,) = _pod(body)["containers"][0]["volumeMounts"]
+    assert variables["STREAMQUEUE_NEXT_REDIS_URL"] == {"secretKeyRef": secret}
+    assert variables["STREAMQUEUE_NEXT_REDIS_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
+    assert (volume["secret"]["secretName"], volume["name"]) == ("their-ca", mount["name"])
+    read = parse_spec(json.loads(variables["STREAMQUEUE_SPEC"]))
+    assert read.beyond and read.beyond.ca_secret_ref

@@ -75,7 +75,14 @@ def test_ids_are_uuids_of_version_7_in_order() -> None:
 
 def test_settings_come_from_the_pod_and_hide_the_url() -> None:
     settings = Settings.from_environment(
-        {**POD, "STREAMQUEUE_CONCURRENCY": "4", "STREAMQUEUE_TIMEOUT": "1.5"}, group="g"
+        {
+            **POD,
+            "STREAMQUEUE_CONCURRENCY": "4",
+            "STREAMQUEUE_TIMEOUT": "1.5",
+            "STREAMQUEUE_NEXT_STREAM": "paid",
+            "STREAMQUEUE_NEXT_REDIS_URL": "redis://:secret@there/0",
+        },
+        group="g",
     )
     assert (settings.concurrency, settings.timeout, settings.group, settings.grace_period) == (4, 1.5, "g", 11.5)
     assert "secret" not in repr(settings)
@@ -88,6 +95,8 @@ def test_settings_come_from_the_pod_and_hide_the_url() -> None:
         ({"STREAMQUEUE_CONCURRENCY": "0"}, "CONCURRENCY must be greater"),
         ({"STREAMQUEUE_STREAM": ""}, "STREAM is not set"),
         ({"STREAMQUEUE_STREAM": "a{b}{c}"}, "STREAM: braces"),
+        ({"STREAMQUEUE_NEXT_REDIS_URL": "redis://x"}, "STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM"),
+        ({"STREAMQUEUE_NEXT_REDIS_MODE": "both"}, "STREAMQUEUE_NEXT_REDIS_MODE must be auto or"),
     ],
 )
 def test_wrong_settings_name_the_variable(change: dict[str, str], word: str) -> None:

@@ -50,7 +50,17 @@ def dev(handler: Path | None, manifest: Path, command: str | None, redis: str | 
     most = queue.spec.scaling.max_replicas
     if most > workers:
         click.echo(f"At most {workers} workers on this machine, of the {most} that maxReplicas allows: see --workers")
-    asyncio.run(_dev(replace(queue, spec=_capped(queue.spec, workers)), words, redis))
+    spec = _at_home(_capped(queue.spec, workers))
+    asyncio.run(_dev(replace(queue, spec=spec), words, redis))
+
+
+def _at_home(spec: QueueSpec) -> QueueSpec:
+    """With results on the one Redis that there is."""
+    if spec.next is None or spec.next.redis is None:
+        return spec
+    if spec.next.stream == spec.stream:
+        raise BadInput("spec.next.stream is the queue's own name, and here is one Redis for both: name another stream")
+    return replace(spec, next=replace(spec.next, redis=None))
 
 
 def _capped(spec: QueueSpec, workers: int) -> QueueSpec:

@@ -1,0 +1,74 @@
+"""Two queues in a row on two Redis servers: results wait while the second is away, and each comes out once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.e2e.queue import IMAGE
+from tests.e2e.world import World
+from tests.kube.redis_server import RedisServer
+
+pytestmark = pytest.mark.concurrent(long=True)
+
+PROGRAM = """
+from streamqueue import Worker
+worker = Worker()
+@worker.task
+def handle(task):
+    return {"n": task["n"]}
+worker.run()
+"""
+
+
+def test_results_wait_for_another_server_and_each_comes_out_once(world: World) -> None:
+    server = RedisServer(world.kubectl, "redis-results", password="right-c41e", durable=True)
+    server.create()
+    client = server.wait()
+    world.secret("results", url=server.url)
+    there = {"secretRef": {"name": "results", "key": "url"}}
+    first = world.queue(
+        "beyond-a",
+        handler={"image": IMAGE, "protocol": "sdk", "timeout": "5s"},
+        next={"stream": "beyond-b", "redis": there},
+        template={"spec": {"containers": [{"name": "handler", "command": ["python3", "-c", PROGRAM]}]}},
+    ).apply()
+    second = world.queue("beyond-b", server, client, redis=there).apply()
+
+    ids = first.add(10)
+    _await_arrival(world, client, ids)
+
+    server.stop()
+    ids += first.add(10)
+    stuck = first.await_condition("ResultsStuck", "True", timeout=120)
+    assert "beyond-b of next.redis" in stuck["message"]
+    world.view.eventually(lambda: first.status.get("lag") == first.status.get("pending") == 0, 60, "all acknowledged")
+    assert first.condition("RedisReachable")["status"] == "True"
+    server.start()
+    client = second.client = server.wait()
+    _await_arrival(world, client, ids)
+    world.view.eventually(lambda: not first.condition("ResultsStuck"), 60, "the warning is gone")
+
+    rotated = replace(server, password="next-77f0")
+    client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{rotated.password}")
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    world.secret("results", url=rotated.url)
+    client = second.client = rotated.wait()
+    ids += first.add(10)
+    _await_arrival(world, client, ids)
+
+    arrived = [entry for entry, _ in client.xrange("beyond-b")]
+    second.await_results(arrived, 120)
+    logs = world.kubectl("logs", "--selector=streamqueue.dev/queue=beyond-a", "--prefix", check=False).stdout
+    said = [json.dumps(world.kubectl.get("streamqueues,events,deployments,cronjobs")), world.chart.log(), logs]
+    assert not any(secret in text for secret in ("right-c41e", "next-77f0") for text in said)
+
+
+def _await_arrival(world: World, client: Any, ids: list[str]) -> None:
+    world.view.eventually(lambda: client.xlen("beyond-b") >= len(ids), 120, f"{len(ids)} results on the other server")
+    came = Counter(fields["sq-id"] for _, fields in client.xrange("beyond-b"))
+    assert came == dict.fromkeys(ids, 1), "a result came twice, or never"
