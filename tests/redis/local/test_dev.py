@@ -52,6 +52,14 @@ async def handle(task, ctx):
 worker.run()
 """
 
+ECHO = """
+from streamqueue import Worker
+worker = Worker()
+@worker.task
+def handle(task): return task
+worker.run()
+"""
+
 # A loop as the tutorials have it.
 LOOP = """
 import os, redis, signal, sys
@@ -120,9 +128,10 @@ class Dev:
 
 @asynccontextmanager
 async def dev(
-    folder: Path, source: str, *words: str, protocol: str = "redis", **environment: str
+    folder: Path, source: str, *words: str, protocol: str = "redis", more: str = "", **environment: str
 ) -> AsyncIterator[Dev]:
-    (folder / "queue.yaml").write_text(MANIFEST.replace("timeout: 20s", f"timeout: 20s, protocol: {protocol}"))
+    """`more`: further lines of the manifest."""
+    (folder / "queue.yaml").write_text(MANIFEST.replace("timeout: 20s", f"timeout: 20s, protocol: {protocol}") + more)
     (folder / "handler.py").write_text(source)
     command = [PROGRAM, "dev", "-f", "queue.yaml", "handler.py", "--workers", "4", *words]
     process = await asyncio.create_subprocess_exec(
@@ -208,6 +217,25 @@ async def test_a_handler_that_answers_http_has_a_runner_beside_it(
         assert await running.end() == 0
     done = sorted((tmp_path / "done").read_text().splitlines())
     assert done == [f"{task} knows nothing" for task in ("0", "1", "2", "deadly")]
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_results_for_another_endpoint_stay_on_the_one_redis(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    more = '  next: {stream: %s, redis: {url: "redis://results.shop:6379/0"}}\n'
+    words = ("--redis", shared_server.url)
+    async with dev(tmp_path, ECHO, *words, protocol="sdk", more=more % "paid") as running:
+        await queue.add(1)
+        async with asyncio.timeout(3 * PATIENCE):
+            while not await redis.xread({"paid": "0"}, block=1000):
+                pass
+        assert await running.end() == 0
+    ((_, fields),) = await redis.xrange("paid")
+    assert fields[b"task"] == b"0"
+    async with dev(tmp_path, ECHO, *words, protocol="sdk", more=more % "orders") as running:
+        await running.says("spec.next.stream is the queue's own name.*name another stream")
+        assert await running.process.wait() == 2
 
 
 async def test_ctrl_c_lets_workers_finish(
