@@ -111,20 +111,29 @@ if #acked > 0 then
 end
 
 local taken, new = {}, {}
+local is_full = false -- a worker died of what was taken: with it nothing else is, or would be charged for its next victim
+
+local function take(id)
+  local crashed = redis.call('HEXISTS', attempts, id .. ':crashes') == 1
+  if crashed and #taken + #new > 0 then return end
+  local row = row_of(id)
+  if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
+  is_full = crashed and #taken > 0
+  -- A full dead-letter stream may have parked it again.
+  local score = tonumber(redis.call('ZSCORE', due, id))
+  if score and score <= now then redis.call('ZREM', due, id) end
+end
 
 local function take_due(limit)
   if limit <= 0 then return end
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, limit)) do
-    local row = row_of(id)
-    if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
-    -- A full dead-letter stream may have parked it again.
-    local score = tonumber(redis.call('ZSCORE', due, id))
-    if score and score <= now then redis.call('ZREM', due, id) end
+    if is_full then return end
+    take(id)
   end
 end
 
 local function take_new(limit)
-  if limit <= 0 then return end
+  if limit <= 0 or is_full then return end
   local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit, 'STREAMS', stream, '>')
   if not reply then return end
   local leases, value = {}, renewed(token)
@@ -140,7 +149,7 @@ end
 if wanted > 0 then
   take_due(due_first)
   take_new(wanted - #taken)
-  take_due(wanted - #taken - #new)
+  if not is_full then take_due(wanted - #taken - #new) end
 end
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
 return {verdicts, taken, new, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

@@ -168,8 +168,20 @@ async def test_tasks_that_ran_when_their_handler_died_run_alone_next_time(queue:
     first, second = await take(a)
     crash = Settlement("crash", first.id, first.token, (0, 1, "it died"))
     assert await settle(a, crash, retry(second)) == [Verdict.PARKED, Verdict.PARKED]
-    assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 1), (1, 0)]
+    assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 1)]
+    assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 0)]
     assert await queue.redis.hlen(KEYS.attempts) == 3
+
+
+async def test_what_a_worker_died_of_is_taken_with_nothing_beside_it(queue: Queue) -> None:
+    """What waited there to run alone would be charged for the next victim of the one that did it."""
+    ids = await queue.add(4)
+    a = store(queue.redis, "a")
+    entries = await take(a, 3)
+    crashes = [Settlement("crash", entry.id, entry.token, (0, 1, "it died")) for entry in entries[1:]]
+    await settle(a, retry(entries[0]), *crashes)
+    found = [[entry.id for entry in await take(a)] for _ in range(4)]
+    assert found == [[ids[0], ids[3]], [ids[1]], [ids[2]], []]
 
 
 async def test_deliveries_are_counted_charged_or_not(queue: Queue) -> None:
