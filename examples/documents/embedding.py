@@ -15,5 +15,5 @@ def _model() -> wordllama.WordLlamaInference:
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
 
 
-def vector_of(text: str) -> list[float]:
-    return [round(float(number), 6) for number in _model().embed(text, norm=True)[0]]
+def vectors_of(texts: list[str]) -> list[list[float]]:
+    return [[round(float(number), 6) for number in vector] for vector in _model().embed(texts, norm=True)]

@@ -68,15 +68,21 @@ def summarize(document: Analyzed) -> Summarized:
     return Summarized(**asdict(document), summary=" ".join(each for each in sentences if each in best))
 
 
-def embed(document: Summarized) -> Embedded:
-    from embedding import vector_of  # the other stages need no model
+def embed(documents: list[Summarized]) -> list[Embedded]:
+    """All that waits in one pass through the model."""
+    from embedding import vectors_of  # the other stages need no model
 
-    return Embedded(document.name, document.words, document.keywords, document.summary, vector_of(document.summary))
+    vectors = vectors_of([each.summary for each in documents])
+    return [
+        Embedded(each.name, each.words, each.keywords, each.summary, vector)
+        for each, vector in zip(documents, vectors, strict=True)
+    ]
 
 
 STAGES = {stage.__name__: stage for stage in (extract, analyze, summarize, embed)}
 
 if __name__ == "__main__":
     worker = Worker()
-    worker.task(STAGES[sys.argv[1]])
+    stage = STAGES[sys.argv[1]]
+    worker.batch(stage) if stage is embed else worker.task(stage)
     worker.run()

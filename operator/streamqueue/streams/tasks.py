@@ -18,6 +18,7 @@ from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
+YEAR_2000 = 946684800000  # unix ms
 
 _COMMON = Script.beside(__package__, "task_common.lua").source
 
@@ -71,6 +72,12 @@ class Entry(NamedTuple):
     attempts: int
     crashes: int
     deliveries: int = 1
+
+    @property
+    def enqueued_at(self) -> float:
+        """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
+        since: str | bytes = self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0]
+        return int(since) / 1000 if since.isdigit() and int(since) >= YEAR_2000 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.tasks import Entry, Settlement, TaskStore, Verdict
+from streamqueue.streams.tasks import Entry, Settlement, TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
-from streamqueue.worker.context import Context
+from streamqueue.worker.batch.handler import BatchHandler
+from streamqueue.worker.calls import calls_of
 from streamqueue.worker.counters import Counters
-from streamqueue.worker.execution import Execution
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.intake import Intake
@@ -29,7 +29,7 @@ from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.slots import Slots
+from streamqueue.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,12 @@ class Consumer:
     """One process of a worker, made inside a running loop: `await run()`, with `stop()` from a signal handler."""
 
     def __init__(
-        self, client: Redis, settings: Settings, handler: Handler, name: str = "", row: Row | None = None
+        self,
+        client: Redis,
+        settings: Settings,
+        handler: Handler | BatchHandler,
+        name: str = "",
+        row: Row | None = None,
     ) -> None:
         # New with every start, so that a process never takes an earlier one's entries for its own.
         self.name = name or new_name(settings)
@@ -63,7 +68,8 @@ class Consumer:
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
-        self._slots = Slots(Execution(handler, settings, self.metrics, self._end), handler.timeout)
+        self._verdicts = Verdicts(self.counters, self.metrics)
+        self._calls = calls_of(handler, settings, self.metrics, self._end, self._wake.set)
         self._must_renew = False
         self._process = Process()
         self._paused = False
@@ -115,7 +121,7 @@ class Consumer:
         finally:
             heart.cancel()
             relaying.cancel()
-            self._slots.close()
+            self._calls.close()
         await self._relaying.end()
         await self._leave()
 
@@ -132,6 +138,18 @@ class Consumer:
         if not self._is_taking:
             self._hand_back()
         most = self._free() if self._is_taking else self._settings.concurrency
+        try:
+            taken = await self._take(most)
+        finally:
+            self._calls.start()  # also where Redis failed on the way: what has been taken begins
+        if self._free() and not taken:
+            self._intake.block(self._free())
+        if not self._runs.ended and not (taken and self._free()) and not self._is_finished():
+            self._check_threads()
+            await self._wake.wait()
+
+    async def _take(self, most: int) -> int:
+        """Settle what has ended, and begin what can be had from wherever; how many new entries there were."""
         self._start(await self._intake.adopt((run.id for run in self._runs.held()), most))
         taken = await self._exchange()
         if self._free():
@@ -140,43 +158,27 @@ class Consumer:
             self.counters.claimed += len(claimed)
             self._start(claimed)
         if self._is_taking and (alone := self._runs.next_alone()):
-            self._slots.begin(alone)
-        if self._free() and not taken:
-            self._intake.block(self._free())
-        if not self._runs.ended and not (taken and self._free()) and not self._is_finished():
-            self._check_threads()
-            await self._wake.wait()
+            self._calls.begin(alone)
+        return taken
 
     @property
     def _is_taking(self) -> bool:
         return not (self._paused or self._stopping.is_set())
 
     def _free(self) -> int:
-        return self._runs.free(self._handler.threads.overdue) if self._is_taking else 0
+        return self._runs.free(self._calls.blocked) if self._is_taking else 0
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
         ended = list(islice(self._runs.ended, STEP))
         reply = await self._intake.exchange([settlement for _, settlement in ended], self._free())
-        now = time.time()
-        for (run, _), verdict in zip(ended, reply.verdicts, strict=True):
+        for _ in ended:
             self._runs.ended.popleft()
-            self._settled(run, verdict, now)
+        self._verdicts.take([run for run, _ in ended], reply.verdicts)
         if reply.outboxed:
             self._relaying.soon()
         self._start(reply.entries)
         return len(reply.entries)
-
-    def _settled(self, run: Run, verdict: Verdict, now: float) -> None:
-        if verdict is Verdict.ACKED:
-            self.counters.acked += 1
-            self.metrics.acknowledged(run.ctx.enqueued_at, now)
-            return
-        self.counters.add(verdict)
-        if verdict is Verdict.STOLEN:
-            run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
-        elif verdict is Verdict.HELD:
-            run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
 
     # Running
 
@@ -184,11 +186,11 @@ class Consumer:
         deadline = time.time() + self._handler.timeout
         is_taking = self._is_taking
         for entry in entries:
-            run = Run(Context(entry, deadline, self._report_progress))
+            run = Run(entry, deadline, self._report_progress)
             if not is_taking:
-                self._runs.end(run, released(run.ctx))
+                self._runs.end(run, released(run.entry))
             elif self._runs.add(run):
-                self._slots.begin(run)
+                self._calls.begin(run)
 
     def _end(self, run: Run, settlement: Settlement) -> None:
         self._runs.end(run, settlement)
@@ -203,7 +205,7 @@ class Consumer:
         self.counters.stolen += 1
         run.ctx.logger.warning("the lease is lost; another worker has the task")
         self._runs.drop(run)
-        run.cancel()
+        self._calls.cancel(run)
         self._wake.set()
 
     def _hand_back(self) -> None:
@@ -212,11 +214,11 @@ class Consumer:
         if self._stopping.is_set() and self._loop.time() >= self._deadline:
             runs += self._runs.executing.values()
         for run in runs:
-            self._runs.end(run, released(run.ctx))
-            run.cancel()
+            self._runs.end(run, released(run.entry))
+            self._calls.cancel(run)
 
     def _check_threads(self) -> None:
-        if not self._stopping.is_set() and self._handler.threads.overdue >= self._settings.concurrency:
+        if not self._stopping.is_set() and self._calls.is_stuck:
             raise RuntimeError("every slot is held by a handler that is past its timeout and does not return")
 
     # Redis away

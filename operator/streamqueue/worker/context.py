@@ -66,8 +66,7 @@ class Context:
     @property
     def enqueued_at(self) -> float:
         """When the task was added, or due; 0.0 if the producer's ids are no times."""
-        since: str | bytes = self.entry.fields.get(b"sq-enqueued-at") or self.entry.id.partition("-")[0]
-        return int(since) / 1000 if since.isdigit() and int(since) >= 946684800000 else 0.0
+        return self.entry.enqueued_at
 
     @property
     def logger(self) -> TaskLogger:

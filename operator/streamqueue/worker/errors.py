@@ -22,6 +22,10 @@ class DeadLetter(Exception):
     """Set this task aside at once: `raise DeadLetter("no such customer")`. It goes to the dead-letter stream."""
 
 
+class WrongResults(Exception):
+    """A batch handler returned neither None nor a list with one item per task."""
+
+
 class HandlerCrash(Exception):
     """The process that ran the task died. Counts as an attempt; next time the task runs with nothing beside it."""
 

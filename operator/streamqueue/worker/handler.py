@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,10 @@ from streamqueue.worker.threads import Threads
 
 class Overtime(Exception):
     """The handler took longer than its timeout."""
+
+
+def overtime(timeout: float) -> Overtime:
+    return Overtime(f"timeout after {timeout:g} s")
 
 
 class Undecodable(Exception):
@@ -35,7 +38,7 @@ class Handler:
         self.threads = Threads()
         self._function = function
         self._decode = decoder_of(function)
-        self._wants_context = _takes_context(function)
+        self._wants_context = takes_context(function)
         self._is_async = inspect.iscoroutinefunction(function)
 
     async def __call__(self, ctx: Context) -> Any:
@@ -46,20 +49,14 @@ class Handler:
         args = (task, ctx) if self._wants_context else (task,)
         if self._is_async:
             return await self._function(*args)
-        return await self._in_thread(ctx, args)
-
-    async def _in_thread(self, ctx: Context, args: tuple[Any, ...]) -> Any:
-        context = contextvars.copy_context()  # the current span, and what else the program keeps there
-        future = self.threads.submit(lambda: context.run(self._function, *args))
         try:
-            return await future
+            return await self.threads.call(self._function, *args)
         except asyncio.CancelledError:
             ctx.cancelled = True
-            self.threads.give_up(future)
             raise
 
 
-def _takes_context(function: Callable[..., Any]) -> bool:
+def takes_context(function: Callable[..., Any]) -> bool:
     """Whether there is a second parameter that must be given."""
     parameters = list(inspect.signature(function).parameters.values())[1:2]
     return any(parameter.default is parameter.empty for parameter in parameters)

@@ -65,5 +65,5 @@ class Leases:
         self._progress.set()
 
     def _report(self, run: Run) -> tuple[str, str, str, str]:
-        entry, progress = run.ctx.entry, run.ctx.progress_json
+        entry, progress = run.entry, run.ctx.progress_json
         return entry.id, entry.token, run.ctx.id, "" if progress == run.progress_sent else progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from streamqueue.worker.counters import Counters
 
@@ -36,9 +36,9 @@ class Histogram:
         self._counts = [0] * (len(BUCKETS) + 1)
         self._sum = 0.0
 
-    def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(BUCKETS, seconds)] += 1
-        self._sum += seconds
+    def observe(self, seconds: float, times: int = 1) -> None:
+        self._counts[bisect_left(BUCKETS, seconds)] += times
+        self._sum += seconds * times
 
     def values(self) -> list[float]:
         return [*self._counts, self._sum]
@@ -55,15 +55,17 @@ class Metrics:
         self._counters = counters
         self._labels = f'stream="{_escaped(stream)}",group="{_escaped(group)}"'
 
-    def ended(self, started: float) -> None:
-        """A run, in whatever way; it was `started` at that time of the monotonic clock."""
-        self.in_flight -= 1
-        self.duration.observe(time.monotonic() - started)
+    def ended(self, started: float, runs: int = 1) -> None:
+        """So many runs of one call, in whatever way; it was `started` at that time of the monotonic clock."""
+        self.in_flight -= runs
+        self.duration.observe(time.monotonic() - started, runs)
 
-    def acknowledged(self, enqueued_at: float, now: float) -> None:
+    def acknowledged(self, enqueued_at: Iterable[float], now: float) -> None:
         """Unix seconds; `enqueued_at` by Redis's clock, 0 where it is not known, `now` by this machine's."""
-        if enqueued_at:
-            self.end_to_end.observe(max(0.0, now + self.server_ahead - enqueued_at))
+        now += self.server_ahead
+        for then in enqueued_at:
+            if then:
+                self.end_to_end.observe(max(0.0, now - then))
 
     def values(self) -> list[float]:
         """All as numbers, which may be summed over processes."""

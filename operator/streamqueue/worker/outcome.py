@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.streams.tasks import Emit, Settlement
+from streamqueue.streams.tasks import Emit, Entry, Settlement
 from streamqueue.worker.context import Context
-from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
+from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry, WrongResults
 from streamqueue.worker.handler import Overtime, Undecodable
 from streamqueue.worker.payload import as_mapping
 
@@ -32,8 +32,13 @@ def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()
     """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept."""
     entry, emits = ctx.entry, ctx.emits + handed_on
     if result is None and not emits:
-        return Settlement("ack", entry.id, entry.token)
+        return acknowledged(entry)
     return Settlement("ack", entry.id, entry.token, (ctx.id, result or ""), emits)
+
+
+def acknowledged(entry: Entry) -> Settlement:
+    """With nothing to note, nothing to emit."""
+    return Settlement("ack", entry.id, entry.token)
 
 
 def result_json(ctx: Context, result: Any) -> str:
@@ -62,9 +67,9 @@ def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
     return Settlement(kind, entry.id, entry.token, (round(delay * 1000), charge, cause_of(error)))
 
 
-def released(ctx: Context) -> Settlement:
+def released(entry: Entry) -> Settlement:
     """Handed back unfinished, for another worker; costs no attempt."""
-    return Settlement("release", ctx.entry.id, ctx.entry.token)
+    return Settlement("release", entry.id, entry.token)
 
 
 def cause_of(error: BaseException) -> str:
@@ -77,4 +82,4 @@ def cause_of(error: BaseException) -> str:
 
 def is_expected(error: BaseException) -> bool:
     """One of the ways in which a handler speaks: worth a line, not a traceback."""
-    return isinstance(error, (Retry, DeadLetter, HandlerCrash, Overtime, Undecodable))
+    return isinstance(error, (Retry, DeadLetter, HandlerCrash, Overtime, Undecodable, WrongResults))

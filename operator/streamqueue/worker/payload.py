@@ -22,11 +22,23 @@ BODY = "body"  # the field of a payload that is bytes
 
 def decoder_of(function: Callable[..., Any]) -> Decoder:
     """How to decode for `function`, by the annotation of its first parameter; without one, a dict of strings."""
+    return decoder_for(_asked_for(function, "task, ctx", dict))
+
+
+def item_decoder_of(function: Callable[..., Any]) -> Decoder:
+    """How to decode each task for a `function` of a list: `list[Order]`; a plain `list`, or nothing, means dicts."""
+    shape = _asked_for(function, "tasks, contexts", list)
+    origin = typing.get_origin(shape) or shape
+    if not isinstance(origin, type) or not issubclass(list, origin):
+        raise TypeError(f"{function.__name__}() takes a batch: annotate its first parameter as a list, not {shape!r}")
+    return decoder_for(next(iter(typing.get_args(shape)), dict))
+
+
+def _asked_for(function: Callable[..., Any], parameters: str, default: type) -> Any:
     parameter = next(iter(inspect.signature(function).parameters.values()), None)
     if parameter is None:
-        raise TypeError(f"{function.__name__}() must take the task: def {function.__name__}(task, ctx)")
-    hints = typing.get_type_hints(function)
-    return decoder_for(hints.get(parameter.name, dict))
+        raise TypeError(f"{function.__name__}() takes nothing: write def {function.__name__}({parameters})")
+    return typing.get_type_hints(function).get(parameter.name, default)
 
 
 def decoder_for(shape: Any) -> Decoder:

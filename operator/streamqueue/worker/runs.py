@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from streamqueue.streams.tasks import Settlement
+from streamqueue.streams.tasks import Entry, Settlement
 from streamqueue.worker.context import Context
 
 
-@dataclass(slots=True, eq=False)
 class Run:
-    ctx: Context
+    """An entry in this process's hands. `deadline` is unix seconds, `on_progress` is called when there is some."""
+
     task: asyncio.Task[None] | None = None
-    started: float = 0.0  # loop time
-    is_late: bool = False  # past the handler's timeout
-    is_over: bool = False  # settled, handed back or lost: what the handler still does changes nothing
-    progress_sent: str = ""
+    started = 0.0  # loop time
+    is_late = False  # past the handler's timeout
+    is_over = False  # settled, handed back or lost: what the handler still does changes nothing
+    progress_sent = ""
+    _ctx: Context | None = None
+
+    def __init__(self, entry: Entry, deadline: float, on_progress: Callable[[], None]) -> None:
+        self.entry = entry
+        self._deadline = deadline
+        self._on_progress = on_progress
 
     @property
     def id(self) -> str:
-        return self.ctx.entry.id
+        return self.entry.id
+
+    @property
+    def ctx(self) -> Context:
+        """Made when it is asked for: a batch of small tasks may never ask."""
+        if self._ctx is None:
+            self._ctx = Context(self.entry, self._deadline, self._on_progress)
+        return self._ctx
+
+    @property
+    def has_emitted(self) -> bool:
+        return self._ctx is not None and bool(self._ctx.emits)
 
     def cancel(self) -> None:
         """Stop the handler; one in a thread is told by `ctx.cancelled`."""
@@ -50,7 +66,7 @@ class Runs:
 
     def add(self, run: Run) -> bool:
         """True if it may begin now; False if it waits to run alone."""
-        if run.ctx.entry.crashes and self._slots > 1:
+        if run.entry.crashes and self._slots > 1:
             self.alone.append(run)
             return False
         self.executing[run.id] = run

@@ -6,11 +6,26 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
+from typing import Generic, Protocol, TypeVar
 
-from streamqueue.worker.runs import Run
+
+class Runnable(Protocol):
+    """A run, or several in one call."""
+
+    task: asyncio.Task[None] | None
+    started: float
+    is_late: bool
+
+    @property
+    def is_over(self) -> bool: ...
+
+    def cancel(self) -> None: ...
 
 
-class Slots:
+T = TypeVar("T", bound=Runnable)
+
+
+class Slots(Generic[T]):
     """`begin(run)` has `execute(run)` awaited soon. A run that takes longer than `timeout` seconds is cancelled, with
     `run.is_late`.
 
@@ -19,20 +34,20 @@ class Slots:
     caller's to decide.
     """
 
-    def __init__(self, execute: Callable[[Run], Awaitable[None]], timeout: float) -> None:
+    def __init__(self, execute: Callable[[T], Awaitable[None]], timeout: float) -> None:
         self._execute = execute
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
-        self._waiting: deque[Run] = deque()
-        self._running: dict[Run, None] = {}  # in the order of their beginning
+        self._waiting: deque[T] = deque()
+        self._running: dict[T, None] = {}  # in the order of their beginning
         self._idle: list[asyncio.Future[None]] = []
         self._roused = 0  # tasks that are about to look for runs
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: T) -> None:
         self._waiting.append(run)
         if not self._roused:
             self._rouse()
@@ -75,7 +90,7 @@ class Slots:
         for _ in range(len(self._waiting) - 1 - self._roused if self._running else min(1, len(self._waiting))):
             self._rouse()
 
-    async def _run(self, run: Run, task: asyncio.Task[None]) -> None:
+    async def _run(self, run: T, task: asyncio.Task[None]) -> None:
         if run.is_over:
             return
         run.task, run.started = task, self._loop.time()

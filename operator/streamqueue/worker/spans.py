@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.context import Context as Empty
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
@@ -28,11 +30,45 @@ def is_recorded() -> bool:
 def sending(stream: str, count: int) -> Iterator[Fields]:
     attributes: dict[str, str | int] = {**_common(stream, "send"), "messaging.batch.message_count": count}
     with tracer.start_as_current_span(f"send {stream}", kind=SpanKind.PRODUCER, attributes=attributes):
-        yield _current()
+        yield _fields()
 
 
 @contextmanager
 def processing(stream: str, group: str, ctx: Context) -> Iterator[Fields]:
+    with trace.use_span(_begun(stream, group, ctx), end_on_exit=True):
+        yield _fields()
+
+
+@contextmanager
+def processing_batch(
+    stream: str, group: str, contexts: Sequence[Context], results: Sequence[Any]
+) -> Iterator[list[Fields]]:
+    """A span for each task as if it were alone, and one for the call, current and linked to all of them. An exception
+    in `results` is its task's failure, one that is raised is everyone's.
+    """
+    spans = [_begun(stream, group, ctx) for ctx in contexts]
+    attributes = {
+        **_common(stream, "process"),
+        "messaging.consumer.group.name": group,
+        "messaging.batch.message_count": len(spans),
+    }
+    links = [Link(span.get_span_context()) for span in spans]
+    errors: Sequence[Any] = results
+    try:
+        with tracer.start_as_current_span(f"batch {stream}", context=Empty(), links=links, attributes=attributes):
+            yield [_fields(trace.set_span_in_context(span)) for span in spans]
+    except BaseException as exc:
+        errors = [exc] * len(spans)
+        raise
+    finally:
+        for span, error in zip_longest(spans, errors):
+            if isinstance(error, BaseException):
+                span.record_exception(error)
+                span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+            span.end()
+
+
+def _begun(stream: str, group: str, ctx: Context) -> Span:
     """A child of the span that sent the task, and linked to it: some tools follow the one, some the other."""
     parent = _W3C.extract({name.removeprefix("sq-"): value for name, value in ctx.trace})
     sender = trace.get_current_span(parent).get_span_context()
@@ -43,14 +79,13 @@ def processing(stream: str, group: str, ctx: Context) -> Iterator[Fields]:
         "streamqueue.origin_id": ctx.origin_id,
         "streamqueue.attempt": ctx.attempt,
     }
-    with tracer.start_as_current_span(
+    return tracer.start_span(
         f"process {stream}",
         context=parent,
         kind=SpanKind.CONSUMER,
         links=[Link(sender)] if sender.is_valid else [],
         attributes=attributes,
-    ):
-        yield _current()
+    )
 
 
 def _common(stream: str, operation: str) -> dict[str, str | int]:
@@ -62,7 +97,8 @@ def _common(stream: str, operation: str) -> dict[str, str | int]:
     }
 
 
-def _current() -> Fields:
+def _fields(context: Empty | None = None) -> Fields:
+    """Those that carry the span of `context`; default: the current one."""
     carrier: dict[str, str] = {}
-    _W3C.inject(carrier)
+    _W3C.inject(carrier, context)
     return [(f"sq-{name}", value) for name, value in carrier.items()]

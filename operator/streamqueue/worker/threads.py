@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +26,16 @@ class Threads:
         self._returned: deque[Returned] = deque()
         self._told = False  # the loop, of what is in `_returned`
         self.overdue = 0  # calls that were given up but still hold their thread
+
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What `function` returns or raises in a thread, which cannot be stopped: cancelled, it is given up."""
+        context = contextvars.copy_context()  # the current span, and what else the program keeps there
+        future = self.submit(lambda: context.run(function, *args))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.give_up(future)
+            raise
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
         """Run `call` in a thread; must be awaited in the loop that submitted it. See `give_up`."""

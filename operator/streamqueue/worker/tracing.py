@@ -6,7 +6,7 @@ came, so that a stage without it breaks no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -64,3 +64,18 @@ def processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
     with _spans.processing(stream, group, ctx) as fields:
         ctx.trace = fields
         yield
+
+
+@contextmanager
+def processing_batch(stream: str, group: str, contexts: Sequence[Any]) -> Iterator[list[Any]]:
+    """Around a call for many tasks. A span for each, to which what it emits and hands on belongs; and one for the call,
+    to which the rest does. Into the list goes what became of each task, where that is known.
+    """
+    results: list[Any] = []
+    if _spans is None:
+        yield results
+        return
+    with _spans.processing_batch(stream, group, contexts, results) as fields:
+        for ctx, trace in zip(contexts, fields, strict=True):
+            ctx.trace = trace
+        yield results

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
@@ -29,6 +30,7 @@ class Worker:
     def __init__(self, **settings: Any) -> None:
         self._overrides = settings
         self._function: Callable[..., Any] | None = None
+        self._kind: type[Handler] | type[BatchHandler] = Handler
         self._timeout: float | None = None
         self._settings: Settings | None = None  # given to a forked child
         self._name = ""
@@ -52,14 +54,34 @@ class Worker:
         The annotation of `task` says what it gets: dict (the default), bytes, a dataclass, a pydantic model.
         `timeout` is seconds for one task; default: the queue's `handler.timeout`.
         """
+        return self._registered(Handler, function, timeout)
+
+    @overload
+    def batch(self, function: F) -> F: ...
+
+    @overload
+    def batch(self, *, timeout: float | None = None) -> Callable[[F], F]: ...
+
+    def batch(self, function: F | None = None, *, timeout: float | None = None) -> F | Callable[[F], F]:
+        """Register a handler of many tasks at once: `handle(tasks)` or `handle(tasks, contexts)`.
+
+        It gets a list of all that waits, at most the queue's `handler.concurrency`, and is called again when it has
+        returned: None, or a list with an item for each task, which is its result or, an exception, its failure. What
+        it raises is the failure of each. `timeout` is seconds for one call. The rest is as for `task`.
+        """
+        return self._registered(BatchHandler, function, timeout)
+
+    def _registered(
+        self, kind: type[Handler] | type[BatchHandler], function: F | None, timeout: float | None
+    ) -> F | Callable[[F], F]:
         if timeout is not None and timeout <= 0:
-            raise ValueError(f"task(timeout={timeout}) must be greater than 0")
+            raise ValueError(f"timeout={timeout} must be greater than 0")
 
         def register(handler: F) -> F:
             if self._function is not None:
                 raise TypeError(f"a worker has one handler, and {self._function.__name__}() is it already")
-            Handler(handler, timeout or 1.0)  # what cannot be called is said at import
-            self._function, self._timeout = handler, timeout
+            kind(handler, timeout or 1.0)  # what cannot be called is said at import
+            self._kind, self._function, self._timeout = kind, handler, timeout
             return handler
 
         return register if function is None else register(function)
@@ -86,9 +108,11 @@ class Worker:
     async def serve(self) -> None:
         """The same inside a running loop, without signal handlers: until `stop()`."""
         if self._function is None:
-            raise SettingsError("no handler: decorate a function with @worker.task")
+            raise SettingsError("no handler: decorate a function with @worker.task or @worker.batch")
         settings = self._settings or Settings.from_environment(**self._overrides)
-        handler = Handler(self._function, self._timeout or settings.timeout)
+        handler = self._kind(self._function, self._timeout or settings.timeout)
+        if self._kind is BatchHandler and settings.concurrency == 1:
+            log.warning("each batch will be of one task: set handler.concurrency to the size of the largest")
         async with settings.connect() as client:
             self._consumer = Consumer(client, settings, handler, self._name, self._row)
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)

@@ -14,7 +14,9 @@ PATIENCE = 20.0  # seconds until something that must happen is given up
 
 
 @asynccontextmanager
-async def working(url: str, function: Callable[..., Any], **settings: Any) -> AsyncIterator[Worker]:
+async def working(
+    url: str, function: Callable[..., Any], *, batch: bool = False, **settings: Any
+) -> AsyncIterator[Worker]:
     """`function` at work on the queue of the tests; stopped at the end, what runs is finished."""
     worker = Worker(
         redis_url=url,
@@ -22,7 +24,7 @@ async def working(url: str, function: Callable[..., Any], **settings: Any) -> As
         group=Queue.group,
         **{"visibility_timeout": 3.0, "backoff_initial": 0.05, "timeout": 10.0, "consumer": "pod", **settings},
     )
-    worker.task(function)
+    (worker.batch if batch else worker.task)(function)
     serving = asyncio.create_task(worker.serve())
     try:
         yield worker

@@ -19,7 +19,7 @@ POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "or
 
 
 def run(n: int, crashes: int = 0) -> Run:
-    return Run(Context(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, lambda: None))
+    return Run(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, lambda: None)
 
 
 def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
@@ -46,9 +46,9 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     assert runs.add(first) and runs.free(0) == 2
     assert not runs.add(crashed)
     assert runs.free(0) == 0 and runs.next_alone() is None
-    runs.end(first, released(first.ctx))
+    runs.end(first, released(first.entry))
     assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
-    runs.end(crashed, released(crashed.ctx))
+    runs.end(crashed, released(crashed.entry))
     assert runs.free(0) == 3
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 

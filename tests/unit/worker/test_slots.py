@@ -9,7 +9,6 @@ from contextvars import ContextVar
 import pytest
 
 from streamqueue.streams.tasks import Entry
-from streamqueue.worker.context import Context
 from streamqueue.worker.runs import Run
 from streamqueue.worker.slots import Slots
 
@@ -17,7 +16,7 @@ VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="clean")
 
 
 def runs(count: int) -> list[Run]:
-    return [Run(Context(Entry(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None)) for n in range(count)]
+    return [Run(Entry(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None) for n in range(count)]
 
 
 async def ran(

@@ -1,0 +1,1 @@
+"""Handlers that take many tasks in one call: `@worker.batch`."""

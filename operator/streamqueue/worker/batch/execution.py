@@ -1,0 +1,93 @@
+"""One call of a batch handler, and what becomes of each of its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamqueue.streams.tasks import Settlement
+from streamqueue.worker import tracing
+from streamqueue.worker.batch.batches import Batch
+from streamqueue.worker.batch.handler import BatchHandler
+from streamqueue.worker.batch.results import results_of
+from streamqueue.worker.endings import Endings
+from streamqueue.worker.forks import Process
+from streamqueue.worker.handler import overtime
+from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.outcome import is_expected
+from streamqueue.worker.runs import Run
+from streamqueue.worker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class BatchExecution:
+    """`await execution(batch)` calls the handler, then `on_end` with each run and its settlement; not for a run that is
+    over by then, since its lease was lost or it was handed back.
+    """
+
+    def __init__(
+        self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: Callable[[Run, Settlement], None]
+    ) -> None:
+        self._handler = handler
+        self._settings = settings
+        self._metrics = metrics
+        self._on_end = on_end
+        self._endings = Endings(settings)
+        self._process = Process()
+        self._is_traced = tracing.is_recorded()
+
+    async def __call__(self, batch: Batch) -> None:
+        runs, tasks = self._decoded(batch)
+        if not runs:
+            return
+        self._metrics.in_flight += len(runs)
+        try:
+            results = await self._results(runs, tasks)
+        except (Exception, SystemExit, asyncio.CancelledError) as exc:
+            late = batch.is_late and isinstance(exc, asyncio.CancelledError)
+            results = self._all_failed(runs, overtime(self._handler.timeout) if late else exc)
+        finally:
+            self._metrics.ended(batch.started, len(runs))
+        self._process.end_a_copy()
+        for run, result in zip(runs, results, strict=True):
+            if not run.is_over:
+                self._on_end(run, self._settlement(run, result))
+
+    def _decoded(self, batch: Batch) -> tuple[list[Run], list[Any]]:
+        """A payload that does not fit fails alone."""
+        runs, tasks = [], []
+        for run in batch.runs:
+            if run.is_over:
+                continue
+            try:
+                tasks.append(self._handler.task_of(run.entry))
+            except Exception as exc:
+                self._on_end(run, self._endings.failed(run.ctx, exc))
+            else:
+                runs.append(run)
+        return runs, tasks
+
+    async def _results(self, runs: Sequence[Run], tasks: list[Any]) -> list[Any]:
+        contexts = [run.ctx for run in runs] if self._handler.wants_contexts or self._is_traced else []
+        if not self._is_traced:
+            return results_of(await self._handler(tasks, contexts), len(tasks))
+        with tracing.processing_batch(self._settings.stream, self._settings.group, contexts) as results:
+            results += results_of(await self._handler(tasks, contexts), len(tasks))
+            return results
+
+    def _all_failed(self, runs: Sequence[Run], error: BaseException) -> list[Any]:
+        """The traceback is logged once."""
+        if not all(run.is_over for run in runs):
+            log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
+        return [error] * len(runs)
+
+    def _settlement(self, run: Run, result: Any) -> Settlement:
+        if isinstance(result, BaseException):
+            return self._endings.failed(run.ctx, result, traced=False)
+        try:
+            return self._endings.done(run, result)
+        except Exception as exc:
+            return self._endings.failed(run.ctx, exc)

@@ -1,0 +1,42 @@
+"""The user's function of many tasks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from streamqueue.streams.tasks import Entry
+from streamqueue.worker.context import Context
+from streamqueue.worker.errors import PayloadError
+from streamqueue.worker.handler import Undecodable, takes_context
+from streamqueue.worker.payload import item_decoder_of
+from streamqueue.worker.threads import Threads
+
+
+class BatchHandler:
+    """`await handler(tasks, contexts)` runs the function once, in the loop or in a thread as Handler does.
+
+    `timeout` is seconds for one call, for the caller to keep.
+    """
+
+    def __init__(self, function: Callable[..., Any], timeout: float) -> None:
+        self.timeout = timeout
+        self.threads = Threads()
+        self.wants_contexts = takes_context(function)
+        self._function = function
+        self._decode = item_decoder_of(function)
+        self._is_async = inspect.iscoroutinefunction(function)
+
+    def task_of(self, entry: Entry) -> Any:
+        """The entry's payload. Raises Undecodable, and what the payload's own type raises."""
+        try:
+            return self._decode(entry.fields)
+        except PayloadError as exc:
+            raise Undecodable(str(exc)) from None
+
+    async def __call__(self, tasks: list[Any], contexts: list[Context]) -> Any:
+        args = (tasks, contexts) if self.wants_contexts else (tasks,)
+        if self._is_async:
+            return await self._function(*args)
+        return await self.threads.call(self._function, *args)

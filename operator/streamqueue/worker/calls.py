@@ -1,0 +1,78 @@
+"""How runs become calls of the handler: one each, or many in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from streamqueue.streams.tasks import Settlement
+from streamqueue.worker.batch.batches import Batches
+from streamqueue.worker.batch.execution import BatchExecution
+from streamqueue.worker.batch.handler import BatchHandler
+from streamqueue.worker.execution import Execution
+from streamqueue.worker.handler import Handler
+from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.runs import Run
+from streamqueue.worker.settings import Settings
+from streamqueue.worker.slots import Slots
+from streamqueue.worker.threads import Threads
+
+
+class Calls(Protocol):
+    @property
+    def blocked(self) -> int:
+        """Slots in which nothing can begin now, although no run has them."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Every slot is held by a thread that is past its timeout."""
+
+    def begin(self, run: Run) -> None:
+        """Call the handler for `run` soon: after `start()` at the latest."""
+
+    def start(self) -> None: ...
+
+    def cancel(self, run: Run) -> None:
+        """`run` is over: stop its call, unless others need it."""
+
+    def close(self) -> None:
+        """No more calls."""
+
+
+class Singles:
+    """A call for each run."""
+
+    def __init__(self, slots: Slots[Run], threads: Threads, most: int) -> None:
+        self._threads = threads
+        self._most = most
+        self.begin = slots.begin
+        self.close = slots.close
+
+    @property
+    def blocked(self) -> int:
+        return self._threads.overdue
+
+    @property
+    def is_stuck(self) -> bool:
+        return self._threads.overdue >= self._most
+
+    def start(self) -> None:
+        """Each has been started by its begin()."""
+
+    def cancel(self, run: Run) -> None:
+        run.cancel()
+
+
+def calls_of(
+    handler: Handler | BatchHandler,
+    settings: Settings,
+    metrics: Metrics,
+    on_end: Callable[[Run, Settlement], None],
+    on_free: Callable[[], None],
+) -> Calls:
+    """Calls of `handler`. `on_end` is told of each run's end, `on_free` of slots that became free without one."""
+    if isinstance(handler, BatchHandler):
+        together = BatchExecution(handler, settings, metrics, on_end)
+        return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free)
+    execution = Execution(handler, settings, metrics, on_end)
+    return Singles(Slots(execution, handler.timeout), handler.threads, settings.concurrency)

@@ -1,0 +1,33 @@
+"""What Redis said to settlements: counted, measured, and logged where somebody should know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from streamqueue.streams.tasks import Verdict
+from streamqueue.worker.counters import Counters
+from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.runs import Run
+
+
+class Verdicts:
+    def __init__(self, counters: Counters, metrics: Metrics) -> None:
+        self._counters = counters
+        self._metrics = metrics
+
+    def take(self, runs: Iterable[Run], verdicts: Sequence[Verdict]) -> None:
+        """Those of `runs`, in their order."""
+        acked = [run.entry for run, verdict in zip(runs, verdicts, strict=True) if self._is_acked(run, verdict)]
+        self._counters.acked += len(acked)
+        self._metrics.acknowledged([entry.enqueued_at for entry in acked], time.time())
+
+    def _is_acked(self, run: Run, verdict: Verdict) -> bool:
+        if verdict is Verdict.ACKED:
+            return True
+        self._counters.add(verdict)
+        if verdict is Verdict.STOLEN:
+            run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
+        elif verdict is Verdict.HELD:
+            run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
+        return False
