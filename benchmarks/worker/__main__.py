@@ -24,13 +24,14 @@ from benchmarks.worker.environments import python_of, version_of
 HERE = Path(__file__).parent
 LIMIT = 300.0  # seconds for one run
 QUICK = 5  # times as many no-op tasks for those who are done with them in less than a second
-FAST = ("raw-batched", "raw-careful", "ours")
+FAST = ("raw-batched", "raw-careful", "ours", "ours-batch")
 GUARANTEES = {
     "raw": "at least once while its own pending list is read again, which this loop does not; XACK one by one",
     "raw-batched": "the same; XACK for a hundred at once: a crash doubles up to a hundred",
     "raw-careful": "at least once, unfenced: the same, but it reads its own pending entries and claims those of others",
     "ours": "at least once, fenced: leases, heartbeats, retries, dead letters, once-only sends; async def; what ended "
     "at the same time is acknowledged in one call: a crash doubles at most what was in hand",
+    "ours-batch": "the same; a hundred tasks in one call (`@worker.batch`), each with a lease and an end of its own",
     "ours-plain": "the same; def in threads",
     "ours-http": "the same; the http runner, without the CPU time of its handler",
     "taskiq": "at least once; acknowledged after the task, unfenced",
