@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamqueue.streams.tasks import Settlement
 from streamqueue.worker.batch.batches import Batches
 from streamqueue.worker.batch.execution import BatchExecution
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.execution import Execution
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.runs import Run
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.slots import Slots
 from streamqueue.worker.threads import Threads
@@ -27,8 +26,8 @@ class Calls(Protocol):
     def is_stuck(self) -> bool:
         """Every slot is held by a thread that is past its timeout."""
 
-    def begin(self, run: Run) -> None:
-        """Call the handler for `run` soon: after `start()` at the latest."""
+    def begin(self, runs: Sequence[Run]) -> None:
+        """Call the handler for each soon: after `start()` at the latest."""
 
     def start(self) -> None: ...
 
@@ -43,9 +42,9 @@ class Singles:
     """A call for each run."""
 
     def __init__(self, slots: Slots[Run], threads: Threads, most: int) -> None:
+        self._slots = slots
         self._threads = threads
         self._most = most
-        self.begin = slots.begin
         self.close = slots.close
 
     @property
@@ -55,6 +54,10 @@ class Singles:
     @property
     def is_stuck(self) -> bool:
         return self._threads.overdue >= self._most
+
+    def begin(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._slots.begin(run)
 
     def start(self) -> None:
         """Each has been started by its begin()."""
@@ -67,10 +70,10 @@ def calls_of(
     handler: Handler | BatchHandler,
     settings: Settings,
     metrics: Metrics,
-    on_end: Callable[[Run, Settlement], None],
+    on_end: Callable[[Sequence[Ended]], None],
     on_free: Callable[[], None],
 ) -> Calls:
-    """Calls of `handler`. `on_end` is told of each run's end, `on_free` of slots that became free without one."""
+    """Calls of `handler`. `on_end` is told of runs that ended, `on_free` of slots that became free without one."""
     if isinstance(handler, BatchHandler):
         together = BatchExecution(handler, settings, metrics, on_end)
         return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free)

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.tasks import Entry, Settlement, TaskStore
+from streamqueue.streams.tasks import Entry, TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
@@ -27,7 +27,7 @@ from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import released
 from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
-from streamqueue.worker.runs import Run, Runs
+from streamqueue.worker.runs import Ended, Run, Runs
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.verdicts import Verdicts
 
@@ -158,7 +158,7 @@ class Consumer:
             self.counters.claimed += len(claimed)
             self._start(claimed)
         if self._is_taking and (alone := self._runs.next_alone()):
-            self._calls.begin(alone)
+            self._calls.begin([alone])
         return taken
 
     @property
@@ -183,17 +183,15 @@ class Consumer:
     # Running
 
     def _start(self, entries: Iterable[Entry]) -> None:
-        deadline = time.time() + self._handler.timeout
-        is_taking = self._is_taking
-        for entry in entries:
-            run = Run(entry, deadline, self._report_progress)
-            if not is_taking:
-                self._runs.end(run, released(run.entry))
-            elif self._runs.add(run):
-                self._calls.begin(run)
+        deadline, report = time.time() + self._handler.timeout, self._report_progress
+        runs = [Run(entry, deadline, report) for entry in entries]
+        if self._is_taking:
+            self._calls.begin([run for run in runs if self._runs.add(run)])
+        else:
+            self._runs.end((run, released(run.entry)) for run in runs)
 
-    def _end(self, run: Run, settlement: Settlement) -> None:
-        self._runs.end(run, settlement)
+    def _end(self, ended: Sequence[Ended]) -> None:
+        self._runs.end(ended)
         self._wake.set()
 
     def _report_progress(self) -> None:
@@ -213,8 +211,8 @@ class Consumer:
         runs = list(self._runs.alone)
         if self._stopping.is_set() and self._loop.time() >= self._deadline:
             runs += self._runs.executing.values()
+        self._runs.end((run, released(run.entry)) for run in runs)
         for run in runs:
-            self._runs.end(run, released(run.entry))
             self._calls.cancel(run)
 
     def _check_threads(self) -> None:

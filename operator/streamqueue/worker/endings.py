@@ -19,9 +19,14 @@ class Endings:
         self._keeps_results = settings.results_ttl > 0
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
 
+    @property
+    def wants_results(self) -> bool:
+        """Whether what a handler returns goes anywhere."""
+        return self._keeps_results or bool(self._next_stream)
+
     def done(self, run: Run, result: Any) -> Settlement:
         """Acknowledged, with what the handler returned. Raises DeadLetter for what cannot be handed on."""
-        if not (self._keeps_results or self._next_stream or run.has_emitted):
+        if not (self.wants_results or run.has_emitted):
             return acknowledged(run.entry)
         ctx = run.ctx
         return succeeded(ctx, result_json(ctx, result) if self._keeps_results else None, self._going(ctx, result))

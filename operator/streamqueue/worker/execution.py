@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from streamqueue.streams.tasks import Settlement
 from streamqueue.worker import tracing
@@ -11,7 +11,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler, overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.runs import Run
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
 
@@ -21,7 +21,7 @@ class Execution:
     """
 
     def __init__(
-        self, handler: Handler, settings: Settings, metrics: Metrics, on_end: Callable[[Run, Settlement], None]
+        self, handler: Handler, settings: Settings, metrics: Metrics, on_end: Callable[[Sequence[Ended]], None]
     ) -> None:
         self._handler = handler
         self._settings = settings
@@ -49,7 +49,7 @@ class Execution:
             self._metrics.ended(run.started)
         self._process.end_a_copy()
         if not run.is_over:
-            self._on_end(run, settlement)
+            self._on_end([(run, settlement)])
 
     async def _handled(self, run: Run) -> Settlement:
         return self._endings.done(run, await self._handler(run.ctx))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from streamqueue.streams.tasks import Entry, Settlement
 from streamqueue.worker.context import Context
@@ -47,13 +47,16 @@ class Run:
             self.task.cancel()
 
 
+Ended = tuple[Run, Settlement]
+
+
 class Runs:
     """Pure bookkeeping over `slots`."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self.executing: dict[str, Run] = {}
-        self.ended: deque[tuple[Run, Settlement]] = deque()
+        self.ended: deque[Ended] = deque()
         # An entry whose run killed a worker runs with no other task beside it.
         self.alone: deque[Run] = deque()
         self._exclusive: Run | None = None
@@ -66,10 +69,11 @@ class Runs:
 
     def add(self, run: Run) -> bool:
         """True if it may begin now; False if it waits to run alone."""
-        if run.entry.crashes and self._slots > 1:
+        entry = run.entry
+        if entry.crashes and self._slots > 1:
             self.alone.append(run)
             return False
-        self.executing[run.id] = run
+        self.executing[entry.id] = run
         return True
 
     def next_alone(self) -> Run | None:
@@ -80,17 +84,19 @@ class Runs:
         self.executing[run.id] = run
         return run
 
-    def end(self, run: Run, settlement: Settlement) -> None:
-        """Over with `run`; its lease is kept until Redis has confirmed the settlement."""
-        self.drop(run)
-        self.ended.append((run, settlement))
+    def end(self, ended: Iterable[Ended]) -> None:
+        """Over with these; their leases are kept until Redis has confirmed the settlements."""
+        for each in ended:
+            self.drop(each[0])
+            self.ended.append(each)
 
     def drop(self, run: Run) -> None:
         run.is_over = True
         if self._exclusive is run:
             self._exclusive = None
-        if self.executing.get(run.id) is run:
-            del self.executing[run.id]
+        entry_id = run.entry.id
+        if self.executing.get(entry_id) is run:
+            del self.executing[entry_id]
         elif run in self.alone:
             self.alone.remove(run)
 

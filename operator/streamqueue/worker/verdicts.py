@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from streamqueue.streams.tasks import Verdict
 from streamqueue.worker.counters import Counters
@@ -16,11 +16,12 @@ class Verdicts:
         self._counters = counters
         self._metrics = metrics
 
-    def take(self, runs: Iterable[Run], verdicts: Sequence[Verdict]) -> None:
+    def take(self, runs: Sequence[Run], verdicts: Sequence[Verdict]) -> None:
         """Those of `runs`, in their order."""
-        acked = [run.entry for run, verdict in zip(runs, verdicts, strict=True) if self._is_acked(run, verdict)]
-        self._counters.acked += len(acked)
-        self._metrics.acknowledged([entry.enqueued_at for entry in acked], time.time())
+        if verdicts.count(Verdict.ACKED) < len(verdicts):
+            runs = [run for run, verdict in zip(runs, verdicts, strict=True) if self._is_acked(run, verdict)]
+        self._counters.acked += len(runs)
+        self._metrics.acknowledged([run.entry.enqueued_at for run in runs], time.time())
 
     def _is_acked(self, run: Run, verdict: Verdict) -> bool:
         if verdict is Verdict.ACKED:

@@ -518,10 +518,10 @@ async def test_with_processes_a_poison_task_kills_a_batch_once_then_runs_alone(
     await queue.add(4)
     more = {"STREAMQUEUE_PROCESSES": "2", "STREAMQUEUE_CONCURRENCY": "8", "STREAMQUEUE_MAX_DELIVERIES": "2"}
     async with process(shared_server, POISON="2", **more) as child:
-        seen: list[list[str]] = []
-        while not (dead := await queue.dead()) or await queue.pending():
-            seen += await calls(child, 1) if len(seen) < 5 else []
-            await asyncio.sleep(0.02)
+        seen = await calls(child, 5)
+        async with asyncio.timeout(20):
+            while not (dead := await queue.dead()) or await queue.pending():  # noqa: ASYNC110 - the server's
+                await asyncio.sleep(0.02)
         await ended(child)
     assert [(letter["task"], letter["sq-cause"]) for letter in dead] == [("2", "process ended by SIGKILL")]
     again = [call for call in seen if call[0].endswith("/2")]

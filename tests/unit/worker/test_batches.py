@@ -142,12 +142,12 @@ class Calls:
 async def test_what_begins_in_one_turn_is_one_call_and_no_other_starts_beside_it() -> None:
     calls = Calls()
     one, two, three = runs(3)
-    calls.batches.begin(one)
-    calls.batches.begin(two)
+    calls.batches.begin([one])
+    calls.batches.begin([two])
     assert calls.batches.blocked == 0, "more may be taken for the same call"
     calls.batches.start()
     assert calls.batches.blocked == 10, "nothing that could not start at once"
-    calls.batches.begin(three)
+    calls.batches.begin([three])
     calls.batches.start()
     await calls.until(lambda: calls.seen)
     for _ in range(5):
@@ -164,8 +164,7 @@ async def test_what_begins_in_one_turn_is_one_call_and_no_other_starts_beside_it
 async def test_a_call_is_cancelled_when_the_last_of_its_runs_is_lost() -> None:
     calls = Calls()
     begun = runs(2)
-    for run in begun:
-        calls.batches.begin(run)
+    calls.batches.begin(begun)
     calls.batches.start()
     await calls.until(lambda: calls.seen)
     begun[0].is_over = True
@@ -183,7 +182,7 @@ async def test_a_call_is_cancelled_when_the_last_of_its_runs_is_lost() -> None:
 async def test_a_call_that_was_lost_before_it_began_never_begins_and_blocks_no_other() -> None:
     calls = Calls()
     (run,) = runs(1)
-    calls.batches.begin(run)
+    calls.batches.begin([run])
     calls.batches.start()
     run.is_over = True
     calls.batches.cancel(run)
@@ -197,8 +196,7 @@ async def test_a_call_that_was_lost_before_it_began_never_begins_and_blocks_no_o
 async def test_a_call_past_its_time_is_cancelled_as_late_with_all_its_contexts() -> None:
     calls = Calls(timeout=0.05)
     begun = runs(3)
-    for run in begun:
-        calls.batches.begin(run)
+    calls.batches.begin(begun)
     calls.batches.start()
     await calls.until(lambda: calls.cancelled)
     assert calls.cancelled == [True] and all(run.ctx.cancelled for run in begun)
@@ -211,9 +209,12 @@ async def test_a_thread_that_does_not_return_blocks_all_slots() -> None:
     assert calls.batches.blocked == 10 and calls.batches.is_stuck
 
 
-def test_a_batch_counts_each_of_its_runs() -> None:
-    many, one = Histogram(), Histogram()
-    many.observe(0.25, 4)
-    for _ in range(4):
-        one.observe(0.25)
-    assert many.values() == one.values()
+@pytest.mark.parametrize("values", [[], [0.25] * 4, [9000.0, 0.0, 0.005, 0.0051, 3600.0, 1e9, 0.7, 0.005]])
+def test_values_count_together_as_one_by_one(values: list[float]) -> None:
+    together, one_by_one = Histogram(), Histogram()
+    together.observe_all(values)
+    for value in sorted(values):
+        one_by_one.observe(value)
+    assert together.values() == one_by_one.values()
+    together.observe(0.25, 4)
+    assert sum(together.values()[:-1]) == len(values) + 4

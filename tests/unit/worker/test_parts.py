@@ -46,9 +46,9 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     assert runs.add(first) and runs.free(0) == 2
     assert not runs.add(crashed)
     assert runs.free(0) == 0 and runs.next_alone() is None
-    runs.end(first, released(first.entry))
+    runs.end([(first, released(first.entry))])
     assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
-    runs.end(crashed, released(crashed.entry))
+    runs.end([(crashed, released(crashed.entry))])
     assert runs.free(0) == 3
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 

@@ -32,7 +32,7 @@ class Batch:
 
 
 class Batches:
-    """`begin(run)` puts the run into the next call; `start()` makes that call, unless one is going on.
+    """`begin(runs)` puts them into the next call; `start()` makes that call, unless one is going on.
 
     `execute(batch)` is awaited for each, then `on_free()` called. A call has `timeout` seconds, and `most` tasks.
     """
@@ -62,8 +62,8 @@ class Batches:
     def is_stuck(self) -> bool:
         return self._threads.overdue > 0
 
-    def begin(self, run: Run) -> None:
-        self._next.append(run)
+    def begin(self, runs: Sequence[Run]) -> None:
+        self._next += runs
 
     def start(self) -> None:
         if self._next and self._current is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import NoneType
 from typing import Any
 
 from streamqueue.streams.tasks import Settlement
@@ -16,8 +18,8 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import is_expected
-from streamqueue.worker.runs import Run
+from streamqueue.worker.outcome import acknowledged, is_expected
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,13 +31,15 @@ class BatchExecution:
     """
 
     def __init__(
-        self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: Callable[[Run, Settlement], None]
+        self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: Callable[[Sequence[Ended]], None]
     ) -> None:
         self._handler = handler
         self._settings = settings
         self._metrics = metrics
         self._on_end = on_end
         self._endings = Endings(settings)
+        # Where no task can say anything but that it is done, none is asked.
+        self._is_silent = not (handler.wants_contexts or self._endings.wants_results)
         self._process = Process()
         self._is_traced = tracing.is_recorded()
 
@@ -52,23 +56,22 @@ class BatchExecution:
         finally:
             self._metrics.ended(batch.started, len(runs))
         self._process.end_a_copy()
-        for run, result in zip(runs, results, strict=True):
-            if not run.is_over:
-                self._on_end(run, self._settlement(run, result))
+        self._on_end(self._ended(runs, results))
 
     def _decoded(self, batch: Batch) -> tuple[list[Run], list[Any]]:
         """A payload that does not fit fails alone."""
-        runs, tasks = [], []
-        for run in batch.runs:
-            if run.is_over:
-                continue
+        runs = [run for run in batch.runs if not run.is_over]
+        with suppress(Exception):
+            return runs, self._handler.tasks_of([run.entry for run in runs])
+        fitting, tasks = [], []
+        for run in runs:
             try:
-                tasks.append(self._handler.task_of(run.entry))
+                tasks += self._handler.tasks_of([run.entry])
             except Exception as exc:
-                self._on_end(run, self._endings.failed(run.ctx, exc))
+                self._on_end([(run, self._endings.failed(run.ctx, exc))])
             else:
-                runs.append(run)
-        return runs, tasks
+                fitting.append(run)
+        return fitting, tasks
 
     async def _results(self, runs: Sequence[Run], tasks: list[Any]) -> list[Any]:
         contexts = [run.ctx for run in runs] if self._handler.wants_contexts or self._is_traced else []
@@ -83,6 +86,12 @@ class BatchExecution:
         if not all(run.is_over for run in runs):
             log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
         return [error] * len(runs)
+
+    def _ended(self, runs: Sequence[Run], results: Sequence[Any]) -> list[Ended]:
+        if self._is_silent and set(map(type, results)) == {NoneType}:
+            return [(run, acknowledged(run.entry)) for run in runs if not run.is_over]
+        pairs = zip(runs, results, strict=True)
+        return [(run, self._settlement(run, result)) for run, result in pairs if not run.is_over]
 
     def _settlement(self, run: Run, result: Any) -> Settlement:
         if isinstance(result, BaseException):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from streamqueue.streams.tasks import Entry
@@ -28,10 +28,11 @@ class BatchHandler:
         self._decode = item_decoder_of(function)
         self._is_async = inspect.iscoroutinefunction(function)
 
-    def task_of(self, entry: Entry) -> Any:
-        """The entry's payload. Raises Undecodable, and what the payload's own type raises."""
+    def tasks_of(self, entries: Iterable[Entry]) -> list[Any]:
+        """Their payloads. Raises Undecodable, or what the payload's own type raises, for the first without one."""
+        decode = self._decode
         try:
-            return self._decode(entry.fields)
+            return [decode(entry.fields) for entry in entries]
         except PayloadError as exc:
             raise Undecodable(str(exc)) from None
 
