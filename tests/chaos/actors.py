@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,15 @@ class Actor:
 
 
 def run(actor: Actor) -> None:
+    _play(actor, work)
+
+
+def run_batches(actor: Actor) -> None:
+    """The worker takes its tasks together."""
+    _play(actor, work_in_batches)
+
+
+def _play(actor: Actor, work: Callable[[int], None]) -> None:
     record = actor.open()
     if actor.count:
         asyncio.run(produce(record, actor.name, actor.count, actor.rate))
@@ -57,11 +66,30 @@ def work(record: int) -> None:
     @worker.task
     async def handle(task: dict[str, str], ctx: Context) -> None:
         await asyncio.sleep(random.uniform(0.0, 2 * float(task["seconds"])))
-        if task["fails"] == "1" and ctx.attempt == 1:
+        if _fails(task, ctx):
             raise ValueError("as it was told")
         os.write(record, f"{ctx.id}\n".encode())
 
     worker.run()
+
+
+def work_in_batches(record: int) -> None:
+    worker = Worker()
+
+    @worker.batch
+    async def handle(tasks: list[dict[str, str]], contexts: list[Context]) -> list[ValueError | None]:
+        await asyncio.sleep(max(random.uniform(0.0, 2 * float(task["seconds"])) for task in tasks))
+        both = list(zip(tasks, contexts, strict=True))
+        failures = [ValueError("as it was told") if _fails(task, ctx) else None for task, ctx in both]
+        done = [ctx.id for (_, ctx), failure in zip(both, failures, strict=True) if not failure]
+        os.write(record, "".join(f"{task}\n" for task in done).encode())
+        return failures
+
+    worker.run()
+
+
+def _fails(task: dict[str, str], ctx: Context) -> bool:
+    return task["fails"] == "1" and ctx.attempt == 1
 
 
 async def produce(record: int, name: str, count: int, rate: float) -> None:

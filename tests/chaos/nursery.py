@@ -18,7 +18,7 @@ from types import TracebackType
 from tests.chaos import actors, naive
 from tests.chaos.actors import Actor
 
-LOOPS = {"sdk": actors.run, "naive": naive.run}
+LOOPS = {"sdk": actors.run, "batch": actors.run_batches, "naive": naive.run}
 STEP = 0.02  # seconds between two looks at a process
 
 

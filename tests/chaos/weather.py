@@ -17,6 +17,7 @@ class Loop:
 
 
 SDK = Loop("sdk", in_flight=4)
+BATCHES = Loop("batch", in_flight=8)
 NAIVE = Loop("naive", in_flight=10)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.storm import Storm
-from tests.chaos.weather import Weather
+from tests.chaos.weather import BATCHES, SDK, Loop, Weather
 from tests.redis.servers.process import RunningServer
 
 SHORT = Weather(
@@ -15,8 +15,9 @@ SHORT = Weather(
 
 # Servers differ in what scripts do, and the tests of scripts run on all; a storm is about the client.
 @pytest.mark.on("redis-7.0", "valkey-9.1")
-async def test_a_short_storm_loses_nothing(durable_server: RunningServer) -> None:
-    after = await Storm(SHORT, durable_server, seed=1).rage()
+@pytest.mark.parametrize("loop", [SDK, BATCHES], ids=lambda loop: loop.name)
+async def test_a_short_storm_loses_nothing(durable_server: RunningServer, loop: Loop) -> None:
+    after = await Storm(SHORT, durable_server, seed=1, loop=loop).rage()
     print(after)
     assert len(after.acknowledged) == SHORT.tasks and after.lost == 0, after
     assert (after.pending, after.consumers, after.dead) == (0, 0, 0), after
