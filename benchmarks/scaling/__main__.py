@@ -146,7 +146,8 @@ def main() -> None:
         figures += [
             {"setting": setting.name, "trace": trace, "law": law, **asdict(result)} for trace, law, result in named
         ]
-    peers = "KEDA's is tuned for each trace and setting" + (", and as it was in the run before" if kept else "")
+    of = ", and as it was in the run before" if kept else "; all rows are of one run"
+    peers = f"KEDA's is tuned for each trace and setting{of}"
     text = "\n".join(
         [
             "# Scaling: cost and waits over production traces\n",
