@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.queue import IMAGE
 from tests.e2e.world import World
 from tests.kube.redis_server import RedisServer
 
 pytestmark = pytest.mark.concurrent(long=True)
 
+SDK_IMAGE = ""streamqueue/documents:dev""  # one of the examples' that has the SDK
 PROGRAM = """
 from streamqueue import Worker
 worker = Worker()
@@ -33,7 +33,7 @@ def test_results_wait_for_another_server_and_each_comes_out_once(world: World) -
     there = {"secretRef": {"name": "results", "key": "url"}}
     first = world.queue(
         "beyond-a",
-        handler={"image": IMAGE, "protocol": "sdk", "timeout": "5s"},
+        handler={"image": SDK_IMAGE, "protocol": "sdk", "timeout": "5s"},
         next={"stream": "beyond-b", "redis": there},
         template={"spec": {"containers": [{"name": "handler", "command": ["python3", "-c", PROGRAM]}]}},
     ).apply()
