@@ -14,7 +14,7 @@ from tests.kube.redis_server import RedisServer
 
 pytestmark = pytest.mark.concurrent(long=True)
 
-SDK_IMAGE = ""streamqueue/documents:dev""  # one of the examples' that has the SDK
+SDK_IMAGE = "streamqueue/documents:dev"  # one of the examples' that has the SDK
 PROGRAM = """
 from streamqueue import Worker
 worker = Worker()
