@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import program
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
-
-PROGRAM = Path(sys.executable).with_name("streamqueue")
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,7 @@ class Cli:
         kubectl = self.world.kubectl
         path = os.pathsep.join([str(Path(kubectl.program).parent), os.environ.get("PATH", os.defpath)])
         environment = {**os.environ, "KUBECONFIG": self.kubeconfig or kubectl.kubeconfig, "PATH": path}
-        command = [str(PROGRAM), *words, "-n", kubectl.namespace]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        done = program.call([*words, "-n", kubectl.namespace], environment)
         self.said.append(done.stdout + done.stderr)
         return done
 

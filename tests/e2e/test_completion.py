@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.e2e.cli import PROGRAM
+from tests.e2e.program import PROGRAM
 from tests.e2e.world import World
 
 
