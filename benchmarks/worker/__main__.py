@@ -31,7 +31,8 @@ GUARANTEES = {
     "raw-careful": "at least once, unfenced: the same, but it reads its own pending entries and claims those of others",
     "ours": "at least once, fenced: leases, heartbeats, retries, dead letters, once-only sends; async def; what ended "
     "at the same time is acknowledged in one call: a crash doubles at most what was in hand",
-    "ours-batch": "the same; a hundred tasks in one call (`@worker.batch`), each with a lease and an end of its own",
+    "ours-batch": "the same; a hundred tasks in one call (`@worker.batch`), each with a lease and an end of its own; "
+    "the entries are those that the raw loop reads",
     "ours-plain": "the same; def in threads",
     "ours-http": "the same; the http runner, without the CPU time of its handler",
     "taskiq": "at least once; acknowledged after the task, unfenced",

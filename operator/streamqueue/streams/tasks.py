@@ -219,4 +219,6 @@ def _new(rows: Iterable[tuple[bytes, Sequence[bytes]]], token: str) -> list[Entr
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return {flat[n]: flat[n + 1] for n in range(0, len(flat), 2)}
+    if len(flat) == 2:
+        return {flat[0]: flat[1]}
+    return dict(zip(flat[::2], flat[1::2], strict=True))
