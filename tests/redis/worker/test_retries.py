@@ -180,8 +180,10 @@ async def test_what_a_worker_died_of_is_taken_with_nothing_beside_it(queue: Queu
     entries = await take(a, 3)
     crashes = [Settlement("crash", entry.id, entry.token, (0, 1, "it died")) for entry in entries[1:]]
     await settle(a, retry(entries[0]), *crashes)
-    found = [[entry.id for entry in await take(a)] for _ in range(4)]
-    assert found == [[ids[0], ids[3]], [ids[1]], [ids[2]], []]
+    found = [[entry.id for entry in await take(a)]]
+    ids += await queue.add()
+    found += [[entry.id for entry in await take(a)] for _ in range(3)]
+    assert found == [[ids[0], ids[3]], [ids[1]], [ids[2]], [ids[4]]]
 
 
 async def test_deliveries_are_counted_charged_or_not(queue: Queue) -> None:
