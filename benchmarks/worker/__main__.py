@@ -46,9 +46,9 @@ IN_THE_WAY = (
     "settlement whose lease and owner the server looks at. Tasks that do something hide it: see those of 1 ms. The",
     "http runner pays for a request each.",
     "",
-    "`ours-batch` has no coroutine, timer or context for a task. What is left is an entry with its token and lease, a run",
-    "that can be lost or handed back alone, a payload as text, a settlement with a verdict of its own, and its age; and",
-    "the server, which looks at each lease in a script, takes several times as long for a batch as for a bare XACK.",
+    "`ours-batch` has no coroutine, timer or context for a task. What is left is an entry with its token and lease, a",
+    "run that can be lost or handed back alone, a payload as text, a settlement with a verdict of its own, and its",
+    "age; and the server, which looks at each lease in a script, takes several times as long as for a bare XACK.",
 )
 GOAL = 0.9
 
