@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,13 +35,14 @@ class PersonalKube(Kube):
 async def connect(context: str | None) -> AsyncIterator[tuple[PersonalKube, str]]:
     """A client and the namespace of the context. Raises Failure where there is no usable kubeconfig."""
     configuration = kubernetes_client.Configuration()
+    file = os.environ.get("KUBECONFIG")  # the library would take what it was at import
     try:
-        contexts, active = kubernetes_config.list_kube_config_contexts()
+        contexts, active = kubernetes_config.list_kube_config_contexts(file)
         if context:
             active = next((each for each in contexts if each["name"] == context), None)
         if active is None:
             raise Failure(f"the kubeconfig has no context {context!r}")
-        await kubernetes_config.load_kube_config(context=context, client_configuration=configuration)
+        await kubernetes_config.load_kube_config(file, context=context, client_configuration=configuration)
     except kubernetes_config.ConfigException:
         raise Failure("no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group") from None
     configuration.retries = None
