@@ -95,7 +95,7 @@ def _pressure(tasks: Tasks) -> None:
 
 def _killed(tasks: Tasks) -> None:
     """The handler's process dies with a task in its hands: the same pod tries again."""
-    task = tasks.add(3, seconds=4)
+    task = tasks.add(3, seconds=8)
     pod = tasks.begun(task)
     (handler,) = pod["status"]["initContainerStatuses"]
     container = handler["containerID"].rpartition("/")[2]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.queue import Queue
 from tests.e2e.world import World
 from tests.kube.audit import Call, Right, calls
 from tests.kube.chart import NAMESPACE, RELEASE
@@ -45,8 +46,9 @@ def refusals(found: list[Call]) -> set[str]:
 def test_what_is_granted_is_what_is_used(world: World) -> None:
     """What the tests before have not called is called here."""
     if spare(world):
-        for kind in SOMEBODY_ELSES:
-            conflict(world, kind)
+        taken = [conflict(world, kind) for kind in SOMEBODY_ELSES]
+        for queue in taken:
+            queue.await_condition("Ready", "False", "NameConflict")
         world.chart.operator("delete", "lease", f"{RELEASE}-operator")
         world.chart.restart()  # a new process writes each object once, for it can't know whether it did
     if spare(world):  # alone, or after few others
@@ -72,12 +74,12 @@ def take_a_turn(world: World) -> None:
     queue.await_zero()
 
 
-def conflict(world: World, kind: str) -> None:
-    """An object of that name that belongs to nobody."""
+def conflict(world: World, kind: str) -> Queue:
+    """A queue that wants an object of the name of one that belongs to nobody."""
     name = f"taken-{kind}"
     theirs = f"{name}-reclaim" if kind == "cronjobs" else name
     world.kubectl.apply(body_of(kind, theirs))
-    world.queue(name, scaling=NONE).apply().await_condition("Ready", "False", "NameConflict")
+    return world.queue(name, scaling=NONE).apply()
 
 
 def body_of(kind: str, name: str) -> dict[str, Any]:
@@ -103,26 +105,26 @@ def body_of(kind: str, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def confined(world: World) -> Iterator[World]:
-    """The operator with a list of namespaces: this run's alone."""
+def confined(world: World) -> Iterator[tuple[World, datetime]]:
+    """The operator with a list of namespaces, this run's alone; and since when."""
+    began = datetime.now(UTC)
     world.chart.upgrade("charts/streamqueue", f"watchNamespaces={{{world.kubectl.namespace}}}")
     world.chart.wait()
-    yield world
+    yield world, began
     world.chart.upgrade()
     world.chart.wait()
 
 
-def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(confined: World) -> None:
-    began = datetime.now(UTC)
-    confined.chart.restart()
-    queue = confined.queue("confined").apply()
+def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(confined: tuple[World, datetime]) -> None:
+    world, began = confined
+    queue = world.queue("confined").apply()
     queue.await_results(queue.add(2), 60)
 
-    found = calls(began, f"{RELEASE}-", confined.strangers)
+    found = calls(began, f"{RELEASE}-", world.strangers)
     assert found and not refusals(found)
-    assert not may(confined, "list", "pods", "--all-namespaces")
-    assert not may(confined, "get", "secrets", f"--namespace={NAMESPACE}")
-    assert may(confined, "get", "secrets", f"--namespace={confined.kubectl.namespace}")
+    assert not may(world, "list", "pods", "--all-namespaces")
+    assert not may(world, "get", "secrets", f"--namespace={NAMESPACE}")
+    assert may(world, "get", "secrets", f"--namespace={world.kubectl.namespace}")
 
 
 def may(world: World, *what: str) -> bool:
