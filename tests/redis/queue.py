@@ -85,9 +85,9 @@ class Queue:
         return answer
 
     async def settle(self, spec: QueueSpec) -> None:
-        """Let the quiet time after the first look be over."""
+        """Let the quiet time after the first look be over, and a pause of this machine be none of the server's."""
         await look(self.redis, spec)
-        await self.redis.hset(self.epoch, "since", 0)
+        await self.redis.hset(self.epoch, mapping={"since": 0, "interval": 60_000})
 
 
 def spec(
