@@ -114,7 +114,7 @@ local taken, new = {}, {}
 local is_full = false -- a worker died of what was taken: with it nothing else is, or would be charged for its next victim
 
 local function take(id)
-  local crashed = redis.call('HEXISTS', attempts, id .. ':crashes') == 1
+  local crashed = redis.call('HGET', attempts, id .. ':crashes') ~= false
   if crashed and #taken + #new > 0 then return end
   local row = row_of(id)
   if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
