@@ -108,11 +108,18 @@ def _killed(tasks: Tasks) -> None:
 
 def _drained(tasks: Tasks) -> None:
     """A pod that is told to go ends what it has begun: its handler answers for as long as the runner needs it."""
-    task = tasks.add(4, seconds=4)
+    task = tasks.add(4, seconds=8)
     pod = tasks.begun(task)["metadata"]["name"]
     tasks.queue.kubectl("delete", "pod", pod, "--wait=false")
+    tasks.queue.view.eventually(lambda: _is_told(tasks, pod), 8, f"{pod} is told to go")
     assert tasks.result(task)["attempt"] == 1
     assert tasks.state(task)["consumer"].startswith(pod)
     later = tasks.add(5)
     assert tasks.result(later)["total"] == 15
     assert not tasks.state(later)["consumer"].startswith(pod)
+
+
+def _is_told(tasks: Tasks, pod: str) -> bool:
+    """Whether the kubelet has begun to stop the pod's containers."""
+    events = tasks.queue.view.all("events", {})
+    return any((each["involvedObject"]["name"], each["reason"]) == (pod, "Killing") for each in events)
