@@ -72,7 +72,7 @@ def test_the_last_pod_stays_for_a_task_that_is_due_soon_and_goes_for_a_later_one
     assert (left(4.0), left(600.0)) == (1, 0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(build.specs(), build.histories(), st.floats(0, 100))
 def test_never_to_zero_when_a_task_is_due_before_a_pod_could_be_there(
     spec: Scaling, history: list[Observation], due: float

@@ -27,7 +27,7 @@ def play(spec: Scaling, history: list[Observation]) -> list[Step]:
     return steps
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(build.specs(), build.histories())
 def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observation]) -> None:
     marked_since: dict[str, float] = {}
@@ -82,7 +82,7 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
                 assert not any(pods[name].pending for name in loose)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(build.specs(), build.histories())
 def test_the_same_arguments_give_the_same_answer(spec: Scaling, history: list[Observation]) -> None:
     for memory, observation, _ in play(spec, history):
@@ -90,7 +90,7 @@ def test_the_same_arguments_give_the_same_answer(spec: Scaling, history: list[Ob
         assert decide(spec, memory, observation) == once
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(build.specs(), st.data())
 def test_a_new_process_never_lowers_the_count(spec: Scaling, data: st.DataObject) -> None:
     observation = data.draw(build.observations(1000.0))
