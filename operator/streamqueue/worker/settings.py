@@ -85,12 +85,7 @@ class Settings:
 
     def connect(self) -> Redis:
         """A client of the queue's Redis. Raises RedisProblem for a URL that can't be used."""
-        return connect(
-            self.redis_url,
-            mode=RedisMode(self.redis_mode),
-            ca_file=self.redis_ca_file or None,
-            credentials=credentials_for(RedisAuth(self.redis_auth)),
-        )
+        return _client(self.redis_url, self.redis_mode, self.redis_ca_file, self.redis_auth)
 
     def connect_beyond(self) -> Redis | RedisProblem:
         """A client of the next stream's endpoint, where it is another one; else, or for a URL that can't be used, why
@@ -99,12 +94,7 @@ class Settings:
         if not self.next_redis_url:
             return NOWHERE
         try:
-            return connect(
-                self.next_redis_url,
-                mode=RedisMode(self.next_redis_mode),
-                ca_file=self.next_redis_ca_file or None,
-                credentials=credentials_for(RedisAuth(self.next_redis_auth)),
-            )
+            return _client(self.next_redis_url, self.next_redis_mode, self.next_redis_ca_file, self.next_redis_auth)
         except RedisProblem as problem:
             return problem
 
@@ -122,3 +112,8 @@ def _parse(name: str, kind: str, text: str) -> Any:
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError:
         raise SettingsError(f"STREAMQUEUE_{name.upper()} must be a number, not {text!r}") from None
+
+
+def _client(url: str, mode: str, ca_file: str, auth: str) -> Redis:
+    credentials = credentials_for(RedisAuth(auth))
+    return connect(url, mode=RedisMode(mode), ca_file=ca_file or None, credentials=credentials)

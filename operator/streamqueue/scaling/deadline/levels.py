@@ -88,7 +88,8 @@ class Levels:
                 time, need = peaks[first]
                 if now <= time:
                     break
-                group, gaps = band(need), self.gaps.get(band(need))
+                group = band(need)
+                gaps = self.gaps.get(group)
                 patience = new.get(group) or known.get(group)
                 if patience is None or patience.gaps is not gaps:
                     again = restart if need > 1 else lowest
