@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -13,7 +12,6 @@ from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
 from streamqueue.controller import secrets
 from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.kube import Kube
 from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.streams import ProblemKind, Snapshot, connect
 from tests.redis.connections import steps
@@ -26,18 +24,6 @@ from tests.redis.servers.tls import TlsServer
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 BY_SECRET = RedisSpec(secret_ref=SecretKey("redis", "url"))
-
-
-@pytest.fixture
-def namespace() -> Namespace:
-    return Namespace()
-
-
-@pytest.fixture
-async def endpoints(namespace: Namespace) -> AsyncIterator[Endpoints]:
-    endpoints = Endpoints(cast(Kube, namespace))
-    yield endpoints
-    await endpoints.close()
 
 
 async def say(endpoint: Endpoint) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 from redis.asyncio import Redis
@@ -16,7 +15,6 @@ from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.handing_on import HandingOn
-from streamqueue.controller.kube import Kube
 from streamqueue.controller.relays import Relays, comes_back, secret_of
 from streamqueue.streams import connect
 from tests.redis.controller.namespace import Namespace
@@ -34,18 +32,6 @@ FAR = "paid of next.redis"
 def spec(home: RunningServer, stream: str = "paid") -> QueueSpec:
     following = Next(stream, RedisSpec(secret_ref=SecretKey("results", "url")))
     return QueueSpec(RedisSpec(url=home.url), "orders", "workers", Handler("i", Protocol.SDK), next=following)
-
-
-@pytest.fixture
-def namespace() -> Namespace:
-    return Namespace()
-
-
-@pytest.fixture
-async def endpoints(namespace: Namespace) -> AsyncIterator[Endpoints]:
-    endpoints = Endpoints(cast(Kube, namespace))
-    yield endpoints
-    await endpoints.close()
 
 
 @pytest.fixture

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import signal
-import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from streamqueue.worker import spans
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
+from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import KEYS, PARKED, claim, expire, owners, store, take
 from tests.redis.worker.test_metrics import scrape
 
@@ -467,29 +465,16 @@ worker.run()
 """
 
 
-@asynccontextmanager
-async def process(server: RunningServer, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    pod = {"REDIS_URL": server.url, "STREAM": Queue.stream, "CONSUMER": "pod", "CONCURRENCY": "4"}
-    variables = {f"STREAMQUEUE_{name}": value for name, value in pod.items()}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM),
-        env={**os.environ, **variables, **environment},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.send_signal(signal.SIGTERM)
-            child.send_signal(signal.SIGTERM)
-            await child.wait()
+def process(
+    server: RunningServer, *, concurrency: int = 4, seconds: str = "0", poison: str = "", **settings: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    environment = {"SECONDS": seconds, "POISON": poison}
+    return running(PROGRAM, server, environment, CONCURRENCY=str(concurrency), **settings)
 
 
 async def calls(child: asyncio.subprocess.Process, count: int) -> list[list[str]]:
     """The next calls: their tasks, as task/attempt."""
-    assert child.stdout
-    lines = [(await asyncio.wait_for(child.stdout.readline(), 20)).decode().split() for _ in range(count)]
-    return [line[1].split(",") for line in lines]
+    return [line[1].split(",") for line in await said(child, count)]
 
 
 async def ended(child: asyncio.subprocess.Process) -> None:
@@ -499,7 +484,7 @@ async def ended(child: asyncio.subprocess.Process) -> None:
 
 async def test_sigterm_finishes_the_batch_and_takes_no_more(queue: Queue, shared_server: RunningServer) -> None:
     await queue.add(6)
-    async with process(shared_server, SECONDS="0.5") as child:
+    async with process(shared_server, seconds="0.5") as child:
         assert await calls(child, 1) == [["0/1", "1/1", "2/1", "3/1"]]
         await ended(child)
     snapshot = await queue.snapshot()
@@ -511,7 +496,7 @@ async def test_a_batch_that_does_not_end_in_time_is_handed_back_uncounted(
     queue: Queue, shared_server: RunningServer
 ) -> None:
     await queue.add(3)
-    async with process(shared_server, SECONDS="60", STREAMQUEUE_GRACE="0.3") as child:
+    async with process(shared_server, seconds="60", GRACE="0.3") as child:
         await calls(child, 1)
         child.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(child.wait(), 10) == 0
@@ -524,8 +509,8 @@ async def test_with_processes_a_poison_task_kills_a_batch_once_then_runs_alone(
     queue: Queue, shared_server: RunningServer
 ) -> None:
     await queue.add(4)
-    more = {"STREAMQUEUE_PROCESSES": "2", "STREAMQUEUE_CONCURRENCY": "8", "STREAMQUEUE_MAX_DELIVERIES": "2"}
-    async with process(shared_server, POISON="2", **more) as child:
+    more = {"PROCESSES": "2", "MAX_DELIVERIES": "2"}
+    async with process(shared_server, concurrency=8, poison="2", **more) as child:
         seen = await calls(child, 5)
         async with asyncio.timeout(20):
             while not (dead := await queue.dead()) or await queue.pending():  # noqa: ASYNC110 - the server's

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import aiohttp
 import pytest
@@ -18,6 +15,7 @@ from streamqueue.worker.prefork import shares
 from streamqueue.worker.settings import Settings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import owners
 from tests.redis.worker.test_metrics import scrape
 
@@ -37,25 +35,8 @@ worker.run()
 """
 
 
-@asynccontextmanager
-async def fleet(server: RunningServer, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    pod = {"REDIS_URL": server.url, "STREAM": Queue.stream, "CONSUMER": "pod", "CONCURRENCY": "2", "PROCESSES": "2"}
-    variables = {f"STREAMQUEUE_{name}": value for name, value in {**pod, **settings}.items()}
-    parent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM), env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield parent
-    finally:
-        if parent.returncode is None:
-            parent.send_signal(signal.SIGTERM)
-            parent.send_signal(signal.SIGTERM)
-            await parent.wait()
-
-
-async def said(parent: asyncio.subprocess.Process, lines: int) -> list[list[str]]:
-    assert parent.stdout
-    return [(await asyncio.wait_for(parent.stdout.readline(), 20)).decode().split() for _ in range(lines)]
+def fleet(server: RunningServer, **settings: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return running(PROGRAM, server, {}, CONCURRENCY="2", PROCESSES="2", **settings)
 
 
 async def test_two_tasks_run_in_two_processes_and_end_on_sigterm(queue: Queue, shared_server: RunningServer) -> None:
