@@ -9,10 +9,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 PROGRAM = Path(sys.executable).with_name("streamqueue")
 
@@ -24,16 +24,14 @@ def call(
     words: Sequence[str], environment: Mapping[str, str], folder: Path | None = None, limit: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """`streamqueue WORDS…` in `folder`, however it ends; TimeoutExpired after `limit` seconds."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        paths = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (out, err)]
-        process = _forks.Process(target=_run, args=(list(words), dict(environment), folder or Path.cwd(), *paths))
+    with NamedTemporaryFile("r") as out, NamedTemporaryFile("r") as err:
+        arguments = (list(words), dict(environment), folder or Path.cwd(), out.name, err.name)
+        process = _forks.Process(target=_run, args=arguments)
         process.start()
         process.join(limit)
         if process.exitcode is None:
             process.kill()
             raise subprocess.TimeoutExpired(["streamqueue", *words], limit)
-        for file in (out, err):
-            file.seek(0)
         return subprocess.CompletedProcess(["streamqueue", *words], process.exitcode, out.read(), err.read())
 
 
