@@ -74,6 +74,7 @@ def calls_of(
     on_free: Callable[[], None],
 ) -> Calls:
     """Calls of `handler`. `on_end` is told of runs that ended, `on_free` of slots that became free without one."""
+    handler.threads.on_free = on_free
     if isinstance(handler, BatchHandler):
         together = BatchExecution(handler, settings, metrics, on_end)
         return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free)

@@ -34,6 +34,7 @@ from streamqueue.worker.verdicts import Verdicts
 log = logging.getLogger(__name__)
 
 STEP = 256  # settlements per script call: a script blocks the server
+PATIENCE = 5.0  # seconds that plain functions past their timeout have to notice `ctx.cancelled` and return
 
 
 def new_name(settings: Settings) -> str:
@@ -76,6 +77,7 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._absence = Absence(self._stopping)
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
+        self._stuck_since: float | None = None  # loop time
 
     def stop(self) -> None:
         """Take no more, finish within the grace period; a second call hands back at once."""
@@ -96,7 +98,8 @@ class Consumer:
     async def run(self) -> None:
         """Until stop(). Redis's absence is waited for.
 
-        Raises RuntimeError when every slot is held by a thread that does not return, so that the container restarts.
+        Raises RuntimeError when for `PATIENCE` every slot is held by a thread that does not return, so that the
+        container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
@@ -216,7 +219,12 @@ class Consumer:
             self._calls.cancel(run)
 
     def _check_threads(self) -> None:
-        if not self._stopping.is_set() and self._calls.is_stuck:
+        if self._stopping.is_set() or not self._calls.is_stuck:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = self._loop.time()
+            self._loop.call_later(PATIENCE, self._wake.set)
+        elif self._loop.time() - self._stuck_since >= PATIENCE:
             raise RuntimeError("every slot is held by a handler that is past its timeout and does not return")
 
     # Redis away

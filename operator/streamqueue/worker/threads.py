@@ -26,6 +26,7 @@ class Threads:
         self._returned: deque[Returned] = deque()
         self._told = False  # the loop, of what is in `_returned`
         self.overdue = 0  # calls that were given up but still hold their thread
+        self.on_free: Callable[[], None] = lambda: None  # told of each of these that returned
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """What `function` returns or raises in a thread, which cannot be stopped: cancelled, it is given up."""
@@ -81,6 +82,7 @@ class Threads:
             self._idle += 1
             if future.cancelled():
                 self.overdue -= 1
+                self.on_free()
             elif error is None:
                 future.set_result(result)
             else:

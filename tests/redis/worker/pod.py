@@ -13,11 +13,8 @@ from tests.redis.queue import Queue
 PATIENCE = 20.0  # seconds until something that must happen is given up
 
 
-@asynccontextmanager
-async def working(
-    url: str, function: Callable[..., Any], *, batch: bool = False, **settings: Any
-) -> AsyncIterator[Worker]:
-    """`function` at work on the queue of the tests; stopped at the end, what runs is finished."""
+def made(url: str, function: Callable[..., Any], *, batch: bool = False, **settings: Any) -> Worker:
+    """A worker of the queue of the tests, with short times unless `settings` say otherwise."""
     worker = Worker(
         redis_url=url,
         stream=Queue.stream,
@@ -25,6 +22,15 @@ async def working(
         **{"visibility_timeout": 3.0, "backoff_initial": 0.05, "timeout": 10.0, "consumer": "pod", **settings},
     )
     (worker.batch if batch else worker.task)(function)
+    return worker
+
+
+@asynccontextmanager
+async def working(
+    url: str, function: Callable[..., Any], *, batch: bool = False, **settings: Any
+) -> AsyncIterator[Worker]:
+    """`function` at work on the queue of the tests; stopped at the end, what runs is finished."""
+    worker = made(url, function, batch=batch, **settings)
     serving = asyncio.create_task(worker.serve())
     try:
         yield worker

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import signal
 import threading
+import time
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -17,10 +18,10 @@ from opentelemetry.trace import StatusCode
 
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
-from streamqueue.worker import spans
+from streamqueue.worker import consumer, spans
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import PATIENCE, made, until, working
 from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import KEYS, PARKED, claim, expire, owners, store, take
 from tests.redis.worker.test_metrics import scrape
@@ -215,6 +216,7 @@ async def test_a_call_past_its_timeout_is_retried(queue: Queue, shared_server: R
         while contexts[0].attempt == 1:
             if contexts[0].cancelled:
                 told.append(contexts[-1].cancelled)
+                time.sleep(0.3)  # till it has cleaned up
                 return
 
     async def in_loop(tasks: list[Task], contexts: list[Context]) -> None:
@@ -226,26 +228,30 @@ async def test_a_call_past_its_timeout_is_retried(queue: Queue, shared_server: R
 
     await queue.add(2)
     function = plain if kind == "plain" else in_loop
-    settings = {"timeout": 0.2, "concurrency": 2, "results_ttl": 60.0, "backoff_initial": 0.5}
+    settings = {"timeout": 0.5, "concurrency": 2, "results_ttl": 60.0, "backoff_initial": 0.5}
     async with working(shared_server.url, function, batch=True, **settings) as worker:
         await until(lambda: worker.counters.parked == 2, "the time-outs")
         ids = [entry for entry, _ in await queue.entries()]
-        assert await queue.redis.hget(KEYS.results + ids[0], "error") == b"timeout after 0.2 s"
+        assert await queue.redis.hget(KEYS.results + ids[0], "error") == b"timeout after 0.5 s"
         await until(lambda: told, "the end of the call")
         await until(lambda: worker.counters.acked == 2, "the second attempt")
     assert told == [True]
 
 
-async def test_a_thread_that_never_returns_ends_the_worker(queue: Queue, shared_server: RunningServer) -> None:
+async def test_a_thread_that_never_returns_ends_the_worker(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", 0.5)
     release = threading.Event()
 
     def handle(tasks: list[Task]) -> None:
         release.wait(15)
 
     await queue.add(2)
+    worker = made(shared_server.url, handle, batch=True, timeout=0.1, concurrency=4)
     with pytest.raises(RuntimeError, match="every slot is held"):
-        async with working(shared_server.url, handle, batch=True, timeout=0.1, concurrency=4) as worker:
-            await until(lambda: worker.counters.parked == 2, "the time-outs")
+        await asyncio.wait_for(worker.serve(), PATIENCE)
+    assert worker.counters.parked == 2
     release.set()
 
 

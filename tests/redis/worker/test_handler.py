@@ -15,9 +15,10 @@ import pytest
 
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
+from streamqueue.worker import consumer
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import PATIENCE, made, until, working
 from tests.redis.worker.stores import KEYS
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
@@ -156,17 +157,37 @@ async def test_a_handler_past_its_timeout_is_retried(queue: Queue, shared_server
     assert worker.counters.parked == 1
 
 
-async def test_threads_that_never_return_end_the_worker(queue: Queue, shared_server: RunningServer) -> None:
+async def test_threads_that_never_return_end_the_worker(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", 0.5)
     release = threading.Event()
 
     def handle(task: dict[str, str]) -> None:
         release.wait(15)
 
     await queue.add(2)
+    worker = made(shared_server.url, handle, timeout=0.1, concurrency=2)
     with pytest.raises(RuntimeError, match="every slot is held"):
-        async with working(shared_server.url, handle, timeout=0.1, concurrency=2) as worker:
-            await until(lambda: worker.counters.parked == 2, "both time-outs")
+        await asyncio.wait_for(worker.serve(), PATIENCE)
+    assert worker.counters.parked == 2
     release.set()
+
+
+async def test_the_only_slot_is_used_again_when_a_late_thread_returns(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", 60.0)  # its end would look again, too
+
+    def handle(task: dict[str, str], ctx: Context) -> None:
+        while ctx.attempt == 1 and not ctx.cancelled:
+            time.sleep(0.01)
+        time.sleep(0.3)  # till it looks again
+
+    await queue.add()
+    async with working(shared_server.url, handle, timeout=0.5, concurrency=1) as worker:
+        await until(lambda: worker.counters.acked == 1, "the second attempt")
+    assert worker.counters.parked == 1
 
 
 async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningServer) -> None:
