@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from redis.asyncio import Redis
@@ -21,7 +22,7 @@ from tests.redis.servers.tls import TlsServer
 from tests.redis.table import ServerTable
 
 DEFAULT = ("redis-6.0", "redis-7.0", "redis-8.6", "valkey-9.1")
-ENDS = (DEFAULT[0], DEFAULT[-1])  # for what processes of ours do: the scripts they call are tested on all
+ENDS = (DEFAULT[0], DEFAULT[-1])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on(*servers): of those that were chosen, on these alone; the test says why")
-    config.addinivalue_line("markers", "ends: unless servers are asked for, on the oldest and the newest alone")
+    config.addinivalue_line("markers", "process: what a process of ours does: on the oldest or the newest")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(ServerTable(config.getoption("--table")), "server-table")
 
@@ -54,8 +55,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if mark := metafunc.definition.get_closest_marker("on"):
             # At least one, whatever was chosen.
             names = [name for name in names if name in mark.args] or names[:1]
-        if metafunc.definition.get_closest_marker("ends") and not metafunc.config.getoption("--servers"):
-            names = list(ENDS)
+        if metafunc.definition.get_closest_marker("process") and not metafunc.config.getoption("--servers"):
+            # The scripts that it calls are tested on all.
+            names = [ENDS[crc32(metafunc.function.__name__.encode()) % len(ENDS)]]
         # A module's tests on a server stay with one process, which keeps the server running.
         module = metafunc.definition.path.stem
         groups = [pytest.param(name, marks=pytest.mark.xdist_group(f"{name} {module}")) for name in names]

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 
+import pytest
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import beyond
@@ -15,6 +16,8 @@ from streamqueue.streams.enqueue import STEP, NewTask, enqueue
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.stores import KEYS
+
+pytestmark = pytest.mark.process
 
 SPEC = {
     "redis": {"url": "redis://redis:6379/0"},

@@ -275,7 +275,7 @@ async def test_a_new_connection_says_nothing_before_the_first_command(
     await redis.config_resetstat()
     async with client_of(shared_server) as client:
         await client.ping()
-    said = {name for name in await redis.info("commandstats") if name != "cmdstat_config|resetstat"}
+    said = {name for name in await redis.info("commandstats") if not name.startswith("cmdstat_config")}
     assert said == {"cmdstat_ping"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from redis.asyncio import Redis
@@ -79,14 +80,16 @@ async def test_another_groups_needs_bound_the_trim_and_it_is_named(queue: Queue)
 
 async def test_age_counts_and_ids_that_are_no_times_stay(queue: Queue) -> None:
     await queue.redis.xadd(queue.stream, {"task": "x"}, id="5-1")
-    old = await queue.add(3)
-    await asyncio.sleep(0.3)
+    an_hour_ago = int((time.time() - 3600) * 1000)
+    old = [f"{an_hour_ago}-{n}" for n in range(3)]
+    for each in old:
+        await queue.redis.xadd(queue.stream, {"task": "x"}, id=each)
     young = await queue.add(2)
     await queue.read()
     await queue.ack("5-1", *old, *young)
-    assert (await trim(queue, keep(max_age=0.2))).trimmed == 0
+    assert (await trim(queue, keep(max_age=1800))).trimmed == 0
     await queue.redis.xdel(queue.stream, "5-1")
-    assert (await trim(queue, keep(max_age=0.2))).trimmed == 3
+    assert (await trim(queue, keep(max_age=1800))).trimmed == 3
     assert [entry_id for entry_id, _ in await queue.entries()] == young
 
 

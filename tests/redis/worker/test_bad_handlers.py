@@ -20,7 +20,7 @@ from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 from tests.redis.worker.stores import claim, owners, store
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 PROGRAM = """
 import asyncio, os, sys, time

@@ -26,7 +26,7 @@ from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import KEYS, PARKED, claim, expire, owners, store, take
 from tests.redis.worker.test_metrics import scrape
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 Task = dict[str, str]
 NEXT = "{orders}:next"

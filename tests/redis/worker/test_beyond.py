@@ -288,7 +288,7 @@ async def test_a_stream_of_the_same_name_here_is_another(queue: Queue, own_serve
 TASKS, KILLS = 150, 8
 
 
-@pytest.mark.ends
+@pytest.mark.process
 async def test_each_origin_comes_out_once_on_the_other_server_under_kills(
     redis: Redis, shared_server: RunningServer, durable_server: RunningServer
 ) -> None:

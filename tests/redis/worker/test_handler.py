@@ -21,7 +21,7 @@ from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE, made, until, working
 from tests.redis.worker.stores import KEYS
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 
 @dataclasses.dataclass

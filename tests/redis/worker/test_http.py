@@ -20,7 +20,7 @@ from tests.redis.worker.handler_server import Handler, handling, running
 from tests.redis.worker.pod import until
 from tests.redis.worker.stores import KEYS, PARKED, claim, expire, owners, store
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 
 async def done(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from tests.redis.servers.process import RunningServer
 from tests.redis.worker.handler_server import answering, running
 from tests.redis.worker.pod import until
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HEADER = b"Content-Length: 0\r\n\r\n"

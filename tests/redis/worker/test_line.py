@@ -16,7 +16,7 @@ from streamqueue import Queue as Producer
 from streamqueue.streams import Snapshot, SnapshotRequest, connect, take_snapshots
 from tests.redis.servers.process import RunningServer
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 TASKS = 200
 KILLS = 12

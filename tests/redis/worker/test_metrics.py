@@ -14,7 +14,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 
 async def scrape(port: int) -> dict[tuple[str, str], float]:

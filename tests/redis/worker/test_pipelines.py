@@ -11,7 +11,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 NEXT = "paid"
 

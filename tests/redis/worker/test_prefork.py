@@ -19,7 +19,7 @@ from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import owners
 from tests.redis.worker.test_metrics import scrape
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 PROGRAM = """
 import os, time

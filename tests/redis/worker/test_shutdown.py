@@ -16,7 +16,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 PROGRAM = """
 import asyncio, sys

@@ -16,7 +16,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import working
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 FORKING = """
 import os, sys

@@ -21,7 +21,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 
-pytestmark = pytest.mark.ends
+pytestmark = pytest.mark.process
 
 NEXT = "paid"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -16,7 +16,7 @@ from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 from tests.redis.worker.stores import claim, expire, owners, store, take
 
-pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.ends]
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 
 def recorder(kind: str) -> tuple[list[str], Callable[..., Any]]:
