@@ -14,9 +14,7 @@ from tests.cluster.settings import COREDNS, ETCD, KIND_MODULE, KUBERNETES, PAUSE
 from tests.cluster.shell import HarnessError, answer, output
 
 BUILDER = "streamqueue-node-build"
-COMPONENTS = (
-    "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "coredns", "pause",
-)  # fmt: skip
+COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd", "coredns")
 CONTAINERD_SECONDS = 60
 
 
@@ -73,7 +71,7 @@ def build_packages(report: Callable[[str], None]) -> None:
 
 
 def build(report: Callable[[str], None]) -> None:
-    """Build the node image from the Go binary and the packages image, with the control plane's images inside."""
+    """Build the node image from the Go binaries and the packages image, with the control plane's images inside."""
     with tempfile.TemporaryDirectory(prefix="streamqueue-node-") as folder:
         components = build_components(Path(folder) / "components", report)
         context = Path(folder) / "node"
@@ -100,17 +98,18 @@ def component_dockerfiles() -> dict[str, str]:
     images[f"registry.k8s.io/etcd:{ETCD}"] = plain
     images[f"registry.k8s.io/coredns/coredns:{COREDNS}"] = f'{plain}\nENTRYPOINT ["/usr/local/bin/coredns"]'
     for version in PAUSE:
-        images[f"registry.k8s.io/pause:{version}"] = f'{plain}\nENTRYPOINT ["/usr/local/bin/pause"]'
+        images[f"registry.k8s.io/pause:{version}"] = 'FROM scratch\nCOPY pause /pause\nENTRYPOINT ["/pause"]'
     install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends iptables nftables"
     images[f"registry.k8s.io/kube-proxy:{KUBERNETES}"] = f"FROM {base_image.tag()}\nRUN {install}\n{end}"
     return images
 
 
 def build_components(context: Path, report: Callable[[str], None]) -> list[str]:
-    """One binary under the components' names, in one layer that all the images share."""
+    """One binary under the components' names, in one layer that their images share; and pause."""
     programs = context / "bin"
     programs.mkdir(parents=True)
     shutil.copy(go_build.folder() / go_build.NODE_BINARY, programs)
+    shutil.copy(go_build.folder() / go_build.PAUSE_BINARY, context)
     for name in COMPONENTS:
         (programs / name).symlink_to(go_build.NODE_BINARY)
     for image, text in component_dockerfiles().items():

@@ -124,11 +124,11 @@ async def test_only_consumers_that_hold_nothing_and_idle_long_are_deleted(queue:
     await queue.read("busy", count=1)
     (done,) = await queue.read("gone", count=1)
     await queue.ack(done[0])
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.0)
     await queue.add()
     await queue.read("fresh")
     await queue.ack((await queue.pending())[-1])
-    report = await sweep(queue.redis, spec(consumer_ttl=0.2))
+    report = await sweep(queue.redis, spec(consumer_ttl=0.9))
     assert report.consumers_deleted == 1
     names = {row["name"] for row in await queue.redis.xinfo_consumers(queue.stream, queue.group)}
     assert names == {b"busy", b"fresh"}

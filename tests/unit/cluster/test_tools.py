@@ -44,8 +44,8 @@ def test_old_tools_and_a_kubectl_beyond_one_minor_version_are_not_used(
     assert recent_enough(tool, version, kubernetes="v1.34.4") is enough
 
 
-def test_the_nodes_binary_serves_as_kubectl() -> None:
-    assert wanted([Tool.KUBECTL, Tool.HELM], node=True) == ["kubernetes", Tool.HELM]
+def test_a_node_to_build_brings_its_own_programs() -> None:
+    assert wanted([Tool.KUBECTL, Tool.HELM], node=True) == ["kubernetes", "pause", Tool.KUBECTL, Tool.HELM]
 
 
 def test_without_a_node_to_build_only_missing_tools_are_built() -> None:
