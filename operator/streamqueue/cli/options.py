@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -102,10 +104,25 @@ def _selecting(command: Command, *options: Callable[[Command], Command]) -> Comm
     return decorated
 
 
+def _or_from_a_file(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    """In a pod whose worker rereads its URL."""
+    path = os.environ.get("STREAMQUEUE_REDIS_URL_FILE")
+    if url or not path:
+        return url
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError):
+        raise BadInput(f"STREAMQUEUE_REDIS_URL_FILE: {path} can't be read: give --redis URL") from None
+
+
 _NAMESPACE = click.option("-n", "--namespace", metavar="NAME", help="Namespace; by default that of the kubeconfig.")
 _CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
 _REDIS = click.option(
-    "--redis", metavar="URL", envvar="STREAMQUEUE_REDIS_URL", help="Redis by this URL. [env: STREAMQUEUE_REDIS_URL]"
+    "--redis",
+    metavar="URL",
+    envvar="STREAMQUEUE_REDIS_URL",
+    callback=_or_from_a_file,
+    help="Redis by this URL. [env: STREAMQUEUE_REDIS_URL, or a file: STREAMQUEUE_REDIS_URL_FILE]",
 )
 _STREAM = click.option(
     "--stream", metavar="NAME", envvar="STREAMQUEUE_STREAM", help="With --redis: the stream. [env: STREAMQUEUE_STREAM]"

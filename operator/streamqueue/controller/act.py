@@ -19,6 +19,7 @@ from streamqueue.controller.observe import live_replicas
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store, key_of
+from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot
 
@@ -44,7 +45,7 @@ class Actor:
         spec: QueueSpec,
         decision: Decision,
         snapshot: Snapshot | None,
-        secret: str | None,
+        secrets: Fingerprints | None,
     ) -> None:
         assert held.queue is not None
         before = live_replicas(held)
@@ -53,7 +54,7 @@ class Actor:
         await self._mark(held, runtime, decision.victims)
         try:
             refused = runtime.refused_generation == held.queue["metadata"]["generation"]
-            wanted = desired(held, spec, decision, snapshot, secret, self._settings, refused=refused)
+            wanted = desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused)
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
                     await converge(self._kube, self._store, held, runtime.applied, wanted)

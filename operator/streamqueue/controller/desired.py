@@ -19,14 +19,14 @@ def desired(
     spec: QueueSpec,
     decision: Decision,
     snapshot: Snapshot | None,
-    secret: str | None,
+    secrets: manifests.Fingerprints | None,
     settings: Settings,
     *,
     refused: bool,
 ) -> Iterator[tuple[Kind, Body]]:
     """The full objects, in the order of writing.
 
-    `secret` tells pods of a changed Redis Secret, None where one can't be read; `refused`: the API server has refused
+    `secrets` tells pods of changed Redis Secrets, None where one can't be read; `refused`: the API server has refused
     this generation's pod template.
     """
     assert held.queue is not None
@@ -41,11 +41,13 @@ def desired(
         ),
     )
     live = held.owned.get(DEPLOYMENTS)
-    if secret is None and live and any(each.secret_ref or each.ca_secret_ref for each in spec.endpoints):
-        secret = manifests.live_secret_hash(live)  # not being able to read it rolls no pods
+    if secrets is None and live and any(each.secret_ref or each.ca_secret_ref for each in spec.endpoints):
+        secrets = manifests.live_fingerprints(live)  # not being able to read it rolls no pods
     runner = manifests.RunnerImage(settings.image, settings.image_pull_policy)
-    deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secret_hash=secret, runner=runner)
-    yield DEPLOYMENTS, manifests.settle_template(deployment, live, refused=refused) if live else deployment
+    deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secrets=secrets, runner=runner)
+    if live:
+        deployment = manifests.settle_template(deployment, live, refused=refused, secrets=secrets)
+    yield DEPLOYMENTS, deployment
 
 
 def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Snapshot | None) -> bool:

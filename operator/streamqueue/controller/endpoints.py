@@ -18,7 +18,8 @@ from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.secrets import NoEndpoint, Secrets
 from streamqueue.controller.skew import Skew
-from streamqueue.streams.connection import connect, credentials_for
+from streamqueue.manifests import Fingerprints
+from streamqueue.streams.connection import connect, credentials_for, read_url
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.errors import RedisProblem
 
@@ -31,7 +32,7 @@ class Endpoint:
     id: str  # one for each URL and Secret
     server: str  # hash of the URL; never leaves the process
     client: Client
-    secret_hash: str | None  # tells worker pods of a changed Secret; None without one
+    secrets: Fingerprints | None  # tells worker pods of changed Secrets; None without one
     used: float = field(default_factory=time.monotonic)
     skew: Skew = field(default_factory=Skew)
     durability: Durability | None = None  # None: not read yet
@@ -55,21 +56,22 @@ class Endpoints:
     async def resolve(self, namespace: str, redis: Redis, block: str = OWN) -> Endpoint:
         """The same; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
         url, ca = redis.url or "", None
-        hashes: list[str] = []
+        found: list[Fingerprints] = []
         if redis.secret_ref:
             secret = await self._secrets.read(namespace, redis.secret_ref, f"{block}.secretRef")
             url = secret.text
-            hashes.append(secret.hash)
+            found.append(Fingerprints(secret.hash, _place(url, namespace)))
         if redis.ca_secret_ref:
             trusted = await self._secrets.read(namespace, redis.ca_secret_ref, f"{block}.tls.caSecretRef")
             ca = trusted.text
-            hashes.append(trusted.hash)
+            found.append(Fingerprints(trusted.hash, trusted.hash))
         address = as_pods_see_it(url, namespace)
         server = hashlib.sha256(address.encode()).hexdigest()
-        identity = "/".join((server, redis.mode, redis.auth, *hashes))
+        secrets = Fingerprints.of_all(found) if found else None
+        identity = "/".join((server, redis.mode, redis.auth, str(secrets and secrets.whole)))
         if identity not in self._by_id:
             client = _client(redis, address, ca, block)
-            self._by_id[identity] = Endpoint(identity, server, client, "-".join(hashes) or None)
+            self._by_id[identity] = Endpoint(identity, server, client, secrets)
         endpoint = self._by_id[identity]
         endpoint.used = time.monotonic()
         return endpoint
@@ -96,6 +98,15 @@ def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:
         return connect(address, mode=redis.mode, ca_data=ca, credentials=credentials_for(redis.auth))
     except RedisProblem as problem:
         raise NoEndpoint(problem.kind, f"{_where(redis, block)}: {problem}") from None
+
+
+def _place(url: str, namespace: str) -> str | None:
+    """Where it leads; a fast hash will do, of what is no password. None for a URL that can't be used."""
+    try:
+        place = read_url(url).place
+    except RedisProblem:
+        return None
+    return hashlib.sha256(f"{namespace}/{place}".encode()).hexdigest()[:32]
 
 
 def _where(redis: Redis, block: str) -> str:

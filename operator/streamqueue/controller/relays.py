@@ -12,6 +12,7 @@ from streamqueue.controller.endpoints import NEXT, Endpoint, Endpoints
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.store import Key
 from streamqueue.maintenance.relay import NOWHERE, relay
+from streamqueue.manifests import Fingerprints
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 
 log = logging.getLogger(__name__)
@@ -59,11 +60,12 @@ class Relays:
             self._endpoints.forget(key[0], spec.beyond)
 
 
-def secret_of(home: Endpoint | None, beyond: Beyond) -> str | None:
+def secrets_of(home: Endpoint | None, beyond: Beyond) -> Fingerprints | None:
     """What tells worker pods of changed Secrets; None without one, and where one can't be read."""
     if home is None or isinstance(beyond, Trouble):
         return None
-    return "-".join(each.secret_hash for each in (home, beyond) if each and each.secret_hash) or None
+    found = [each.secrets for each in (home, beyond) if each and each.secrets]
+    return Fingerprints.of_all(found) if found else None
 
 
 def comes_back(spec: QueueSpec, home: Endpoint | None, beyond: Beyond) -> bool:

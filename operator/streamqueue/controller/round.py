@@ -18,7 +18,7 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe
 from streamqueue.controller.progress import progress
-from streamqueue.controller.relays import Beyond, Relays, comes_back, secret_of
+from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
@@ -90,8 +90,8 @@ class Rounds:
         facts.decision = decision
         metrics.show(key_of(held), facts)
         try:
-            secret = secret_of(endpoint, beyond)
-            await self._actor.carry_out(held, runtime, spec, decision, facts.snapshot, secret)
+            secrets = secrets_of(endpoint, beyond)
+            await self._actor.carry_out(held, runtime, spec, decision, facts.snapshot, secrets)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refused:

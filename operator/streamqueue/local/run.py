@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
@@ -39,9 +39,10 @@ class Look:
 
 def environment(spec: QueueSpec, url: str) -> dict[str, str]:
     """The variables that a worker pod has, but for the consumer's name."""
-    listed = runner_environment(spec) if spec.handler.protocol is Protocol.HTTP else worker_environment(spec)
+    here = replace(spec, redis=replace(spec.redis, url=url, secret_ref=None))
+    listed = runner_environment(here) if here.handler.protocol is Protocol.HTTP else worker_environment(here)
     variables = {each["name"]: each["value"].replace("$$", "$") for each in listed if "value" in each}
-    return variables | {"STREAMQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
+    return variables | {"PYTHONUNBUFFERED": "1"}
 
 
 async def run(spec: QueueSpec, client: Redis, fleet: Fleet, tell: Callable[[Look], None], stop: asyncio.Event) -> None:

@@ -1,15 +1,17 @@
 """A queue's Kubernetes objects, from its spec. Pure: dicts in, dicts out."""
 
 from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment
+from streamqueue.manifests.fingerprints import Fingerprints, live_fingerprints
 from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.http import RunnerImage
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.reclaim import cron_job, cron_job_name
-from streamqueue.manifests.settle import live_secret_hash, settle_template
+from streamqueue.manifests.settle import settle_template
 from streamqueue.manifests.support import disruption_budget, service_account
 
 __all__ = [
     "TEMPLATE_VERSION",
+    "Fingerprints",
     "Owner",
     "RunnerImage",
     "cron_job",
@@ -17,7 +19,7 @@ __all__ = [
     "deployment",
     "disruption_budget",
     "grace_period",
-    "live_secret_hash",
+    "live_fingerprints",
     "service_account",
     "settle_template",
 ]

@@ -8,24 +8,28 @@ from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.api.template import HANDLER
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import metrics_port, worker_environment
+from streamqueue.manifests.fingerprints import Fingerprints
 from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
-from streamqueue.manifests.redis import ca_mounts, ca_volumes, identity_labels
+from streamqueue.manifests.redis import identity_labels, mounts, volumes, worker_files
 from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
-TEMPLATE_VERSION = "3"
+TEMPLATE_VERSION = "4"
+
+# Pods are born protected from being moved; the controller takes the marks off when they are idle.
+_PROTECTED = {labels.SAFE_TO_EVICT_ANNOTATION: "false", labels.DO_NOT_DISRUPT_ANNOTATION: "true"}
 
 
 def deployment(
-    owner: Owner, spec: QueueSpec, *, replicas: int, secret_hash: str | None, runner: RunnerImage
+    owner: Owner, spec: QueueSpec, *, replicas: int, secrets: Fingerprints | None, runner: RunnerImage
 ) -> dict[str, Any]:
     """The whole object, for a server-side apply.
 
-    `secret_hash` stands for the Redis URLs in Secrets: workers read them once, so a change must roll the pods.
+    `secrets` tells pods of changed Redis Secrets, where there are any.
     `runner` is used with protocol http alone.
     """
     annotations = {
@@ -41,7 +45,7 @@ def deployment(
             "selector": {"matchLabels": labels.selector_labels(owner)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "revisionHistoryLimit": 2,
-            "template": _template(owner, spec, secret_hash, runner),
+            "template": _template(owner, spec, secrets, runner),
         },
     }
 
@@ -53,18 +57,18 @@ def _version(spec: QueueSpec, runner: RunnerImage) -> str:
     return TEMPLATE_VERSION
 
 
-def _template(owner: Owner, spec: QueueSpec, secret_hash: str | None, runner: RunnerImage) -> dict[str, Any]:
+def _template(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, runner: RunnerImage) -> dict[str, Any]:
     if spec.handler.protocol is Protocol.HTTP:
         overlay = sidecar_overlay(spec.template)
-        return arrange(merge_overlay(_pod(owner, spec, secret_hash, http_containers(spec, runner)), overlay), overlay)
-    return merge_overlay(_pod(owner, spec, secret_hash, {"containers": [_worker(spec)]}), spec.template)
+        return arrange(merge_overlay(_pod(owner, spec, secrets, http_containers(spec, runner)), overlay), overlay)
+    return merge_overlay(_pod(owner, spec, secrets, {"containers": [_worker(spec)]}), spec.template)
 
 
-def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dict[str, Any]) -> dict[str, Any]:
+def _pod(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, containers: dict[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
             "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner), **identity_labels(spec)},
-            "annotations": _pod_annotations(secret_hash),
+            "annotations": {**_PROTECTED, **(secrets.annotations(spec) if secrets else {})},
         },
         "spec": {
             "serviceAccountName": owner.name,
@@ -74,7 +78,7 @@ def _pod(owner: Owner, spec: QueueSpec, secret_hash: str | None, containers: dic
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
             **containers,
-            **ca_volumes(spec),
+            **volumes(worker_files(spec)),
         },
     }
 
@@ -85,12 +89,6 @@ def _worker(spec: QueueSpec) -> dict[str, Any]:
         "image": spec.handler.image,
         "env": worker_environment(spec),
         "securityContext": WITHOUT_PRIVILEGES,
-        **ca_mounts(spec),
+        **mounts(worker_files(spec)),
         **metrics_port(spec.handler),
     }
-
-
-def _pod_annotations(secret_hash: str | None) -> dict[str, str]:
-    """Pods are born protected from being moved; the controller takes the marks off when they are idle."""
-    protected = {labels.SAFE_TO_EVICT_ANNOTATION: "false", labels.DO_NOT_DISRUPT_ANNOTATION: "true"}
-    return protected if secret_hash is None else {**protected, labels.SECRET_HASH_ANNOTATION: secret_hash}

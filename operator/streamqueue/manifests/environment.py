@@ -6,7 +6,7 @@ from typing import Any
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis, RedisAuth, RedisMode
 from streamqueue.manifests.grace import tasks_grace
-from streamqueue.manifests.redis import NEXT_CA, OWN_CA, CaFile
+from streamqueue.manifests.redis import Names, endpoints, rereads
 
 
 def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def worker_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     """
     delivery = spec.delivery
     return [
-        *redis_environment(spec),
+        *redis_environment(spec, files=rereads(spec)),
         literal("STREAMQUEUE_STREAM", spec.stream),
         literal("STREAMQUEUE_GROUP", spec.group),
         {"name": "STREAMQUEUE_CONSUMER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -54,27 +54,32 @@ def runner_environment(spec: QueueSpec) -> list[dict[str, Any]]:
     return [*worker_environment(spec), *variables]
 
 
-def redis_environment(spec: QueueSpec) -> list[dict[str, Any]]:
-    """The URLs, and what differs from a server, or a cluster, with a password and a certificate of a public CA."""
-    own = _endpoint("STREAMQUEUE_REDIS", spec.redis, OWN_CA)
-    return [*own, *_endpoint("STREAMQUEUE_NEXT_REDIS", spec.beyond, NEXT_CA)] if spec.beyond else own
+def redis_environment(spec: QueueSpec, *, files: bool = False) -> list[dict[str, Any]]:
+    """The URLs, and what differs from a server, or a cluster, with a password and a certificate of a public CA.
+
+    `files`: URLs of Secrets are in files that are mounted.
+    """
+    return [variable for names, redis in endpoints(spec) for variable in _endpoint(names, redis, files)]
 
 
-def _endpoint(prefix: str, redis: Redis, ca: CaFile) -> list[dict[str, Any]]:
-    variables = [_url(f"{prefix}_URL", redis)]
+def _endpoint(names: Names, redis: Redis, files: bool) -> list[dict[str, Any]]:
+    variables = [_url(names, redis, files)]
     if redis.mode is not RedisMode.AUTO:
-        variables.append(literal(f"{prefix}_MODE", redis.mode))
+        variables.append(literal(f"{names.prefix}_MODE", redis.mode))
     if redis.ca_secret_ref:
-        variables.append(literal(f"{prefix}_CA_FILE", ca.path))
+        variables.append(literal(f"{names.prefix}_CA_FILE", names.ca.path))
     if redis.auth is not RedisAuth.PASSWORD:
-        variables.append(literal(f"{prefix}_AUTH", redis.auth))
+        variables.append(literal(f"{names.prefix}_AUTH", redis.auth))
     return variables
 
 
-def _url(name: str, redis: Redis) -> dict[str, Any]:
-    """The URL itself, or a reference that only the kubelet resolves."""
+def _url(names: Names, redis: Redis, files: bool) -> dict[str, Any]:
+    """The URL itself, where it is, or a reference that only the kubelet resolves."""
+    name = f"{names.prefix}_URL"
     if redis.secret_ref is None:
         return literal(name, redis.url or "")
+    if files:
+        return literal(f"{name}_FILE", names.url.path)
     reference = {"name": redis.secret_ref.name, "key": redis.secret_ref.key}
     return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 

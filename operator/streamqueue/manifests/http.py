@@ -13,7 +13,7 @@ from typing import Any
 from streamqueue.api.spec import QueueSpec
 from streamqueue.api.template import HANDLER, RUNNER
 from streamqueue.manifests.environment import literal, metrics_port, runner_environment
-from streamqueue.manifests.redis import ca_mounts
+from streamqueue.manifests.redis import mounts, worker_files
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER, WITHOUT_PRIVILEGES
 
 LONGEST_START = 600  # seconds until a handler that does not listen is started anew; models take their time to load
@@ -81,6 +81,6 @@ def _runner(spec: QueueSpec, image: RunnerImage) -> dict[str, Any]:
         "env": runner_environment(spec),
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         "securityContext": {**UNPRIVILEGED, "runAsNonRoot": True, "runAsUser": UNPRIVILEGED_USER},
-        **ca_mounts(spec),
+        **mounts(worker_files(spec)),
         **metrics_port(spec.handler),
     }

@@ -26,6 +26,7 @@ LEASES_SELECTOR = f"{OWNED_SELECTOR},{COMPONENT}={OPERATOR}"
 TEMPLATE_VERSION_ANNOTATION = "streamqueue.dev/template-version"
 GENERATION_ANNOTATION = "streamqueue.dev/generation"
 SECRET_HASH_ANNOTATION = "streamqueue.dev/secret-hash"  # noqa: S105
+PLACE_HASH_ANNOTATION = "streamqueue.dev/place-hash"
 
 SAFE_TO_EVICT_ANNOTATION = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 DO_NOT_DISRUPT_ANNOTATION = "karpenter.sh/do-not-disrupt"

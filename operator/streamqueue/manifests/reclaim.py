@@ -12,7 +12,7 @@ from streamqueue.api.spec import QueueSpec, Scaling
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import literal, redis_environment
 from streamqueue.manifests.labels import Owner
-from streamqueue.manifests.redis import by_token, ca_mounts, ca_volumes, identity_labels
+from streamqueue.manifests.redis import by_token, ca_files, identity_labels, mounts, volumes
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
 
@@ -86,8 +86,8 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
                 "env": [*redis_environment(spec), literal("STREAMQUEUE_SPEC", reduced)],
                 "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": UNPRIVILEGED,
-                **ca_mounts(spec),
+                **mounts(ca_files(spec)),
             }
         ],
-        **ca_volumes(spec),
+        **volumes(ca_files(spec)),
     }

@@ -1,43 +1,83 @@
-"""What a pod needs to reach its queue's endpoints, beside variables: their CAs as files, and an identity."""
+"""What a pod needs to reach its queue's endpoints, beside variables: CAs and URLs as files, and an identity."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.api.spec import QueueSpec, RedisAuth, SecretKey
+from streamqueue.api.spec import Protocol, QueueSpec, Redis, RedisAuth, SecretKey
 
 
 @dataclass(frozen=True, slots=True)
-class CaFile:
-    """Where the CA of one endpoint is mounted."""
+class SecretFile:
+    """Where a key of a Secret is mounted."""
 
     volume: str
     folder: str
+    name: str
 
     @property
     def path(self) -> str:
-        return f"{self.folder}/ca.crt"
+        return f"{self.folder}/{self.name}"
 
 
-OWN_CA = CaFile("streamqueue-redis-ca", "/etc/streamqueue/redis-ca")
-NEXT_CA = CaFile("streamqueue-next-redis-ca", "/etc/streamqueue/next-redis-ca")
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an endpoint's things are called in a pod. Variables begin with `prefix`."""
+
+    prefix: str
+    ca: SecretFile
+    url: SecretFile
 
 
-def ca_volumes(spec: QueueSpec) -> dict[str, Any]:
+OWN = Names(
+    "STREAMQUEUE_REDIS",
+    SecretFile("streamqueue-redis-ca", "/etc/streamqueue/redis-ca", "ca.crt"),
+    SecretFile("streamqueue-redis-url", "/etc/streamqueue/redis-url", "url"),
+)
+NEXT = Names(
+    "STREAMQUEUE_NEXT_REDIS",
+    SecretFile("streamqueue-next-redis-ca", "/etc/streamqueue/next-redis-ca", "ca.crt"),
+    SecretFile("streamqueue-next-redis-url", "/etc/streamqueue/next-redis-url", "url"),
+)
+
+Mounted = Iterable[tuple[SecretFile, SecretKey]]
+
+
+def endpoints(spec: QueueSpec) -> Iterator[tuple[Names, Redis]]:
+    return zip((OWN, NEXT), spec.endpoints, strict=False)
+
+
+def rereads(spec: QueueSpec) -> bool:
+    """Whether the workers read the URLs of Secrets anew by themselves: ours do, plain loops know a variable alone."""
+    return spec.handler.protocol is not Protocol.REDIS
+
+
+def ca_files(spec: QueueSpec) -> Mounted:
+    """For every pod that talks to Redis."""
+    return [(names.ca, redis.ca_secret_ref) for names, redis in endpoints(spec) if redis.ca_secret_ref]
+
+
+def worker_files(spec: QueueSpec) -> Mounted:
+    """For the container that reads the stream."""
+    urls = [(names.url, redis.secret_ref) for names, redis in endpoints(spec) if redis.secret_ref]
+    return [*ca_files(spec), *(urls if rereads(spec) else [])]
+
+
+def volumes(files: Mounted) -> dict[str, Any]:
     """Fields of the pod's spec."""
-    volumes = [
-        {"name": ca.volume, "secret": {"secretName": secret.name, "items": [{"key": secret.key, "path": "ca.crt"}]}}
-        for ca, secret in _trusted(spec)
+    found = [
+        {"name": file.volume, "secret": {"secretName": secret.name, "items": [{"key": secret.key, "path": file.name}]}}
+        for file, secret in files
     ]
-    return {"volumes": volumes} if volumes else {}
+    return {"volumes": found} if found else {}
 
 
-def ca_mounts(spec: QueueSpec) -> dict[str, Any]:
-    """Fields of each container that talks to Redis."""
-    mounts = [{"name": ca.volume, "mountPath": ca.folder, "readOnly": True} for ca, _ in _trusted(spec)]
-    return {"volumeMounts": mounts} if mounts else {}
+def mounts(files: Mounted) -> dict[str, Any]:
+    """Fields of the container. Whole folders: the kubelet renews no file that is mounted by itself."""
+    found = [{"name": file.volume, "mountPath": file.folder, "readOnly": True} for file, _ in files]
+    return {"volumeMounts": found} if found else {}
 
 
 def identity_labels(spec: QueueSpec) -> dict[str, str]:
@@ -48,9 +88,3 @@ def identity_labels(spec: QueueSpec) -> dict[str, str]:
 def by_token(spec: QueueSpec) -> bool:
     """Whether the pods log in somewhere with tokens for passwords."""
     return any(redis.auth is RedisAuth.ENTRA for redis in spec.endpoints)
-
-
-def _trusted(spec: QueueSpec) -> Iterator[tuple[CaFile, SecretKey]]:
-    for ca, redis in zip((OWN_CA, NEXT_CA), spec.endpoints, strict=False):
-        if redis.ca_secret_ref:
-            yield ca, redis.ca_secret_ref

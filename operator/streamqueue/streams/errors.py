@@ -172,6 +172,8 @@ def classify(exc: BaseException) -> RedisProblem:
     """The problem behind an exception of redis-py, asyncio or the operating system."""
     if isinstance(exc, RedisProblem):
         return exc
+    if isinstance(exc.__cause__, RedisProblem):  # found on the way to a connection, which redis-py wraps
+        return exc.__cause__
     kind = _kind(exc)
     detail = _detail(kind, exc)
     return RedisProblem(kind, f"{_SENTENCES[kind]} ({detail})" if detail else "")

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
 from streamqueue.worker.settings import Settings
@@ -34,14 +35,31 @@ class Absence:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
+    async def until_there_is_a_url(self, settings: Settings) -> Redis | None:
+        """A client; a file that holds no URL yet is waited for, None after a stop.
+
+        Raises RedisProblem for a URL of the environment that cannot be used.
+        """
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                return settings.connect()
+            except RedisProblem as problem:
+                if not settings.redis_url_file or problem.kind is not ProblemKind.BAD_URL:
+                    raise
+                failures += 1
+                log.warning("%s", problem.message)
+            await self.pause(failures)
+        return None
+
     async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
-        """Or until a stop. Raises RedisProblem for a URL that cannot be used."""
+        """Or until a stop. Raises RedisProblem for a URL that cannot be used, and `Moved`."""
         failures = 0
         while not self._stopping.is_set():
             try:
                 await ensure_group(client, settings.stream, settings.group, settings.start_from)
             except RedisProblem as problem:
-                if problem.kind is ProblemKind.BAD_URL:
+                if problem.kind is ProblemKind.BAD_URL and (isinstance(problem, Moved) or not settings.redis_url_file):
                     raise
                 failures += 1
                 log.warning("%s", problem.message)

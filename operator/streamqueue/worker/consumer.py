@@ -12,6 +12,7 @@ from itertools import islice
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
+from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.tasks import Entry, TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
@@ -65,7 +66,7 @@ class Consumer:
         self._wake = asyncio.Event()
         keys = Keys(settings.stream, settings.group)
         self._store = TaskStore(client, keys, self.name, settings.limits)
-        self._relaying = Relaying(client, keys, settings.connect_beyond())
+        self._relaying = Relaying(client, keys, settings.connect_beyond)
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
@@ -234,6 +235,8 @@ class Consumer:
         self._must_renew = True
         self._intake.disturbed()
         self._store.reach.forget()
+        if isinstance(problem, Moved) and not self._stopping.is_set():
+            self.stop()  # the next process goes there
         if problem.kind in ABSENT:
             await self._absence.until_the_group_exists(self._client, self._settings)
         if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -23,13 +24,15 @@ PAUSE = 1.0  # seconds after a pass that could not deliver
 class Relaying:
     """`soon()` after something went into an outbox; `keep()` runs for ever, `end()` comes after it.
 
-    `beyond` as `relay` has it; a client is closed at the end.
+    `connect_beyond` returns what `relay` takes as `beyond`. A problem is looked at anew with each pass: the file that
+    is to hold the URL may come. A client is closed at the end.
     """
 
-    def __init__(self, client: Redis, keys: Keys, beyond: Redis | RedisProblem) -> None:
+    def __init__(self, client: Redis, keys: Keys, connect_beyond: Callable[[], Redis | RedisProblem]) -> None:
         self._client = client
         self._keys = keys
-        self._beyond = beyond
+        self._connect_beyond = connect_beyond
+        self._beyond = connect_beyond()
         self._wake = asyncio.Event()
 
     def soon(self) -> None:
@@ -51,6 +54,8 @@ class Relaying:
 
     async def _once(self) -> bool:
         """False if something could not be delivered: it stays in its outbox."""
+        if isinstance(self._beyond, RedisProblem):
+            self._beyond = self._connect_beyond()
         try:
             report = await relay(self._client, self._keys, budget=BUDGET, beyond=self._beyond)
         except RedisProblem as problem:

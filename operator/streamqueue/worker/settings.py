@@ -13,17 +13,20 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import RedisAuth, RedisMode
 from streamqueue.maintenance.relay import NOWHERE
-from streamqueue.streams.connection import connect, credentials_for
+from streamqueue.streams.connection import UrlFile, connect, credentials_for
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import Limits
 from streamqueue.worker.errors import SettingsError
+
+_URL, _NEXT_URL = "STREAMQUEUE_REDIS_URL", "STREAMQUEUE_NEXT_REDIS_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Each field is the variable `STREAMQUEUE_<NAME>`. Times are seconds."""
 
-    redis_url: str = field(repr=False)  # may hold a password
+    redis_url: str = field(default="", repr=False)  # may hold a password
+    redis_url_file: str = ""  # that holds the URL, read at each connecting; it goes before `redis_url`
     redis_mode: str = RedisMode.AUTO
     redis_ca_file: str = ""  # of the CA to trust, PEM
     redis_auth: str = RedisAuth.PASSWORD
@@ -42,6 +45,7 @@ class Settings:
     grace: float = 0.0  # for tasks under way after SIGTERM; 0: the timeout and 10 s
     next_stream: str = ""  # where what the handler returns becomes a task
     next_redis_url: str = field(default="", repr=False)  # of the endpoint of that stream, where it is another one
+    next_redis_url_file: str = ""
     next_redis_mode: str = RedisMode.AUTO
     next_redis_ca_file: str = ""
     next_redis_auth: str = RedisAuth.PASSWORD
@@ -55,13 +59,16 @@ class Settings:
         if unknown:
             raise SettingsError(f"Worker({', '.join(sorted(unknown))}=…): no such setting")
         values = dict(overrides)
+        # A URL that is given in code is not for a file of the environment to replace.
+        settled = {f"{name}_file" for name in ("redis_url", "next_redis_url") if name in overrides} | set(overrides)
         for known in fields(cls):
             text = environment.get(f"STREAMQUEUE_{known.name.upper()}")
-            if text is not None and known.name not in values:
+            if text is not None and known.name not in settled:
                 values[known.name] = _parse(known.name, str(known.type), text)
-        for name in ("redis_url", "stream"):
-            if not values.get(name):
-                raise SettingsError(f"STREAMQUEUE_{name.upper()} is not set; the operator sets it in a worker's pod")
+        if not (values.get("redis_url") or values.get("redis_url_file")):
+            raise SettingsError(f"neither {_URL}_FILE nor {_URL} is set; the operator sets one in a worker's pod")
+        if not values.get("stream"):
+            raise SettingsError("STREAMQUEUE_STREAM is not set; the operator sets it in a worker's pod")
         values["consumer"] = values.get("consumer") or socket.gethostname()
         return cls(**values)
 
@@ -75,8 +82,8 @@ class Settings:
             for prefix in ("", "next_"):
                 if getattr(self, prefix + name) not in tuple(kinds):
                     raise SettingsError(f"STREAMQUEUE_{prefix.upper()}{name.upper()} must be {' or '.join(kinds)}")
-        if self.next_redis_url and not self.next_stream:
-            raise SettingsError("STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM: which stream results go to")
+        if self.has_beyond and not self.next_stream:
+            raise SettingsError(f"{_NEXT_URL} needs STREAMQUEUE_NEXT_STREAM: which stream results go to")
         for name, stream in (("STREAM", self.stream), ("NEXT_STREAM", self.next_stream or self.stream)):
             try:
                 Keys(stream, self.group)
@@ -85,18 +92,26 @@ class Settings:
 
     def connect(self) -> Redis:
         """A client of the queue's Redis. Raises RedisProblem for a URL that can't be used."""
-        return _client(self.redis_url, self.redis_mode, self.redis_ca_file, self.redis_auth)
+        url = UrlFile(self.redis_url_file, f"{_URL}_FILE") if self.redis_url_file else self.redis_url
+        return _client(url, self.redis_mode, self.redis_ca_file, self.redis_auth)
 
     def connect_beyond(self) -> Redis | RedisProblem:
         """A client of the next stream's endpoint, where it is another one; else, or for a URL that can't be used, why
         there is none: the queue itself goes on.
         """
-        if not self.next_redis_url:
+        if not self.has_beyond:
             return NOWHERE
+        file = self.next_redis_url_file
+        url = UrlFile(file, f"{_NEXT_URL}_FILE") if file else self.next_redis_url
         try:
-            return _client(self.next_redis_url, self.next_redis_mode, self.next_redis_ca_file, self.next_redis_auth)
+            return _client(url, self.next_redis_mode, self.next_redis_ca_file, self.next_redis_auth)
         except RedisProblem as problem:
             return problem
+
+    @property
+    def has_beyond(self) -> bool:
+        """Whether the next stream is on another endpoint."""
+        return bool(self.next_redis_url or self.next_redis_url_file)
 
     @property
     def limits(self) -> Limits:
@@ -114,6 +129,6 @@ def _parse(name: str, kind: str, text: str) -> Any:
         raise SettingsError(f"STREAMQUEUE_{name.upper()} must be a number, not {text!r}") from None
 
 
-def _client(url: str, mode: str, ca_file: str, auth: str) -> Redis:
+def _client(url: str | UrlFile, mode: str, ca_file: str, auth: str) -> Redis:
     credentials = credentials_for(RedisAuth(auth))
     return connect(url, mode=RedisMode(mode), ca_file=ca_file or None, credentials=credentials)

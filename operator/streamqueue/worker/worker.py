@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
+from streamqueue.worker.absence import Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.counters import Counters
@@ -36,6 +38,7 @@ class Worker:
         self._name = ""
         self._row: Row | None = None
         self._consumer: Consumer | None = None
+        self._stopping = asyncio.Event()
 
     @property
     def counters(self) -> Counters:
@@ -113,12 +116,17 @@ class Worker:
         handler = self._kind(self._function, self._timeout or settings.timeout)
         if self._kind is BatchHandler and settings.concurrency == 1:
             log.warning("each batch will be of one task: set handler.concurrency to the size of the largest")
-        async with settings.connect() as client:
+        self._stopping = asyncio.Event()
+        connected = await Absence(self._stopping).until_there_is_a_url(settings)
+        if connected is None:
+            return
+        async with connected as client:
             self._consumer = Consumer(client, settings, handler, self._name, self._row)
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()
 
     def stop(self) -> None:
         """Take no more, finish what runs; once more: hand it back now. To be called in the loop of `serve`."""
+        self._stopping.set()
         if self._consumer:
             self._consumer.stop()

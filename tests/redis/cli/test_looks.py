@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import pytest
 from redis.asyncio import Redis
 
+from streamqueue.cli.main import run
 from tests.redis.cli.conftest import Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
@@ -15,6 +20,21 @@ async def test_status_counts(cli: Cli, queue: Queue) -> None:
     row = await cli.json("status")
     assert (row["lag"], row["pending"], row["consumers"], row["length"]) == (3, 2, 1, 5)
     assert (await cli("status")).splitlines()[0].split()[:3] == ["NAME", "LAG", "PENDING"]
+
+
+async def test_in_a_worker_pod_the_url_may_be_in_a_file(
+    cli: Cli, queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await queue.add(2)
+    file = tmp_path / "url"
+    pod = {"REDIS_URL_FILE": str(file), "STREAM": queue.stream, "GROUP": queue.group}
+    for name, value in pod.items():
+        monkeypatch.setenv(f"STREAMQUEUE_{name}", value)
+    assert await asyncio.to_thread(run, ["status"]) == 2
+    assert capsys.readouterr().err.startswith(f"streamqueue: STREAMQUEUE_REDIS_URL_FILE: {file} can't be read")
+    file.write_text(f"{cli.url}\n")
+    assert await asyncio.to_thread(run, ["status", "-o", "json"]) == 0
+    assert '"lag": 2' in capsys.readouterr().out
 
 
 async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, queue: Queue) -> None:

@@ -48,7 +48,9 @@ async def test_a_rotated_password_is_picked_up_once_the_old_one_is_refused(
     endpoints.forget("shop", BY_SECRET)
     after = await endpoints.resolve("shop", BY_SECRET)
     assert await say(after) == "known"
-    assert after.secret_hash != before.secret_hash  # rolls plain loops
+    assert before.secrets and after.secrets
+    assert after.secrets.whole != before.secrets.whole, "rolls plain loops"
+    assert after.secrets.place == before.secrets.place, "our workers read it by themselves"
 
 
 async def test_a_password_that_stays_wrong_is_hashed_once(
@@ -73,7 +75,10 @@ async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
     namespace.secrets["redis"] = {"url": f"{shared_server.url}\n"}  # as echo writes it: nothing changed
     assert await endpoints.resolve("shop", BY_SECRET) is before
     namespace.secrets["redis"] = {"url": shared_server.url.replace("/0", "/1")}
-    assert await endpoints.resolve("shop", BY_SECRET) is not before
+    after = await endpoints.resolve("shop", BY_SECRET)
+    assert after is not before
+    assert before.secrets and after.secrets
+    assert after.secrets.place != before.secrets.place, "another database: no running worker follows there"
 
 
 async def test_the_ca_is_read_from_its_secret_and_anew_when_it_is_refused(
@@ -88,7 +93,8 @@ async def test_the_ca_is_read_from_its_secret_and_anew_when_it_is_refused(
     endpoints.forget("shop", redis)
     after = await endpoints.resolve("shop", redis)
     assert await say(after) == "known"
-    assert after.server == before.server and after.secret_hash != before.secret_hash
+    assert after.server == before.server and after.secrets and before.secrets
+    assert after.secrets.whole != before.secrets.whole and after.secrets.place != before.secrets.place
 
 
 @pytest.mark.parametrize(

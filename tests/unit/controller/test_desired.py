@@ -11,6 +11,7 @@ from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings
+from streamqueue.manifests import Fingerprints
 from streamqueue.manifests.labels import SECRET_HASH_ANNOTATION
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
@@ -19,16 +20,18 @@ from tests.unit.controller.bodies import queue
 SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 SPEC = QueueSpec(Redis(secret_ref=SecretKey("redis", "url")), "orders", "workers", Handler("image"))
 
+KNOWN = Fingerprints("hash", "place")
+
 
 def owns(
     held: Holdings,
     snapshot: Snapshot | None = None,
-    secret: str | None = "hash",
+    secrets: Fingerprints | None = KNOWN,
     replicas: int = 0,
     spec: QueueSpec = SPEC,
 ) -> dict[Kind, Any]:
     decision = Decision(replicas, Reason.STEADY, "")
-    return dict(desired(held, spec, decision, snapshot, secret, SETTINGS, refused=False))
+    return dict(desired(held, spec, decision, snapshot, secrets, SETTINGS, refused=False))
 
 
 def snapshot(**counters: int) -> Snapshot:
@@ -67,11 +70,11 @@ def test_people_can_suspend_it() -> None:
 
 
 def test_a_secret_that_cant_be_read_rolls_no_pods() -> None:
-    live = owns(Holdings(queue=queue()), secret="hash")[DEPLOYMENTS]
+    live = owns(Holdings(queue=queue()))[DEPLOYMENTS]
     held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
-    again = owns(held, secret=None)[DEPLOYMENTS]
+    again = owns(held, secrets=None)[DEPLOYMENTS]
     assert again["spec"]["template"] == live["spec"]["template"]
-    changed = owns(held, secret="other")[DEPLOYMENTS]
+    changed = owns(held, secrets=Fingerprints("other", "place"))[DEPLOYMENTS]
     annotations = changed["spec"]["template"]["metadata"]["annotations"]
     assert annotations[SECRET_HASH_ANNOTATION] == "other"
 
@@ -84,6 +87,7 @@ def test_a_secret_of_next_that_cant_be_read_rolls_no_pods() -> None:
         Handler("image", Protocol.SDK),
         next=Next("paid", Redis(secret_ref=SecretKey("results", "url"))),
     )
-    live = owns(Holdings(queue=queue()), secret="hash", spec=spec)[DEPLOYMENTS]
+    live = owns(Holdings(queue=queue()), spec=spec)[DEPLOYMENTS]
     held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
-    assert owns(held, secret=None, spec=spec)[DEPLOYMENTS]["spec"]["template"] == live["spec"]["template"]
+    assert "place" in live["spec"]["template"]["metadata"]["annotations"].values()
+    assert owns(held, secrets=None, spec=spec)[DEPLOYMENTS]["spec"]["template"] == live["spec"]["template"]

@@ -7,12 +7,14 @@ from typing import Any
 from streamqueue import manifests
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import Owner, RunnerImage
+from streamqueue.manifests import Fingerprints, Owner, RunnerImage
 from tests.unit.crd.cases import manifest
 
 OWNER = Owner(name="orders", namespace="shop", uid="7e4f0c1e-0000-4000-8000-000000000001", generation=4)
 
 RUNNER = RunnerImage("streamqueue/operator:1", "IfNotPresent")
+SECRETS = Fingerprints(whole="aaa", place="bbb")
+SECRET = {"secretRef": {"name": "redis", "key": "url"}}
 
 
 def spec(**change: Any) -> QueueSpec:
@@ -20,9 +22,9 @@ def spec(**change: Any) -> QueueSpec:
 
 
 def deployment(
-    parsed: QueueSpec | None = None, secret_hash: str | None = None, runner: RunnerImage = RUNNER
+    parsed: QueueSpec | None = None, secrets: Fingerprints | None = None, runner: RunnerImage = RUNNER
 ) -> dict[str, Any]:
-    return manifests.deployment(OWNER, parsed or spec(), replicas=3, secret_hash=secret_hash, runner=runner)
+    return manifests.deployment(OWNER, parsed or spec(), replicas=3, secrets=secrets, runner=runner)
 
 
 def cron_job(parsed: QueueSpec | None = None, *, owner: Owner = OWNER, suspended: bool = False) -> dict[str, Any]:

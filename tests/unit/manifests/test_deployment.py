@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from streamqueue.manifests import TEMPLATE_VERSION
+from streamqueue.api.spec import QueueSpec
+from streamqueue.manifests import TEMPLATE_VERSION, Fingerprints
 from streamqueue.worker.settings import Settings
-from tests.unit.manifests.build import deployment, environment, handler, spec
+from tests.unit.manifests.build import SECRET, SECRETS, deployment, environment, handler, spec
 
 
 def test_a_rollout_adds_before_it_removes() -> None:
@@ -45,11 +46,54 @@ def test_a_new_generation_alone_rolls_no_pods() -> None:
     assert "4" not in deployment()["spec"]["template"]["metadata"]["annotations"].values()
 
 
-def test_a_changed_secret_rolls_the_pods() -> None:
-    first, second = (deployment(secret_hash=value)["spec"]["template"] for value in ("aaa", "bbb"))
+ROTATED = replace(SECRETS, whole="another")
+MOVED = Fingerprints("another", "elsewhere")
 
-    assert first != second
-    assert first["metadata"]["annotations"]["streamqueue.dev/secret-hash"] == "aaa"
+
+@pytest.mark.parametrize(
+    ("protocol", "secrets", "rolls"),
+    [
+        ("redis", ROTATED, True),
+        *[(ours, *case) for ours in ("sdk", "http") for case in ((ROTATED, False), (MOVED, True))],
+    ],
+)
+def test_a_changed_secret_rolls_the_pods_unless_they_read_a_new_login_by_themselves(
+    protocol: str, secrets: Fingerprints, rolls: bool
+) -> None:
+    parsed = spec(**{"handler.protocol": protocol, "redis": SECRET})
+    before, after = (deployment(parsed, each)["spec"]["template"] for each in (SECRETS, secrets))
+
+    assert (before != after) is rolls
+
+
+@pytest.mark.parametrize(("protocol", "container"), [("sdk", "handler"), ("http", "runner")])
+def test_our_workers_get_the_url_of_a_secret_as_a_file(protocol: str, container: str) -> None:
+    own, results = ({"name": name, "key": f"{name}-url"} for name in ("redis", "results"))
+    parsed = spec(
+        **{
+            "handler.protocol": protocol,
+            "redis": {"secretRef": own},
+            "next": {"stream": "paid", "redis": {"secretRef": results}},
+        }
+    )
+    pod = deployment(parsed, SECRETS)["spec"]["template"]["spec"]
+    (reader,) = pod["containers"]
+    variables = environment(reader)
+
+    assert reader["name"] == container
+    assert "secretKeyRef" not in json.dumps(pod) and "STREAMQUEUE_REDIS_URL" not in variables
+    mounts = {mount["name"]: mount for mount in reader["volumeMounts"]}
+    assert all(mount["readOnly"] and "subPath" not in mount for mount in mounts.values())
+    found = {}
+    for volume in pod["volumes"]:
+        ((item,), folder) = volume["secret"]["items"], mounts[volume["name"]]["mountPath"]
+        found[f"{folder}/{item['path']}"] = {"name": volume["secret"]["secretName"], "key": item["key"]}
+    assert found == {
+        variables["STREAMQUEUE_REDIS_URL_FILE"]: own,
+        variables["STREAMQUEUE_NEXT_REDIS_URL_FILE"]: results,
+    }
+    for sidecar in pod.get("initContainers", []):
+        assert "volumeMounts" not in sidecar, "the handler's container gets no password"
 
 
 def test_workers_cannot_gain_privileges() -> None:
@@ -115,7 +159,11 @@ def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
 
     known = {f"STREAMQUEUE_{each.name.upper()}" for each in fields(Settings)}
     assert variables.keys() - known == {"STREAMQUEUE_BATCH"}, "what plain loops alone read"
-    redis = {f"STREAMQUEUE_{which}_{name}" for which in ("REDIS", "NEXT_REDIS") for name in ("MODE", "CA_FILE", "AUTH")}
+    redis = {
+        f"STREAMQUEUE_{which}_{name}"
+        for which in ("REDIS", "NEXT_REDIS")
+        for name in ("MODE", "CA_FILE", "AUTH", "URL_FILE")
+    }
     assert known - variables.keys() == redis | {
         "STREAMQUEUE_METRICS_PORT",
         "STREAMQUEUE_NEXT_REDIS_URL",
@@ -127,9 +175,8 @@ def test_the_workers_of_the_sdk_read_every_variable_that_is_set() -> None:
 
 
 def test_the_redis_block_reaches_the_workers() -> None:
-    secret = {"name": "redis", "key": "url"}
     ca = {"name": "private-ca", "key": "ca.pem"}
-    redis = {"secretRef": secret, "mode": "cluster", "tls": {"caSecretRef": ca}, "auth": "entra"}
+    redis = {**SECRET, "mode": "cluster", "tls": {"caSecretRef": ca}, "auth": "entra"}
     pod = deployment(spec(redis=redis))["spec"]["template"]
     variables = environment(handler(pod))
 
@@ -178,12 +225,20 @@ def test_the_kubelet_expands_nothing_in_a_stream_name() -> None:
     assert variables["STREAMQUEUE_STREAM"] == "a$$(HOME)$$$$b"
 
 
-def test_a_changed_derivation_has_a_version_of_its_own() -> None:
+SDK = {
+    "handler.protocol": "sdk",
+    "redis": {**SECRET, "tls": {"caSecretRef": {"name": "ca", "key": "ca.crt"}}},
+    "next": {"stream": "paid", "redis": {"secretRef": {"name": "results", "key": "url"}}},
+}
+
+
+@pytest.mark.parametrize(("kind", "parsed"), [("", spec()), ("-sdk", spec(**SDK))], ids=["redis", "sdk"])
+def test_a_changed_derivation_has_a_version_of_its_own(kind: str, parsed: QueueSpec) -> None:
     """Without a new TEMPLATE_VERSION, an upgrade of the operator would restart every fleet at once."""
-    golden = Path(__file__).with_name(f"template-{TEMPLATE_VERSION}.json")
+    golden = Path(__file__).with_name(f"template-{TEMPLATE_VERSION}{kind}.json")
     assert golden.exists(), f"write the new template to {golden.name} and remove the old file"
 
-    assert deployment(secret_hash="aaa")["spec"]["template"] == json.loads(golden.read_text()), (
+    assert deployment(parsed, SECRETS)["spec"]["template"] == json.loads(golden.read_text()), (
         f"the derived template is not that of version {TEMPLATE_VERSION}: raise TEMPLATE_VERSION"
     )
 
@@ -214,13 +269,16 @@ def test_another_endpoint_of_next_reaches_the_worker(protocol: str, container: s
     variables = environment(reader)
 
     assert reader["name"] == container
-    assert variables["STREAMQUEUE_NEXT_REDIS_URL"] == {"secretKeyRef": secret}
     assert variables["STREAMQUEUE_NEXT_REDIS_MODE"] == "cluster"
     assert variables["STREAMQUEUE_NEXT_REDIS_AUTH"] == "entra"
     assert "STREAMQUEUE_REDIS_MODE" not in variables
     mounts = {mount["name"]: mount["mountPath"] for mount in reader["volumeMounts"]}
-    found = {volume["secret"]["secretName"]: f"{mounts[volume['name']]}/ca.crt" for volume in pod["spec"]["volumes"]}
+    found = {
+        volume["secret"]["secretName"]: f"{mounts[volume['name']]}/{volume['secret']['items'][0]['path']}"
+        for volume in pod["spec"]["volumes"]
+    }
     assert found == {
+        "results": variables["STREAMQUEUE_NEXT_REDIS_URL_FILE"],
         "own-ca": variables["STREAMQUEUE_REDIS_CA_FILE"],
         "their-ca": variables["STREAMQUEUE_NEXT_REDIS_CA_FILE"],
     }

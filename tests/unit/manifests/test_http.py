@@ -12,9 +12,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.manifests import TEMPLATE_VERSION, RunnerImage, settle_template
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.settings import Settings
-from tests.unit.manifests.build import RUNNER, deployment, environment, spec
-
-SECRET = {"secretRef": {"name": "redis", "key": "url"}}
+from tests.unit.manifests.build import RUNNER, SECRET, SECRETS, deployment, environment, spec
 
 
 def http(template: dict[str, Any] | None = None, redis: dict[str, Any] | None = None, **handler: Any) -> QueueSpec:
@@ -36,7 +34,7 @@ def test_a_changed_derivation_has_a_version_of_its_own() -> None:
     golden = Path(__file__).with_name(f"template-{TEMPLATE_VERSION}-http.json")
     parsed = http(redis=SECRET, body={"field": "image", "contentType": "image/png"}, path="/tasks", timeout="30s")
 
-    assert deployment(parsed, secret_hash="aaa")["spec"]["template"] == json.loads(golden.read_text()), (
+    assert deployment(parsed, SECRETS)["spec"]["template"] == json.loads(golden.read_text()), (
         f"the derived template is not that of version {TEMPLATE_VERSION}: raise TEMPLATE_VERSION"
     )
 
@@ -60,7 +58,7 @@ def test_the_handler_learns_no_password() -> None:
     parsed = http(redis=SECRET)
 
     assert "redis" not in json.dumps(pod(parsed)["initContainers"])
-    assert "secretKeyRef" in json.dumps(pod(parsed)["containers"])
+    assert "redis" in json.dumps(pod(parsed)["containers"])
 
 
 def test_the_runner_finds_what_it_needs() -> None:
@@ -124,6 +122,6 @@ def test_a_new_image_of_the_operator_restarts_no_fleet(newer: RunnerImage) -> No
     live, upgraded = deployment(http()), deployment(http(), runner=newer)
 
     assert upgraded["spec"]["template"] != live["spec"]["template"]
-    assert settle_template(upgraded, live, refused=False) == live
+    assert settle_template(upgraded, live, refused=False, secrets=None) == live
     idle = live | {"spec": live["spec"] | {"replicas": 0}}
-    assert settle_template(upgraded, idle, refused=False) == upgraded
+    assert settle_template(upgraded, idle, refused=False, secrets=None) == upgraded

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from streamqueue.streams.reach import tag_of
 from streamqueue.streams.tasks import Entry
@@ -88,6 +90,38 @@ def test_settings_come_from_the_pod_and_hide_the_url() -> None:
     assert "secret" not in repr(settings)
 
 
+FILES = {
+    "STREAMQUEUE_REDIS_URL_FILE": "/url",
+    "STREAMQUEUE_NEXT_REDIS_URL_FILE": "/next",
+    "STREAMQUEUE_NEXT_STREAM": "x",
+}
+
+
+def test_a_file_goes_before_a_url_of_the_environment_and_behind_one_in_code(tmp_path: Path) -> None:
+    for name, host in (("own", "there"), ("next", "beyond")):
+        (tmp_path / name).write_text(f"redis://:secret@{host}/0")
+    files = {
+        **FILES,
+        "STREAMQUEUE_REDIS_URL_FILE": f"{tmp_path}/own",
+        "STREAMQUEUE_NEXT_REDIS_URL_FILE": f"{tmp_path}/next",
+    }
+    for environment in (files, {**files, **POD}):
+        settings = Settings.from_environment({"STREAMQUEUE_STREAM": "orders", **environment})
+        assert (host_of(settings.connect()), host_of(settings.connect_beyond())) == ("there", "beyond")
+    in_code = Settings.from_environment({**files, **POD}, redis_url="redis://code", next_redis_url="redis://too")
+    assert (host_of(in_code.connect()), host_of(in_code.connect_beyond())) == ("code", "too")
+
+
+def host_of(client: object) -> str:
+    assert isinstance(client, Redis)
+    return str(client.connection_pool.connection_kwargs["host"])
+
+
+def test_without_a_url_both_variables_are_named() -> None:
+    with pytest.raises(SettingsError, match="neither STREAMQUEUE_REDIS_URL_FILE nor STREAMQUEUE_REDIS_URL is set"):
+        Settings.from_environment({"STREAMQUEUE_STREAM": "orders"})
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -96,6 +130,7 @@ def test_settings_come_from_the_pod_and_hide_the_url() -> None:
         ({"STREAMQUEUE_STREAM": ""}, "STREAM is not set"),
         ({"STREAMQUEUE_STREAM": "a{b}{c}"}, "STREAM: braces"),
         ({"STREAMQUEUE_NEXT_REDIS_URL": "redis://x"}, "STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM"),
+        ({"STREAMQUEUE_NEXT_REDIS_URL_FILE": "/x"}, "STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM"),
         ({"STREAMQUEUE_NEXT_REDIS_MODE": "both"}, "STREAMQUEUE_NEXT_REDIS_MODE must be auto or"),
     ],
 )

@@ -1,16 +1,21 @@
 """Connections to Redis: one client per endpoint, however many queues; standalone, Sentinel or cluster alike."""
 
+from streamqueue.streams.connection.address import read_url
 from streamqueue.streams.connection.cluster import ClusterClient, node_of, primaries, send_many
 from streamqueue.streams.connection.connect import connect
 from streamqueue.streams.connection.credentials import credentials_for
 from streamqueue.streams.connection.pool import MAX_CONNECTIONS
+from streamqueue.streams.connection.url_file import Moved, UrlFile
 
 __all__ = [
     "MAX_CONNECTIONS",
     "ClusterClient",
+    "Moved",
+    "UrlFile",
     "connect",
     "credentials_for",
     "node_of",
     "primaries",
+    "read_url",
     "send_many",
 ]

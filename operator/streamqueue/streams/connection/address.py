@@ -13,7 +13,10 @@ from streamqueue.streams.errors import ProblemKind, RedisProblem
 SENTINEL_PORT = 26379
 
 _SCHEMES = {"redis": False, "rediss": True}
+_LOGIN = ("username", "password", "ssl_password")
 _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+
+Login = tuple[str | None, str | None]  # user name and password, None where there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,25 @@ class Address:
     settings: dict[str, Any]
     service: str | None = None  # the name sentinels know the primary by
     sentinels: tuple[tuple[str, int], ...] = ()
-    sentinel_login: tuple[str | None, str | None] = (None, None)
+    sentinel_login: Login = (None, None)
+
+    @property
+    def login(self) -> Login:
+        return self.settings.get("username"), self.settings.get("password")
+
+    @property
+    def logins(self) -> tuple[Login, Login]:
+        return self.login, self.sentinel_login
+
+    @property
+    def place(self) -> str:
+        """All of it but who logs in: what differs leads elsewhere. Holds no password.
+
+        Whether sentinels want a login counts as a place, since theirs is only exchanged for another.
+        """
+        plain = {name: value for name, value in self.settings.items() if name not in _LOGIN}
+        wanted = [name is not None for name in self.sentinel_login]
+        return repr((self.secure, sorted(plain.items()), self.service, self.sentinels, wanted))
 
 
 def read_url(url: str) -> Address:

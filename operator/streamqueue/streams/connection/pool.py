@@ -13,6 +13,8 @@ from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
+from streamqueue.streams.connection.url_file import UrlFile
+
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
 MAX_CONNECTIONS = 16  # to one server
@@ -72,7 +74,7 @@ class _Quick:
 
 class _Reviving(_Quick):
     """PING first on a connection that was idle for long; if it is dead, connect anew. AUTH first where the
-    credentials were renewed.
+    credentials were renewed. A user and password in a `url_file` are read before each connecting.
 
     Services in between cut idle connections (Azure after 10 minutes). A PING may be repeated safely, a command may not:
     hence this instead of redis-py's retries, which would repeat an XADD whose reply was lost.
@@ -81,6 +83,15 @@ class _Reviving(_Quick):
     credential_provider: Any
     is_connected: bool
     _version: int | None = None  # of the credentials that this connection was last authenticated with
+
+    def __init__(self, *, url_file: UrlFile | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._url_file = url_file
+
+    async def _connect(self) -> None:
+        if self._url_file:
+            self.username, self.password = self._url_file.address().login
+        await super()._connect()  # type: ignore[misc]
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         version = getattr(self.credential_provider, "version", None)

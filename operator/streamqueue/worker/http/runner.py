@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from streamqueue.worker.absence import Absence
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
@@ -30,11 +31,16 @@ class Runner:
         self.settings = settings
         self._target = target
         self._consumer: Consumer | None = None
+        self._stopping = asyncio.Event()
 
     async def serve(self) -> None:
         """Until stop(). Takes nothing while the handler does not listen. Raises as Consumer.run does."""
         settings = self.settings
-        async with settings.connect() as redis, Client(self._target.url, settings.concurrency) as client:
+        self._stopping = asyncio.Event()
+        connected = await Absence(self._stopping).until_there_is_a_url(settings)
+        if connected is None:
+            return
+        async with connected as redis, Client(self._target.url, settings.concurrency) as client:
             consumer = self._consumer = Consumer(redis, settings, Handler(self._deliverer(client), settings.timeout))
             self._listening = Listening(self._target.address, consumer.pause, consumer.resume)
             watch = asyncio.create_task(self._listening.keep())
@@ -46,6 +52,7 @@ class Runner:
 
     def stop(self) -> None:
         """Take no more, finish what runs; once more: hand it back now."""
+        self._stopping.set()
         if self._consumer:
             self._consumer.stop()
 
