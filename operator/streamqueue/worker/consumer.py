@@ -99,8 +99,8 @@ class Consumer:
     async def run(self) -> None:
         """Until stop(). Redis's absence is waited for.
 
-        Raises RuntimeError when for `PATIENCE` every slot is held by a thread that does not return, so that the
-        container restarts.
+        Raises `Moved` when the URL's file leads to another server by now, and RuntimeError when for `PATIENCE` every slot is
+        held by a thread that does not return, so that the container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
@@ -235,13 +235,20 @@ class Consumer:
         self._must_renew = True
         self._intake.disturbed()
         self._store.reach.forget()
-        if isinstance(problem, Moved) and not self._stopping.is_set():
-            self.stop()  # the next process goes there
+        if isinstance(problem, Moved):
+            self._leave_for_there(problem)
         if problem.kind in ABSENT:
             await self._absence.until_the_group_exists(self._client, self._settings)
         if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:
             raise problem
         await self._absence.pause(failures)
+
+    def _leave_for_there(self, problem: RedisProblem) -> None:
+        """The next process goes there; what runs may still be settled here, by connections that live."""
+        if not self._runs:
+            raise problem
+        if not self._stopping.is_set():
+            self.stop()
 
     async def _leave(self) -> None:
         try:

@@ -15,7 +15,7 @@ from streamqueue.worker.settings import Settings
 class Endings:
     def __init__(self, settings: Settings) -> None:
         self._next_stream = settings.next_stream
-        self._is_beyond = bool(settings.next_redis_url)
+        self._is_beyond = settings.has_beyond
         self._keeps_results = settings.results_ttl > 0
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
 

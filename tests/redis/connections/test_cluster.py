@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -12,7 +13,7 @@ from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
 from streamqueue.maintenance import QuietReason, look, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
-from streamqueue.streams.connection import primaries
+from streamqueue.streams.connection import UrlFile, primaries
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.cluster import RunningCluster
@@ -171,3 +172,34 @@ async def _replicated(cluster: RunningCluster, primary: RunningServer) -> None:
         return bool(state["slave0"]["offset"] == state["master_repl_offset"])
 
     await cluster.until(caught_up)
+
+
+@MODES
+async def test_every_node_is_logged_in_to_with_what_the_file_says_now(
+    cluster: RunningCluster, mode: RedisMode, tmp_path: Path
+) -> None:
+    file = tmp_path / "url"
+    names = [f"queue-{n}" for n in range(20)]
+
+    async def let_in(password: str) -> None:
+        for node in cluster.nodes:
+            user = ("ACL", "SETUSER", "app", "on", "resetpass", f">{password}", "~*", "+@all")
+            await cluster.ask(node, *user)
+            await cluster.ask(node, "CLIENT", "KILL", "USER", "app")
+
+    async def look() -> set[str]:
+        answers = await take_snapshots(client, [SnapshotRequest(name, "workers") for name in names])
+        return {answer.kind if isinstance(answer, RedisProblem) else "known" for answer in answers}
+
+    await let_in("first")
+    file.write_text(cluster.url.replace("://", "://app:first@"))
+    async with connect(UrlFile(str(file), "STREAMQUEUE_REDIS_URL_FILE"), mode=mode) as client:
+        assert await look() == {"known"}
+        assert len(primaries(client)) == 3
+        await let_in("second")
+        await look()  # the cut connections are noticed
+        assert await look() == {ProblemKind.AUTH}
+        file.write_text(cluster.url.replace("://", "://app:second@"))
+        assert await look() == {"known"}
+    for node in cluster.nodes:
+        await cluster.ask(node, "ACL", "DELUSER", "app")

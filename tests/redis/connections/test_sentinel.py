@@ -6,11 +6,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
 from streamqueue.maintenance import QuietReason, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, connect
+from streamqueue.streams.connection import UrlFile
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, spec
 from tests.redis.servers import tls
@@ -99,3 +101,33 @@ async def test_sentinels_and_servers_that_speak_tls_alone(server: Server, tmp_pa
         assert isinstance(answer, RedisProblem) and "check the CA" in answer.message
     finally:
         running.close()
+
+
+async def test_new_passwords_are_read_from_the_file_for_the_primary_and_for_sentinels(
+    sentinels: RunningSentinels, tmp_path: Path
+) -> None:
+    file = tmp_path / "url"
+
+    async def let_in(password: str) -> None:
+        for running in (sentinels.primary, *sentinels.sentinels):
+            async with Redis(port=running.port, protocol=2, password=known) as admin:
+                await admin.execute_command("ACL", "SETUSER", "default", "resetpass", f">{password}")
+                await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    def write(password: str) -> None:
+        login = sentinels.url.replace("://", f"://:{password}@")
+        file.write_text(f"{login}?sentinel_password={password}")
+
+    known = None
+    await let_in("first")
+    known = "first"
+    write("first")
+    async with connect(UrlFile(str(file), "STREAMQUEUE_REDIS_URL_FILE")) as client:
+        await Queue(client).create()
+        assert isinstance(await steps.look(client), Snapshot)
+        await let_in("second")
+        await client.connection_pool.disconnect()
+        answer = await steps.look(client)
+        assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.AUTH
+        write("second")
+        assert isinstance(await steps.look(client), Snapshot)
