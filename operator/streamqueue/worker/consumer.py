@@ -99,8 +99,8 @@ class Consumer:
     async def run(self) -> None:
         """Until stop(). Redis's absence is waited for.
 
-        Raises `Moved` when the URL's file leads to another server by now, and RuntimeError when for `PATIENCE` every slot is
-        held by a thread that does not return, so that the container restarts.
+        Raises `Moved` when the URL's file leads to another server by now; RuntimeError when for `PATIENCE` every slot
+        is held by a thread that does not return, so that the container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
