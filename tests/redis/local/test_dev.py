@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.local.run import environment
 from tests.redis.queue import Queue
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE
+from tests.unit.manifests.build import SECRET
+from tests.unit.manifests.build import spec as queue_spec
 
 pytestmark = pytest.mark.on("valkey-9.1")  # what is looked at are processes
 PROGRAM = str(Path(sys.executable).with_name("streamqueue"))
@@ -286,3 +289,11 @@ async def test_without_a_server_it_says_what_to_install(server: Server, tmp_path
     async with dev(tmp_path, SDK, PATH="/nonexistent") as running:
         assert await asyncio.wait_for(running.process.wait(), PATIENCE) == 1
         assert (await running.says(r"apt install redis-server.*or give --redis URL"))[0]
+
+
+@pytest.mark.parametrize("protocol", ["redis", "sdk", "http"])
+def test_workers_get_the_url_of_this_machine_where_the_manifest_names_a_secret(protocol: str) -> None:
+    variables = environment(queue_spec(**{"handler.protocol": protocol, "redis": SECRET}), "redis://127.0.0.1:1/0")
+    assert {name: value for name, value in variables.items() if "REDIS" in name} == {
+        "STREAMQUEUE_REDIS_URL": "redis://127.0.0.1:1/0"
+    }
