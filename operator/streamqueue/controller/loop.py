@@ -201,7 +201,7 @@ class Loop:
         finally:
             # A sleeper is listened to all through its rounds: what comes during one is seen after it.
             if sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
-                interval = nap(sleeper, interval, queue.runtime.uid, time.monotonic())
+                interval = nap(sleeper, interval, queue.runtime.uid, time.monotonic(), self._waker.listened_to)
             else:
                 self._waker.rouse(queue.key)
             queue.runtime.rest(interval)

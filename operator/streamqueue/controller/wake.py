@@ -21,7 +21,9 @@ from streamqueue.streams.wait import wait_for_entries
 log = logging.getLogger(__name__)
 
 BLOCK = 1.0  # seconds: a queue that falls asleep is listened to after this time at the latest
-ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to
+ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to; more where many are
+ASLEEP_LONGEST = 30.0
+ASLEEP_RATE = 40.0  # looks per second at all of them together: more would hold up a wake
 RETRY = 5.0  # seconds after an error that may pass
 
 _CANT = frozenset({ProblemKind.CLUSTER, ProblemKind.UNSUPPORTED, ProblemKind.NO_PERMISSION})
@@ -64,6 +66,11 @@ class Waker:
         if home:
             self._sleepers[home].pop(key, None)
 
+    @property
+    def listened_to(self) -> int:
+        """Queues."""
+        return len(self._homes)
+
     async def close(self) -> None:
         for task in self._tasks.values():
             task.cancel()
@@ -89,14 +96,14 @@ class Waker:
                 self._wake(key)
 
 
-def nap(sleeper: Sleeper, interval: float, uid: str, now: float) -> float:
-    """Seconds until the next look at a queue that is listened to.
+def nap(sleeper: Sleeper, interval: float, uid: str, now: float, among: int = 1) -> float:
+    """Seconds until the next look at a queue that is listened to, one of `among`.
 
     Each queue has a time of its own within the interval: a thousand looks at once would hold up a wake.
     """
     if not sleeper.soundly:
         return interval
-    longest = max(ASLEEP_INTERVAL, interval)
+    longest = max(interval, min(max(ASLEEP_INTERVAL, among / ASLEEP_RATE), ASLEEP_LONGEST))
     seconds = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
     return seconds if sleeper.alarm is None else min(seconds, sleeper.alarm)
 

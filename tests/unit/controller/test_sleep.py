@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.wake import ASLEEP_INTERVAL, Sleeper, nap
 
@@ -24,6 +26,12 @@ def test_a_thousand_sleeping_queues_are_never_looked_at_together() -> None:
     assert looks[0] > 0 and looks[-1] <= ASLEEP_INTERVAL
     in_a_tick = [sum(start <= look < start + 0.1 for look in looks) for start in looks]
     assert max(in_a_tick) < 50  # 20 on average
+
+
+@pytest.mark.parametrize(("among", "longest"), [(1, 5.0), (200, 5.0), (400, 10.0), (1000, 25.0), (100_000, 30.0)])
+def test_many_sleeping_queues_are_looked_at_less_often(among: int, longest: float) -> None:
+    looks = [nap(SOUND, 1.0, f"uid-{n}", 100.0, among) for n in range(1000)]
+    assert longest * 0.9 < max(looks) <= longest
 
 
 def test_each_queue_keeps_its_time() -> None:
