@@ -15,6 +15,7 @@ local HOLD = 60000 -- ms until a full dead-letter stream is tried again
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local at_now = string.format('%d', now) -- a number is written anew for each argument that it is
 
 local function must_be(key, kind)
   local found = redis.call('TYPE', key).ok

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -51,8 +51,6 @@ class Verdict(StrEnum):
 # Half of the time that a named tuple takes to be made by its name: there is one for each task.
 _made = tuple.__new__
 
-_ALL_BUT_ID = itemgetter(0, 2, 3, 4)  # of a settlement
-
 _VERDICTS = {verdict.value.encode(): verdict for verdict in Verdict}
 
 
@@ -82,8 +80,10 @@ class Entry(NamedTuple):
     @property
     def enqueued_at(self) -> float:
         """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
-        since: str | bytes = self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0]
-        milliseconds = int(since) if since.isdigit() else 0
+        noted = self.fields.get(b"sq-enqueued-at")
+        if noted and not noted.isdigit():
+            return 0.0
+        milliseconds = int(noted or self.id.partition("-")[0])
         return milliseconds / 1000 if milliseconds >= YEAR_2000 else 0.0
 
 
@@ -100,13 +100,16 @@ class Emit:
 
 
 class Settlement(NamedTuple):
-    """The end of a run, as task_exchange.lua takes it: an "ack" with nothing to note or emit has no `args`."""
+    """How a run ended, as task_exchange.lua takes it: an "ack" with nothing to note or emit has no `args`."""
 
     kind: str
-    id: str
-    token: str
     args: tuple[Arg, ...] = ()
     emits: tuple[Emit, ...] = ()
+
+
+ACKNOWLEDGED = Settlement("ack")  # with nothing to note, nothing to emit
+
+_SETTLEMENT, _TOKEN = itemgetter(1), attrgetter("token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +139,24 @@ class TaskStore:
             keys.results,
         ]
 
-    async def exchange(self, settlements: Sequence[Settlement], wanted: int, due_first: int) -> Exchange:
-        """Settle, then take up to `wanted` entries, `due_first` of them retries if so many are due."""
+    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], wanted: int, due_first: int) -> Exchange:
+        """Settle what ended, then take up to `wanted` entries, `due_first` of them retries if so many are due."""
         token = secrets.token_hex(8)
         names = [*self._names, self._keys.outboxes]
         args: list[Arg] = [*self._head, token, wanted, due_first]
-        for (kind, run_token, *more), group in groupby(settlements, _ALL_BUT_ID):
-            if kind == "ack" and not any(more):
-                ids = [settlement.id for settlement in group]
-                args += ("acks", "", run_token, len(ids), *ids)
+        for settlement, group in groupby(ended, _SETTLEMENT):
+            entries = [entry for entry, _ in group]
+            if settlement == ACKNOWLEDGED:
+                for run_token, alike in groupby(entries, _TOKEN):
+                    ids = [entry.id for entry in alike]
+                    args += ("acks", "", run_token, len(ids), *ids)
                 continue
-            for settlement in group:
+            for entry in entries:
                 values = [*settlement.args, *await self._emits(settlement.emits, names)]
-                args += (settlement.kind, settlement.id, settlement.token, len(values), *values)
+                args += (settlement.kind, entry.id, entry.token, len(values), *values)
         verdicts, again, new, due = await _EXCHANGE(self._client, names, args)
         return Exchange(
-            [_VERDICTS[verdict] for verdict in verdicts],
+            [_VERDICTS[verdict] for verdict, times in verdicts for _ in range(times)],
             [_entry(row, token) for row in again] + _new(new, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
@@ -211,14 +216,12 @@ def _new(rows: Iterable[tuple[bytes, Sequence[bytes]]], token: str) -> list[Entr
     """As XREADGROUP gives them: nothing is charged but what a copy carries along."""
     entries = []
     for entry_id, flat in rows:
-        fields = _fields(flat)
-        carried = fields.get(b"sq-attempt", b"0")
-        attempts = int(carried) if carried.isdigit() else 0
+        fields = {flat[0]: flat[1]} if len(flat) == 2 else _fields(flat)
+        carried = fields.get(b"sq-attempt")
+        attempts = int(carried) if carried and carried.isdigit() else 0
         entries.append(_made(Entry, (entry_id.decode(), token, fields, attempts, 0, 1)))
     return entries
 
 
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    if len(flat) == 2:
-        return {flat[0]: flat[1]}
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -7,7 +7,6 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from redis.asyncio import Redis
 
@@ -25,7 +24,7 @@ from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.metrics_server import metrics_served
-from streamqueue.worker.outcome import released
+from streamqueue.worker.outcome import RELEASED
 from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Ended, Run, Runs
@@ -174,10 +173,9 @@ class Consumer:
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        ended = list(islice(self._runs.ended, STEP))
-        reply = await self._intake.exchange([settlement for _, settlement in ended], self._free())
-        for _ in ended:
-            self._runs.ended.popleft()
+        ended = self._runs.ended[:STEP]
+        reply = await self._intake.exchange([(run.entry, settlement) for run, settlement in ended], self._free())
+        del self._runs.ended[: len(ended)]
         self._verdicts.take([run for run, _ in ended], reply.verdicts)
         if reply.outboxed:
             self._relaying.soon()
@@ -190,9 +188,9 @@ class Consumer:
         deadline, report = time.time() + self._handler.timeout, self._report_progress
         runs = [Run(entry, deadline, report) for entry in entries]
         if self._is_taking:
-            self._calls.begin([run for run in runs if self._runs.add(run)])
+            self._calls.begin(self._runs.add(runs))
         else:
-            self._runs.end((run, released(run.entry)) for run in runs)
+            self._runs.end([(run, RELEASED) for run in runs])
 
     def _end(self, ended: Sequence[Ended]) -> None:
         self._runs.end(ended)
@@ -206,7 +204,7 @@ class Consumer:
         """Another worker has the task: its handler here is stopped."""
         self.counters.stolen += 1
         run.ctx.logger.warning("the lease is lost; another worker has the task")
-        self._runs.drop(run)
+        self._runs.drop([run])
         self._calls.cancel(run)
         self._wake.set()
 
@@ -215,7 +213,7 @@ class Consumer:
         runs = list(self._runs.alone)
         if self._stopping.is_set() and self._loop.time() >= self._deadline:
             runs += self._runs.executing.values()
-        self._runs.end((run, released(run.entry)) for run in runs)
+        self._runs.end([(run, RELEASED) for run in runs])
         for run in runs:
             self._calls.cancel(run)
 

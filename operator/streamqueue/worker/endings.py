@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.streams.tasks import Emit, Settlement
+from streamqueue.streams.tasks import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.handover import next_tasks
-from streamqueue.worker.outcome import Backoff, acknowledged, failed, is_expected, result_json, succeeded
+from streamqueue.worker.outcome import Backoff, failed, is_expected, result_json, succeeded
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
 
@@ -27,7 +27,7 @@ class Endings:
     def done(self, run: Run, result: Any) -> Settlement:
         """Acknowledged, with what the handler returned. Raises DeadLetter for what cannot be handed on."""
         if not (self.wants_results or run.has_emitted):
-            return acknowledged(run.entry)
+            return ACKNOWLEDGED
         ctx = run.ctx
         return succeeded(ctx, result_json(ctx, result) if self._keeps_results else None, self._going(ctx, result))
 

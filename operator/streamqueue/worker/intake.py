@@ -45,15 +45,15 @@ class Intake:
         self._must_adopt = True
         self._guard.disturbed(self._now())
 
-    async def exchange(self, settlements: Sequence[Settlement], free: int) -> Exchange:
-        """Settle, and take up to `free` entries."""
+    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], free: int) -> Exchange:
+        """Settle what ended, and take up to `free` entries."""
         wanted = free if self.is_settled else 0
-        if not settlements and not wanted:
+        if not ended and not wanted:
             return Exchange([], [], None)
         # Retries go first into half of the slots; with one slot, every other time.
         self._due_first = not self._due_first
         due_first = (wanted + 1) // 2 if wanted > 1 else wanted * self._due_first
-        reply = await self._store.exchange(settlements, wanted, due_first)
+        reply = await self._store.exchange(ended, wanted, due_first)
         if wanted:
             self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
         return reply

@@ -74,7 +74,7 @@ class Metrics:
     def acknowledged(self, enqueued_at: Iterable[float], now: float) -> None:
         """Unix seconds; `enqueued_at` by Redis's clock, 0 where it is not known, `now` by this machine's."""
         now += self.server_ahead
-        self.end_to_end.observe_all([max(0.0, now - then) for then in enqueued_at if then])
+        self.end_to_end.observe_all([now - then if now > then else 0.0 for then in enqueued_at if then])
 
     def values(self) -> list[float]:
         """All as numbers, which may be summed over processes."""

@@ -7,12 +7,13 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.streams.tasks import Emit, Entry, Settlement
+from streamqueue.streams.tasks import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry, WrongResults
 from streamqueue.worker.handler import Overtime, Undecodable
 from streamqueue.worker.payload import as_mapping
 
+RELEASED = Settlement("release")  # handed back unfinished, for another worker; costs no attempt
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
 
 
@@ -30,15 +31,10 @@ class Backoff:
 
 def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()) -> Settlement:
     """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept."""
-    entry, emits = ctx.entry, ctx.emits + handed_on
+    emits = ctx.emits + handed_on
     if result is None and not emits:
-        return acknowledged(entry)
-    return Settlement("ack", entry.id, entry.token, (ctx.id, result or ""), emits)
-
-
-def acknowledged(entry: Entry) -> Settlement:
-    """With nothing to note, nothing to emit."""
-    return Settlement("ack", entry.id, entry.token)
+        return ACKNOWLEDGED
+    return Settlement("ack", (ctx.id, result or ""), emits)
 
 
 def result_json(ctx: Context, result: Any) -> str:
@@ -52,24 +48,18 @@ def result_json(ctx: Context, result: Any) -> str:
 
 def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
     """A retry or a dead letter, by the kind of `error`."""
-    entry = ctx.entry
     if isinstance(error, DeadLetter):
-        return Settlement("dead", entry.id, entry.token, ("handler", cause_of(error)))
+        return Settlement("dead", ("handler", cause_of(error)))
     if isinstance(error, Undecodable):
-        return Settlement("dead", entry.id, entry.token, ("payload", cause_of(error)))
+        return Settlement("dead", ("payload", cause_of(error)))
     kind = "crash" if isinstance(error, HandlerCrash) else "retry"
     after, charge = None, 1
     if isinstance(error, Retry):
         after, charge = error.after, int(error.counted)
     # Uncounted ones have a limit too, of deliveries: with longer and longer delays it is hours away.
-    turn = ctx.attempt if charge else entry.deliveries
+    turn = ctx.attempt if charge else ctx.entry.deliveries
     delay = backoff.delay(turn) if after is None else after
-    return Settlement(kind, entry.id, entry.token, (round(delay * 1000), charge, cause_of(error)))
-
-
-def released(entry: Entry) -> Settlement:
-    """Handed back unfinished, for another worker; costs no attempt."""
-    return Settlement("release", entry.id, entry.token)
+    return Settlement(kind, (round(delay * 1000), charge, cause_of(error)))
 
 
 def cause_of(error: BaseException) -> str:

@@ -108,10 +108,14 @@ def _raw(fields: Fields) -> dict[str, bytes]:
 
 
 def _texts(fields: Fields) -> dict[str, str]:
+    texts = {}
     try:
-        return {name.decode(): value.decode() for name, value in fields.items() if not name.startswith(_OWN)}
+        for name, value in fields.items():
+            if not name.startswith(_OWN):
+                texts[name.decode()] = value.decode()
     except UnicodeDecodeError:
         return {name: _text(name, value) for name, value in _users(fields).items()}  # which says in which field
+    return texts
 
 
 def _only_field(fields: Fields) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from streamqueue.streams.tasks import Entry, Settlement
 from streamqueue.worker.context import Context
@@ -56,7 +56,7 @@ class Runs:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self.executing: dict[str, Run] = {}
-        self.ended: deque[Ended] = deque()
+        self.ended: list[Ended] = []
         # An entry whose run killed a worker runs with no other task beside it.
         self.alone: deque[Run] = deque()
         self._exclusive: Run | None = None
@@ -67,14 +67,14 @@ class Runs:
             return 0
         return max(0, self._slots - len(self.executing) - stuck_threads)
 
-    def add(self, run: Run) -> bool:
-        """True if it may begin now; False if it waits to run alone."""
-        entry = run.entry
-        if entry.crashes and self._slots > 1:
-            self.alone.append(run)
-            return False
-        self.executing[entry.id] = run
-        return True
+    def add(self, runs: Sequence[Run]) -> list[Run]:
+        """Those that may begin now; the others wait to run alone."""
+        crashed = [run for run in runs if run.entry.crashes]
+        if crashed and self._slots > 1:
+            self.alone += crashed
+            runs = [run for run in runs if not run.entry.crashes]
+        self.executing.update({run.entry.id: run for run in runs})
+        return list(runs)
 
     def next_alone(self) -> Run | None:
         """The next entry that must run alone, once nothing else runs."""
@@ -84,21 +84,21 @@ class Runs:
         self.executing[run.id] = run
         return run
 
-    def end(self, ended: Iterable[Ended]) -> None:
+    def end(self, ended: Sequence[Ended]) -> None:
         """Over with these; their leases are kept until Redis has confirmed the settlements."""
-        for each in ended:
-            self.drop(each[0])
-            self.ended.append(each)
+        self.drop(run for run, _ in ended)
+        self.ended += ended
 
-    def drop(self, run: Run) -> None:
-        run.is_over = True
-        if self._exclusive is run:
+    def drop(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            run.is_over = True
+            entry_id = run.entry.id
+            if self.executing.get(entry_id) is run:
+                del self.executing[entry_id]
+            elif run in self.alone:
+                self.alone.remove(run)
+        if self._exclusive and self._exclusive.is_over:
             self._exclusive = None
-        entry_id = run.entry.id
-        if self.executing.get(entry_id) is run:
-            del self.executing[entry_id]
-        elif run in self.alone:
-            self.alone.remove(run)
 
     def held(self) -> Iterator[Run]:
         """All whose lease must be renewed."""

@@ -7,11 +7,12 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.streams.tasks import PARKED, Entry, Limits, Settlement, TaskStore, Verdict
+from streamqueue.streams.tasks import ACKNOWLEDGED, PARKED, Entry, Limits, Settlement, TaskStore, Verdict
 from tests.redis.queue import Queue
 
 KEYS = Keys(Queue.stream, Queue.group)
 VISIBILITY = 60.0
+Ended = tuple[Entry, Settlement]
 
 
 def store(redis: Redis, name: str = "a", **limits: Any) -> TaskStore:
@@ -22,20 +23,25 @@ async def take(tasks: TaskStore, most: int = 100, due_first: int = 100) -> list[
     return (await tasks.exchange([], most, due_first)).entries
 
 
-async def settle(tasks: TaskStore, *settlements: Settlement) -> list[Verdict]:
-    return (await tasks.exchange(settlements, 0, 0)).verdicts
+async def settle(tasks: TaskStore, *ended: Ended) -> list[Verdict]:
+    return (await tasks.exchange(ended, 0, 0)).verdicts
 
 
-def ack(entry: Entry, **more: Any) -> Settlement:
-    return Settlement("ack", entry.id, entry.token, (entry.id, ""), **more)
+def ack(entry: Entry, **more: Any) -> Ended:
+    return entry, Settlement("ack", (entry.id, ""), **more)
 
 
-def retry(entry: Entry, delay: float = 0.0, charge: int = 1) -> Settlement:
-    return Settlement("retry", entry.id, entry.token, (int(delay * 1000), charge, "it failed"))
+def bare_ack(entry: Entry) -> Ended:
+    """Where no results are kept: many go in one list."""
+    return entry, ACKNOWLEDGED
 
 
-def release(entry: Entry) -> Settlement:
-    return Settlement("release", entry.id, entry.token)
+def retry(entry: Entry, delay: float = 0.0, charge: int = 1) -> Ended:
+    return entry, Settlement("retry", (int(delay * 1000), charge, "it failed"))
+
+
+def release(entry: Entry) -> Ended:
+    return entry, Settlement("release")
 
 
 async def expire(queue: Queue, *ids: str) -> None:
@@ -64,7 +70,9 @@ __all__ = [
     "KEYS",
     "PARKED",
     "VISIBILITY",
+    "Ended",
     "ack",
+    "bare_ack",
     "claim",
     "expire",
     "owners",

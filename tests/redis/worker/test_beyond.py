@@ -32,7 +32,7 @@ from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import PATIENCE, until, working
-from tests.redis.worker.stores import KEYS, ack, settle, store, take
+from tests.redis.worker.stores import KEYS, Ended, ack, settle, store, take
 from tests.redis.worker.test_line import Stage, in_hand
 
 FAR = "paid"
@@ -56,7 +56,7 @@ async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Entry]]:
     return a, await take(a)
 
 
-def handing_on(entry: Entry, *values: str) -> tasks.Settlement:
+def handing_on(entry: Entry, *values: str) -> Ended:
     return ack(entry, emits=tuple(Emit(FAR, [("of", value)], is_beyond=True) for value in values))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from streamqueue.streams.tasks import PARKED, Emit, Verdict
+import pytest
+
+from streamqueue.streams.tasks import PARKED, Emit, Entry, Verdict
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
     KEYS,
     VISIBILITY,
     ack,
+    bare_ack,
     claim,
     expire,
     owners,
@@ -177,3 +180,30 @@ async def test_each_acknowledgement_of_many_has_its_own_verdict(queue: Queue) ->
     acked = Verdict.ACKED
     assert await settle(a, *ended) == [acked, Verdict.STOLEN, acked, Verdict.PARKED, acked, acked]
     assert await owners(queue) == {first[1].id: "b", second[0].id: PARKED}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 3, 1, 0, 2, 4), (0, 3, 5), (0, 5)])
+async def test_acknowledgements_in_one_list_have_a_verdict_each(queue: Queue, order: tuple[int, ...]) -> None:
+    """Neighbours and such as are none, among tasks that run on; and once more, as after a lost reply."""
+    await queue.add(40)
+    a = store(queue.redis, "a")
+    entries = await take(a)
+    mine, again, claimed, gone, last, next_to_it = (entries[n] for n in (0, 1, 2, 20, 39, 38))
+    for other in (store(queue.redis, "b"), a):  # lost, and got back: with another token
+        await expire(queue, again.id)
+        await claim(other)
+    await queue.redis.xclaim(queue.stream, queue.group, "a-plain-loop", 0, [claimed.id])
+    await queue.ack(gone.id)
+    held = await owners(queue)
+
+    def verdicts(of: Verdict) -> list[Verdict]:
+        words = {entry.id: of for entry in (mine, last, next_to_it)}
+        return [words.get(entry.id, Verdict.STOLEN) for entry in ended]
+
+    ended: list[Entry] = [(mine, again, claimed, gone, next_to_it, last)[n] for n in order]
+    assert await settle(a, *map(bare_ack, ended)) == verdicts(Verdict.ACKED)
+    for entry in ended:
+        if entry in (mine, last, next_to_it):
+            del held[entry.id]
+    assert await owners(queue) == held
+    assert await settle(a, *map(bare_ack, ended)) == verdicts(Verdict.ALREADY_MINE)

@@ -134,14 +134,14 @@ async def test_a_full_dead_letter_stream_parks_instead_of_dropping(queue: Queue)
     await queue.add(2)
     a = store(queue.redis, "a", dead_letter_max_length=1)
     one, two = await take(a)
-    dead = [Settlement("dead", entry.id, entry.token, ("handler", "no such customer")) for entry in (one, two)]
+    dead = [(entry, Settlement("dead", ("handler", "no such customer"))) for entry in (one, two)]
     assert await settle(a, *dead) == [Verdict.DEAD, Verdict.HELD]
     assert await owners(queue) == {two.id: PARKED}
     await queue.redis.delete(KEYS.dlq)
     await make_due(queue)
     (again,) = await take(a)
     assert again.attempts == 1
-    assert await settle(a, Settlement("dead", again.id, again.token, ("handler", "still"))) == [Verdict.DEAD]
+    assert await settle(a, (again, Settlement("dead", ("handler", "still")))) == [Verdict.DEAD]
 
 
 async def test_an_acknowledged_retry_leaves_no_account_behind(queue: Queue) -> None:
@@ -166,7 +166,7 @@ async def test_tasks_that_ran_when_their_handler_died_run_alone_next_time(queue:
     await queue.add(2)
     a = store(queue.redis, "a")
     first, second = await take(a)
-    crash = Settlement("crash", first.id, first.token, (0, 1, "it died"))
+    crash = (first, Settlement("crash", (0, 1, "it died")))
     assert await settle(a, crash, retry(second)) == [Verdict.PARKED, Verdict.PARKED]
     assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 1)]
     assert [(entry.attempts, entry.crashes) for entry in await take(a)] == [(1, 0)]
@@ -178,7 +178,7 @@ async def test_what_a_worker_died_of_is_taken_with_nothing_beside_it(queue: Queu
     ids = await queue.add(4)
     a = store(queue.redis, "a")
     entries = await take(a, 3)
-    crashes = [Settlement("crash", entry.id, entry.token, (0, 1, "it died")) for entry in entries[1:]]
+    crashes = [(entry, Settlement("crash", (0, 1, "it died"))) for entry in entries[1:]]
     await settle(a, retry(entries[0]), *crashes)
     found = [[entry.id for entry in await take(a)]]
     ids += await queue.add()

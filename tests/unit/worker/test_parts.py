@@ -12,7 +12,7 @@ from streamqueue.streams.reach import tag_of
 from streamqueue.streams.tasks import Entry
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import Retry, SettingsError
-from streamqueue.worker.outcome import Backoff, failed, released
+from streamqueue.worker.outcome import RELEASED, Backoff, failed
 from streamqueue.worker.producer import new_id
 from streamqueue.worker.runs import Run, Runs
 from streamqueue.worker.settings import Settings
@@ -45,19 +45,18 @@ def test_uncounted_retries_wait_longer_and_longer_too() -> None:
 def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     runs = Runs(3)
     first, crashed = run(1), run(2, crashes=1)
-    assert runs.add(first) and runs.free(0) == 2
-    assert not runs.add(crashed)
+    assert runs.add([first, crashed]) == [first]
     assert runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([(first, released(first.entry))])
+    runs.end([(first, RELEASED)])
     assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([(crashed, released(crashed.entry))])
+    runs.end([(crashed, RELEASED)])
     assert runs.free(0) == 3
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 
 
 def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:
     runs = Runs(2)
-    runs.add(run(1))
+    runs.add([run(1)])
     assert (runs.free(0), runs.free(1), runs.free(5)) == (1, 0, 0)
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
-from streamqueue.streams.tasks import Settlement
+from streamqueue.streams.tasks import ACKNOWLEDGED, Settlement
 from streamqueue.worker import tracing
 from streamqueue.worker.batch.batches import Batch
 from streamqueue.worker.batch.handler import BatchHandler
@@ -18,7 +18,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import acknowledged, is_expected
+from streamqueue.worker.outcome import is_expected
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
@@ -89,7 +89,7 @@ class BatchExecution:
 
     def _ended(self, runs: Sequence[Run], results: Sequence[Any]) -> list[Ended]:
         if self._is_silent and set(map(type, results)) == {NoneType}:
-            return [(run, acknowledged(run.entry)) for run in runs if not run.is_over]
+            return [(run, ACKNOWLEDGED) for run in runs if not run.is_over]
         pairs = zip(runs, results, strict=True)
         return [(run, self._settlement(run, result)) for run, result in pairs if not run.is_over]
 
