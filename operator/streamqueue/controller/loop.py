@@ -24,6 +24,7 @@ from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker, nap
+from streamqueue.scaling import rest
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot, take_snapshots
@@ -90,7 +91,8 @@ class Loop:
             generation = held.queue["metadata"]["generation"]
             is_due = runtime.due <= now or runtime.generation != generation
             if is_due and not runtime.busy and "deletionTimestamp" not in held.queue["metadata"]:
-                runtime.busy, runtime.woken, runtime.generation = True, False, generation
+                runtime.busy, runtime.woken, runtime.settling = True, False, None
+                runtime.generation = generation
                 due.append(Due(key, held, runtime))
         for key in self._runtimes.keys() - living:
             del self._runtimes[key]
@@ -189,6 +191,7 @@ class Loop:
         sleeper = None
         try:
             sleeper = await work()
+            interval = rest(interval, queue.runtime.settling)
         except KubeError as error:
             log.log(logging.DEBUG if error.reason == TERMINATING else logging.WARNING, "%s/%s: %s", *queue.key, error)
             interval = ERROR_BACKOFF

@@ -37,7 +37,7 @@ def observe(
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
     views = tuple(
-        workers.view(body, attribution.pending.get(name), clock_offset)
+        workers.view(body, attribution.pending.get(name), clock_offset, held.marked_since.get(name))
         for name, body in held.pods.items()
         if not workers.is_over(body)
     )

@@ -86,8 +86,11 @@ def unschedulable(body: Body) -> str | None:
     return condition.get("message") if condition.get("reason") == "Unschedulable" else None
 
 
-def view(body: Body, pending: int | None, clock_offset: float) -> Pod:
-    """One pod; `clock_offset` is what to add to an epoch time to get the observation's clock."""
+def view(body: Body, pending: int | None, clock_offset: float, marked_since: float | None = None) -> Pod:
+    """One pod; `clock_offset` is what to add to an epoch time to get the observation's clock.
+
+    `marked_since`, on that clock: since when our watch shows its mark.
+    """
     ready = _condition(body, "Ready")
     return Pod(
         name=body["metadata"]["name"],
@@ -96,6 +99,7 @@ def view(body: Body, pending: int | None, clock_offset: float) -> Pod:
         ready_at=epoch(ready["lastTransitionTime"]) + clock_offset if ready.get("status") == "True" else None,
         pending=pending,
         marked=is_marked(body),
+        marked_since=marked_since,
     )
 
 

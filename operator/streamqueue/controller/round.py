@@ -25,7 +25,7 @@ from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
-from streamqueue.scaling import Memory, decide, lead
+from streamqueue.scaling import Memory, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
@@ -86,6 +86,7 @@ class Rounds:
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
         observation = observe(held, facts.snapshot, attribution, now=now, clock_offset=now - time.time())
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
+        runtime.settling = settling(decision.victims, observation)
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)

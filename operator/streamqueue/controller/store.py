@@ -1,16 +1,18 @@
 """What we know of the cluster now: queues, and the objects and pods that belong to them.
 
-The only state that watches and the loop share. It is written by `put`, `remove` and `replace` alone: by the watch,
-by each full list, and by the API's answers to our own writes.
+The only state that watches and the loop share. It is written by `show` and `remove` (the watch), `replace` (each full
+list) and `put` (the API's answers to our own writes) alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Kind
+from streamqueue.controller.pods import is_marked
 from streamqueue.manifests.labels import QUEUE
 
 Body = dict[str, Any]
@@ -26,6 +28,8 @@ class Holdings:
     pods: dict[str, Body] = field(default_factory=dict)
     # Pods that the watch saw go, until the crash tracker has taken them.
     gone: list[Body] = field(default_factory=list)
+    # Since when the watch or a list shows a pod's mark as a victim, on the loop's clock: our own write proves nothing.
+    marked_since: dict[str, float] = field(default_factory=dict)
 
 
 def key_of(held: Holdings) -> Key:
@@ -35,8 +39,9 @@ def key_of(held: Holdings) -> Key:
 
 
 class Store:
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._holdings: dict[Key, Holdings] = {}
+        self._clock = clock
 
     def queues(self) -> Iterator[tuple[Key, Holdings]]:
         """The queues that exist, oldest first."""
@@ -48,7 +53,14 @@ class Store:
         return self._holdings.get(key)
 
     def put(self, kind: Kind, body: Body) -> None:
-        """Take this state of an object, unless a newer one is known already."""
+        """Take this answer to a write of ours, unless a newer state is known already."""
+        self._take(kind, body, shown=False)
+
+    def show(self, kind: Kind, body: Body) -> None:
+        """Take this state of an object from the watch or a list, unless a newer one is known already."""
+        self._take(kind, body, shown=True)
+
+    def _take(self, kind: Kind, body: Body, *, shown: bool) -> None:
         key = _key(kind, body)
         if key is None:
             return
@@ -61,6 +73,10 @@ class Store:
             held.queue = body
         elif kind is PODS:
             held.pods[body["metadata"]["name"]] = body
+            if not is_marked(body):
+                held.marked_since.pop(body["metadata"]["name"], None)
+            elif shown:
+                held.marked_since.setdefault(body["metadata"]["name"], self._clock())
         else:
             held.owned[kind] = body
 
@@ -73,6 +89,7 @@ class Store:
         if kind is STREAM_QUEUES:
             held.queue = None
         elif kind is PODS:
+            held.marked_since.pop(body["metadata"]["name"], None)
             held.gone.append(held.pods.pop(body["metadata"]["name"]) | {"status": body.get("status", {})})
         else:
             held.owned.pop(kind, None)
@@ -88,7 +105,7 @@ class Store:
                 if known["metadata"]["uid"] not in alive and _version(known) <= version:
                     self.remove(kind, known)
         for body in listed:
-            self.put(kind, body)
+            self.show(kind, body)
 
 
 def _key(kind: Kind, body: Body) -> Key | None:

@@ -97,7 +97,7 @@ def _register(registry: kopf.OperatorRegistry, store: Store, kind: Kind) -> None
         if event["type"] == "DELETED":
             store.remove(kind, dict(event["object"]))
         else:
-            store.put(kind, dict(event["object"]))
+            store.show(kind, dict(event["object"]))
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:

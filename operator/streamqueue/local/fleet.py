@@ -27,7 +27,7 @@ class Worker:
     created: float
     ready_at: float | None = None
     told_at: float | None = None  # to go
-    marked: bool = False
+    marked_at: float | None = None  # as a victim
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,15 @@ class Fleet:
     def views(self, pending: Mapping[str, int | None]) -> tuple[Pod, ...]:
         """The processes as `decide` sees them; `pending`: entries in each one's hands."""
         return tuple(
-            Pod(each.name, _state(each), each.created, each.ready_at, pending.get(each.name), each.marked)
+            Pod(
+                each.name,
+                _state(each),
+                each.created,
+                each.ready_at,
+                pending.get(each.name),
+                marked=each.marked_at is not None,
+                marked_since=each.marked_at,
+            )
             for each in self.workers.values()
         )
 
@@ -74,14 +82,15 @@ class Fleet:
         """Start what is missing, mark `victims`, and tell the surplus to go: the unready and the marked first."""
         self.replicas = replicas
         for worker in self.workers.values():
-            worker.marked = worker.name in victims
+            if (worker.marked_at is not None) != (worker.name in victims):
+                worker.marked_at = time.monotonic() if worker.name in victims else None
             if worker.told_at is not None and time.monotonic() - worker.told_at > self.grace:
                 _signal(worker, signal.SIGKILL)
         live = [worker for worker in self.workers.values() if worker.told_at is None]
         if time.monotonic() >= self._wait_until:
             for _ in range(replicas - len(live)):
                 await self._start()
-        live.sort(key=lambda worker: (worker.ready_at is not None, not worker.marked, -worker.created))
+        live.sort(key=lambda worker: (worker.ready_at is not None, worker.marked_at is None, -worker.created))
         for worker in live[: max(0, len(live) - replicas)]:
             self._tell(worker)
 

@@ -16,7 +16,7 @@ from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.local.fleet import Ended, Fleet
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.manifests.environment import runner_environment, worker_environment
-from streamqueue.scaling import Decision, Memory, decide
+from streamqueue.scaling import Decision, Memory, decide, rest, settling
 from streamqueue.scaling.decide import LEARNING
 from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, ensure_group, take_snapshots
 from streamqueue.streams.enqueue import promote
@@ -35,6 +35,7 @@ class Look:
     ready: int
     workers: int
     returned: int  # tasks that were handed on in this round
+    rest: float  # seconds until the next
 
 
 def environment(spec: QueueSpec, url: str) -> dict[str, str]:
@@ -51,9 +52,10 @@ async def run(spec: QueueSpec, client: Redis, fleet: Fleet, tell: Callable[[Look
     rounds = Rounds(spec, client, fleet)
     try:
         while not stop.is_set():
-            tell(await rounds.one())
+            look = await rounds.one()
+            tell(look)
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), spec.scaling.polling_interval)
+                await asyncio.wait_for(stop.wait(), look.rest)
     finally:
         await fleet.stop()
         with suppress(RedisProblem):
@@ -91,7 +93,8 @@ class Rounds:
             with suppress(RedisProblem):
                 returned += await self._maintain(snapshot)
         ready = sum(pod.state == "ready" for pod in pods)
-        return Look(snapshot, trouble, decision, ready, len(self._fleet.workers), returned)
+        pause = rest(self._spec.scaling.polling_interval, settling(decision.victims, seen))
+        return Look(snapshot, trouble, decision, ready, len(self._fleet.workers), returned, pause)
 
     async def hand_on(self, ended: list[Ended]) -> int:
         """Return at once what processes that ended still hold. Raises RedisProblem; what is left is tried again."""

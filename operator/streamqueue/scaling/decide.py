@@ -52,7 +52,7 @@ def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
         and spec.min_replicas == 0
         and not spec.replicas
         and not spec.paused
-        and not memory.marks.seen
+        and not memory.marks.names
         and observation.now >= memory.last
         and (observation.next_due is None or observation.next_due > lead(spec, memory.cold))
     )

@@ -2,18 +2,17 @@
 
 A ReplicaSet removes unassigned, then not running, then not ready pods before it looks at
 `pod-deletion-cost`. So whatever is not ready goes first, idle pods are marked before the count falls,
-and it falls only by pods whose marks our own watch has shown for `SETTLE` seconds.
+and it falls only by pods whose marks have settled (`looks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from streamqueue.scaling.fleet import Fleet
+from streamqueue.scaling.looks import is_settled
 from streamqueue.scaling.model import Observation, Pod, PodState
 
-SETTLE = 1.0  # seconds between seeing a mark and relying on it
 MISSING_SETTLE = 5.0  # seconds after which a pod that the Deployment asks for isn't expected any more
 STICKY = 60.0  # seconds for which a lone victim keeps its mark while it works
 NO_LIMIT = 1 << 30
@@ -21,13 +20,13 @@ NO_LIMIT = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """When each marked pod was first seen marked, and how many ready pods to mark at a time.
+    """Which pods were marked at the last look, and how many ready pods to mark at a time.
 
-    A marked pod that takes a task in the second before it may go spoils the set, since a ReplicaSet
-    chooses among the marked as it likes. So the set halves each time and doubles with each success.
+    A marked pod that takes a task before it may go spoils the set, since a ReplicaSet chooses among the marked as it
+    likes. So the set halves each time and doubles with each success.
     """
 
-    seen: Mapping[str, float] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
     batch: int = NO_LIMIT
     missing_since: float | None = None  # since when the Deployment asks for pods that don't exist
 
@@ -46,23 +45,22 @@ NOTHING = Drain((), 0)
 def note_marks(before: Marks, fleet: Fleet, observation: Observation) -> Marks:
     """Take in which pods are marked. Returns `before` itself where nothing changed."""
     now = observation.now
-    seen = {pod.name: before.seen.get(pod.name, now) for pod in fleet.marked}
+    names = frozenset([pod.name for pod in fleet.marked])
     batch = before.batch
-    if seen or before.seen:
+    if names or before.names:
         spoilt = sum(1 for pod in fleet.marked if pod.pending and pod.state is PodState.READY)
-        if spoilt and len(seen) > 1:
-            batch = max(1, min(batch, len(seen)) // 2)
-        gone = sum(1 for name in before.seen if name not in seen)
-        if gone and not spoilt and batch < NO_LIMIT:
+        if spoilt and len(names) > 1:
+            batch = max(1, min(batch, len(names)) // 2)
+        if before.names - names and not spoilt and batch < NO_LIMIT:
             batch *= 2
     missing_since = before.missing_since
     if not fleet.missing:
         missing_since = None
     elif missing_since is None:
         missing_since = now
-    if batch == before.batch and missing_since == before.missing_since and seen == before.seen:
+    if batch == before.batch and missing_since == before.missing_since and names == before.names:
         return before
-    return Marks(seen, batch, missing_since)
+    return Marks(names, batch, missing_since)
 
 
 def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: Observation) -> Drain:
@@ -83,7 +81,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
     if any(pod.pending or pod.name not in names for pod in marked):
         # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
         return Drain(names, unborn)
-    settled = sum(1 for pod in victims if now - marks.seen.get(pod.name, now) >= SETTLE)
+    settled = sum(1 for pod in victims if is_settled(pod, now))
     fall = max(0, settled - fleet.leaving)
     return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn)
 
@@ -100,9 +98,13 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     if surplus == 1 and marks.batch == 1:
         marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
         # Where tasks come fast, no pod stays idle for long: a lone victim may go when next seen idle.
-        if len(marked) == 1 and now - marks.seen.get(marked[0].name, now) < STICKY:
+        if len(marked) == 1 and _marked_for(marked[0], now) < STICKY:
             return unready + marked
     return unready + sorted(fleet.idle, key=_idle_order)[:surplus]
+
+
+def _marked_for(pod: Pod, now: float) -> float:
+    return 0.0 if pod.marked_since is None else now - pod.marked_since
 
 
 def _unready_order(pod: Pod) -> tuple[int, float]:

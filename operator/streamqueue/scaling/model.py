@@ -24,7 +24,8 @@ class Pod:
     ready_at: float | None = None
     # Entries in this pod's hands; None where consumer names don't tell pods apart.
     pending: int | None = None
-    marked: bool = False  # carries the victim's pod-deletion-cost, as our own watch saw it
+    marked: bool = False  # carries the victim's pod-deletion-cost
+    marked_since: float | None = None  # since when our own watch shows that; None: not yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,8 +104,8 @@ class Fleet:
         chosen = set(names)
         for worker in self.live.values():
             wanted = worker.name in chosen
-            if worker.marked != wanted:
-                worker.marked = wanted
+            if (worker.marked_at is not None) != wanted:
+                worker.marked_at = self.now if wanted else None
                 worker.change()
 
     def run(self, progress: Callable[[float], None] | None = None) -> Outcome:

@@ -8,23 +8,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling import Memory, decide
+from streamqueue.scaling import Memory, decide, rest, settling
 from streamqueue.simulate.fleet import Fleet
 
 
 class StreamQueueLaw:
-    """`decide` as it is shipped, once per polling interval."""
+    """`decide` as it is shipped, once per polling interval and where victims' marks settle."""
 
     def __init__(self, spec: Scaling) -> None:
         self.spec = spec
         self.memory: Memory | None = None
+        self._rest = spec.polling_interval
 
     def next_look(self, now: float) -> float:
-        return max(0.0, now + self.spec.polling_interval)
+        return max(0.0, now + self._rest)
 
     def decide(self, fleet: Fleet) -> int:
-        decision, self.memory = decide(self.spec, self.memory, fleet.observe())
+        observation = fleet.observe()
+        decision, self.memory = decide(self.spec, self.memory, observation)
         fleet.mark(decision.victims)
+        self._rest = rest(self.spec.polling_interval, settling(decision.victims, observation))
         return decision.replicas
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from streamqueue.scaling import Pod, PodState
 
+WATCH = 0.05  # seconds until the operator's watch shows a mark
+
 
 class Worker:
-    __slots__ = ("created", "marked", "name", "ready_at", "running", "seen", "state", "views")
+    __slots__ = ("created", "marked_at", "name", "ready_at", "running", "seen", "state", "views")
 
     def __init__(self, name: str, created: float) -> None:
         self.name = name
@@ -14,7 +16,7 @@ class Worker:
         self.ready_at: float | None = None
         self.state = PodState.STARTING
         self.running: set[int] = set()
-        self.marked = False
+        self.marked_at: float | None = None
         self.seen: Pod | None = None  # what an observation shows, until something changes
         self.views: dict[int, Pod] = {}  # by the number of tasks in its hands, until its state or mark changes
 
@@ -26,8 +28,10 @@ class Worker:
     def look(self) -> Pod:
         pending = len(self.running)
         if (view := self.views.get(pending)) is None:
+            marked = self.marked_at is not None
+            shown = None if self.marked_at is None else self.marked_at + WATCH
             view = self.views[pending] = Pod(
-                self.name, self.state, self.created, self.ready_at, pending=pending, marked=self.marked
+                self.name, self.state, self.created, self.ready_at, pending, marked, marked_since=shown
             )
         self.seen = view
         return view
@@ -37,4 +41,4 @@ def removal_order(worker: Worker) -> tuple[int, bool, float]:
     """A ReplicaSet's order: unassigned, not ready, lowest deletion cost, youngest."""
     rank = {PodState.UNSCHEDULABLE: 0, PodState.STARTING: 1}.get(worker.state, 2)
     since = worker.created if worker.ready_at is None else worker.ready_at
-    return (rank, not worker.marked, -since)
+    return (rank, worker.marked_at is None, -since)

@@ -49,6 +49,11 @@ def test_evicted_pods_are_no_pods() -> None:
     assert [each.name for each in seen(held).pods] == ["b"]
 
 
+def test_since_when_a_mark_is_shown_is_told() -> None:
+    held = Holdings(queue=queue(), pods={"a": pod("a"), "b": pod("b", uid="p2")}, marked_since={"b": 7.0})
+    assert [each.marked_since for each in seen(held).pods] == [None, 7.0]
+
+
 def test_pods_of_an_older_template_are_a_rollout() -> None:
     def holding(**status: int) -> Holdings:
         return Holdings(queue=queue(), owned={DEPLOYMENTS: owned("Deployment", spec={"replicas": 2}, status=status)})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Holdings, Store
+from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
+from streamqueue.controller.store import Body, Holdings, Store
 from tests.unit.controller.bodies import owned, pod, queue
 
 KEY = ("shop", "orders")
@@ -86,3 +87,64 @@ def test_queues_come_oldest_first() -> None:
     store.put(STREAM_QUEUES, young)
     store.put(STREAM_QUEUES, old)
     assert [key[1] for key, _ in store.queues()] == ["b", "a"]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def victim(version: int) -> Body:
+    body = pod(version=version)
+    body["metadata"]["annotations"] = {DELETION_COST: VICTIM_COST}
+    return body
+
+
+NAME = "orders-6b7f9-abcde"
+
+
+def test_a_mark_counts_from_when_the_watch_shows_it() -> None:
+    store = Store(clock := Clock())
+    store.show(STREAM_QUEUES, queue())
+    store.show(PODS, pod())
+    store.put(PODS, victim(version=2))  # the answer to our own write
+    assert held(store).marked_since == {}
+    clock.now = 100.3
+    store.show(PODS, victim(version=2))
+    clock.now = 101.0
+    store.show(PODS, victim(version=3))
+    assert held(store).marked_since == {NAME: 100.3}
+
+
+def test_an_answer_that_comes_after_the_watch_leaves_the_time_that_was_noted() -> None:
+    store = Store(clock := Clock())
+    store.show(STREAM_QUEUES, queue())
+    store.show(PODS, victim(version=2))
+    clock.now = 100.5
+    store.put(PODS, victim(version=2))
+    assert held(store).marked_since == {NAME: 100.0}
+
+
+def test_a_mark_that_was_taken_off_counts_anew_when_it_comes_back() -> None:
+    store = Store(clock := Clock())
+    store.show(STREAM_QUEUES, queue())
+    store.show(PODS, victim(version=2))
+    store.put(PODS, pod(version=3))
+    assert held(store).marked_since == {}
+    clock.now = 107.0
+    store.show(PODS, victim(version=2))  # late news
+    assert held(store).marked_since == {}
+    store.show(PODS, victim(version=4))
+    assert held(store).marked_since == {NAME: 107.0}
+
+
+def test_a_full_list_shows_marks_too_and_a_pod_that_goes_takes_its_own_along() -> None:
+    store = Store(Clock())
+    store.show(STREAM_QUEUES, queue())
+    store.replace(PODS, [victim(version=2)], version=5)
+    assert held(store).marked_since == {NAME: 100.0}
+    store.replace(PODS, [], version=9)
+    assert held(store).marked_since == {}

@@ -14,9 +14,10 @@ def ready(name: str, pending: int | None = 0, **more: Any) -> Pod:
     return Pod(name, PodState.READY, created=more.pop("created", 0.0), ready_at=5.0, pending=pending, **more)
 
 
-def pods(*pending: int | None, marked: bool = False) -> tuple[Pod, ...]:
-    """Ready pods with these pending counts, named p0, p1, ..."""
-    return tuple(ready(f"p{i}", n, marked=marked) for i, n in enumerate(pending))
+def pods(*pending: int | None, marked_since: float | None = None) -> tuple[Pod, ...]:
+    """Ready pods with these pending counts, named p0, p1, ..., all marked at that time or none."""
+    marked = marked_since is not None
+    return tuple(ready(f"p{i}", n, marked=marked, marked_since=marked_since) for i, n in enumerate(pending))
 
 
 def look(now: float, *, pods: tuple[Pod, ...] = (), **more: Any) -> Observation:
@@ -33,13 +34,16 @@ def a_pod(draw: st.DrawFn, name: str, now: float) -> Pod:
     state = draw(st.sampled_from(list(PodState)))
     created = now - draw(st.floats(0, 600))
     can_hold = state in (PodState.READY, PodState.TERMINATING)
+    marked = draw(st.booleans())
     return Pod(
         name=name,
         state=state,
         created=created,
         ready_at=created + 1 if can_hold else None,
         pending=draw(st.sampled_from([0, 0, 1, 2, None])) if can_hold else draw(st.sampled_from([0, None])),
-        marked=draw(st.booleans()),
+        marked=marked,
+        # None: written, and not shown by the watch yet.
+        marked_since=draw(st.one_of(st.none(), st.floats(now - 5, now))) if marked else None,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling import Decision, Memory, Observation, decide
+from streamqueue.scaling import Decision, Memory, Observation, decide, rest, settling
 from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.figures import percentile
 from streamqueue.simulate.fleet import Fleet, Outcome
@@ -23,9 +23,10 @@ class BentLaw:
     restarts: tuple[float, ...] = ()
     memory: Memory | None = None
     log: list[tuple[Observation, Decision]] = field(default_factory=list)
+    settles: float | None = None
 
     def next_look(self, now: float) -> float:
-        return max(0.0, now + self.spec.polling_interval)
+        return max(0.0, now + rest(self.spec.polling_interval, self.settles))
 
     def decide(self, fleet: Fleet) -> int:
         if any(now - 1 < fleet.now <= now for now in self.restarts):
@@ -33,6 +34,7 @@ class BentLaw:
         observation = self.bend(fleet.observe())
         decision, self.memory = decide(self.spec, self.memory, observation)
         fleet.mark(decision.victims)
+        self.settles = settling(decision.victims, observation)
         self.log.append((observation, decision))
         return decision.replicas
 

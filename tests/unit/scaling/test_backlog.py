@@ -32,7 +32,7 @@ def test_the_maximum_caps_and_says_so() -> None:
 def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> None:
     busy = look(0.0, waiting=6, pods=pods(1, 1, 1, 1))
     idle = pods(1, 0, 0, 0)
-    marked = pods(1, 0, 0, 0, marked=False)[:1] + pods(1, 0, 0, 0, marked=True)[1:]
+    marked = pods(1, 0, 0, 0)[:1] + pods(1, 0, 0, 0, marked_since=51.1)[1:]
     decisions = run(
         SPEC,
         busy,
@@ -40,7 +40,7 @@ def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> No
         look(29.0, pods=idle),
         look(51.0, pods=idle),
         look(52.0, pods=marked),
-        look(53.0, pods=marked),
+        look(52.2, pods=marked),
     )
     assert [d.replicas for d in decisions] == [4, 4, 4, 4, 4, 1]
     assert [d.reason for d in decisions[2:]] == [Reason.COOLING_DOWN, *[Reason.SCALING_DOWN] * 3]
@@ -50,7 +50,7 @@ def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> No
 def test_work_that_comes_back_takes_the_marks_off() -> None:
     idle = pods(0, 0)
     first, second, third = run(
-        SPEC, look(0.0, pods=idle), look(40.0, pods=idle), look(41.0, waiting=9, pods=pods(0, 0, marked=True))
+        SPEC, look(0.0, pods=idle), look(40.0, pods=idle), look(41.0, waiting=9, pods=pods(0, 0, marked_since=40.1))
     )
     assert first.victims == ()
     assert second.victims == ("p0", "p1")
@@ -60,4 +60,4 @@ def test_work_that_comes_back_takes_the_marks_off() -> None:
 def test_zero_only_when_nothing_is_waiting_or_pending() -> None:
     # An entry in the hands of a consumer that has no pod keeps one pod.
     orphan = look(0.0, pods=pods(0), pending=1)
-    assert all(d.replicas == 1 for d in run(SPEC, orphan, look(100.0, pods=pods(0, marked=True), pending=1)))
+    assert all(d.replicas == 1 for d in run(SPEC, orphan, look(100.0, pods=pods(0, marked_since=0.0), pending=1)))

@@ -30,15 +30,12 @@ def play(spec: Scaling, history: list[Observation]) -> list[Step]:
 @settings(max_examples=200)
 @given(build.specs(), build.histories())
 def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observation]) -> None:
-    marked_since: dict[str, float] = {}
     first = last = -math.inf
     for memory, observation, decision in play(spec, history):
         now, have = observation.now, observation.replicas
         if memory is None or now < last:
             first = now
-            marked_since = {}
         last = now
-        marked_since = {pod.name: marked_since.get(pod.name, now) for pod in observation.pods if pod.marked}
         pods = {pod.name: pod for pod in observation.pods}
 
         assert decision.replicas >= 0
@@ -68,7 +65,8 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
         if decision.replicas < have:
             assert not observation.rollout
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)
-            settled = sum(now - marked_since.get(name, now) >= 1.0 for name in decision.victims)
+            shown = [since for name in decision.victims if (since := pods[name].marked_since) is not None]
+            settled = sum(now - since >= 1.0 for since in shown)
             unborn = max(0, have - live)
             assert have - decision.replicas <= settled + unborn
             busy = [

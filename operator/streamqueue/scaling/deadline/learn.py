@@ -61,7 +61,8 @@ def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, 
         if first > before.seen:
             arrivals = arrivals.extend(first, before.flow.added, span)
     arrivals = arrivals.extend(now, flow.added, span)
-    tick = before.tick + 0.2 * (min(gap, LONG_GAP) - before.tick)
+    # While marks settle, looks come at their time, not at the poll's.
+    tick = before.tick if fleet.marked else before.tick + 0.2 * (min(gap, LONG_GAP) - before.tick)
     return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price)
 
 

@@ -1,0 +1,113 @@
+"""A loop with real looks at Redis falls by an idle pod as soon as its mark counts, however rare its polls."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from kubernetes.aio import client as kubernetes_client
+from redis.asyncio import Redis
+
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.loop import Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Store
+from streamqueue.scaling.looks import SETTLE
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.unit.controller.bodies import condition, owned, pod, queue
+
+# What is asked of the server is a look at an empty stream.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+POLL = 60.0  # seconds
+SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
+
+
+class ApiServer:
+    """Answers each write with what was written; its watch shows annotations of pods to `store`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.marked: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.fell: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if "/pods/" in request.path:
+            body = self._annotate(body["metadata"]["annotations"])
+        elif request.path.endswith("/deployments/orders") and body["spec"]["replicas"] == 0 and not self.fell.done():
+            self.fell.set_result(time.monotonic())
+        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
+        return web.json_response(body)
+
+    def _annotate(self, annotations: dict[str, str | None]) -> dict[str, Any]:
+        written, shown = ready_pod(version=2), ready_pod(version=2)
+        for body in (written, shown):
+            body["metadata"]["annotations"] = {key: value for key, value in annotations.items() if value}
+        if not self.marked.done():
+            self.marked.set_result(time.monotonic())
+        self._store.show(PODS, shown)
+        return written
+
+
+def ready_pod(version: int) -> dict[str, Any]:
+    return pod(version=version, conditions=[condition("Ready", "True")])
+
+
+@pytest.fixture
+def store(shared_server: RunningServer) -> Store:
+    """A queue pinned at zero whose only pod idles."""
+    store = Store()
+    spec = {
+        "redis": {"url": shared_server.url},
+        "stream": Queue.stream,
+        "group": Queue.group,
+        "handler": {"image": "image"},
+        "scaling": {"replicas": 0, "pollingInterval": f"{POLL:.0f}s"},
+    }
+    store.show(STREAM_QUEUES, queue(spec=spec))
+    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
+    store.show(PODS, ready_pod(version=1))
+    return store
+
+
+@pytest.fixture
+async def api(store: Store) -> ApiServer:
+    return ApiServer(store)
+
+
+@pytest.fixture
+async def loop(store: Store, api: ApiServer) -> AsyncIterator[Loop]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    kube = Kube(kubernetes_client.ApiClient(kubernetes_client.Configuration(host=f"http://127.0.0.1:{port}")))
+    endpoints = Endpoints(kube)
+    yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
+    await endpoints.close()
+    await kube.close()
+    await runner.cleanup()
+
+
+async def test_the_look_after_a_mark_comes_when_it_counts(redis: Redis, loop: Loop, api: ApiServer) -> None:
+    await Queue(redis).create()
+    running = asyncio.create_task(loop.run())
+    try:
+        async with asyncio.timeout(POLL / 2):
+            waited = await api.fell - await api.marked
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert waited >= SETTLE
