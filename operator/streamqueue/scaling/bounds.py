@@ -29,7 +29,8 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     wanted = max(_with_stuck(fleet, wish.count, wish.need), floor)
     target = min(wanted, spec.max_replicas)
     if target <= have:
-        soon = min(target, max(floor, _with_stuck(fleet, min(wish.count, wish.soon), wish.need)))
+        soon = min(wish.count, wish.soon)
+        soon = min(target, max(spec.min_replicas, _with_stuck(fleet, soon, min(wish.need, soon))))
         return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted, observation), wish.why)
     target = max(have, min(target, spec.max_replicas - fleet.terminating))
     if spec.scale_up.max_step is not None:

@@ -94,6 +94,8 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     unready.sort(key=_unready_order)
     if surplus <= len(unready):
         return unready[:surplus]
+    if fleet.live == 1:
+        return list(fleet.ready)  # nobody has a choice: it is marked at work, and goes when next seen idle
     surplus = min(surplus - len(unready), marks.batch)
     if surplus == 1 and marks.batch == 1:
         marked = [pod for pod in fleet.marked if pod.state is PodState.READY]

@@ -248,4 +248,4 @@ def test_one_bad_pod_does_not_pin_the_fleet(state: PodState) -> None:
     law = BentLaw(SPEC, bend=broken)
     play(arrivals, [5.0] * len(arrivals), law)
     assert max(decision.replicas for _, decision in law.log) > 10
-    assert [d.replicas for s, d in law.log if 1900 < s.now < 1990] == [0] * 89
+    assert {d.replicas for s, d in law.log if 1900 < s.now < 1990} == {0}

@@ -60,11 +60,11 @@ def test_with_target_backlog_a_pod_is_ready_when_the_task_is_due(due: float, rep
 def test_the_last_pod_stays_for_a_task_that_is_due_soon_and_goes_for_a_later_one(spec: Scaling) -> None:
     def left(due: float) -> int:
         memory: Memory | None = None
-        marked = False
+        marked_since: float | None = None
         for now in range(300):
-            look = build.look(float(now), pods=build.pods(0, marked=marked), next_due=due)
+            look = build.look(float(now), pods=build.pods(0, marked_since=marked_since), next_due=due)
             decision, memory = decide(spec, memory, look)
-            marked = bool(decision.victims)
+            marked_since = (now if marked_since is None else marked_since) if decision.victims else None
             if decision.replicas == 0:
                 return 0
         return 1

@@ -60,8 +60,9 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             pod = pods[name]
             assert pod.state is not PodState.TERMINATING
             if pod.state is PodState.READY:
-                # A lone victim keeps its mark while it works, and goes when next seen idle.
-                assert pod.pending == 0 or observation.pending == 0 or pod.marked
+                # A lone victim keeps its mark while it works, and goes when next seen idle; the last pod gets it so.
+                last = [each for each in observation.pods if each.state is not PodState.TERMINATING] == [pod]
+                assert pod.pending == 0 or observation.pending == 0 or pod.marked or last
         if decision.replicas < have:
             assert not observation.rollout
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)

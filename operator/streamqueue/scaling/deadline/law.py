@@ -78,7 +78,8 @@ def wish_by_deadline(
         more = max(more, 1)
 
     within = max(allowance, cold + tick)
-    need = min(max(_need(plan, within), int(work)), limit)
+    due = min(_need(plan, within), limit)
+    need = min(max(due, int(work)), limit)
     old, lost = _headway(fleet, observation)
     worth = min(need, max(_need(plan, within, old, lost), int(work))) if lost else need
     levels = learnt.levels.note(now, worth, tick)
@@ -101,7 +102,9 @@ def wish_by_deadline(
     if joining and need < have and plan.is_late(plan.starts(())):
         return Wish(have, need, have, why), learnt
     need = min(need, have)
-    return Wish(min(max(need, keep), have), need, min(max(need, soon), have), why), learnt
+    # What is in hand may be done in a moment.
+    soon = max(soon, need if observation.waiting else due)
+    return Wish(min(max(need, keep), have), need, min(soon, have), why), learnt
 
 
 def _additional(
