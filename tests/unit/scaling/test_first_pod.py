@@ -49,3 +49,12 @@ def test_nothing_gathers_where_nobody_knows_how_long_it_waits() -> None:
     law = BentLaw(SPEC, bend=ageless)
     play(arrivals, exponential(len(arrivals), 8.0), law, CLUSTER)
     assert all(decision.replicas for seen, decision in law.log if seen.waiting)
+
+
+def test_one_start_serves_all_that_one_pod_still_starts_in_time() -> None:
+    arrivals = poisson(0.3, 7200)
+    law = BentLaw(SPEC)
+    outcome = play(arrivals, exponential(len(arrivals), 8.0), law, CLUSTER)
+    gathered = [seen.waiting for seen, decision in law.log if seen.now > 300 and decision.replicas > seen.replicas == 0]
+    assert p95(outcome) <= 30
+    assert sum(gathered) / len(gathered) > 5.5

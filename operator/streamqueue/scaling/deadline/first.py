@@ -19,23 +19,18 @@ def spared_by_gathering(learnt: Learnt, cold: ColdStart, allowance: float, concu
     arrivals = learnt.arrivals
     lately = max(0.0, learnt.flow.delivered - arrivals.counts[0])
     rate = lately / max(learnt.seen - arrivals.times[0], REMEMBERED)
-    delay = _longest_delay(learnt, cold, allowance)
+    delay = max(0.0, allowance - first_takes(learnt, cold))
     if rate * delay < 1:
         return 0.0
     idle = 1 - rate * learnt.service.seconds / concurrency
     return max(0.0, idle) * (delay + cold.mean)
 
 
-def first_is_due(learnt: Learnt, cold: ColdStart, allowance: float, concurrency: int, observation: Observation) -> bool:
-    """Whether to start the first pod now: what waits would keep it at work for all the time that is left."""
-    oldest = observation.oldest_waiting_age
-    if oldest is None or observation.pending:
-        return True
-    return (
-        observation.waiting * learnt.service.seconds / concurrency >= _longest_delay(learnt, cold, allowance) - oldest
-    )
+def may_gather(observation: Observation) -> bool:
+    """Whether it is known how long all tasks in hand have waited."""
+    return observation.oldest_waiting_age is not None and not observation.pending
 
 
-def _longest_delay(learnt: Learnt, cold: ColdStart, allowance: float) -> float:
-    """Seconds from a task's arrival until a pod has to be created for it; slow pods are reckoned with."""
-    return max(0.0, allowance - cold.slow - LOOKS * learnt.tick)
+def first_takes(learnt: Learnt, cold: ColdStart) -> float:
+    """Seconds until a pod that is created at the next look is there; slow pods are reckoned with."""
+    return cold.slow + LOOKS * learnt.tick

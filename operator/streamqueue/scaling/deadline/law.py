@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from streamqueue.scaling.backlog import LEAD, Wish
 from streamqueue.scaling.coldstart import ColdStart
 from streamqueue.scaling.deadline.curve import Outlook, add_pods, is_late, lateness, look_ahead, starts_per_step
-from streamqueue.scaling.deadline.first import first_is_due, spared_by_gathering
+from streamqueue.scaling.deadline.first import first_takes, may_gather, spared_by_gathering
 from streamqueue.scaling.deadline.learn import Learnt
 from streamqueue.scaling.deadline.price import WIDEST
 from streamqueue.scaling.deadline.up import best_addition
@@ -70,12 +70,9 @@ def wish_by_deadline(
         most = min(limit, int((observation.waiting + rate * (cold + target)) / concurrency) + 2)
         more = _additional(plan, capacity, cold, learnt.price.value, target, tick, most)
     spared = spared_by_gathering(learnt, starts, allowance, concurrency)
-    if (
-        not fleet.capacity
-        and work
-        and (not spared or first_is_due(learnt, starts, allowance, concurrency, observation))
-    ):
-        more = max(more, 1)
+    if not fleet.capacity and work:
+        gathers = spared and may_gather(observation) and not plan.is_late(plan.starts((first_takes(learnt, starts),)))
+        more = max(more, 0 if gathers else 1)
 
     within = max(allowance, cold + tick)
     due = min(_need(plan, within), limit)
