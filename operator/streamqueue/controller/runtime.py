@@ -26,7 +26,7 @@ class Runtime:
     busy: bool = False  # a round is under way
     fresh: bool = True  # no round is over yet
     woken: bool = False  # an entry came since the last round began
-    settling: float | None = None  # seconds from the last look until a victim's mark counts
+    settling: float | None = None  # seconds from the last look until a victim's mark counts; None: none to wait for
     memory: Memory | None = None
     journal: Journal = field(default_factory=Journal)
     applied: Applied = field(default_factory=Applied)

@@ -31,7 +31,7 @@ class Entry:
     pending: int
     oldest_waiting_age: float | None
     pods: dict[PodState, int]
-    victims: int  # idle pods marked to go
+    victims: int  # pods marked to go
 
     @property
     def changed(self) -> bool:

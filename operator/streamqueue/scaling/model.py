@@ -77,6 +77,6 @@ class Decision:
     replicas: int
     reason: Reason
     sentence: str
-    # Idle pods to mark (pod-deletion-cost) before the count may fall; the count in `replicas` has
-    # fallen only by those that were seen marked for a second.
+    # Pods to mark (pod-deletion-cost) before the count may fall: idle ones, or a lone one at work. The count in
+    # `replicas` has fallen only by those that are idle and were seen marked for a second.
     victims: tuple[str, ...] = ()
