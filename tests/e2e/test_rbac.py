@@ -112,7 +112,6 @@ def confined(world: World) -> Iterator[tuple[World, datetime]]:
     world.chart.wait()
     yield world, began
     world.chart.upgrade()
-    world.chart.wait()
 
 
 def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(confined: tuple[World, datetime]) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.cluster import previous
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
@@ -20,13 +22,19 @@ FIXED = {"minReplicas": FLEET, "maxReplicas": FLEET, "targetBacklog": 1}
 OLDER = "image.tag=previous"
 
 
-def test_an_upgrade_and_a_rollback_under_load(world: World) -> None:
-    release = previous.release()
-    switch(world, lambda: world.chart.upgrade(release.chart, OLDER), older=True)
+@pytest.fixture(scope="module")
+def queue(world: World) -> Queue:
+    """With a fleet that the operator of an older release has made, which runs."""
+    switch(world, lambda: world.chart.upgrade(previous.release().chart, OLDER), older=True)
     queue = world.queue("moved", scaling=FIXED).apply()
-    fleet = {pod["metadata"]["uid"] for pod in queue.await_ready_pods(FLEET)}
+    queue.await_ready_pods(FLEET)
     # The Deployment counts its ready pods a moment after they are.
     world.view.eventually(lambda: (queue.deployment or {})["status"].get("readyReplicas") == FLEET, 30, "all counted")
+    return queue
+
+
+def test_an_upgrade_and_a_rollback_under_load(world: World, queue: Queue) -> None:
+    fleet, done = pods_of(queue), len(queue.results())
     began = time.monotonic()
     with load(queue) as ids:
         await_progress(queue, ids)
@@ -35,40 +43,46 @@ def test_an_upgrade_and_a_rollback_under_load(world: World) -> None:
             await_progress(queue, ids)
     queue.await_results(ids, 60)
 
-    assert sorted(row["task"] for row in queue.results()) == sorted(ids)
-    assert {pod["metadata"]["uid"] for pod in queue.ready_pods()} == fleet
+    assert sorted(row["task"] for row in queue.results()[done:]) == sorted(ids)
+    assert pods_of(queue) == fleet
     seen = [body for when, body in world.view.seen("deployments", queue.name) if when > began]
     assert {body["spec"]["replicas"] for body in seen} <= {FLEET}
     assert {body["status"].get("readyReplicas") for body in seen} <= {FLEET}
     assert {body["metadata"]["generation"] for body in seen} <= {1}
     world.note(
-        f"upgrade from {release.name}, rollback, upgrade: {len(ids)} tasks meanwhile, none lost or done twice, "
-        f"no pod of {FLEET} replaced"
+        f"upgrade from {previous.release().name}, rollback, upgrade: {len(ids)} tasks meanwhile, "
+        f"none lost or done twice, no pod of {FLEET} replaced"
     )
 
 
-def test_an_uninstall_under_load_leaves_workers_and_an_install_serves_within_a_minute(world: World) -> None:
-    stays = world.queue("stays", scaling=FIXED).apply()
-    fleet = {pod["metadata"]["uid"] for pod in stays.await_ready_pods(FLEET)}
-    with load(stays) as ids:
+def test_an_uninstall_under_load_leaves_workers_and_an_install_serves_within_a_minute(
+    world: World, queue: Queue
+) -> None:
+    fleet, done = pods_of(queue), len(queue.results())
+    with load(queue) as ids:
         world.strangers |= world.chart.pods()  # their roles may go before them
         said = world.chart.uninstall()
         assert "kept due to the resource policy" in said and "streamqueues.streamqueue.dev" in said
-        await_progress(stays, ids)
-        assert world.kubectl.get("streamqueue", stays.name)["spec"]["stream"] == stays.stream
+        await_progress(queue, ids)
+        assert world.kubectl.get("streamqueue", queue.name)["spec"]["stream"] == queue.stream
 
         began = time.monotonic()
         world.chart.upgrade()
         first = world.queue("first").apply()
         first.await_results(first.add(1), LIMIT)
         took = time.monotonic() - began
-        await_progress(stays, ids)
-    stays.await_results(ids, 60)
+        await_progress(queue, ids)
+    queue.await_results(ids, 60)
 
     world.note(f"helm install -> first scaled worker done with its task: {took:.1f} s")
     assert took <= LIMIT
-    assert sorted(row["task"] for row in stays.results()) == sorted(ids)
-    assert {pod["metadata"]["uid"] for pod in stays.ready_pods()} == fleet
+    assert sorted(row["task"] for row in queue.results()[done:]) == sorted(ids)
+    assert pods_of(queue) == fleet
+
+
+def pods_of(queue: Queue) -> set[str]:
+    """The uids of its ready pods."""
+    return {pod["metadata"]["uid"] for pod in queue.ready_pods()}
 
 
 def switch(world: World, step: Callable[[], None], *, older: bool) -> None:

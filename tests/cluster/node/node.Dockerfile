@@ -1,5 +1,6 @@
 # What kind's own base image does, on Debian bookworm's packages. files/ is images/base/files of the kind module.
 # Containers start with crun, without systemd, and without kind's hook, which gives each node a product id of its own.
+# crun gives no HOME to a user without a name.
 ARG BASE
 FROM $BASE
 COPY files/usr/local/bin/ /usr/local/bin/
@@ -20,7 +21,7 @@ RUN chmod 755 /usr/local/bin/* /kind /kind/bin /kind/bin/* && chmod -R go+rX /et
  && sed -i 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' /etc/containerd/config.toml \
  && sed -i 's/SystemdCgroup = true/BinaryName = "crun"/' /etc/containerd/config.toml \
  && sed -i 's/^KUBELET_EXTRA_ARGS=/&--cgroup-driver=cgroupfs /' /etc/default/kubelet \
- && ctr oci spec | jq 'del(.process.rlimits)' > /etc/containerd/cri-base.json \
+ && ctr oci spec | jq 'del(.process.rlimits) | .process.env += ["HOME=/"]' > /etc/containerd/cri-base.json \
  && systemctl enable kubelet.service containerd.service undo-mount-hacks.service && systemctl mask systemd-binfmt.service \
  && for name in kubeadm kubelet kubectl; do ln -s kubernetes /usr/bin/$name; done \
  && printf %s "$KUBERNETES_VERSION" > /kind/version
