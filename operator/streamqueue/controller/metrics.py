@@ -35,6 +35,7 @@ PENDING = _gauge("pending", "Entries delivered and not acknowledged.")
 OLDEST_WAITING = _gauge("oldest_waiting_seconds", "Age of the oldest entry that waits for delivery.")
 OLDEST_PENDING = _gauge("oldest_pending_seconds", "Time since the oldest pending entry was last delivered.")
 OUTBOXED = _gauge("outboxed", "Results on their way to streams that one script cannot reach together with the queue.")
+STUCK = _gauge("results_stuck", "1 while some of those have waited, since the stream that they are for takes none.")
 DEAD_LETTERS = _gauge("dead_letters", "Entries in the group's dead-letter stream.")
 DESIRED = _gauge("desired_replicas", "Replicas that the last decision asks for.")
 MAX_REPLICAS = _gauge("max_replicas", "spec.scaling.maxReplicas.")
@@ -74,6 +75,11 @@ def show(key: Key, facts: Facts) -> None:
         DECISIONS.labels(*key, reason)
 
 
+def show_stuck(key: Key, stuck: bool) -> None:
+    """Whether `ResultsStuck` holds: known only at the end of a round."""
+    STUCK.labels(*key).set(stuck)
+
+
 def count(key: Key, progress: Progress, trimmed: int) -> None:
     """What came and went since the last look, and what was lost."""
     TRIMMED.labels(*key).inc(trimmed)
@@ -83,7 +89,7 @@ def count(key: Key, progress: Progress, trimmed: int) -> None:
 
 def forget(key: Key) -> None:
     """The queue is gone, and so are its series."""
-    for metric in (*_BY_QUEUE, ADDED, ACKNOWLEDGED, TRIMMED, RECOVERED, BUSY_LEAVING):
+    for metric in (*_BY_QUEUE, STUCK, ADDED, ACKNOWLEDGED, TRIMMED, RECOVERED, BUSY_LEAVING):
         _remove(metric, *key)
     for state in PodState:
         _remove(REPLICAS, *key, state)

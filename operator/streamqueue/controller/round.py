@@ -105,6 +105,7 @@ class Rounds:
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
             self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
         facts.stuck = runtime.handing_on.note(time.monotonic())
+        metrics.show_stuck(key_of(held), bool(facts.stuck))
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return sleeper(spec, facts, runtime.memory)
 

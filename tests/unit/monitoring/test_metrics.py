@@ -63,6 +63,7 @@ async def scrape() -> AsyncIterator[Scraper]:
 
 def count_everything() -> None:
     metrics.show(KEY, facts())
+    metrics.show_stuck(KEY, True)
     metrics.count(KEY, Progress(5, 2), trimmed=1)
     metrics.DECISIONS.labels(*KEY, Reason.SCALING_UP).inc()
     metrics.RECOVERED.labels(*KEY).inc(3)
@@ -107,10 +108,10 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
             *("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters"),
             *("desired_replicas", "max_replicas", "target_wait_seconds", "visibility_timeout_seconds", "redis_up"),
             *("redis_may_lose_work", "added_total", "acknowledged_total", "trimmed_undelivered_total"),
-            *("reclaimed_total", "outboxed"),
+            *("reclaimed_total", "outboxed", "results_stuck"),
         )
     }
-    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3, 6]
+    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3, 6, 1]
     assert page.values("replicas", "orders")[("ready",)] == 1
     assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
 
