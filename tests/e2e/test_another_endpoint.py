@@ -47,12 +47,14 @@ def test_results_wait_for_another_server_and_each_comes_out_once(world: World) -
     ids += first.add(10)
     stuck = first.await_condition("ResultsStuck", "True", timeout=120)
     assert "beyond-b of next.redis" in stuck["message"]
+    world.view.eventually(lambda: world.metric("results_stuck", first) == 1, 30, "the metric that the alert reads")
     world.view.eventually(lambda: first.status.get("lag") == first.status.get("pending") == 0, 60, "all acknowledged")
     assert first.condition("RedisReachable")["status"] == "True"
     server.start()
     client = second.client = server.wait()
     _await_arrival(world, client, ids)
     world.view.eventually(lambda: not first.condition("ResultsStuck"), 60, "the warning is gone")
+    assert world.metric("results_stuck", first) == 0
 
     rotated = replace(server, password="next-77f0")
     client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{rotated.password}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
@@ -59,11 +58,11 @@ def test_a_busy_pod_that_was_told_to_go_finishes_and_is_counted(world: World) ->
     scaling = {"minReplicas": 1, "maxReplicas": 1}
     queue = world.queue("victim", handler={"image": IMAGE, "timeout": "30s"}, delivery={}, scaling=scaling).apply()
     queue.await_ready_pods(1)
-    assert _busy_victims(world, queue) == 0
+    assert world.metric("busy_pods_terminated_total", queue) == 0
     [task] = queue.add(1, seconds="8")
     victim = queue.await_busy_pod()
     world.kubectl("delete", "pod", victim, "--wait=false")
-    world.view.eventually(lambda: _busy_victims(world, queue) == 1, 30, "the metric counts it")
+    world.view.eventually(lambda: world.metric("busy_pods_terminated_total", queue) == 1, 30, "the metric counts it")
     queue.await_results([task], 60)
     assert [row["worker"] for row in queue.starts()] == [victim], "the task was begun again elsewhere"
     assert [row["worker"] for row in queue.results()] == [victim]
@@ -77,15 +76,3 @@ def _image(world: World, queue: Queue, image: str) -> None:
 def _rolling(queue: Queue) -> bool:
     status = (queue.deployment or {}).get("status", {})
     return bool(status.get("updatedReplicas", 0) < status.get("replicas", 0))
-
-
-def _busy_victims(world: World, queue: Queue) -> float:
-    """`streamqueue_busy_pods_terminated_total` of this queue, over the operator's pods."""
-    total = 0.0
-    for pod in world.chart.operator.get("pods", f"--selector={world.chart.selector}")["items"]:
-        path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
-        text = world.kubectl("get", "--raw", path, check=False).stdout
-        for labels, value in re.findall(r"^streamqueue_busy_pods_terminated_total\{(.*)\} (.*)$", text, re.MULTILINE):
-            if f'namespace="{queue.kubectl.namespace}"' in labels and f'"{queue.name}"' in labels:
-                total += float(value)
-    return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,17 @@ class World:
     def secret(self, name: str, **values: str) -> None:
         """Create or change a Secret."""
         self.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values})
+
+    def metric(self, name: str, queue: Queue) -> float:
+        """`streamqueue_NAME` of this queue, over the operator's pods."""
+        total, operator = 0.0, self.chart.operator
+        for pod in operator.get("pods", f"--selector={self.chart.selector}")["items"]:
+            path = f"/api/v1/namespaces/{operator.namespace}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+            text = self.kubectl("get", "--raw", path, check=False).stdout
+            for labels, value in re.findall(rf"^streamqueue_{name}\{{(.*)\}} (.*)$", text, re.MULTILINE):
+                if f'namespace="{queue.kubectl.namespace}"' in labels and f'"{queue.name}"' in labels:
+                    total += float(value)
+        return total
 
     def note(self, figure: str) -> None:
         """A measurement worth reading after the session."""
