@@ -16,7 +16,7 @@ from streamqueue.api.spec import Redis
 from streamqueue.controller.addresses import as_pods_see_it
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kube import Kube, KubeError
-from streamqueue.controller.secrets import NoEndpoint, Secrets
+from streamqueue.controller.secrets import NoEndpoint, Secrets, Value
 from streamqueue.controller.skew import Skew
 from streamqueue.manifests import Fingerprints
 from streamqueue.streams.connection import connect, credentials_for, read_url
@@ -55,23 +55,17 @@ class Endpoints:
 
     async def resolve(self, namespace: str, redis: Redis, block: str = OWN) -> Endpoint:
         """The same; raises `NoEndpoint`, or `KubeError` when nobody can tell."""
-        url, ca = redis.url or "", None
-        found: list[Fingerprints] = []
+        secret = trusted = None
         if redis.secret_ref:
             secret = await self._secrets.read(namespace, redis.secret_ref, f"{block}.secretRef")
-            url = secret.text
-            found.append(Fingerprints(secret.hash, _place(url, namespace)))
         if redis.ca_secret_ref:
             trusted = await self._secrets.read(namespace, redis.ca_secret_ref, f"{block}.tls.caSecretRef")
-            ca = trusted.text
-            found.append(Fingerprints(trusted.hash, trusted.hash))
-        address = as_pods_see_it(url, namespace)
+        address = as_pods_see_it(secret.text if secret else redis.url or "", namespace)
         server = hashlib.sha256(address.encode()).hexdigest()
-        secrets = Fingerprints.of_all(found) if found else None
-        identity = "/".join((server, redis.mode, redis.auth, str(secrets and secrets.whole)))
+        identity = "/".join((server, redis.mode, redis.auth, *(value.hash for value in (secret, trusted) if value)))
         if identity not in self._by_id:
-            client = _client(redis, address, ca, block)
-            self._by_id[identity] = Endpoint(identity, server, client, secrets)
+            client = _client(redis, address, trusted.text if trusted else None, block)
+            self._by_id[identity] = Endpoint(identity, server, client, _fingerprints(namespace, secret, trusted))
         endpoint = self._by_id[identity]
         endpoint.used = time.monotonic()
         return endpoint
@@ -100,13 +94,13 @@ def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:
         raise NoEndpoint(problem.kind, f"{_where(redis, block)}: {problem}") from None
 
 
-def _place(url: str, namespace: str) -> str | None:
-    """Where it leads; a fast hash will do, of what is no password. None for a URL that can't be used."""
-    try:
-        place = read_url(url).place
-    except RedisProblem:
-        return None
-    return hashlib.sha256(f"{namespace}/{place}".encode()).hexdigest()[:32]
+def _fingerprints(namespace: str, secret: Value | None, trusted: Value | None) -> Fingerprints | None:
+    found = [Fingerprints(trusted.hash, trusted.hash)] if trusted else []
+    if secret:
+        # A fast hash will do, of what is no password.
+        place = hashlib.sha256(f"{namespace}/{read_url(secret.text).place}".encode()).hexdigest()[:32]
+        found.insert(0, Fingerprints(secret.hash, place))
+    return Fingerprints.of_all(found) if found else None
 
 
 def _where(redis: Redis, block: str) -> str:

@@ -6,7 +6,7 @@ by themselves, busy or not; what leads elsewhere they can't follow, and it rolls
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Fingerprints:
         """A live template's annotations, as they should be now."""
         return annotations | self._known(annotations)
 
-    def _known(self, names: Iterable[str]) -> dict[str, str]:
+    def _known(self, names: Container[str]) -> dict[str, str]:
         values = {SECRET_HASH_ANNOTATION: self.whole, PLACE_HASH_ANNOTATION: self.place}
         return {name: value for name, value in values.items() if value and name in names}
 
