@@ -26,6 +26,7 @@ CPUCLOCK_SCHED = 2  # linux/posix-timers.h
 LIMIT = 300.0  # seconds for one run
 QUICK = 5  # times as many no-op tasks for those who are done with them in less than a second
 FAST = ("raw-batched", "raw-careful", "ours", "ours-batch")
+ROUNDS = 3  # of the fast ones, in turn: what else the machine does makes them slower by half
 GUARANTEES = {
     "raw": "at least once while its own pending list is read again, which this loop does not; XACK one by one",
     "raw-batched": "the same; XACK for a hundred at once: a crash doubles up to a hundred",
@@ -47,9 +48,11 @@ IN_THE_WAY = (
     "settlement whose lease and owner the server looks at. Tasks that do something hide it: see those of 1 ms. The",
     "http runner pays for a request each.",
     "",
-    "`ours-batch` has no coroutine, timer or context for a task. What is left is an entry with its token and lease, a",
-    "run that can be lost or handed back alone, a payload as text, a settlement with a verdict of its own, and its",
-    "age; and the server, which looks at each lease in a script, takes several times as long as for a bare XACK.",
+    "`ours-batch` has no coroutine, timer or context for a task. What is left in Python is an entry with its token, a",
+    "run that can be lost or handed back alone, a payload as text, a verdict of its own, and its age; and, once for a",
+    "call, an event loop between socket and handler. The server compares the token of each lease and the owner of each",
+    "entry, registers the leases of the next ones, and hands all of them through Lua: several times the work of a bare",
+    "XREADGROUP and XACK. The worker waits for it, and then runs on cold caches.",
 )
 GOAL = 0.9
 
@@ -130,7 +133,8 @@ def table(rows: list[Row], server: str) -> str:
         "# Worker throughput",
         "",
         f"One worker process, one {server} on the same machine ({machine()}), appendonly off. Tasks per second of the",
-        "worker's CPU time (one core), per second of wall time, and what each task costs the server.",
+        "worker's CPU time (one core), per second of wall time, and what each task costs the server. Of",
+        f"{', '.join(FAST)} the best of {ROUNDS} runs, taken in turn.",
         "",
         "| task | contender | tasks/s/core | tasks/s | Redis µs/task | against raw-batched | against the best other |",
         "|---|---|---:|---:|---:|---:|---:|",
@@ -144,11 +148,12 @@ def table(rows: list[Row], server: str) -> str:
             f"{row.redis_microseconds:.0f} | {ratio(row.per_core, raw)} | {ratio(row.per_core, best)} |"
         )
     names = {row.contender for row in rows}
-    per_core = {row.contender: row.per_core for row in rows if row.task == "no-op"}
-    if {"ours-batch", "raw-batched"} <= per_core.keys():
-        share = per_core["ours-batch"] / per_core["raw-batched"]
-        word = "is reached" if share >= GOAL else "is missed"
-        lines += ["", f"The goal for batches, {GOAL}x of raw-batched with no-op tasks, {word}: {share:.2f}x."]
+    for task in dict.fromkeys(row.task for row in rows):
+        per_core = {row.contender: row.per_core for row in rows if row.task == task}
+        if {"ours-batch", "raw-batched"} <= per_core.keys():
+            share = per_core["ours-batch"] / per_core["raw-batched"]
+            word = "is reached" if share >= GOAL else "is missed"
+            lines += ["", f"The goal for batches, {GOAL}x of raw-batched, {word} with {task} tasks: {share:.2f}x."]
     lines += [
         "",
         *(
@@ -176,16 +181,19 @@ def main() -> None:
         parser.error(f"--only: {', '.join(sorted(unknown))} unknown; there are {', '.join(GUARANTEES)}")
     if options.tasks % 500 or options.tasks <= 0:
         parser.error("--tasks must be a multiple of 500")
-    rows = []
+    rows: list[Row] = []
     for seconds, all_tasks in ((0.0, options.tasks), (0.001, max(500, options.tasks // 4))):
-        for contender in contenders:
+        best: dict[str, Row] = {}
+        for contender in contenders + [name for name in contenders if name in FAST] * (ROUNDS - 1):
             tasks = all_tasks * QUICK if contender in FAST and not seconds else all_tasks
             server = RunningServer(install(options.server))
             try:
-                rows.append(measure(server, contender, tasks, seconds))
+                row = measure(server, contender, tasks, seconds)
             finally:
                 server.close()
-            print(rows[-1], file=sys.stderr, flush=True)
+            print(row, file=sys.stderr, flush=True)
+            best[contender] = max(row, best.get(contender, row), key=lambda each: each.per_core)
+        rows += best.values()
     text = table(rows, options.server)
     if set(contenders) == set(GUARANTEES):
         publish("worker", text, {"machine": machine(), "server": options.server, "rows": [asdict(row) for row in rows]})
