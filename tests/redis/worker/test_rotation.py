@@ -28,7 +28,7 @@ from tests.redis.worker.pod import PATIENCE, until, working
 from tests.redis.worker.program import running, said
 
 # What is asked of the server here is AUTH.
-pytestmark = [pytest.mark.ends, pytest.mark.usefixtures("short_reads")]
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("short_reads")]
 
 FIRST, SECOND = "first-hunter2", "second-hunter2"
 NAME = "STREAMQUEUE_REDIS_URL_FILE"
