@@ -40,9 +40,14 @@ def inflow(queue: Queue, per_second: int, **fields: str) -> Iterator[list[str]]:
 
 
 def overdue(queue: Queue, seconds: float) -> bool:
-    """Whether the status tells of a task that has waited for longer."""
+    """Whether a task has waited for longer, by the stream and by the status, which may tell of one that has begun."""
+    (group,) = (row for row in queue.client.xinfo_groups(queue.stream) if row["name"] == queue.group)
+    waiting = queue.client.xrange(queue.stream, f"({group['last-delivered-id']}", count=1)
     since = queue.status.get("oldestWaitingTime")
-    return bool(since) and time.time() - datetime.datetime.fromisoformat(since).timestamp() > seconds
+    if not (waiting and since):
+        return False
+    stamps = int(waiting[0][0].partition("-")[0]) / 1000, datetime.datetime.fromisoformat(since).timestamp()
+    return all(time.time() - stamp > seconds for stamp in stamps)
 
 
 def test_a_password_was_changed(world: World, incidents: Incidents) -> None:
@@ -99,7 +104,7 @@ def test_too_few_workers(world: World, incidents: Incidents) -> None:
     queue = incidents.queue("thumbnails", scaling=scaling).apply()
     queue.await_ready_pods(1)
     with inflow(queue, per_second=6, seconds="0.4") as ids:
-        world.view.eventually(lambda: overdue(queue, 6), 60, "a task that waits for longer than the target")
+        world.view.eventually(lambda: overdue(queue, 6) and queue.status["reason"] == "AtMax", 60, "a task is late")
 
         log.tell("OLDEST grows past the promise of five seconds.")
         log.run("kubectl get sq thumbnails")
