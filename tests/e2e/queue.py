@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,17 @@ from tests.kube.redis_server import RedisServer
 from tests.kube.view import Body, View
 
 IMAGE = "streamqueue/examples:dev"
+SDK_IMAGE = "streamqueue/documents:dev"  # one of the examples' that has the SDK
 QUEUE_LABEL = "streamqueue.dev/queue"
 FAULTS = "/app/examples/faults/handler.py"
+ECHO = """
+from streamqueue import Worker
+worker = Worker()
+@worker.task
+def handle(task):
+    return {"n": task["n"]}
+worker.run()
+"""
 
 
 class Queue:
@@ -171,9 +181,16 @@ class Queue:
         return self.view.eventually(self.busy_pod, timeout, f"{self.name}: a busy pod") or ""
 
 
-def worker_command(script: str, **container: Any) -> Mapping[str, Any]:
-    """The pod template overlay that runs this script in the image of the examples."""
-    return {"spec": {"containers": [{"name": "handler", "command": ["python3", script], **container}]}}
+def worker_command(*arguments: str, **container: Any) -> Mapping[str, Any]:
+    """The pod template overlay that runs Python with these: a script of the image, or `-c` and a program."""
+    return {"spec": {"containers": [{"name": "handler", "command": ["python3", *arguments], **container}]}}
+
+
+def await_arrival(view: View, client: Any, stream: str, ids: list[str], timeout: float) -> None:
+    """Return once results of all these tasks are in the next stream, each once."""
+    view.eventually(lambda: client.xlen(stream) >= len(ids), timeout, f"{stream}: {len(ids)} results")
+    came = Counter(fields["sq-id"] for _, fields in client.xrange(stream))
+    assert came == dict.fromkeys(ids, 1), "a result came twice, or never"
 
 
 def is_ready(pod: Body) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tests.e2e.queue import Queue
+from tests.e2e.queue import QUEUE_LABEL, Queue
 from tests.kube.chart import Chart
 from tests.kube.kubectl import Kubectl
 from tests.kube.redis_server import RedisServer
@@ -48,6 +50,16 @@ class World:
                 if f'namespace="{queue.kubectl.namespace}"' in labels and f'"{queue.name}"' in labels:
                     total += float(value)
         return total
+
+    def assert_untold(self, passwords: Iterable[str], queues: Iterable[Queue]) -> None:
+        """Neither the operator's log nor objects, events and logs of these queues show a password."""
+        told = [self.chart.log(), json.dumps(self.kubectl.get("streamqueues,events"))]
+        for queue in queues:
+            ours = f"--selector={QUEUE_LABEL}={queue.name}"
+            told.append(json.dumps(self.kubectl.get("deployments,cronjobs,jobs,pods", ours)))
+            told.append(self.kubectl("logs", ours, "--all-containers", "--tail=-1", check=False).stdout)
+        for password in passwords:
+            assert not [number for number, text in enumerate(told) if password in text], "a password is shown"
 
     def note(self, figure: str) -> None:
         """A measurement worth reading after the session."""

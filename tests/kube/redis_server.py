@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -48,6 +48,12 @@ class RedisServer:
         """A client, once the server answers it."""
         self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=120s")
         return reach(self.kubectl, self.name, self.password)
+
+    def rotate(self, client: Any, password: str) -> RedisServer:
+        """Let this password alone in, and close all connections; the server as it is reached then."""
+        client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{password}")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        return replace(self, password=password)
 
     def _deployment(self, replicas: int) -> dict[str, Any]:
         args = ["--save", ""]

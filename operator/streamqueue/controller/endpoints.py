@@ -95,12 +95,14 @@ def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:
 
 
 def _fingerprints(namespace: str, secret: Value | None, trusted: Value | None) -> Fingerprints | None:
-    found = [Fingerprints(trusted.hash, trusted.hash)] if trusted else []
+    found = []
     if secret:
         # A fast hash will do, of what is no password.
         place = hashlib.sha256(f"{namespace}/{read_url(secret.text).place}".encode()).hexdigest()[:32]
-        found.insert(0, Fingerprints(secret.hash, place))
-    return Fingerprints.of_all(found) if found else None
+        found.append(Fingerprints(secret.hash, place))
+    if trusted:
+        found.append(Fingerprints(trusted.hash, trusted.hash))
+    return Fingerprints.of_all(found)
 
 
 def _where(redis: Redis, block: str) -> str:

@@ -64,8 +64,7 @@ def secrets_of(home: Endpoint | None, beyond: Beyond) -> Fingerprints | None:
     """What tells worker pods of changed Secrets; None without one, and where one can't be read."""
     if home is None or isinstance(beyond, Trouble):
         return None
-    found = [each.secrets for each in (home, beyond) if each and each.secrets]
-    return Fingerprints.of_all(found) if found else None
+    return Fingerprints.of_all([each.secrets for each in (home, beyond) if each and each.secrets])
 
 
 def comes_back(spec: QueueSpec, home: Endpoint | None, beyond: Beyond) -> bool:

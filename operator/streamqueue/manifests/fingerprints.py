@@ -25,7 +25,10 @@ class Fingerprints:
     place: str | None  # of it without users and passwords of URLs
 
     @classmethod
-    def of_all(cls, those: Sequence[Fingerprints]) -> Fingerprints:
+    def of_all(cls, those: Sequence[Fingerprints]) -> Fingerprints | None:
+        """None of none."""
+        if not those:
+            return None
         return cls(_joined([each.whole for each in those]), _joined([each.place for each in those]))
 
     def annotations(self, spec: QueueSpec) -> dict[str, str]:

@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio import client as kubernetes_client
 from redis.asyncio import Redis
 
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.kube import Kube
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
+from tests.kube.api import answered_by
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.unit.controller.bodies import condition, owned, pod, queue
@@ -87,18 +86,10 @@ async def api(store: Store) -> ApiServer:
 
 @pytest.fixture
 async def loop(store: Store, api: ApiServer) -> AsyncIterator[Loop]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    kube = Kube(kubernetes_client.ApiClient(kubernetes_client.Configuration(host=f"http://127.0.0.1:{port}")))
-    endpoints = Endpoints(kube)
-    yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
-    await endpoints.close()
-    await kube.close()
-    await runner.cleanup()
+    async with answered_by(api.handle) as kube:
+        endpoints = Endpoints(kube)
+        yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
+        await endpoints.close()
 
 
 async def test_the_look_after_a_mark_comes_when_it_counts(redis: Redis, loop: Loop, api: ApiServer) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio import client as kubernetes_client
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller.act import BEGINNERS, Actor
@@ -19,6 +18,7 @@ from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store
 from streamqueue.scaling import Decision, Reason
+from tests.kube.api import answered_by
 from tests.unit.controller.bodies import owned, queue
 
 SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
@@ -54,17 +54,9 @@ async def server() -> SlowServer:
 
 @pytest.fixture
 async def kube(server: SlowServer) -> AsyncIterator[Kube]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    kube = Kube(kubernetes_client.ApiClient(kubernetes_client.Configuration(host=f"http://127.0.0.1:{port}")))
-    yield kube
-    server.release.set()
-    await kube.close()
-    await runner.cleanup()
+    async with answered_by(server.handle) as kube:
+        yield kube
+        server.release.set()
 
 
 def a_queue(name: str) -> Holdings:
