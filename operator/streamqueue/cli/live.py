@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from rich.table import Table
+from rich.text import Text
 
 from streamqueue.cli.output import age, printable
 from streamqueue.streams import Snapshot
@@ -31,11 +32,12 @@ def _rate(old: int | None, new: int | None, before: Snapshot | None, now: Snapsh
 
 
 def new_table(titles: tuple[str, ...], caption: str) -> Table:
+    """The last column gives way where the width doesn't do."""
     table = Table(box=None, title=caption, title_justify="left", pad_edge=False)
     for title in titles:
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
+        table.add_column(title, no_wrap=title != titles[-1], overflow="ellipsis")
     return table
 
 
 def add_row(table: Table, *cells: object, style: str | None = None) -> None:
-    table.add_row(*(printable(cell).replace("[", r"\[") for cell in cells), style=style)
+    table.add_row(*(Text(printable(cell), no_wrap=True, overflow="ellipsis") for cell in cells), style=style)

@@ -60,16 +60,25 @@ def state(body: Body) -> PodState:
 
 def failure(body: Body) -> tuple[str, str] | None:
     """Why a container of this pod doesn't start: one word, and the kubelet's message."""
-    for status in _containers(body):
-        waiting = status.get("state", {}).get("waiting", {})
-        if waiting.get("reason") in _FAILURES:
-            return _FAILURES[waiting["reason"]], waiting.get("message", "")
+    for status in containers(body):
+        if word := failed(status):
+            return word, status["state"]["waiting"].get("message", "")
     return None
 
 
+def failed(status: Body) -> str | None:
+    """Why this container doesn't start, in one word."""
+    return _FAILURES.get(status.get("state", {}).get("waiting", {}).get("reason"))
+
+
 def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
-    """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s."""
-    for status in _containers(body):
+    """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s.
+
+    Of a pod that is being deleted nothing is said: it needs no help.
+    """
+    if "deletionTimestamp" in body["metadata"]:
+        return None
+    for status in containers(body):
         state, times = status.get("state", {}), status.get("restartCount", 0)
         running = state.get("running")
         young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE and times > 1
@@ -103,7 +112,7 @@ def view(body: Body, pending: int | None, clock_offset: float, marked_since: flo
     )
 
 
-def _containers(body: Body) -> list[Body]:
+def containers(body: Body) -> list[Body]:
     """Statuses of all containers; with protocol http the handler is among the init containers."""
     status = body.get("status", {})
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]

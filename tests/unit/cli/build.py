@@ -19,6 +19,7 @@ STARTED = "2026-01-01T00:00:00Z"
 NOW = pods.epoch(STARTED) + 3600
 POD = "orders-6b7f9c5d4-abcde"
 OTHER_POD = "orders-6b7f9c5d4-fghij"
+IMAGE = "registry.example/orders:1"
 
 
 def rfc3339(ago: float) -> str:
@@ -31,7 +32,7 @@ def spec(**blocks: Any) -> Body:
         "redis": {"url": "redis://redis:6379/0"},
         "stream": "orders",
         "group": "workers",
-        "handler": {"image": "registry.example/orders:1"},
+        "handler": {"image": IMAGE},
         "scaling": {"maxReplicas": 4},
         **blocks,
     }
@@ -58,14 +59,25 @@ def condition(kind: str, status: str, reason: str, message: str = "said") -> Bod
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
-def pod(name: str = POD, *, ready_for: float | None = 600, container: Body | None = None, unplaced: str = "") -> Body:
+def pod(
+    name: str = POD,
+    *,
+    ready_for: float | None = 600,
+    container: Body | None = None,
+    unplaced: str = "",
+    image: str = IMAGE,
+) -> Body:
     conditions = [{"type": "PodScheduled", "status": "True"}]
     if unplaced:
         conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": unplaced}]
     elif ready_for is not None:
         conditions += [{"type": "Ready", "status": "True", "lastTransitionTime": rfc3339(ready_for)}]
-    status = {"conditions": conditions, "containerStatuses": [{"name": "handler", "state": {}, **(container or {})}]}
-    return {"metadata": {"name": name, "creationTimestamp": STARTED}, "status": status}
+    handler = {"name": "handler", "image": image, "state": {}, **(container or {})}
+    return {
+        "metadata": {"name": name, "creationTimestamp": STARTED},
+        "spec": {"containers": [{"name": "handler", "image": image}]},
+        "status": {"conditions": conditions, "containerStatuses": [handler]},
+    }
 
 
 def lease(renewed_ago: float = 1, holder: str = "streamqueue-1") -> Body:

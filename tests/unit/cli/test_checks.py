@@ -55,6 +55,11 @@ def test_image_cannot_be_pulled() -> None:
     assert finding.next == f"kubectl describe pod -n shop {POD}"
 
 
+def test_a_release_that_was_replaced_is_no_finding() -> None:
+    absent = pod(OTHER_POD, ready_for=None, container=PULL, image="registry.example/orders:0")
+    assert diagnose(facts(cluster=cluster(pods=(pod(), absent)))) == []
+
+
 def test_handler_crash_loops() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=CRASH),))))
     assert finding.check == "crash-loop"

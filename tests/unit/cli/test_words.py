@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from streamqueue.cli.errors import BadInput
+from streamqueue.cli.live import add_row, new_table
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection
 from streamqueue.cli.output import Column, age, printable, table
@@ -47,6 +51,16 @@ def test_nothing_printed_moves_the_cursor() -> None:
     assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
     columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
     assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
+
+
+def test_the_last_column_gives_way() -> None:
+    table = new_table(("NAME", "REPLICAS", "MESSAGE"), "namespace shop")
+    add_row(table, "orders", 3, "[3 -> 4] " + "a long sentence " * 9)
+    printed = io.StringIO()
+    Console(file=printed, width=40).print(table)
+    *_, titles, row = printed.getvalue().splitlines()
+    assert titles.split() == ["NAME", "REPLICAS", "MESSAGE"]
+    assert row.startswith("orders  3") and "[3 -> 4] a" in row and row.endswith("…")
 
 
 @pytest.mark.parametrize(

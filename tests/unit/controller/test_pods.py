@@ -63,3 +63,10 @@ def test_a_loop_of_crashes_is_said_in_the_moment_of_one() -> None:
     now = pods.epoch("2026-01-01T00:10:00Z")
     assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=1)]), now) is not None
     assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=0)]), now) is None
+
+
+def test_a_pod_that_goes_needs_no_help() -> None:
+    body = pod(containerStatuses=WAITING)
+    assert pods.crash_loop(body, 0.0) is not None
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
+    assert pods.crash_loop(body, 0.0) is None

@@ -13,8 +13,9 @@ _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.security
 
 def image(facts: Facts) -> Iterator[Finding]:
     for pod, message in _failing(facts, "ImagePull"):
-        name = facts.spec.handler.image if facts.spec else "the image"
-        cause = f"image {name} can't be pulled: {message or 'the kubelet gives no reason'}"
+        if facts.spec and facts.spec.handler.image not in _images(pod):
+            continue  # an older release, which the rollout replaces
+        cause = f"image {_unpulled(pod)} can't be pulled: {message or 'the kubelet gives no reason'}"
         yield Finding("image-pull", cause, f"kubectl describe pod{facts.namespace} {pod['metadata']['name']}")
         return
 
@@ -47,6 +48,17 @@ def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
         failure = workers.crash_loop(dict(pod), facts.now)
         if failure and failure[0] == word:
             yield pod, failure[1]
+
+
+def _images(pod: Body) -> list[str]:
+    """Images that the pod asks for."""
+    spec = pod["spec"]
+    return [each["image"] for each in (*spec.get("initContainers", []), *spec["containers"])]
+
+
+def _unpulled(pod: Body) -> str:
+    """The image that a container of the pod waits for."""
+    return next(each["image"] for each in workers.containers(dict(pod)) if workers.failed(each) == "ImagePull")
 
 
 def _last_exit(pod: Body) -> str:
