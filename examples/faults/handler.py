@@ -1,7 +1,8 @@
 """The plain loop again, with tasks that go wrong as their `fault` field says: for the tests, and for trying out.
 
 `raise`: fails each time, and the loop reads on. At the first attempt only: `exit`, the process ends; `oom`, it takes
-memory until the kernel ends it; `hang`, it never comes to an end.
+memory until the kernel ends it; `hang`, it never comes to an end. A task with a field `until` ends when there is a key of
+that name.
 """
 
 import os
@@ -39,6 +40,8 @@ def work(entry: str, task: dict[str, str]) -> None:
     if fault and client.set(f"{{{STREAM}}}:struck:{identity}", "1", nx=True):
         strike(fault)
     time.sleep(float(task.get("seconds", "0.05")))
+    while (key := task.get("until")) and not client.exists(key):
+        time.sleep(0.1)
     result = {"task": identity, "entry": entry, "worker": CONSUMER, "group": GROUP}
     client.pipeline().xadd(f"{{{STREAM}}}:g:{GROUP}:results", result).xack(STREAM, GROUP, entry).execute()
 

@@ -63,6 +63,10 @@ class Queue:
         """Tasks with these fields, as a plain producer adds them; their ids."""
         return [str(self.client.xadd(self.stream, {"n": str(n), **fields})) for n in range(count)]
 
+    def let_go(self, key: str) -> None:
+        """Let the tasks end that were added with `until=key`."""
+        self.client.set(key, "1")
+
     @property
     def results_key(self) -> str:
         return f"{{{self.stream}}}:g:{self.group}:results"

@@ -51,14 +51,14 @@ def test_a_busy_pod_outlives_a_scale_down(world: World) -> None:
         scaling={"maxReplicas": 3, "targetBacklog": 1, "scaleDown": {"delay": "2s"}},
     ).apply()
     queue.await_condition("Ready", "True")
-    [long] = queue.add(1, seconds="60")
+    [long] = queue.add(1, until="busy:seen")
     worker = queue.await_busy_pod(90)
     short = queue.add(12, seconds="1")
     queue.await_ready_pods(3)
     queue.await_results(short, 90)
     world.view.eventually(lambda: queue.replicas == 1 and len(queue.pods()) == 1, 40, "the idle pods are gone")
     assert [pod["metadata"]["name"] for pod in queue.ready_pods()] == [worker]
-    assert queue.pending() == 1, "the long task ended before the comparison: make it longer"
+    queue.let_go("busy:seen")
     queue.await_results([long], 60)
     assert [row["worker"] for row in queue.starts() if row["task"] == long] == [worker]
 
@@ -75,7 +75,7 @@ def test_a_pods_protection_comes_off_while_it_idles_and_returns_with_work(world:
     assert PROTECTION.items() <= annotations().items(), "pods are born protected"
     queue.await_ready_pods(1)
     world.view.eventually(lambda: not PROTECTION.keys() & annotations().keys(), 90, "an idle pod is not protected")
-    tasks = queue.add(1, seconds="4")
+    tasks = queue.add(1, until="marks:seen")
     world.view.eventually(lambda: PROTECTION.items() <= annotations().items(), 10, "a busy pod is protected")
-    assert queue.pending() == 1
+    queue.let_go("marks:seen")
     queue.await_results(tasks, 30)

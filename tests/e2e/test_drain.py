@@ -30,7 +30,7 @@ def test_a_drained_node_finishes_what_it_has_begun(world: World, node: str) -> N
         scaling={"minReplicas": WORKERS, "maxReplicas": WORKERS},
     ).apply()
     before = {pod["metadata"]["name"] for pod in queue.await_ready_pods(WORKERS)}
-    tasks = queue.add(24, seconds="2")
+    tasks = queue.add(16, seconds="2")
     world.view.eventually(lambda: queue.pending() >= WORKERS, 60, "every worker has a task")
 
     with _drain(world, node) as drain:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.cli import Cli
 from tests.e2e.queue import IMAGE, Queue
 from tests.e2e.world import World
+from tests.kube.chart import HelmError
 from tests.kube.footprint import footprint
 
 SETTLED = 5.0  # seconds that a new leader has to spoil something
@@ -20,7 +21,7 @@ SETTLED = 5.0  # seconds that a new leader has to spoil something
 def test_restarting_the_operator_changes_nothing(world: World) -> None:
     scaling = {"maxReplicas": 2, "targetBacklog": 1, "scaleDown": {"delay": "5s"}}
     queue = world.queue("steady", handler={"image": IMAGE, "timeout": "30s"}, delivery={}, scaling=scaling).apply()
-    ids = queue.add(2, seconds="22")
+    ids = queue.add(2, until="steady:seen")
     queue.await_ready_pods(2)
     world.view.eventually(lambda: queue.pending() == 2, 60, "both tasks are in work")
     before, leader = _state(queue), _leader(world)
@@ -29,8 +30,8 @@ def test_restarting_the_operator_changes_nothing(world: World) -> None:
     world.view.eventually(lambda: _leader(world) not in ("", leader), 30, "the new pod leads")
     threading.Event().wait(SETTLED)
 
-    assert queue.pending() == 2, "the tasks ended before the comparison: make them longer"
     assert _state(queue) == before
+    queue.let_go("steady:seen")
     queue.await_results(ids, 60)
     assert sorted(row["task"] for row in queue.results()) == sorted(ids)
 
@@ -74,6 +75,9 @@ def test_without_the_operator_stuck_work_returns_and_deletion_works(world: World
     world.kubectl("scale", "deployment/stuck", "--replicas=0")
     world.chart.scale(0)
     assert "no operator leads" in Cli(world).findings(stuck)["operator-down"]["cause"]
+    with pytest.raises(HelmError):
+        world.chart.test()
+    assert "no operator pod behind the Service" in world.chart.test_log()
     world.kubectl("scale", "deployment/stuck", "--replicas=0")
     world.view.eventually(lambda: not stuck.pods(), 60, "no worker takes the task before the ghost does")
     ids = stuck.add(1)

@@ -10,20 +10,21 @@ import pytest
 
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
-from tests.kube.audit import Call, Right, calls
+from tests.kube.audit import AuditLog, Call, Right
 from tests.kube.chart import NAMESPACE, RELEASE
 
 STARTED = datetime.now(UTC)  # when pytest collected: before the first test
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
 SOMEBODY_ELSES = ("deployments", "cronjobs", "serviceaccounts", "poddisruptionbudgets")
 NONE = {"minReplicas": 0, "maxReplicas": 1}
+AUDIT = AuditLog()
 
 pytestmark = pytest.mark.last
 
 
 def made(world: World) -> list[Call]:
     """All calls of this session's operator pods."""
-    return calls(STARTED, f"{RELEASE}-", world.strangers | {f"{RELEASE}-test"})
+    return AUDIT.calls(STARTED, f"{RELEASE}-", world.strangers | {f"{RELEASE}-test"})
 
 
 def granted(world: World) -> set[Right]:
@@ -119,7 +120,7 @@ def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(conf
     queue = world.queue("confined").apply()
     queue.await_results(queue.add(2), 60)
 
-    found = calls(began, f"{RELEASE}-", world.strangers)
+    found = AUDIT.calls(began, f"{RELEASE}-", world.strangers)
     assert found and not refusals(found)
     assert not may(world, "list", "pods", "--all-namespaces")
     assert not may(world, "get", "secrets", f"--namespace={NAMESPACE}")

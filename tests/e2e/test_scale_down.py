@@ -26,13 +26,14 @@ os.execv(sys.executable, ["python3", "{FAULTS}"])
 @pytest.mark.concurrent(long=True)
 def test_no_scale_down_inside_a_rollout(world: World) -> None:
     scaling = {"maxReplicas": 2, "targetBacklog": 1, "scaleDown": {"delay": "2s"}}
-    queue = world.queue("rolls", handler={"image": IMAGE, "timeout": "30s"}, delivery={}, scaling=scaling).apply()
-    tasks = queue.add(2, seconds="12")
+    queue = world.queue("rolls", delivery={"visibilityTimeout": "30s"}, scaling=scaling).apply()
+    tasks = queue.add(2, until="rolls:rolling")
     queue.await_ready_pods(2)
     _image(world, queue, "localhost:1/none:never")
     world.view.eventually(lambda: _rolling(queue), 60, "the rollout is under way")
     begun = len(world.view.seen("deployments", queue.name))
-    queue.await_results(tasks, 60)
+    queue.let_go("rolls:rolling")
+    queue.await_results(tasks, 180)
 
     world.view.eventually(lambda: queue.status.get("reason") == "RollingOut", 60, "the status says why none goes")
     during = {body["spec"]["replicas"] for _, body in world.view.seen("deployments", queue.name)[begun:]}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,22 +27,28 @@ class Call:
     text: str
 
 
-def calls(since: datetime, pods: str, strangers: Collection[str]) -> list[Call]:
-    """Of the pods whose names begin with `pods`, but for `strangers` and those that were there before `since`."""
-    events = [(_pod(event), event) for event in _events()]
-    older = {pod for pod, event in events if _time(event) < since}
-    wanted = [(pod, event) for pod, event in events if pod not in older and pod not in strangers]
-    return [_call(event) for pod, event in wanted if pod.startswith(pods)]
+@dataclass
+class AuditLog:
+    """Each line is read once: on a cluster that is kept there are many."""
 
+    _seen: list[tuple[datetime, str, Call]] = field(default_factory=list)  # when, by which pod, what
+    _read: int = 0  # bytes
 
-def _events() -> Iterator[dict[str, Any]]:
-    text = subprocess.run(
-        ["docker", "exec", NODE_CONTAINER, "cat", AUDIT_LOG], capture_output=True, text=True, check=True
-    ).stdout
-    for line in text.splitlines():
-        event: dict[str, Any] = json.loads(line)
-        if "objectRef" in event:
-            yield event
+    def calls(self, since: datetime, pods: str, strangers: Collection[str]) -> list[Call]:
+        """Of the pods whose names begin with `pods`, but for `strangers` and those that were there before `since`."""
+        self._read_on()
+        others = {pod for when, pod, _ in self._seen if when < since} | set(strangers)
+        return [call for _, pod, call in self._seen if pod.startswith(pods) and pod not in others]
+
+    def _read_on(self) -> None:
+        command = ["docker", "exec", NODE_CONTAINER, "tail", f"--bytes=+{self._read + 1}", AUDIT_LOG]
+        written = subprocess.run(command, capture_output=True, check=True).stdout
+        whole, newline, _ = written.rpartition(b"\n")
+        self._read += len(whole) + len(newline)
+        for line in whole.splitlines():
+            event: dict[str, Any] = json.loads(line)
+            if "objectRef" in event:
+                self._seen.append((_time(event), _pod(event), _call(event)))
 
 
 def _pod(event: dict[str, Any]) -> str:

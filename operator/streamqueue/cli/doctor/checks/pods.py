@@ -58,7 +58,7 @@ def _images(pod: Body) -> list[str]:
 
 def _unpulled(pod: Body) -> str:
     """The image that a container of the pod waits for."""
-    return next(each["image"] for each in workers.containers(dict(pod)) if workers.failed(each) == "ImagePull")
+    return str(next(each["image"] for each in workers.containers(dict(pod)) if workers.failed(each) == "ImagePull"))
 
 
 def _last_exit(pod: Body) -> str:
