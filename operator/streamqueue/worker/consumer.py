@@ -212,7 +212,7 @@ class Consumer:
         """What has not begun; and what still runs when the grace period is over. Others begin anew with it."""
         runs = list(self._runs.alone)
         if self._stopping.is_set() and self._loop.time() >= self._deadline:
-            runs += self._runs.executing.values()
+            runs += self._runs.executing
         self._runs.end([(run, RELEASED) for run in runs])
         for run in runs:
             self._calls.cancel(run)

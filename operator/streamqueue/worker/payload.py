@@ -7,6 +7,7 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from streamqueue.streams.enqueue import MAX_FIELDS
@@ -96,6 +97,12 @@ def _users(fields: Fields) -> dict[str, bytes]:
     return {_text("name", name): value for name, value in fields.items() if not name.startswith(_OWN)}
 
 
+@lru_cache(256)
+def _users_name(name: bytes) -> str | None:
+    """None for a field of ours. The names of a queue's fields are few."""
+    return None if name.startswith(_OWN) else name.decode()
+
+
 def _text(name: str, value: bytes) -> str:
     try:
         return value.decode()
@@ -111,8 +118,8 @@ def _texts(fields: Fields) -> dict[str, str]:
     texts = {}
     try:
         for name, value in fields.items():
-            if not name.startswith(_OWN):
-                texts[name.decode()] = value.decode()
+            if (text := _users_name(name)) is not None:
+                texts[text] = value.decode()
     except UnicodeDecodeError:
         return {name: _text(name, value) for name, value in _users(fields).items()}  # which says in which field
     return texts

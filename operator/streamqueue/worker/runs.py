@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from streamqueue.streams.tasks import Entry, Settlement
 from streamqueue.worker.context import Context
@@ -55,7 +55,7 @@ class Runs:
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self.executing: dict[str, Run] = {}
+        self.executing: set[Run] = set()
         self.ended: list[Ended] = []
         # An entry whose run killed a worker runs with no other task beside it.
         self.alone: deque[Run] = deque()
@@ -67,42 +67,40 @@ class Runs:
             return 0
         return max(0, self._slots - len(self.executing) - stuck_threads)
 
-    def add(self, runs: Sequence[Run]) -> list[Run]:
+    def add(self, runs: list[Run]) -> list[Run]:
         """Those that may begin now; the others wait to run alone."""
         crashed = [run for run in runs if run.entry.crashes]
         if crashed and self._slots > 1:
             self.alone += crashed
             runs = [run for run in runs if not run.entry.crashes]
-        self.executing.update({run.entry.id: run for run in runs})
-        return list(runs)
+        self.executing.update(runs)
+        return runs
 
     def next_alone(self) -> Run | None:
         """The next entry that must run alone, once nothing else runs."""
         if not self.alone or self.executing:
             return None
         self._exclusive = run = self.alone.popleft()
-        self.executing[run.id] = run
+        self.executing.add(run)
         return run
 
     def end(self, ended: Sequence[Ended]) -> None:
         """Over with these; their leases are kept until Redis has confirmed the settlements."""
-        self.drop(run for run, _ in ended)
+        self.drop([run for run, _ in ended])
         self.ended += ended
 
-    def drop(self, runs: Iterable[Run]) -> None:
+    def drop(self, runs: Sequence[Run]) -> None:
         for run in runs:
             run.is_over = True
-            entry_id = run.entry.id
-            if self.executing.get(entry_id) is run:
-                del self.executing[entry_id]
-            elif run in self.alone:
-                self.alone.remove(run)
+        self.executing.difference_update(runs)
+        if self.alone:
+            self.alone = deque(run for run in self.alone if not run.is_over)
         if self._exclusive and self._exclusive.is_over:
             self._exclusive = None
 
     def held(self) -> Iterator[Run]:
         """All whose lease must be renewed."""
-        yield from self.executing.values()
+        yield from self.executing
         yield from self.alone
         yield from (run for run, _ in self.ended)
 
