@@ -47,9 +47,9 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     first, crashed = run(1), run(2, crashes=1)
     assert runs.add([first, crashed]) == [first]
     assert runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([(first, RELEASED)])
+    runs.end([first], [RELEASED])
     assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([(crashed, RELEASED)])
+    runs.end([crashed], [RELEASED])
     assert runs.free(0) == 3
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 
