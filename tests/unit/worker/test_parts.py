@@ -54,6 +54,15 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 
 
+def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
+    runs = Runs(3)
+    runs.add([handed_back := run(1, crashes=1), other := run(2, crashes=1)])
+    runs.end([handed_back], [RELEASED])
+    assert runs.next_alone() is other
+    runs.end([other], [RELEASED])
+    assert runs.next_alone() is None and runs.free(0) == 3
+
+
 def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:
     runs = Runs(2)
     runs.add([run(1)])
