@@ -1,8 +1,8 @@
 """The plain loop again, with tasks that go wrong as their `fault` field says: for the tests, and for trying out.
 
 `raise`: fails each time, and the loop reads on. At the first attempt only: `exit`, the process ends; `oom`, it takes
-memory until the kernel ends it; `hang`, it never comes to an end. A task with a field `until` ends when there is a key of
-that name.
+memory until the kernel ends it; `hang`, it never comes to an end. A task with a field `until` ends when there is a key
+of that name.
 """
 
 import os

@@ -1,6 +1,7 @@
 """Every test of this folder runs on real servers, one run per server of `--servers`.
 
-`-n 4 --dist loadgroup` takes four modules at a time. At the end a table server x test is printed.
+`-n 4 --dist worksteal` keeps neighbours in one process, with the servers that they share. At the end a table server x
+test is printed.
 """
 
 from __future__ import annotations
@@ -58,10 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if metafunc.definition.get_closest_marker("process") and not metafunc.config.getoption("--servers"):
             # The scripts that it calls are tested on all.
             names = [ENDS[crc32(metafunc.function.__name__.encode()) % len(ENDS)]]
-        # A module's tests on a server stay with one process, which keeps the server running.
-        module = metafunc.definition.path.stem
-        groups = [pytest.param(name, marks=pytest.mark.xdist_group(f"{name} {module}")) for name in names]
-        metafunc.parametrize("server", groups, indirect=True, scope="session")
+        metafunc.parametrize("server", names, indirect=True, scope="session")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import shutil
 import signal
@@ -16,10 +17,10 @@ from tests.redis.servers.install import Server
 
 # What is acknowledged was written, and outlives the process; "everysec" may answer first, "always" waits for the disk.
 DURABLE = {"appendonly": "yes", "appendfsync": "no"}
-PORTS = range(10_000, 20_000)
+PORTS = range(10_000, 20_000)[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: 16]  # each process its own
 READY = ("Ready to accept connections", "Sentinel ID is")
 
-_turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))  # other processes begin elsewhere
+_turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))  # other sessions begin elsewhere
 
 
 class RunningServer:

@@ -12,10 +12,9 @@ from redis.asyncio import Redis
 from streamqueue.worker import intake
 from tests.redis.queue import Queue
 from tests.redis.servers.install import Server
-from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.servers.process import RunningServer
 
 SLOTS = 16384
-BUS_PORT_LIMIT = 55535  # the bus listens 10,000 ports further up
 
 
 @pytest.fixture
@@ -34,13 +33,9 @@ async def queue(redis: Redis) -> Queue:
 @pytest.fixture(scope="module")
 def one_node(server: Server) -> Iterator[RunningServer]:
     """A cluster of one node, which holds every slot."""
-    while (port := free_port()) > BUS_PORT_LIMIT:
-        pass
-    settings = {"port": str(port), "cluster-enabled": "yes", "cluster-config-file": "nodes.conf"}
-    running = RunningServer(server, settings)
-    running.port = port
+    running = RunningServer(server, {"cluster-enabled": "yes", "cluster-config-file": "nodes.conf"})
     try:
-        with sync.Redis(port=port) as client:
+        with sync.Redis(port=running.port) as client:
             client.execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
             while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
                 time.sleep(0.05)
