@@ -1,0 +1,57 @@
+"""Lists of our own, every five minutes: kopf's watches don't tell what vanished while they were away."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from aiohttp import web
+
+from streamqueue.controller import watch
+from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED
+from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Store
+from tests.kube.api import answered_by
+from tests.unit.controller.bodies import pod, queue
+
+SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
+KEY = ("shop", "orders")
+
+
+class Lists:
+    """The first list of pods fails, the others find none; `complete` is set when all kinds were listed."""
+
+    def __init__(self) -> None:
+        self.items = {STREAM_QUEUES.path(None): [queue()]}
+        self.asked: dict[str, str | None] = {}
+        self.failed = False
+        self.complete = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.path == PODS.path(None) and not self.failed:
+            self.failed = True
+            return web.json_response({"reason": "InternalError", "message": "etcd is away"}, status=500)
+        self.asked[request.path] = request.query.get("labelSelector")
+        if request.path == WATCHED[0].path(None) and PODS.path(None) in self.asked:
+            self.complete.set()  # the next round has begun
+        return web.json_response({"metadata": {"resourceVersion": "9"}, "items": self.items.get(request.path, [])})
+
+
+async def test_what_vanished_without_an_event_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert watch.RELIST_INTERVAL <= 300
+    monkeypatch.setattr(watch, "RELIST_INTERVAL", 0.01)
+    store, lists = Store(), Lists()
+    store.put(STREAM_QUEUES, queue())
+    store.put(PODS, pod())
+    async with answered_by(lists.handle) as kube:
+        listing = asyncio.create_task(watch.keep_relisting(kube, store, SETTINGS))
+        await asyncio.wait_for(lists.complete.wait(), 10)
+        listing.cancel()
+        with suppress(asyncio.CancelledError):
+            await listing
+
+    held = store.get(KEY)
+    assert held is not None and held.queue is not None and held.pods == {}
+    assert lists.failed, "a list that fails is not the last"
+    assert lists.asked == {kind.path(None): watch.selector(kind) or None for kind in WATCHED}
