@@ -10,6 +10,9 @@ from tests.cluster.settings import PYTHON, REPOSITORY
 from tests.cluster.shell import HarnessError, output, run
 
 FOLDER = REPOSITORY / "dist" / "dependencies"
+# What only the packages' own developers and installers need. Scripts, and with them the records, name this checkout's
+# interpreter: with these left in, each checkout would build images of its own.
+NEEDLESS = ("**/tests", "**/__pycache__", "bin", "*.dist-info/RECORD")
 
 
 def install(name: str, extras: tuple[str, ...], groups: tuple[str, ...] = ()) -> Path:
@@ -20,7 +23,7 @@ def install(name: str, extras: tuple[str, ...], groups: tuple[str, ...] = ()) ->
     export = [uv, "export", "--quiet", "--frozen", "--no-default-groups", "--no-emit-project", "--no-header"]
     requirements = output([*export, "--project", REPOSITORY, *chosen])
     target, stamp = FOLDER / name, FOLDER / f"{name}.key"
-    key = key_of([requirements, PYTHON, platform.machine()])
+    key = key_of([requirements, PYTHON, platform.machine(), *NEEDLESS])
     if target.is_dir() and stamp.exists() and stamp.read_text() == key:
         return target
     shutil.rmtree(target, ignore_errors=True)
@@ -37,10 +40,12 @@ def install(name: str, extras: tuple[str, ...], groups: tuple[str, ...] = ()) ->
 
 
 def slim(folder: Path) -> None:
-    """Remove what only the packages' own developers run."""
-    for path in [*folder.rglob("tests"), *folder.rglob("__pycache__"), folder / "bin"]:
+    """Remove what is `NEEDLESS` in an image."""
+    for path in [path for pattern in NEEDLESS for path in folder.glob(pattern)]:
         if path.is_dir():
             shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def find_uv() -> str:
