@@ -11,7 +11,7 @@ from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.execution import Execution
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.runs import OnEnd, Run
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.slots import Slots
 from streamqueue.worker.threads import Threads
@@ -70,7 +70,7 @@ def calls_of(
     handler: Handler | BatchHandler,
     settings: Settings,
     metrics: Metrics,
-    on_end: OnEnd,
+    on_end: Callable[[Sequence[Ended]], None],
     on_free: Callable[[], None],
 ) -> Calls:
     """Calls of `handler`. `on_end` is told of runs that ended, `on_free` of slots that became free without one."""

@@ -7,14 +7,13 @@ import logging
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from itertools import repeat
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.tasks import Entry, Settlement, TaskStore
+from streamqueue.streams.tasks import Entry, TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
@@ -28,7 +27,7 @@ from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import RELEASED
 from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
-from streamqueue.worker.runs import Run, Runs
+from streamqueue.worker.runs import Ended, Run, Runs
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.verdicts import Verdicts
 
@@ -191,10 +190,10 @@ class Consumer:
         if self._is_taking:
             self._calls.begin(self._runs.add(runs))
         else:
-            self._runs.end(runs, repeat(RELEASED))
+            self._runs.end([(run, RELEASED) for run in runs])
 
-    def _end(self, runs: Sequence[Run], settlements: Iterable[Settlement]) -> None:
-        self._runs.end(runs, settlements)
+    def _end(self, ended: Sequence[Ended]) -> None:
+        self._runs.end(ended)
         self._wake.set()
 
     def _report_progress(self) -> None:
@@ -214,7 +213,7 @@ class Consumer:
         runs = list(self._runs.alone)
         if self._stopping.is_set() and self._loop.time() >= self._deadline:
             runs += self._runs.executing
-        self._runs.end(runs, repeat(RELEASED))
+        self._runs.end([(run, RELEASED) for run in runs])
         for run in runs:
             self._calls.cancel(run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from streamqueue.streams.tasks import Settlement
 from streamqueue.worker import tracing
@@ -10,7 +11,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler, overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.runs import OnEnd, Run
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
 
@@ -19,7 +20,9 @@ class Execution:
     is over by then, since its lease was lost or it was handed back.
     """
 
-    def __init__(self, handler: Handler, settings: Settings, metrics: Metrics, on_end: OnEnd) -> None:
+    def __init__(
+        self, handler: Handler, settings: Settings, metrics: Metrics, on_end: Callable[[Sequence[Ended]], None]
+    ) -> None:
         self._handler = handler
         self._settings = settings
         self._metrics = metrics
@@ -46,7 +49,7 @@ class Execution:
             self._metrics.ended(run.started)
         self._process.end_a_copy()
         if not run.is_over:
-            self._on_end([run], [settlement])
+            self._on_end([(run, settlement)])
 
     async def _handled(self, run: Run) -> Settlement:
         return self._endings.done(run, await self._handler(run.ctx))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from streamqueue.streams.tasks import Entry, Settlement
 from streamqueue.worker.context import Context
@@ -47,8 +47,7 @@ class Run:
             self.task.cancel()
 
 
-# Told of runs that ended, and of their settlements in the same order.
-OnEnd = Callable[[Sequence[Run], Iterable[Settlement]], None]
+Ended = tuple[Run, Settlement]
 
 
 class Runs:
@@ -57,7 +56,7 @@ class Runs:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self.executing: set[Run] = set()
-        self.ended: list[tuple[Run, Settlement]] = []
+        self.ended: list[Ended] = []
         # An entry whose run killed a worker runs with no other task beside it.
         self.alone: deque[Run] = deque()
         self._exclusive: Run | None = None
@@ -85,10 +84,10 @@ class Runs:
         self.executing.add(run)
         return run
 
-    def end(self, runs: Sequence[Run], settlements: Iterable[Settlement]) -> None:
-        """Over with these; their leases are kept until Redis has confirmed the settlements, in their order."""
-        self.drop(runs)
-        self.ended += zip(runs, settlements, strict=False)  # one may be repeated for all
+    def end(self, ended: Sequence[Ended]) -> None:
+        """Over with these; their leases are kept until Redis has confirmed the settlements."""
+        self.drop([run for run, _ in ended])
+        self.ended += ended
 
     def drop(self, runs: Sequence[Run]) -> None:
         for run in runs:

@@ -47,9 +47,9 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     first, crashed = run(1), run(2, crashes=1)
     assert runs.add([first, crashed]) == [first]
     assert runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([first], [RELEASED])
+    runs.end([(first, RELEASED)])
     assert runs.next_alone() is crashed and runs.free(0) == 0 and runs.next_alone() is None
-    runs.end([crashed], [RELEASED])
+    runs.end([(crashed, RELEASED)])
     assert runs.free(0) == 3
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 
@@ -57,9 +57,9 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
 def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     runs = Runs(3)
     runs.add([handed_back := run(1, crashes=1), other := run(2, crashes=1)])
-    runs.end([handed_back], [RELEASED])
+    runs.end([(handed_back, RELEASED)])
     assert runs.next_alone() is other
-    runs.end([other], [RELEASED])
+    runs.end([(other, RELEASED)])
     assert runs.next_alone() is None and runs.free(0) == 3
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import repeat
 from types import NoneType
 from typing import Any
 
@@ -20,7 +19,7 @@ from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.outcome import is_expected
-from streamqueue.worker.runs import OnEnd, Run
+from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,9 @@ class BatchExecution:
     over by then, since its lease was lost or it was handed back.
     """
 
-    def __init__(self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: OnEnd) -> None:
+    def __init__(
+        self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: Callable[[Sequence[Ended]], None]
+    ) -> None:
         self._handler = handler
         self._settings = settings
         self._metrics = metrics
@@ -55,11 +56,7 @@ class BatchExecution:
         finally:
             self._metrics.ended(batch.started, len(runs))
         self._process.end_a_copy()
-        if self._is_silent and set(map(type, results)) == {NoneType}:
-            self._on_end([run for run in runs if not run.is_over], repeat(ACKNOWLEDGED))
-            return
-        ended = [(run, result) for run, result in zip(runs, results, strict=True) if not run.is_over]
-        self._on_end([run for run, _ in ended], [self._settlement(*each) for each in ended])
+        self._on_end(self._ended(runs, results))
 
     def _decoded(self, batch: Batch) -> tuple[list[Run], list[Any]]:
         """A payload that does not fit fails alone."""
@@ -71,7 +68,7 @@ class BatchExecution:
             try:
                 tasks += self._handler.tasks_of([run.entry])
             except Exception as exc:
-                self._on_end([run], [self._endings.failed(run.ctx, exc)])
+                self._on_end([(run, self._endings.failed(run.ctx, exc))])
             else:
                 fitting.append(run)
         return fitting, tasks
@@ -89,6 +86,12 @@ class BatchExecution:
         if not all(run.is_over for run in runs):
             log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
         return [error] * len(runs)
+
+    def _ended(self, runs: Sequence[Run], results: Sequence[Any]) -> list[Ended]:
+        if self._is_silent and set(map(type, results)) == {NoneType}:
+            return [(run, ACKNOWLEDGED) for run in runs if not run.is_over]
+        pairs = zip(runs, results, strict=True)
+        return [(run, self._settlement(run, result)) for run, result in pairs if not run.is_over]
 
     def _settlement(self, run: Run, result: Any) -> Settlement:
         if isinstance(result, BaseException):
