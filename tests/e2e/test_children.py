@@ -58,6 +58,7 @@ def test_a_busy_pod_outlives_a_scale_down(world: World) -> None:
     queue.await_results(short, 90)
     world.view.eventually(lambda: queue.replicas == 1 and len(queue.pods()) == 1, 40, "the idle pods are gone")
     assert [pod["metadata"]["name"] for pod in queue.ready_pods()] == [worker]
+    assert queue.pending() == 1
     queue.let_go("busy:seen")
     queue.await_results([long], 60)
     assert [row["worker"] for row in queue.starts() if row["task"] == long] == [worker]
@@ -77,5 +78,6 @@ def test_a_pods_protection_comes_off_while_it_idles_and_returns_with_work(world:
     world.view.eventually(lambda: not PROTECTION.keys() & annotations().keys(), 90, "an idle pod is not protected")
     tasks = queue.add(1, until="marks:seen")
     world.view.eventually(lambda: PROTECTION.items() <= annotations().items(), 10, "a busy pod is protected")
+    assert queue.pending() == 1
     queue.let_go("marks:seen")
     queue.await_results(tasks, 30)

@@ -30,6 +30,7 @@ def test_restarting_the_operator_changes_nothing(world: World) -> None:
     world.view.eventually(lambda: _leader(world) not in ("", leader), 30, "the new pod leads")
     threading.Event().wait(SETTLED)
 
+    assert queue.pending() == 2
     assert _state(queue) == before
     queue.let_go("steady:seen")
     queue.await_results(ids, 60)
