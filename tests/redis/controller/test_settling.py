@@ -16,19 +16,17 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
 from tests.kube.api import answered_by
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import condition, owned, pod, queue
+from tests.unit.controller.bodies import SETTINGS, condition, owned, pod, queue
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 POLL = 60.0  # seconds
-SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 
 
 class ApiServer:

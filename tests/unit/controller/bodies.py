@@ -1,14 +1,16 @@
-"""Objects as the API server shows them, cut to what the operator reads."""
+"""Objects as the API server shows them, cut to what the operator reads; and the operator's settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from streamqueue.controller.settings import Settings
 from streamqueue.manifests.labels import QUEUE
 
 Body = dict[str, Any]
 
 CREATED = "2026-01-01T00:00:00Z"
+SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 
 
 def queue(name: str = "orders", uid: str = "q1", version: int = 1, **more: Any) -> Body:

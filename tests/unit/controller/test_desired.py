@@ -9,15 +9,13 @@ import pytest
 from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, Reclaim, Redis, SecretKey
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
-from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings
 from streamqueue.manifests import Fingerprints
 from streamqueue.manifests.labels import SECRET_HASH_ANNOTATION
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import queue
+from tests.unit.controller.bodies import SETTINGS, queue
 
-SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 SPEC = QueueSpec(Redis(secret_ref=SecretKey("redis", "url")), "orders", "workers", Handler("image"))
 
 KNOWN = Fingerprints("hash", "place")

@@ -10,12 +10,10 @@ from aiohttp import web
 
 from streamqueue.controller import watch
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED
-from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import pod, queue
+from tests.unit.controller.bodies import SETTINGS, pod, queue
 
-SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 KEY = ("shop", "orders")
 
 

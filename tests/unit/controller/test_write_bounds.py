@@ -15,13 +15,11 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, OWNED, PODS
 from streamqueue.controller.kube import WRITES, Kube
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store
 from streamqueue.scaling import Decision, Reason
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import owned, queue
+from tests.unit.controller.bodies import SETTINGS, owned, queue
 
-SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
 
 
