@@ -21,6 +21,8 @@ async def answered_by(handle: Callable[[web.Request], Awaitable[web.Response]]) 
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
     kube = Kube(kubernetes_client.ApiClient(kubernetes_client.Configuration(host=f"http://127.0.0.1:{port}")))
-    yield kube
-    await kube.close()
-    await runner.cleanup()
+    try:
+        yield kube
+    finally:
+        await kube.close()
+        await runner.cleanup()

@@ -17,7 +17,9 @@ from tests.redis.servers.install import Server
 
 # What is acknowledged was written, and outlives the process; "everysec" may answer first, "always" waits for the disk.
 DURABLE = {"appendonly": "yes", "appendfsync": "no"}
-PORTS = range(10_000, 20_000)[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) :: 16]  # each process its own
+_NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+PORTS = range(10_000, 20_000)[_NUMBER::_PROCESSES]  # each process of a session its own
 READY = ("Ready to accept connections", "Sentinel ID is")
 
 _turn = itertools.count(random.SystemRandom().randrange(len(PORTS)))  # other sessions begin elsewhere
