@@ -80,6 +80,7 @@ async def furnish(redis: Redis) -> None:
     await redis.xadd(queue.dlq, {"sq-id": ids[0], "task": "x"})
     await redis.zadd("{orders}:g:workers:due", {ids[0]: 1, ids[1]: 2e12})
     await redis.zadd("{orders}:delayed", {"later": 2e12})
+    await redis.xadd(KEYS.returns, {"cause": "abandoned"})
 
 
 async def answer_of(call: Awaitable[Any]) -> Any:

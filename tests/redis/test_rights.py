@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from streamqueue.api.keys import beyond
 from streamqueue.api.spec import Retention, RetentionPolicy
-from streamqueue.maintenance import abandoned, release, sweep
+from streamqueue.maintenance import abandoned, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
     RedisProblem,
@@ -74,6 +74,8 @@ async def operate(queue: Queue, client: Redis) -> None:
     end = await queue.now() + 1
     assert (await release(client, spec(), "sdk.1", end, "Error")).handed_on == 2
     assert (await release(client, ONCE, "plain", end, "Error")).dead_lettered >= 1
+    await queue.redis.xadd(KEYS.returns, {"consumer": "plain", "cause": "abandoned", "delivered-at": 1})
+    assert len(await take_returns(client, KEYS)) == 1
 
 
 async def sweep_up(queue: Queue, client: Redis) -> None:

@@ -115,6 +115,11 @@ class Keys:
         return f"{self.prefix}:attempts"
 
     @property
+    def returns(self) -> str:
+        """Stream: what came back from workers that nobody saw die, until the operator has counted it."""
+        return f"{self.prefix}:returns"
+
+    @property
     def done(self) -> str:
         """Sorted set: entry id and token of what was acknowledged within the last minute."""
         return f"{self.prefix}:done"

@@ -12,6 +12,7 @@ from streamqueue.controller import pods as workers
 from streamqueue.controller.assess import Facts
 from streamqueue.controller.progress import Progress
 from streamqueue.controller.store import Key
+from streamqueue.maintenance import Cause
 from streamqueue.scaling.model import PodState, Reason
 
 # Labels are a queue's namespace and name; where there is a third, its values are those of an enum.
@@ -49,6 +50,7 @@ ADDED = _counter("added", "Entries added to the stream while the operator looked
 ACKNOWLEDGED = _counter("acknowledged", "Entries that left the group's hands meanwhile: at least so many.")
 TRIMMED = _counter("trimmed_undelivered", "Entries that producers trimmed before a worker got them: at least so many.")
 RECOVERED = _counter("reclaimed", "Entries taken back from dead or failed workers.")
+LIVE_RETURNS = _counter("live_returns", "Entries taken back from workers that live: at least so many.", "cause")
 BUSY_LEAVING = _counter("busy_pods_terminated", "Pods told to go, by whomever, with entries in their hands.")
 SNAPSHOT = Histogram("streamqueue_snapshot_seconds", "Reading all due queues of one endpoint.", buckets=_SECONDS)
 APPLY = Histogram("streamqueue_apply_seconds", "Bringing one queue's objects up to a decision.", buckets=_SECONDS)
@@ -73,6 +75,12 @@ def show(key: Key, facts: Facts) -> None:
         counter.labels(*key)
     for reason in (Reason.SCALING_UP, Reason.SCALING_DOWN):
         DECISIONS.labels(*key, reason)
+    for cause in Cause:
+        # Nobody can tell whether an owner lives that is named after no pod.
+        if facts.shared_consumers:
+            _remove(LIVE_RETURNS, *key, cause)
+        else:
+            LIVE_RETURNS.labels(*key, cause)
 
 
 def show_stuck(key: Key, stuck: bool) -> None:
@@ -95,6 +103,8 @@ def forget(key: Key) -> None:
         _remove(REPLICAS, *key, state)
     for reason in Reason:
         _remove(DECISIONS, *key, reason)
+    for cause in Cause:
+        _remove(LIVE_RETURNS, *key, cause)
 
 
 def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:

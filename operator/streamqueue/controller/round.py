@@ -7,8 +7,9 @@ import time
 
 from redis.asyncio import Redis as Client
 
+from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import draining, marks, metrics, recovery
+from streamqueue.controller import draining, live_returns, marks, metrics, recovery
 from streamqueue.controller.act import Actor
 from streamqueue.controller.assess import Facts, Trouble, trouble_of
 from streamqueue.controller.children import NameConflict, Refused
@@ -102,6 +103,7 @@ class Rounds:
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
+            await _count_returns(endpoint.client, held, spec, facts.snapshot, endpoint.skew.seconds)
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
             self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
         facts.stuck = runtime.handing_on.note(time.monotonic())
@@ -191,6 +193,16 @@ def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> int:
     if before:
         metrics.count(key, progress(before, snapshot), lost)
     return runtime.trimming.note(lost, time.monotonic())
+
+
+async def _count_returns(client: Client, held: Holdings, spec: QueueSpec, snapshot: Snapshot, skew: float) -> None:
+    key = key_of(held)
+    if not snapshot.uncounted_returns:
+        return
+    try:
+        await live_returns.count(client, Keys(spec.stream, spec.group), key, held.pods, skew)
+    except RedisProblem as problem:
+        log.warning("%s: what came back from live workers isn't counted yet: %s", key[1], problem)
 
 
 def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:

@@ -6,13 +6,16 @@ from streamqueue.maintenance.quiet import Quiet, QuietReason, look
 from streamqueue.maintenance.release import release
 from streamqueue.maintenance.replay import WouldReachOthers, replay
 from streamqueue.maintenance.report import ReleaseReport, SweepReport
+from streamqueue.maintenance.returns import Cause, Return, take_returns
 from streamqueue.maintenance.sweep import sweep
 
 __all__ = [
+    "Cause",
     "Quiet",
     "QuietReason",
     "Redrive",
     "ReleaseReport",
+    "Return",
     "SweepReport",
     "WouldReachOthers",
     "abandoned",
@@ -23,4 +26,5 @@ __all__ = [
     "release",
     "replay",
     "sweep",
+    "take_returns",
 ]

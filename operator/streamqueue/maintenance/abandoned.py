@@ -9,6 +9,7 @@ from streamqueue.maintenance.attempts import overtaken
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.pending import deliveries
 from streamqueue.maintenance.report import ReleaseReport
+from streamqueue.maintenance.returns import Cause
 from streamqueue.streams.errors import ABSENT, RedisProblem, execute
 
 MARGIN = 1000  # ms between two deliveries that makes them two reads
@@ -29,7 +30,7 @@ async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseRep
         pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
         held = [entry async for page in pages for entry in page]
         left = overtaken(held, last_command=last_command, margin=MARGIN)
-        await give_back(client, spec, left, {entry.id for entry in left}, "abandoned", report)
+        await give_back(client, spec, left, {entry.id for entry in left}, Cause.ABANDONED, report)
     except RedisProblem as problem:
         if problem.kind not in ABSENT:
             raise

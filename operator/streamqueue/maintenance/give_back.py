@@ -37,7 +37,7 @@ async def give_back(
     """
     keys = Keys(spec.stream, spec.group)
     delivery = spec.delivery
-    names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts]
+    names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts, keys.returns]
     limits: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length]
     head = [*limits, cause, int(is_dead), PARKED]
     for start in range(0, len(entries), CHUNK):

@@ -1,14 +1,17 @@
 -- Give pending entries back: a copy at the stream's end, or a dead letter; then acknowledge.
--- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash.
+-- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash; then the
+-- stream of returns from consumers that are not known to be dead.
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
 -- parked retries, then per entry: id, consumer, idle ms seen, charge (0 or 1).
 -- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
-local stream, dlq, lease, due, attempts = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
 local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
 local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
+local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
+local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
 
 if redis.replicate_commands then redis.replicate_commands() end
@@ -46,6 +49,14 @@ local function acknowledge(id)
   redis.call('HDEL', lease, id)
   redis.call('HDEL', attempts, id, id .. ':crashes')
   redis.call('ZREM', due, id)
+end
+
+-- For a count: it may fail, and the entry is back at work all the same.
+local function record(consumer, idle)
+  if is_dead or consumer == RETRIES then return end
+  redis.pcall('XADD', returns, 'MAXLEN', '~', RECORDS, '*', 'consumer', consumer, 'cause', cause,
+    'delivered-at', now - idle)
+  redis.pcall('PEXPIRE', returns, KEEP)
 end
 
 -- A worker that claims holds it, or will: leave it alone.
@@ -106,6 +117,7 @@ local function give_back(id, consumer, idle, charge)
   if groups ~= 1 then return NEEDS_WORKER end
   append(stream, task, {})
   acknowledge(id)
+  record(consumer, row[3])
   return RETURNED
 end
 

@@ -15,6 +15,7 @@ from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.maintenance.quiet import look
 from streamqueue.maintenance.relay import NOWHERE, relay
 from streamqueue.maintenance.report import SweepReport
+from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.entry_ids import successor
@@ -83,4 +84,4 @@ async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, cursor: str,
 async def _return(client: Redis, spec: QueueSpec, entries: list[Delivery], report: SweepReport) -> None:
     handler = spec.handler
     charged = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=False)
-    await give_back(client, spec, entries, charged, "visibility-timeout", report)
+    await give_back(client, spec, entries, charged, Cause.VISIBILITY_TIMEOUT, report)

@@ -1,5 +1,5 @@
 -- Counters of one queue; nothing is written and no payload leaves the server.
--- KEYS: stream, dead-letter stream, due sorted set, delayed sorted set, set of outboxes.
+-- KEYS: stream, dead-letter stream, due sorted set, delayed sorted set, set of outboxes, stream of returns.
 -- ARGV: group, count cap, consumer cap, consumer that holds parked retries, 1 for consumers that hold nothing as well.
 -- Reply: see _parse in snapshot.py; -1 and '' stand for "unknown" or "none".
 local stream, dlq = KEYS[1], KEYS[2]
@@ -148,12 +148,13 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local dead, outbox, retries, delayed, next_due = 0, 0, 0, 0, -1
-if redis.call('EXISTS', dlq, KEYS[3], KEYS[4], KEYS[5]) > 0 then
+local dead, outbox, retries, delayed, next_due, returns = 0, 0, 0, 0, -1, 0
+if redis.call('EXISTS', dlq, KEYS[3], KEYS[4], KEYS[5], KEYS[6]) > 0 then
   dead = redis.pcall('XLEN', dlq)
   if type(dead) ~= 'number' then dead = -1 end
   outbox = outboxed()
   retries, delayed, next_due = due(now)
+  returns = redis.call('XLEN', KEYS[6])
 end
 local found = redis.pcall('XINFO', 'STREAM', stream)
 if found.err then
@@ -180,5 +181,5 @@ return {
   count, rule, pending, workers, delivered, type(read) == 'number' and read or -1,
   waiting and waiting[1] or '', waiting and since(waiting) or -1, idle,
   views, blockers(rows, mine), parked, retries, delayed, next_due,
-  smallest, info['first-entry'] and info['first-entry'][1] or '', info['max-deleted-entry-id'] or '',
+  smallest, info['first-entry'] and info['first-entry'][1] or '', info['max-deleted-entry-id'] or '', returns,
 }

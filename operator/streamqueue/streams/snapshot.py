@@ -102,6 +102,7 @@ class Snapshot:
     last_delivered_id: str | None = None
     dead_letters: int | None = None
     trim_blockers: tuple[str, ...] = ()  # at most 8 other groups that still need entries this group is done with
+    uncounted_returns: int = 0  # that maintenance made from consumers not known to be dead: see maintenance.returns
 
 
 async def take_snapshots(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snapshot | RedisProblem]:
@@ -144,7 +145,7 @@ def _command(request: SnapshotRequest) -> tuple[Any, ...] | RedisProblem:
 @lru_cache(maxsize=20_000)
 def _keys(stream: str, group: str) -> tuple[str, ...]:
     keys = Keys(stream, group)
-    return keys.stream, keys.dlq, keys.due, StreamKeys(stream).delayed, keys.outboxes
+    return keys.stream, keys.dlq, keys.due, StreamKeys(stream).delayed, keys.outboxes, keys.returns
 
 
 def _answer(found: Snapshot | RedisProblem | BaseException) -> Snapshot | RedisProblem:
@@ -170,7 +171,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
             dead_letters=dead,
         )
     count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
-    parked, due_retries, due_delayed, next_due, smallest, first, deleted = reply[18:]
+    parked, due_retries, due_delayed, next_due, smallest, first, deleted, returns = reply[18:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -200,6 +201,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
         last_delivered_id=delivered.decode(),
         dead_letters=dead,
         trim_blockers=tuple(_text(name) for name in blockers),
+        uncounted_returns=returns,
     )
 
 

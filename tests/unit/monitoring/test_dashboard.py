@@ -18,6 +18,7 @@ MAY_BE_EMPTY = (
     "queues that can't be read",
     "busy pods terminated",
     "tasks trimmed by producers",
+    "taken back from live workers, {{cause}}",
     "on their way {{namespace}}/{{queue}}",
 )
 

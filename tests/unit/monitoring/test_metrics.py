@@ -14,6 +14,7 @@ from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling
 from streamqueue.controller import metrics
 from streamqueue.controller.assess import Facts, Trouble
 from streamqueue.controller.progress import Progress
+from streamqueue.maintenance import Cause
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from streamqueue.streams.durability import Durability
@@ -30,7 +31,7 @@ SPEC = QueueSpec(
 READY = pod(phase="Running", conditions=[{"type": "Ready", "status": "True"}], containerStatuses=[container()])
 
 OF_THE_QUEUE = {"namespace", "queue"}
-BEYOND = {"streamqueue_replicas": {"state"}, "streamqueue_decisions": {"reason"}}
+BEYOND = {"streamqueue_replicas": {"state"}, "streamqueue_decisions": {"reason"}, "streamqueue_live_returns": {"cause"}}
 
 
 def facts(**given: Any) -> Facts:
@@ -68,6 +69,7 @@ def count_everything() -> None:
     metrics.DECISIONS.labels(*KEY, Reason.SCALING_UP).inc()
     metrics.RECOVERED.labels(*KEY).inc(3)
     metrics.BUSY_LEAVING.labels(*KEY).inc()
+    metrics.LIVE_RETURNS.labels(*KEY, Cause.ABANDONED).inc(9)
 
 
 def labels_of(page: Page, family: str) -> set[str]:
@@ -114,6 +116,7 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
     assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3, 6, 1]
     assert page.values("replicas", "orders")[("ready",)] == 1
     assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
+    assert page.values("live_returns_total", "orders") == {("abandoned",): 9, ("visibility-timeout",): 0}
 
 
 async def test_counters_are_there_before_they_count(scrape: Scraper) -> None:
@@ -133,6 +136,14 @@ async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
         assert page.values(name, "orders") == {}, name
     assert page.values("redis_may_lose_work", "orders") == {}
     assert page.values("desired_replicas", "orders") == {}
+
+
+async def test_whether_an_owner_lives_isnt_known_of_a_name_that_pods_share(scrape: Scraper) -> None:
+    count_everything()
+    metrics.show(KEY, facts(shared_consumers=True))
+    assert (await scrape()).values("live_returns_total", "orders") == {}
+    metrics.show(KEY, facts())
+    assert set((await scrape()).values("live_returns_total", "orders").values()) == {0}
 
 
 async def test_a_rejected_spec_leaves_no_old_figures(scrape: Scraper) -> None:
