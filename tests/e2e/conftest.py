@@ -22,6 +22,14 @@ from tests.kube.view import View
 RUN_LABEL = "streamqueue.dev/e2e-run"
 pytest_collection_modifyitems = concurrently.pytest_collection_modifyitems
 pytest_pyfunc_call = concurrently.pytest_pyfunc_call
+# Pods that ask for nothing share what is left over: next to nothing where both cores are busy, and replies are late by
+# seconds.
+SOME_CPU = {
+    "apiVersion": "v1",
+    "kind": "LimitRange",
+    "metadata": {"name": "some-cpu"},
+    "spec": {"limits": [{"type": "Container", "defaultRequest": {"cpu": "5m"}}]},
+}
 # Fixtures, for pytest to find.
 __all__ = ["incidents", "orders", "person", "shop"]
 _worlds: list[World] = []
@@ -52,6 +60,7 @@ def kubectl(chart: Chart) -> Iterator[Kubectl]:
     kubectl("delete", "namespace", "--selector", RUN_LABEL, "--wait=false")
     labels = {RUN_LABEL: kubectl.namespace}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubectl.namespace, "labels": labels}})
+    kubectl.apply(SOME_CPU)
     yield kubectl
     kubectl("delete", "namespace", kubectl.namespace, "--wait=false")
 
@@ -59,7 +68,7 @@ def kubectl(chart: Chart) -> Iterator[Kubectl]:
 @pytest.fixture(scope="session")
 def world(kubectl: Kubectl, chart: Chart) -> World:
     """All of it together, with a Redis that most tests share."""
-    server = RedisServer(kubectl, "redis")
+    server = RedisServer(kubectl, "redis", cpu="100m")
     server.create()
     world = World(kubectl, chart, View(kubectl.kubeconfig, kubectl.namespace), server)
     _worlds.append(world)

@@ -41,22 +41,26 @@ class Api:
         self._url = f"http://{host}:{port}/documents"
 
     def upload(self, name: str, content: bytes) -> str:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                with urlopen(Request(f"{self._url}?name={quote(name)}", content), timeout=30) as reply:
-                    return str(json.load(reply)["id"])
-            except HTTPError:
-                raise
-            except URLError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)  # the node's port is open some moments after the pod is ready
+        return str(_reply(Request(f"{self._url}?name={quote(name)}", content))["id"])
 
     def state(self, job: str) -> dict[str, Any]:
-        with urlopen(f"{self._url}/{job}", timeout=30) as reply:
-            found: dict[str, Any] = json.load(reply)
-            return found
+        return _reply(Request(f"{self._url}/{job}"))
+
+
+def _reply(request: Request) -> dict[str, Any]:
+    """Asks again while the node's port is shut, as it is when the pod is not ready and some moments longer."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urlopen(request, timeout=30) as reply:
+                found: dict[str, Any] = json.load(reply)
+                return found
+        except HTTPError:
+            raise
+        except URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def test_every_document_comes_out_once_though_workers_are_killed(world: World) -> None:

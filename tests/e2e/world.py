@@ -72,5 +72,8 @@ class World:
             self.kubectl("describe", "streamqueues", check=False).stdout,
             self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False).stdout,
             self.chart.log(300),
+            self.kubectl(
+                "logs", f"--selector={QUEUE_LABEL}", "--prefix", "--tail=20", "--max-log-requests=200", check=False
+            ).stdout,
         ]
         return "\n".join(parts)

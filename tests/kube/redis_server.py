@@ -24,7 +24,7 @@ class RedisServer:
     name: str
     password: str | None = None
     durable: bool = False
-    cpu: str | None = None
+    cpu: str = "20m"
 
     @property
     def url(self) -> str:
@@ -59,9 +59,8 @@ class RedisServer:
         args = ["--save", ""]
         args += ["--requirepass", self.password] if self.password else []
         args += ["--appendonly", "yes", "--appendfsync", "always", "--dir", "/durable"] if self.durable else []
-        container: dict[str, Any] = {"name": "redis", "image": IMAGE, "args": args}
-        if self.cpu:
-            container["resources"] = {"requests": {"cpu": self.cpu}}
+        resources = {"requests": {"cpu": self.cpu}}
+        container: dict[str, Any] = {"name": "redis", "image": IMAGE, "args": args, "resources": resources}
         pod: dict[str, Any] = {"containers": [container], "terminationGracePeriodSeconds": 1}
         if self.durable:
             folder = f"/var/lib/{self.kubectl.namespace}-{self.name}"
