@@ -52,14 +52,12 @@ class Missing:
 
 
 def plan(missing: Missing) -> tuple[Step, ...]:
-    """The steps of a run. Debian is bound by the network, the Go build by the processors: they overlap."""
-    go: Lane = (missing.go,) if missing.go else ()
-    debian: Lane = (Stage.BASE,) * missing.base + (Stage.PACKAGES,) * missing.packages
-    lanes = tuple(lane for lane in (go, debian) if lane)
-    steps: tuple[Step, ...] = (lanes,) if lanes else ()
+    """The steps of a run. Images wait for the network and the disk, the Go build for the processors: they overlap."""
+    images: Lane = (*(Stage.BASE,) * missing.base, *(Stage.PACKAGES,) * missing.packages, Stage.IMAGES)
+    steps: tuple[Step, ...] = (((missing.go,), images),) if missing.go else ((images,),)
     if missing.node:
         steps = (*steps, ((Stage.NODE,),))
-    return (*steps, ((Stage.IMAGES,),), ((Stage.CLUSTER,),), ((Stage.LOAD,),))
+    return (*steps, ((Stage.CLUSTER,),), ((Stage.LOAD,),))
 
 
 @dataclass(frozen=True)

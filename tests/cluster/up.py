@@ -32,11 +32,10 @@ def up(console: Console) -> Handles:
         size = disk.check(go=bool(programs)) / disk.GIB
         console.print(f"No node image can be pulled: it is built from sources, with up to {size:.0f} GiB of disk.")
     with Progress(plan(missing), console).shown() as progress:
-        build_foundations(progress, missing, programs)
+        build(progress, missing, programs, base)
         if missing.node:
             with progress.stage(Stage.NODE) as report:
                 node_image.build(report)
-        build_project_images(progress, base)
         handles.save()
         with progress.stage(Stage.CLUSTER) as report:
             kind.ensure(handles, report)
@@ -49,8 +48,7 @@ def images(console: Console) -> list[str]:
     source, base = prepare(console)
     missing = Missing(base=needs_bootstrap(source, base))
     with Progress(plan(missing), console).shown() as progress:
-        build_foundations(progress, missing, ())
-        changed = build_project_images(progress, base)
+        changed = build(progress, missing, (), base)
         node = kind.find_node()
         if node is not None and node.running:
             load_project_images(progress, handles_of(source, {tool: str(path) for tool, path in on_path().items()}))
@@ -112,23 +110,30 @@ def handles_of(source: Source, tools: dict[Tool, str]) -> Handles:
     )
 
 
-def build_foundations(progress: Progress, missing: Missing, programs: Collection[str]) -> None:
-    """The Go build and, beside it, the Debian images; the first failure ends both."""
+def build(progress: Progress, missing: Missing, programs: Collection[str], base: Base) -> list[str]:
+    """The Go build and, beside it, Debian and the project's images; the first failure ends both.
+
+    Returns the tags of the project's images that changed.
+    """
+    changed: list[str] = []
 
     def build_programs() -> None:
         if missing.go:
             with progress.stage(missing.go) as report:
                 go_build.build(programs, report)
 
-    def build_bases() -> None:
+    def build_images() -> None:
         if missing.base:
             with progress.stage(Stage.BASE) as report:
                 base_image.build(report)
         if missing.packages:
             with progress.stage(Stage.PACKAGES) as report:
                 node_image.build_packages(report)
+        with progress.stage(Stage.IMAGES) as report:
+            changed.extend(project_images.build(PUBLIC_PYTHON if base is Base.PUBLIC else base_image.tag(), report))
 
-    together(build_programs, build_bases)
+    together(build_programs, build_images)
+    return changed
 
 
 def together(*jobs: Callable[[], None]) -> None:
@@ -141,13 +146,6 @@ def together(*jobs: Callable[[], None]) -> None:
             shell.end_all()
     if failed:
         raise failed[0]
-
-
-def build_project_images(progress: Progress, base: Base) -> list[str]:
-    """Build what changed; returns the tags."""
-    tag = PUBLIC_PYTHON if base is Base.PUBLIC else base_image.tag()
-    with progress.stage(Stage.IMAGES) as report:
-        return project_images.build(tag, report)
 
 
 def load_project_images(progress: Progress, handles: Handles) -> list[str]:
