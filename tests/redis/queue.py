@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Retention
+from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Requeue, Retention
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.maintenance import look
 from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshots
@@ -99,6 +99,7 @@ def spec(
     concurrency: int = 1,
     consumer_ttl: float = 3600.0,
     retention: Retention | None = None,
+    requeue: Requeue = Requeue.SINGLE_GROUP,
     **other: Any,
 ) -> QueueSpec:
     return QueueSpec(
@@ -106,7 +107,7 @@ def spec(
         stream=Queue.stream,
         group=Queue.group,
         handler=Handler(image="none", batch=batch, concurrency=concurrency),
-        delivery=Delivery(visibility, max_deliveries, dlq_max),
+        delivery=Delivery(visibility, max_deliveries, dlq_max, requeue=requeue),
         reclaim=Reclaim(idle_consumer_ttl=consumer_ttl),
         retention=retention or Retention(),
         **other,

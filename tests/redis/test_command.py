@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ from tests.redis.worker.stores import KEYS
 
 pytestmark = pytest.mark.process
 
-SPEC = {
+SPEC: dict[str, Any] = {
     "redis": {"url": "redis://redis:6379/0"},
     "stream": "orders",
     "group": "workers",

@@ -26,6 +26,7 @@ from streamqueue.api.spec import (
     Redis,
     RedisAuth,
     RedisMode,
+    Requeue,
     Retention,
     RetentionPolicy,
     ScaleDown,
@@ -76,7 +77,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         group=spec.required_text("group", 128),
         start_from=_start_from(spec),
         handler=handler,
-        delivery=_delivery(spec),
+        delivery=_delivery(spec, handler.protocol),
         results_ttl=_results_ttl(spec),
         reclaim=_reclaim(spec),
         retention=_retention(spec),
@@ -212,14 +213,17 @@ def _body(handler: Block) -> Body | None:
     return Body(block.required_text("field", 256), content_type)
 
 
-def _delivery(spec: Block) -> Delivery:
-    block = spec.block("delivery", "visibilityTimeout", "maxDeliveries", "backoff", "deadLetter")
+def _delivery(spec: Block, protocol: Protocol) -> Delivery:
+    block = spec.block("delivery", "visibilityTimeout", "maxDeliveries", "requeue", "backoff", "deadLetter")
+    if block.has("requeue") and protocol is not Protocol.REDIS:
+        raise block.error("requeue", "needs handler.protocol: redis: other work comes back by claim, leave it out")
     dead_letter = block.block("deadLetter", "maxLength")
     return Delivery(
         visibility_timeout=block.duration("visibilityTimeout", "1s", "168h", _DELIVERY.visibility_timeout),
         max_deliveries=block.integer("maxDeliveries", 1, 1000, _DELIVERY.max_deliveries),
         dead_letter_max_length=dead_letter.integer("maxLength", 1, 10_000_000, _DELIVERY.dead_letter_max_length),
         backoff=_backoff(block),
+        requeue=Requeue(block.choice("requeue", tuple(Requeue), _DELIVERY.requeue)),
     )
 
 

@@ -70,7 +70,7 @@ def _http(handler: Handler) -> dict[str, Any]:
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
-    return {
+    return _present(requeue=str(delivery.requeue) if delivery.reaches_others else None) | {
         "visibilityTimeout": format_duration(delivery.visibility_timeout),
         "maxDeliveries": delivery.max_deliveries,
         "backoff": {

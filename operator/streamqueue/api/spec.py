@@ -88,12 +88,25 @@ class Backoff:
     max: float = 300.0
 
 
+class Requeue(StrEnum):
+    """Where work may come back as a copy, which every group of the stream gets."""
+
+    SINGLE_GROUP = "single-group"  # only while the stream has one
+    ALL_GROUPS = "all-groups"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     visibility_timeout: float = 300.0
     max_deliveries: int = 5
     dead_letter_max_length: int = 10_000
     backoff: Backoff = field(default_factory=Backoff)
+    requeue: Requeue = Requeue.SINGLE_GROUP  # for plain loops
+
+    @property
+    def reaches_others(self) -> bool:
+        """Whether copies are made though other groups get them too."""
+        return self.requeue is Requeue.ALL_GROUPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.risks import risks
 from streamqueue.controller.store import Body
@@ -141,11 +141,13 @@ def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]
         message = f"{snapshot.dead_letters} task(s) gave up after {spec.delivery.max_deliveries} deliveries"
         yield Condition("DeadLetters", True, "DeadLettered", message)
     late = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > spec.delivery.visibility_timeout
-    if late and snapshot.groups > 1:
+    if late and snapshot.groups > 1 and not spec.delivery.reaches_others:
         message = (
             f"the stream has {snapshot.groups} groups, and a copy of a stuck entry would reach them all: it stays "
             "pending until a worker that claims takes it, or the other groups move to a stream of their own"
         )
+        if spec.handler.protocol is Protocol.REDIS:
+            message += "; where those can bear copies, spec.delivery.requeue: all-groups has them made"
         yield Condition("RequeueNeedsWorker", True, "SeveralGroups", message)
     blockers = [group for group in snapshot.trim_blockers if group != spec.group]
     if blockers and spec.retention.policy != "none":

@@ -12,7 +12,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.streams.entries import Entry, read_entries, read_headers
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
-from streamqueue.streams.script import Script
+from streamqueue.streams.script import Arg, Script
 
 STEP = 100  # dead letters per script call: a script blocks the server
 
@@ -49,7 +49,8 @@ async def redrive(client: Redis, spec: QueueSpec, *, ids: Sequence[str] | None =
     own = into in ("", spec.stream)
     total = 0
     async for step in _steps(client, spec, ids):
-        count = int(await _REDRIVE(client, [keys.dlq, into or keys.stream], [spec.group if own else "", *step]))
+        head: list[Arg] = [spec.group if own else "", int(spec.delivery.reaches_others)]
+        count = int(await _REDRIVE(client, [keys.dlq, into or keys.stream], [*head, *step]))
         if count < 0:
             return Redrive(total, needs_worker=True)
         total += count

@@ -39,7 +39,7 @@ async def give_back(
     delivery = spec.delivery
     names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts, keys.returns]
     limits: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length]
-    head = [*limits, cause, int(is_dead), PARKED]
+    head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others)]
     for start in range(0, len(entries), CHUNK):
         args = list(head)
         for entry in entries[start : start + CHUNK]:

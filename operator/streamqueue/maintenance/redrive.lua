@@ -1,5 +1,6 @@
 -- Put dead letters back to work, with a fresh account; each is appended first and removed last.
--- KEYS: dead-letter stream, target stream. ARGV: group ('' where the target is another stream than the group's), then ids.
+-- KEYS: dead-letter stream, target stream. ARGV: group ('' where the target is another stream than the group's), 1 if
+-- copies may reach other groups, then ids.
 -- Reply: count of letters that were still there; -1 if a copy would reach other groups.
 local dlq, target, group = KEYS[1], KEYS[2], ARGV[1]
 local OWN = {['sq-attempt'] = 1, ['sq-deliveries'] = 1, ['sq-enqueued-at'] = 1, ['sq-reason'] = 1, ['sq-cause'] = 1,
@@ -16,11 +17,11 @@ if group ~= '' then
     for i = 1, #flat, 2 do mine = mine or (flat[i] == 'name' and flat[i + 1] == group) end
   end
   if not mine then return redis.error_reply('NOGROUP no such group') end
-  if #groups ~= 1 then return -1 end
+  if #groups ~= 1 and ARGV[2] ~= '1' then return -1 end
 end
 
 local count = 0
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   local letter = redis.call('XRANGE', dlq, ARGV[i], ARGV[i])[1]
   if letter then
     local args = {}

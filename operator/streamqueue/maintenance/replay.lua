@@ -1,5 +1,6 @@
 -- Copy entries of a stream to the end of a stream, in steps. What is copied stays where it is.
--- KEYS: source, target. ARGV: group ('' where the target is another stream), most per call, first id, last id.
+-- KEYS: source, target. ARGV: group ('' where the target is another stream), most per call, first id, last id, 1 if copies may
+-- reach other groups.
 -- Reply: {count, last id copied or '', 1 if there may be more}; {-1, '', 0} if a copy would reach other groups.
 local source, target = KEYS[1], KEYS[2]
 local group, most, first, last = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -15,7 +16,7 @@ if group ~= '' then
     for i = 1, #flat, 2 do mine = mine or (flat[i] == 'name' and flat[i + 1] == group) end
   end
   if not mine then return redis.error_reply('NOGROUP no such group') end
-  if #groups ~= 1 then return {-1, '', 0} end
+  if #groups ~= 1 and ARGV[5] ~= '1' then return {-1, '', 0} end
 end
 
 local page = redis.call('XRANGE', source, first, last, 'COUNT', most)

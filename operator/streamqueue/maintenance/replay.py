@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.streams.entry_ids import successor
-from streamqueue.streams.script import Script
+from streamqueue.streams.script import Arg, Script
 
 _SCRIPT = Script.beside(__package__, "replay.lua")
 
@@ -30,7 +30,8 @@ async def replay(
     keys = [spec.stream, into or spec.stream]
     more = True
     while more:
-        count, at, again = await _SCRIPT(client, keys, [spec.group if own else "", step, first, last])
+        args: list[Arg] = [spec.group if own else "", step, first, last, int(spec.delivery.reaches_others)]
+        count, at, again = await _SCRIPT(client, keys, args)
         if count < 0:
             raise WouldReachOthers
         if count:

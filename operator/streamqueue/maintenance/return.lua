@@ -2,7 +2,7 @@
 -- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash; then the
 -- stream of returns from consumers that are not known to be dead.
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
--- parked retries, then per entry: id, consumer, idle ms seen, charge (0 or 1).
+-- parked retries, 1 if copies may reach other groups, then per entry: id, consumer, idle ms seen, charge (0 or 1).
 -- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -24,7 +24,7 @@ for key, kind in pairs({[lease] = 'hash', [due] = 'zset', [attempts] = 'hash'}) 
   local found = redis.call('TYPE', key).ok
   if found ~= 'none' and found ~= kind then return redis.error_reply('WRONGTYPE of a key of the workers') end
 end
-local groups = #redis.call('XINFO', 'GROUPS', stream)
+local copies = #redis.call('XINFO', 'GROUPS', stream) == 1 or ARGV[7] == '1'
 
 -- The task behind an entry: the producer's fields, and what earlier copies carried along.
 local function task_of(entry)
@@ -63,7 +63,7 @@ end
 local function is_leased(id, consumer, held)
   if consumer == RETRIES then return (tonumber(redis.call('ZSCORE', due, id)) or 0) > now end
   if not held or is_dead then return false end
-  return tonumber(string.match(held, ' (%d+)$')) > now or groups ~= 1
+  return tonumber(string.match(held, ' (%d+)$')) > now or not copies
 end
 
 -- From a dead worker to the next that claims, at once; the old run's token is gone with the lease.
@@ -114,7 +114,7 @@ local function give_back(id, consumer, idle, charge)
     return DEAD
   end
   if held and is_dead then return hand_on(id, charge) end
-  if groups ~= 1 then return NEEDS_WORKER end
+  if not copies then return NEEDS_WORKER end
   append(stream, task, {})
   acknowledge(id)
   record(consumer, row[3])
@@ -122,7 +122,7 @@ local function give_back(id, consumer, idle, charge)
 end
 
 local counts = {0, 0, 0, 0, 0, 0, 0, 0}
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
   local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   counts[outcome] = counts[outcome] + 1
 end

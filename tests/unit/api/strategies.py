@@ -18,6 +18,7 @@ from streamqueue.api.spec import (
     Redis,
     RedisAuth,
     RedisMode,
+    Requeue,
     Retention,
     RetentionPolicy,
     ScaleDown,
@@ -112,6 +113,7 @@ def specs(draw: st.DrawFn) -> QueueSpec:
             draw(st.integers(1, 1000)),
             draw(st.integers(1, 10_000_000)),
             draw(_backoffs()),
+            draw(st.sampled_from(Requeue)) if handler.protocol is Protocol.REDIS else Requeue.SINGLE_GROUP,
         ),
         results_ttl=draw(st.none() | _seconds(1, 31_536_000)),
         reclaim=Reclaim(

@@ -226,6 +226,8 @@ def test_the_reclaim_cron_job_is_suspended_with_work_pending() -> None:
 def test_retries_that_a_second_group_forbids() -> None:
     stuck = stream(snapshot=snapshot(groups=2, pending=1, oldest_pending_age=400.0))
     assert only(facts(stream=stuck)).check == "several-groups"
+    copied = cluster(queue=queue(spec(delivery={"requeue": "all-groups"})))
+    assert diagnose(facts(cluster=copied, stream=stuck)) == []
 
 
 def test_problems_come_before_warnings() -> None:

@@ -29,6 +29,17 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
     assert "attempt 3 of 5" in " ".join(story.sentences)
 
 
+def test_whether_copies_reach_other_groups_is_said() -> None:
+    told = {
+        choice: " ".join(
+            tell_queue(snapshot(groups=2), parse_spec(spec(delivery={"requeue": choice})), "orders").sentences
+        )
+        for choice in ("single-group", "all-groups")
+    }
+    assert "so none is made" in told["single-group"]
+    assert "a retry by copy reaches all." in told["all-groups"]
+
+
 def test_a_lower_bound_is_said_to_be_one() -> None:
     story = tell_queue(snapshot(undelivered=1000, lag_known=False, outboxed=7), SPEC, "orders")
     assert story.sentences[-1].startswith("7 result(s) are on their way")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import Handler, QueueSpec, Redis, Retention, RetentionPolicy
+from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis, Requeue, Retention, RetentionPolicy
 from streamqueue.controller.assess import Facts, Trouble, conditions
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.scaling import Decision, Reason
@@ -71,6 +72,8 @@ def test_stuck_entries_of_a_shared_stream_need_a_worker_that_claims() -> None:
     assert "RequeueNeedsWorker" in said(Facts(spec=SPEC, snapshot=stuck))
     fresh = snapshot(groups=2, pending=1, oldest_pending_age=1.0)
     assert "RequeueNeedsWorker" not in said(Facts(spec=SPEC, snapshot=fresh))
+    copied = replace(SPEC, delivery=Delivery(requeue=Requeue.ALL_GROUPS))
+    assert "RequeueNeedsWorker" not in said(Facts(spec=copied, snapshot=stuck))
 
 
 def test_another_group_that_blocks_the_trim_is_named_where_trimming_was_asked_for() -> None:

@@ -230,6 +230,17 @@ REFUSED: list[Refused] = [
     _spec("handler.batch", 2, "2 x handler.timeout x handler.batch", "delivery.visibilityTimeout"),
     _spec("delivery.maxDeliveries", 0, "delivery.maxDeliveries"),
     _spec("delivery.deadLetter.maxLength", 0, "delivery.deadLetter.maxLength"),
+    _spec("delivery.requeue", "other-groups", "delivery.requeue"),
+    *(
+        Refused(
+            {"spec.handler.protocol": kind, "spec.delivery.requeue": choice},
+            "delivery.requeue needs handler.protocol: redis",
+            "spec.delivery.requeue",
+            f"{kind}, requeue={choice}",
+        )
+        for kind in ("sdk", "http")
+        for choice in ("single-group", "all-groups")
+    ),
     _spec("delivery.backoff.initial", "9ms", _DURATION),
     _spec("delivery.backoff.max", "soon", _DURATION),
     _spec("delivery.backoff.initial", "5m1s", "initial (1s by default) must not be above", "delivery.backoff"),
@@ -415,6 +426,7 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
     },
     {"template.spec": _handler({"lifecycle": {"preStop": {"sleep": {"seconds": 1}}}})},
     {"delivery": {}},
+    *({"delivery.requeue": choice} for choice in ("single-group", "all-groups")),
     {"delivery.backoff": {}},
     {"delivery.backoff": {"initial": "5m"}},
     {"delivery.backoff": {"initial": "10ms", "max": "10ms"}},

@@ -40,7 +40,8 @@ def replay(
 ) -> None:
     """Copy entries of QUEUE's stream to its end, or into another stream, as new tasks that name their origin.
 
-    Into the queue itself only where its stream has no other group, since copies would reach it too.
+    Into the queue itself only where its stream has no other group, since copies would reach it too, or where its
+    delivery.requeue is all-groups.
     """
     if bool(ids) == bool(start):
         raise BadInput("choose entries by --id, or by --from and perhaps --until")

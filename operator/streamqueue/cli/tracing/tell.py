@@ -133,6 +133,9 @@ def _clock(seconds: float) -> str:
     return entry_time(f"{seconds * 1000:.0f}-0") or f"{seconds:.3f}"
 
 
+_NO_COPY = "a retry by copy would reach all, so none is made"
+
+
 def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
     """What the queue is doing now."""
     some = "" if snapshot.lag_known else "at least "
@@ -147,7 +150,8 @@ def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
     if snapshot.outboxed:
         said.append(f"{snapshot.outboxed} result(s) are on their way to streams that no script reaches from here.")
     if snapshot.groups > 1:
-        said.append(f"The stream has {snapshot.groups} groups: a retry by copy would reach all, so none is made.")
+        copies = "a retry by copy reaches all" if spec.delivery.reaches_others else _NO_COPY
+        said.append(f"The stream has {snapshot.groups} groups: {copies}.")
     if snapshot.dead_letters:
         said.append(f"{snapshot.dead_letters} task(s) are dead.")
         return Story(_state(snapshot), tuple(said), f"streamqueue dlq ls {again}")

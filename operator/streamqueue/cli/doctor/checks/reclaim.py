@@ -40,7 +40,7 @@ def failing(facts: Facts) -> Iterator[Finding]:
 
 def several_groups(facts: Facts) -> Iterator[Finding]:
     found, spec = facts.snapshot, facts.configured
-    if not (found and spec and found.groups > 1) or found.oldest_pending_age is None:
+    if not (found and spec and found.groups > 1) or found.oldest_pending_age is None or spec.delivery.reaches_others:
         return
     visibility = spec.delivery.visibility_timeout
     if found.oldest_pending_age > visibility:
