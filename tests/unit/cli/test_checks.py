@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streamqueue.cli.doctor.checks import diagnose
@@ -32,6 +34,7 @@ CRASH = {
     "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
     "restartCount": 4,
 }
+CONFIG = {"state": {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "keys" not found'}}}
 
 
 def only(given: Facts) -> Finding:
@@ -55,9 +58,12 @@ def test_image_cannot_be_pulled() -> None:
     assert finding.next == f"kubectl describe pod -n shop {POD}"
 
 
-def test_a_release_that_was_replaced_is_no_finding() -> None:
-    absent = pod(OTHER_POD, ready_for=None, container=PULL, image="registry.example/orders:0")
-    assert diagnose(facts(cluster=cluster(pods=(pod(), absent)))) == []
+@pytest.mark.parametrize("container", [PULL, CRASH, CONFIG], ids=["image-pull", "crash-loop", "container-config"])
+def test_a_release_that_was_replaced_is_no_finding(container: dict[str, Any]) -> None:
+    broken = pod(OTHER_POD, ready_for=None, container=container, image="registry.example/orders:0")
+    assert diagnose(facts(cluster=cluster(pods=(pod(), broken)))) == []
+    current = pod(OTHER_POD, ready_for=None, container=container)
+    assert only(facts(cluster=cluster(pods=(pod(), current, broken))))
 
 
 def test_handler_crash_loops() -> None:

@@ -13,8 +13,6 @@ _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.security
 
 def image(facts: Facts) -> Iterator[Finding]:
     for pod, message in _failing(facts, "ImagePull"):
-        if facts.spec and facts.spec.handler.image not in _images(pod):
-            continue  # an older release, which the rollout replaces
         cause = f"image {_unpulled(pod)} can't be pulled: {message or 'the kubelet gives no reason'}"
         yield Finding("image-pull", cause, f"kubectl describe pod{facts.namespace} {pod['metadata']['name']}")
         return
@@ -45,6 +43,8 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
 
 def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
     for pod in facts.pods:
+        if facts.spec and facts.spec.handler.image not in _images(pod):
+            continue  # an older release, which the rollout replaces
         failure = workers.crash_loop(dict(pod), facts.now)
         if failure and failure[0] == word:
             yield pod, failure[1]
