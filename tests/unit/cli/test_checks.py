@@ -12,6 +12,7 @@ from streamqueue.cli.doctor.finding import Finding
 from streamqueue.streams import ConsumerView, ProblemKind, RedisProblem
 from streamqueue.streams.entries import Entry
 from tests.unit.cli.build import (
+    IMAGE,
     OTHER_POD,
     POD,
     cluster,
@@ -61,7 +62,8 @@ def test_image_cannot_be_pulled() -> None:
 @pytest.mark.parametrize("container", [PULL, CRASH, CONFIG], ids=["image-pull", "crash-loop", "container-config"])
 def test_a_release_that_was_replaced_is_no_finding(container: dict[str, Any]) -> None:
     broken = pod(OTHER_POD, ready_for=None, container=container, image="registry.example/orders:0")
-    assert diagnose(facts(cluster=cluster(pods=(pod(), broken)))) == []
+    told = queue(conditions=[condition("PodsFailing", "True", "CrashLoop", f"1 pod(s): pod {OTHER_POD}")])
+    assert diagnose(facts(cluster=cluster(queue=told, pods=(pod(), broken)))) == []
     current = pod(OTHER_POD, ready_for=None, container=container)
     assert only(facts(cluster=cluster(pods=(pod(), current, broken))))
 
@@ -71,6 +73,19 @@ def test_handler_crash_loops() -> None:
     assert finding.check == "crash-loop"
     assert "4 restart(s), last exit code 3" in finding.cause
     assert finding.next == f"kubectl logs --previous {POD} -n shop"
+
+
+@pytest.mark.parametrize("runner", [{}, {"lastState": {"terminated": {"exitCode": 1}}, "restartCount": 1}], ids=str)
+def test_an_http_handler_that_crashes_is_asked_for_its_own_log(runner: dict[str, Any]) -> None:
+    """It is a sidecar, and among the init containers; the pod's main container is the runner."""
+    looping = pod(ready_for=None)
+    looping["spec"]["initContainers"] = [{"name": "handler", "image": IMAGE}]
+    looping["spec"]["containers"] = [{"name": "runner", "image": "operator"}]
+    looping["status"]["initContainerStatuses"] = [{"name": "handler", "image": IMAGE, **CRASH}]
+    looping["status"]["containerStatuses"] = [{"name": "runner", "image": "operator", "state": {}, **runner}]
+    finding = only(facts(cluster=cluster(pods=(looping,))))
+    assert "4 restart(s), last exit code 3" in finding.cause
+    assert finding.next == f"kubectl logs --previous {POD} -c handler -n shop"
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ def image(facts: Facts) -> Iterator[Finding]:
 def crash_loop(facts: Facts) -> Iterator[Finding]:
     for word, option in (("CrashLoop", "--previous "), ("ContainerConfig", "")):
         for pod, message in _failing(facts, word):
-            name = pod["metadata"]["name"]
+            name, ended = pod["metadata"]["name"], _ended_most(pod)
             what = "the handler crashes again and again" if word == "CrashLoop" else "the container can't be created"
-            verb = f"logs {option}" if option else "describe pod "
+            verb = f"logs {option}{name}{_of_container(pod, ended)}" if option else f"describe pod {name}"
             root = "non-root" in message or "runAsNonRoot" in message
             yield Finding(
                 "crash-loop" if option else "container-config",
-                f"{what}: {_last_exit(pod) or message}",
-                _NOT_ROOT if root else f"kubectl {verb}{name}{facts.namespace}",
+                f"{what}: {_last_exit(ended) or message}",
+                _NOT_ROOT if root else f"kubectl {verb}{facts.namespace}",
             )
             break
 
@@ -61,10 +61,19 @@ def _unpulled(pod: Body) -> str:
     return str(next(each["image"] for each in workers.containers(dict(pod)) if workers.failed(each) == "ImagePull"))
 
 
-def _last_exit(pod: Body) -> str:
-    for status in pod.get("status", {}).get("containerStatuses", []):
-        ended = status.get("lastState", {}).get("terminated")
-        if ended:
-            times = status.get("restartCount", 0)
-            return f"{times} restart(s), last exit code {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
-    return ""
+def _ended_most(pod: Body) -> Body:
+    """Status of the container that was restarted most often; empty where none was."""
+    ended = [status for status in workers.containers(dict(pod)) if "terminated" in status.get("lastState", {})]
+    return max(ended, key=lambda status: int(status.get("restartCount", 0)), default={})
+
+
+def _last_exit(status: Body) -> str:
+    if not status:
+        return ""
+    ended, times = status["lastState"]["terminated"], status.get("restartCount", 0)
+    return f"{times} restart(s), last exit code {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
+
+
+def _of_container(pod: Body, status: Body) -> str:
+    """As an option for `kubectl logs`, which by itself means the first of several."""
+    return f" -c {status['name']}" if status and len(workers.containers(dict(pod))) > 1 else ""
