@@ -9,11 +9,13 @@ from redis.asyncio import Connection, ConnectionPool, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
-from redis.connection import HiredisRespSerializer
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
 from streamqueue.streams.connection.url_file import UrlFile
+
+if HIREDIS_AVAILABLE:
+    import hiredis
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
@@ -51,14 +53,18 @@ class Renewing(Protocol):
 
 
 class _Quick:
-    """Packs in C where hiredis is there, as redis-py's blocking client does, and starts no task for each write."""
+    """Packs in C where hiredis is there, and starts no task for each write."""
 
     is_connected: bool
     _writer: Any
-    _packer = HiredisRespSerializer() if HIREDIS_AVAILABLE else None
 
     def pack_command(self, *args: Any) -> list[bytes]:
-        packed: list[bytes] = self._packer.pack(*args) if self._packer else super().pack_command(*args)  # type: ignore[misc]
+        if HIREDIS_AVAILABLE:
+            try:
+                return [hiredis.pack_command((*args[0].split(), *args[1:]))]  # "SCRIPT LOAD" are two words
+            except TypeError:
+                pass  # redis-py says which argument is none
+        packed: list[bytes] = super().pack_command(*args)  # type: ignore[misc]
         return packed
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
