@@ -3,7 +3,7 @@
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
---   acks: ids with that token and nothing to note or emit; the record's own id is empty
+--   acks: ids with that token and nothing to note or emit, with blanks between; the record's own id is empty
 --   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
 --   dead: reason, cause     release: none
 -- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {id, fields}, ms until something
@@ -126,7 +126,9 @@ local i = 11
 while i <= #ARGV do
   local kind, its_token, count = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
   if kind == 'acks' then
-    ack_all({unpack(ARGV, i + 4, i + 3 + count)}, its_token)
+    local ids = {}
+    for id in string.gmatch(ARGV[i + 4], '%S+') do ids[#ids + 1] = id end
+    ack_all(ids, its_token)
   else
     verdict(settle(kind, ARGV[i + 1], its_token, i + 4, count))
   end

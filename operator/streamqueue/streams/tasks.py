@@ -80,11 +80,33 @@ class Entry(NamedTuple):
     @property
     def enqueued_at(self) -> float:
         """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
-        noted = self.fields.get(b"sq-enqueued-at")
-        if noted and not noted.isdigit():
-            return 0.0
-        milliseconds = int(noted or self.id.partition("-")[0])
-        return milliseconds / 1000 if milliseconds >= YEAR_2000 else 0.0
+        return _seconds(self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0])
+
+
+class New:
+    """New entries as XREADGROUP gave them, in columns, under one token: `entries()` makes an object of each."""
+
+    def __init__(self, rows: Sequence[tuple[bytes, Sequence[bytes]]], token: str) -> None:
+        self.token = token
+        self.ids = [entry_id for entry_id, _ in rows]
+        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for _, flat in rows]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def enqueued_at(self) -> list[float]:
+        """As that of each entry."""
+        times = zip(self.fields, self.ids, strict=True)
+        return list(map(_seconds, [own.get(b"sq-enqueued-at") or its_id.partition(b"-")[0] for own, its_id in times]))
+
+    def entries(self) -> list[Entry]:
+        """Nothing is charged but what a copy carries along."""
+        entries = []
+        for entry_id, fields in zip(self.ids, self.fields, strict=True):
+            carried = fields.get(b"sq-attempt")
+            attempts = int(carried) if carried and carried.isdigit() else 0
+            entries.append(_made(Entry, (entry_id.decode(), self.token, fields, attempts, 0, 1)))
+        return entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +136,9 @@ _SETTLEMENT, _TOKEN = itemgetter(1), attrgetter("token")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    verdicts: list[Verdict]
-    entries: list[Entry]
+    verdicts: list[Verdict]  # of what ended, then of what is done
+    again: list[Entry]  # retries that were due
+    new: New
     next_due: float | None  # seconds until a parked entry falls due
     outboxed: bool = False  # something was put into an outbox: it wants a relay
 
@@ -139,8 +162,12 @@ class TaskStore:
             keys.results,
         ]
 
-    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], wanted: int, due_first: int) -> Exchange:
-        """Settle what ended, then take up to `wanted` entries, `due_first` of them retries if so many are due."""
+    async def exchange(
+        self, ended: Sequence[tuple[Entry, Settlement]], wanted: int, due_first: int, done: New | None = None
+    ) -> Exchange:
+        """Settle what ended and acknowledge what is `done` as it was taken, then take up to `wanted` entries,
+        `due_first` of them retries if so many are due.
+        """
         token = secrets.token_hex(8)
         names = [*self._names, self._keys.outboxes]
         args: list[Arg] = [*self._head, token, wanted, due_first]
@@ -148,16 +175,18 @@ class TaskStore:
             entries = [entry for entry, _ in group]
             if settlement == ACKNOWLEDGED:
                 for run_token, alike in groupby(entries, _TOKEN):
-                    ids = [entry.id for entry in alike]
-                    args += ("acks", "", run_token, len(ids), *ids)
+                    args += ("acks", "", run_token, 1, " ".join([entry.id for entry in alike]))
                 continue
             for entry in entries:
                 values = [*settlement.args, *await self._emits(settlement.emits, names)]
                 args += (settlement.kind, entry.id, entry.token, len(values), *values)
+        if done:
+            args += ("acks", "", done.token, 1, b" ".join(done.ids))
         verdicts, again, new, due = await _EXCHANGE(self._client, names, args)
         return Exchange(
-            [_VERDICTS[verdict] for verdict, times in verdicts for _ in range(times)],
-            [_entry(row, token) for row in again] + _new(new, token),
+            [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],
+            [_entry(row, token) for row in again],
+            New(new, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
         )
@@ -212,16 +241,10 @@ def _entry(row: Any, token: str) -> Entry:
     return Entry(entry_id.decode(), token, _fields(flat), attempts, crashes, deliveries)
 
 
-def _new(rows: Iterable[tuple[bytes, Sequence[bytes]]], token: str) -> list[Entry]:
-    """As XREADGROUP gives them: nothing is charged but what a copy carries along."""
-    entries = []
-    for entry_id, flat in rows:
-        fields = {flat[0]: flat[1]} if len(flat) == 2 else _fields(flat)
-        carried = fields.get(b"sq-attempt")
-        attempts = int(carried) if carried and carried.isdigit() else 0
-        entries.append(_made(Entry, (entry_id.decode(), token, fields, attempts, 0, 1)))
-    return entries
-
-
 def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _seconds(milliseconds: str | bytes) -> float:
+    value = float(milliseconds) if milliseconds.isdigit() else 0.0  # int() takes twice as long for so many digits
+    return value / 1000 if value >= YEAR_2000 else 0.0

@@ -18,6 +18,8 @@ from streamqueue.worker.threads import Threads
 
 
 class Calls(Protocol):
+    are_whole: bool  # a bundle is best left whole
+
     @property
     def blocked(self) -> int:
         """Slots in which nothing can begin now, although no run has them."""
@@ -40,6 +42,8 @@ class Calls(Protocol):
 
 class Singles:
     """A call for each run."""
+
+    are_whole = False
 
     def __init__(self, slots: Slots[Run], threads: Threads, most: int) -> None:
         self._slots = slots
@@ -71,12 +75,15 @@ def calls_of(
     settings: Settings,
     metrics: Metrics,
     on_end: Callable[[Sequence[Ended]], None],
+    on_done: Callable[[], None],
     on_free: Callable[[], None],
 ) -> Calls:
-    """Calls of `handler`. `on_end` is told of runs that ended, `on_free` of slots that became free without one."""
+    """Calls of `handler`. `on_end` is told of runs that ended, `on_done` of a whole bundle that is done, `on_free` of
+    slots that became free without one.
+    """
     handler.threads.on_free = on_free
     if isinstance(handler, BatchHandler):
-        together = BatchExecution(handler, settings, metrics, on_end)
+        together = BatchExecution(handler, settings, metrics, on_end, on_done)
         return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free)
     execution = Execution(handler, settings, metrics, on_end)
     return Singles(Slots(execution, handler.timeout), handler.threads, settings.concurrency)

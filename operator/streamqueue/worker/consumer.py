@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.tasks import Entry, TaskStore
+from streamqueue.streams.tasks import Entry, New, TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
@@ -27,7 +27,7 @@ from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import RELEASED
 from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
-from streamqueue.worker.runs import Ended, Run, Runs
+from streamqueue.worker.runs import Bundle, Ended, Run, Runs
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.verdicts import Verdicts
 
@@ -70,7 +70,7 @@ class Consumer:
         self._runs = Runs(settings.concurrency)
         self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
         self._verdicts = Verdicts(self.counters, self.metrics)
-        self._calls = calls_of(handler, settings, self.metrics, self._end, self._wake.set)
+        self._calls = calls_of(handler, settings, self.metrics, self._end, self._end_whole, self._wake.set)
         self._must_renew = False
         self._process = Process()
         self._paused = False
@@ -147,7 +147,7 @@ class Consumer:
             self._calls.start()  # also where Redis failed on the way: what has been taken begins
         if self._free() and not taken:
             self._intake.block(self._free())
-        if not self._runs.ended and not (taken and self._free()) and not self._is_finished():
+        if self._runs.is_settled and not (taken and self._free()) and not self._is_finished():
             self._check_threads()
             await self._wake.wait()
 
@@ -173,27 +173,47 @@ class Consumer:
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        ended = self._runs.ended[:STEP]
-        reply = await self._intake.exchange([(run.entry, settlement) for run, settlement in ended], self._free())
+        ended, done = self._runs.ended[:STEP], self._runs.done
+        settled = [(run.entry, settlement) for run, settlement in ended]
+        reply = await self._intake.exchange(settled, done.new if done else None, self._free())
+        if reply is None:
+            return 0
         del self._runs.ended[: len(ended)]
-        self._verdicts.take([run for run, _ in ended], reply.verdicts)
+        self._verdicts.take([run for run, _ in ended], reply.verdicts[: len(ended)])
+        if done:
+            self._runs.done = None
+            self._verdicts.take_whole(done, reply.verdicts[len(ended) :])
         if reply.outboxed:
             self._relaying.soon()
-        self._start(reply.entries)
-        return len(reply.entries)
+        self._start(reply.again)
+        self._start_new(reply.new)
+        return len(reply.again) + len(reply.new)
 
     # Running
 
-    def _start(self, entries: Iterable[Entry]) -> None:
-        deadline, report = time.time() + self._handler.timeout, self._report_progress
-        runs = [Run(entry, deadline, report) for entry in entries]
+    def _start(self, entries: Sequence[Entry]) -> None:
+        runs = self._runs_of(entries)
         if self._is_taking:
             self._calls.begin(self._runs.add(runs))
         else:
             self._runs.end([(run, RELEASED) for run in runs])
 
+    def _start_new(self, new: New) -> None:
+        if self._calls.are_whole and self._is_taking and 0 < len(new) <= STEP:
+            self._calls.begin(self._runs.add_whole(Bundle(new, self._runs_of)))
+        else:
+            self._start(new.entries())
+
+    def _runs_of(self, entries: Iterable[Entry]) -> list[Run]:
+        deadline, report = time.time() + self._handler.timeout, self._report_progress
+        return [Run(entry, deadline, report) for entry in entries]
+
     def _end(self, ended: Sequence[Ended]) -> None:
         self._runs.end(ended)
+        self._wake.set()
+
+    def _end_whole(self) -> None:
+        self._runs.end_whole()
         self._wake.set()
 
     def _report_progress(self) -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
-from streamqueue.streams.tasks import Entry, Exchange, Settlement, TaskStore
+from streamqueue.streams.tasks import Entry, Exchange, New, Settlement, TaskStore
 from streamqueue.worker import guard
 from streamqueue.worker.settings import Settings
 
@@ -45,15 +45,15 @@ class Intake:
         self._must_adopt = True
         self._guard.disturbed(self._now())
 
-    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], free: int) -> Exchange:
-        """Settle what ended, and take up to `free` entries."""
+    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], done: New | None, free: int) -> Exchange | None:
+        """Settle what ended or is done, and take up to `free` entries; None if there is nothing to do."""
         wanted = free if self.is_settled else 0
-        if not ended and not wanted:
-            return Exchange([], [], None)
+        if not (ended or done or wanted):
+            return None
         # Retries go first into half of the slots; with one slot, every other time.
         self._due_first = not self._due_first
         due_first = (wanted + 1) // 2 if wanted > 1 else wanted * self._due_first
-        reply = await self._store.exchange(ended, wanted, due_first)
+        reply = await self._store.exchange(ended, wanted, due_first, done)
         if wanted:
             self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
         return reply

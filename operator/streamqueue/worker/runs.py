@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from streamqueue.streams.tasks import Entry, Settlement
+from streamqueue.streams.tasks import Entry, New, Settlement
 from streamqueue.worker.context import Context
 
 
@@ -50,13 +51,44 @@ class Run:
 Ended = tuple[Run, Settlement]
 
 
+class Bundle(Sequence[Run]):
+    """Runs of what was taken together, made when one is asked for: most batches begin, go well and end whole."""
+
+    is_done = False  # all of it went well while it was whole
+
+    def __init__(self, new: New, runs_of: Callable[[list[Entry]], list[Run]]) -> None:
+        self.new = new
+        self._runs_of = runs_of
+        self._runs: list[Run] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """No run of it has been asked for, so nothing has happened to one alone."""
+        return self._runs is None
+
+    def __len__(self) -> int:
+        return len(self.new)
+
+    def __getitem__(self, index: Any) -> Any:
+        if self._runs is None:
+            self._runs = self._runs_of(self.new.entries())
+            for run in self._runs:
+                run.is_over = self.is_done
+        return self._runs[index]
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self[:])
+
+
 class Runs:
     """Pure bookkeeping over `slots`."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        self.executing: set[Run] = set()
+        self._executing: set[Run] = set()
+        self._bundle: Bundle | None = None  # executing; one at a time is kept whole
         self.ended: list[Ended] = []
+        self.done: Bundle | None = None  # ended whole, but not yet settled
         # An entry whose run killed a worker runs with no other task beside it.
         self.alone: deque[Run] = deque()
         self._exclusive: Run | None = None
@@ -65,7 +97,15 @@ class Runs:
         """How many entries may be taken now."""
         if self.alone or self._exclusive:
             return 0
-        return max(0, self._slots - len(self.executing) - stuck_threads)
+        return max(0, self._slots - len(self._executing) - len(self._bundle or ()) - stuck_threads)
+
+    @property
+    def executing(self) -> set[Run]:
+        """One by one: no bundle stays whole."""
+        if self._bundle:
+            self._executing.update(self._bundle)
+            self._bundle = None
+        return self._executing
 
     def add(self, runs: list[Run]) -> list[Run]:
         """Those that may begin now; the others wait to run alone."""
@@ -75,6 +115,19 @@ class Runs:
             runs = [run for run in runs if not run.entry.crashes]
         self.executing.update(runs)
         return runs
+
+    def add_whole(self, bundle: Bundle) -> Sequence[Run]:
+        """Of new entries: no worker died of one."""
+        if self._bundle or self.done:
+            return self.add(list(bundle))
+        self._bundle = bundle
+        return bundle
+
+    def end_whole(self) -> None:
+        """Over with the bundle, all of which is done."""
+        if self._bundle:
+            self._bundle.is_done = True
+            self._bundle, self.done = None, self._bundle
 
     def next_alone(self) -> Run | None:
         """The next entry that must run alone, once nothing else runs."""
@@ -103,6 +156,12 @@ class Runs:
         yield from self.executing
         yield from self.alone
         yield from (run for run, _ in self.ended)
+        yield from self.done or ()
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing has ended of which Redis was not told."""
+        return not (self.ended or self.done)
 
     def __bool__(self) -> bool:
-        return bool(self.executing or self.ended or self.alone)
+        return bool(self._executing or self._bundle or self.alone or not self.is_settled)

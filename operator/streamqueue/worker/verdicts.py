@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from streamqueue.streams.tasks import Verdict
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.runs import Run
+from streamqueue.worker.runs import Bundle, Run
 
 
 class Verdicts:
@@ -22,6 +22,14 @@ class Verdicts:
             runs = [run for run, verdict in zip(runs, verdicts, strict=True) if self._is_acked(run, verdict)]
         self._counters.acked += len(runs)
         self._metrics.acknowledged([run.entry.enqueued_at for run in runs], time.time())
+
+    def take_whole(self, bundle: Bundle, verdicts: Sequence[Verdict]) -> None:
+        """Those of a bundle that was done."""
+        if verdicts.count(Verdict.ACKED) < len(verdicts):
+            self.take(bundle, verdicts)
+            return
+        self._counters.acked += len(bundle)
+        self._metrics.acknowledged(bundle.new.enqueued_at(), time.time())
 
     def _is_acked(self, run: Run, verdict: Verdict) -> bool:
         if verdict is Verdict.ACKED:

@@ -20,7 +20,8 @@ def store(redis: Redis, name: str = "a", **limits: Any) -> TaskStore:
 
 
 async def take(tasks: TaskStore, most: int = 100, due_first: int = 100) -> list[Entry]:
-    return (await tasks.exchange([], most, due_first)).entries
+    reply = await tasks.exchange([], most, due_first)
+    return [*reply.again, *reply.new.entries()]
 
 
 async def settle(tasks: TaskStore, *ended: Ended) -> list[Verdict]:

@@ -19,6 +19,7 @@ from opentelemetry.trace import StatusCode
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
 from streamqueue.worker import consumer, spans
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import PATIENCE, made, until, working
@@ -319,6 +320,22 @@ async def test_a_lease_that_is_lost_unseen_is_fenced(queue: Queue, shared_server
         go_on.set()  # before any heartbeat
         await until(lambda: worker.counters.acked == 2, "the others")
     assert worker.counters.stolen == 1 and await owners(queue) == {ids[1]: "thief"}
+
+
+async def test_a_batch_whose_acknowledgement_went_unanswered_counts_once(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    calls: list[int] = []
+    async with Proxy(shared_server.port) as proxy:
+
+        async def handle(tasks: list[Task]) -> None:
+            calls.append(len(tasks))
+            proxy.lose_reply = 1
+
+        await queue.add(3)
+        async with working(proxy.url, handle, batch=True, concurrency=3) as worker:
+            await until(lambda: worker.counters.acked == 3, "the verdict of the second call")
+    assert calls == [3] and proxy.lost == 1 and await queue.pending() == []
 
 
 async def test_a_batch_whose_leases_are_all_lost_is_cancelled(queue: Queue, shared_server: RunningServer) -> None:

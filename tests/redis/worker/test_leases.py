@@ -46,6 +46,20 @@ async def test_a_run_that_lost_its_lease_changes_nothing(queue: Queue) -> None:
     assert await settle(b, ack(new)) == [Verdict.ACKED]
 
 
+async def test_what_is_done_as_it_was_taken_has_a_verdict_for_each(queue: Queue) -> None:
+    await queue.add(4)
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    (alone,) = await take(a, 1)
+    new = (await a.exchange([], 3, 0)).new
+    _, lost, _ = new.entries()
+    await expire(queue, lost.id)
+    await claim(b)
+    for mine in (Verdict.ACKED, Verdict.ALREADY_MINE):
+        reply = await a.exchange([bare_ack(alone)], 0, 0, new)
+        assert reply.verdicts == [mine, mine, Verdict.STOLEN, mine]
+    assert await owners(queue) == {lost.id: "b"}
+
+
 async def test_a_consumer_that_gets_its_task_back_cannot_settle_with_the_first_runs_token(queue: Queue) -> None:
     await queue.add()
     a, b = store(queue.redis, "a"), store(queue.redis, "b")

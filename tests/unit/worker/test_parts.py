@@ -9,12 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.streams.reach import tag_of
-from streamqueue.streams.tasks import Entry
+from streamqueue.streams.tasks import Entry, New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import Retry, SettingsError
 from streamqueue.worker.outcome import RELEASED, Backoff, failed
 from streamqueue.worker.producer import new_id
-from streamqueue.worker.runs import Run, Runs
+from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
 
 POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "orders"}
@@ -61,6 +61,48 @@ def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     assert runs.next_alone() is other
     runs.end([(other, RELEASED)])
     assert runs.next_alone() is None and runs.free(0) == 3
+
+
+NEW = New([(b"946684800001-0", [b"a", b"1"]), (b"7-0", [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"])], "t")
+
+
+def test_new_entries_say_in_columns_what_each_says_alone() -> None:
+    one, two = NEW.entries()
+    assert (one.id, one.token, one.fields, one.attempts, one.deliveries) == ("946684800001-0", "t", {b"a": b"1"}, 0, 1)
+    assert (two.attempts, [entry.fields for entry in (one, two)]) == (2, NEW.fields)
+    assert NEW.enqueued_at() == [one.enqueued_at, two.enqueued_at] == [946684800.001, 946684800.002]
+
+
+def bundle() -> Bundle:
+    return Bundle(NEW, lambda entries: [Run(entry, 1.0, lambda: None) for entry in entries])
+
+
+def test_a_bundle_that_ends_whole_is_held_until_it_is_settled_and_never_lost() -> None:
+    runs = Runs(5)
+    assert runs.add_whole(both := bundle()) is both and runs.free(0) == 3 and runs and runs.is_settled
+    assert both.is_whole
+    runs.end_whole()
+    assert runs.free(0) == 5 and runs and not runs.is_settled and runs.done is both
+    assert [(run.id, run.is_over) for run in runs.held()] == [("946684800001-0", True), ("7-0", True)]
+    runs.done = None
+    assert not runs and runs.is_settled
+
+
+def test_a_bundle_is_whole_until_one_of_its_runs_is_asked_for() -> None:
+    runs = Runs(5)
+    runs.add_whole(both := bundle())
+    held = set(runs.held())
+    one, two = both
+    assert not both.is_whole and held == {one, two} and not one.is_over and runs.free(0) == 3
+    runs.drop([one])
+    assert runs.executing == {two} and runs.free(0) == 4
+
+
+def test_of_two_bundles_the_second_is_runs_from_the_start() -> None:
+    runs = Runs(5)
+    runs.add_whole(bundle())
+    second = runs.add_whole(bundle())
+    assert runs.free(0) == 1 and len(runs.executing) == 4 and runs.executing > set(second)
 
 
 def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from streamqueue.worker.runs import Run
+from streamqueue.worker.runs import Bundle, Run
 from streamqueue.worker.slots import Slots
 from streamqueue.worker.threads import Threads
 
@@ -19,9 +19,14 @@ class Batch:
         self.runs = runs
 
     @property
+    def whole(self) -> Bundle | None:
+        """All of it, if nothing has happened to one of its tasks alone."""
+        return self.runs if isinstance(self.runs, Bundle) and self.runs.is_whole else None
+
+    @property
     def is_over(self) -> bool:
         """No task of it is this worker's any more."""
-        return all(run.is_over for run in self.runs)
+        return not self.whole and all(run.is_over for run in self.runs)
 
     def cancel(self) -> None:
         """Stop the call; one in a thread is told by `ctx.cancelled`."""
@@ -37,6 +42,8 @@ class Batches:
     `execute(batch)` is awaited for each, then `on_free()` called. A call has `timeout` seconds, and `most` tasks.
     """
 
+    are_whole = True
+
     def __init__(
         self,
         execute: Callable[[Batch], Awaitable[None]],
@@ -50,7 +57,7 @@ class Batches:
         self._most = most
         self._on_free = on_free
         self._slots = Slots(self._run, timeout)
-        self._next: list[Run] = []
+        self._next: Sequence[Run] = ()
         self._current: Batch | None = None
 
     @property
@@ -63,11 +70,11 @@ class Batches:
         return self._threads.overdue > 0
 
     def begin(self, runs: Sequence[Run]) -> None:
-        self._next += runs
+        self._next = [*self._next, *runs] if self._next else runs
 
     def start(self) -> None:
         if self._next and self._current is None:
-            self._current, self._next = Batch(self._next), []
+            self._current, self._next = Batch(self._next), ()
             self._slots.begin(self._current)
 
     def cancel(self, run: Run) -> None:

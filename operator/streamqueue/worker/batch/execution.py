@@ -27,16 +27,23 @@ log = logging.getLogger(__name__)
 
 class BatchExecution:
     """`await execution(batch)` calls the handler, then `on_end` with each run and its settlement; not for a run that is
-    over by then, since its lease was lost or it was handed back.
+    over by then, since its lease was lost or it was handed back. `on_done` is called instead when all of a batch that
+    is still whole is done.
     """
 
     def __init__(
-        self, handler: BatchHandler, settings: Settings, metrics: Metrics, on_end: Callable[[Sequence[Ended]], None]
+        self,
+        handler: BatchHandler,
+        settings: Settings,
+        metrics: Metrics,
+        on_end: Callable[[Sequence[Ended]], None],
+        on_done: Callable[[], None],
     ) -> None:
         self._handler = handler
         self._settings = settings
         self._metrics = metrics
         self._on_end = on_end
+        self._on_done = on_done
         self._endings = Endings(settings)
         # Where no task can say anything but that it is done, none is asked.
         self._is_silent = not (handler.wants_contexts or self._endings.wants_results)
@@ -56,17 +63,24 @@ class BatchExecution:
         finally:
             self._metrics.ended(batch.started, len(runs))
         self._process.end_a_copy()
-        self._on_end(self._ended(runs, results))
+        is_silent = self._is_silent and set(map(type, results)) == {NoneType}
+        if is_silent and batch.whole:
+            self._on_done()
+        else:
+            self._on_end(self._ended(runs, results, is_silent=is_silent))
 
-    def _decoded(self, batch: Batch) -> tuple[list[Run], list[Any]]:
+    def _decoded(self, batch: Batch) -> tuple[Sequence[Run], list[Any]]:
         """A payload that does not fit fails alone."""
+        if whole := batch.whole:
+            with suppress(Exception):
+                return whole, self._handler.tasks_of(whole.new.fields)
         runs = [run for run in batch.runs if not run.is_over]
         with suppress(Exception):
-            return runs, self._handler.tasks_of([run.entry for run in runs])
+            return runs, self._handler.tasks_of([run.entry.fields for run in runs])
         fitting, tasks = [], []
         for run in runs:
             try:
-                tasks += self._handler.tasks_of([run.entry])
+                tasks += self._handler.tasks_of([run.entry.fields])
             except Exception as exc:
                 self._on_end([(run, self._endings.failed(run.ctx, exc))])
             else:
@@ -87,8 +101,8 @@ class BatchExecution:
             log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
         return [error] * len(runs)
 
-    def _ended(self, runs: Sequence[Run], results: Sequence[Any]) -> list[Ended]:
-        if self._is_silent and set(map(type, results)) == {NoneType}:
+    def _ended(self, runs: Sequence[Run], results: Sequence[Any], *, is_silent: bool) -> list[Ended]:
+        if is_silent:
             return [(run, ACKNOWLEDGED) for run in runs if not run.is_over]
         pairs = zip(runs, results, strict=True)
         return [(run, self._settlement(run, result)) for run, result in pairs if not run.is_over]

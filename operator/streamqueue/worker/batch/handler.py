@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from streamqueue.streams.tasks import Entry
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.handler import Undecodable, takes_context
-from streamqueue.worker.payload import item_decoder_of
+from streamqueue.worker.payload import Fields, item_decoder_of
 from streamqueue.worker.threads import Threads
 
 
@@ -28,11 +27,10 @@ class BatchHandler:
         self._decode = item_decoder_of(function)
         self._is_async = inspect.iscoroutinefunction(function)
 
-    def tasks_of(self, entries: Iterable[Entry]) -> list[Any]:
-        """Their payloads. Raises Undecodable, or what the payload's own type raises, for the first without one."""
-        decode = self._decode
+    def tasks_of(self, entries: Iterable[Fields]) -> list[Any]:
+        """The payloads. Raises Undecodable, or what the payload's own type raises, for the first without one."""
         try:
-            return [decode(entry.fields) for entry in entries]
+            return list(map(self._decode, entries))
         except PayloadError as exc:
             raise Undecodable(str(exc)) from None
 
