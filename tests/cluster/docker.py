@@ -81,6 +81,8 @@ def pull(tag: str, begins: float = PULL_BEGINS_SECONDS) -> bool:
         except subprocess.TimeoutExpired:
             process.kill()
             return False
+        finally:
+            watcher.join()  # or its file is closed while it reads
 
 
 def wait_for_layers(lines: IO[str] | None, begun: threading.Event) -> None:
