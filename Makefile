@@ -48,7 +48,7 @@ format: .venv/.synced ## format the code
 	$(BIN)/ruff format .
 
 test-unit: .venv/.synced ## tests without Redis or Kubernetes
-	$(PYTEST) tests/unit -n 2
+	$(PYTEST) tests/unit -n 2 --dist worksteal
 
 test-redis: .venv/.synced ## tests against real Redis and Valkey servers, fetched by themselves
 	$(PYTEST) tests/redis $(ABREAST)
