@@ -14,7 +14,7 @@ from tests.e2e.queue import Queue
 from tests.e2e.world import World
 
 PACE = 0.1  # seconds between two tasks
-TASKS = 20  # that must come and be done before the next step
+TASKS = 10  # that must come and be done before the next step
 FLEET = 3
 LIMIT = 60.0  # seconds from `helm install` to the first task done
 
