@@ -4,6 +4,7 @@
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
 --   acks: ids with that token and nothing to note or emit, with blanks between; the record's own id is empty
+--   whole: the same, and a repeated call names the same ids
 --   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
 --   dead: reason, cause     release: none
 -- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {id, fields}, ms until something
@@ -99,38 +100,54 @@ end
 
 local verdicts = {}
 
-local function verdict(word)
+local function verdict(word, times)
   local last = verdicts[#verdicts]
-  if last and last[1] == word then last[2] = last[2] + 1 else verdicts[#verdicts + 1] = {word, 1} end
+  if last and last[1] == word then last[2] = last[2] + times else verdicts[#verdicts + 1] = {word, times} end
 end
 
--- What mine() finds out, for all of these ids with few calls.
-local function ack_all(ids, its_token)
+-- Which of these ids are mine(), and how many, with few calls.
+local function all_mine(ids, its_token)
   local leases = redis.call('HMGET', lease, unpack(ids))
   -- They are mostly neighbours. One that is out of these bounds is looked up alone.
   local held, start = {}, its_token .. ' '
   for _, row in ipairs(redis.call('XPENDING', stream, group, ids[1], ids[#ids], 2 * #ids, consumer)) do
     held[row[1]] = true
   end
+  local found, count = {}, 0
   for n, id in ipairs(ids) do
     if string.sub(leases[n] or '', 1, #start) == start and (held[id] or mine(id, its_token)) then
-      acknowledge(id, its_token)
-      verdict('acked')
-    else
-      verdict(not_mine(id, its_token))
+      found[id] = true
+      count = count + 1
     end
+  end
+  return found, count
+end
+
+-- With a `mark`, which stands for all of them, none has one of its own, unless some are lost.
+local function ack_all(ids, its_token, mark)
+  if mark and redis.call('ZSCORE', done, mark) then return verdict('already-mine', #ids) end
+  local found, count = all_mine(ids, its_token)
+  if mark and count == #ids then
+    for _, id in ipairs(ids) do acked[#acked + 1] = id end
+    marks[#marks + 1] = at_now
+    marks[#marks + 1] = mark
+    return verdict('acked', #ids)
+  end
+  for _, id in ipairs(ids) do
+    if found[id] then acknowledge(id, its_token) end
+    verdict(found[id] and 'acked' or not_mine(id, its_token), 1)
   end
 end
 
 local i = 11
 while i <= #ARGV do
   local kind, its_token, count = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
-  if kind == 'acks' then
+  if kind == 'acks' or kind == 'whole' then
     local ids = {}
     for id in string.gmatch(ARGV[i + 4], '%S+') do ids[#ids + 1] = id end
-    ack_all(ids, its_token)
+    ack_all(ids, its_token, kind == 'whole' and its_token .. ' ' .. redis.sha1hex(ARGV[i + 4]))
   else
-    verdict(settle(kind, ARGV[i + 1], its_token, i + 4, count))
+    verdict(settle(kind, ARGV[i + 1], its_token, i + 4, count), 1)
   end
   i = i + 4 + count
 end

@@ -181,7 +181,7 @@ class TaskStore:
                 values = [*settlement.args, *await self._emits(settlement.emits, names)]
                 args += (settlement.kind, entry.id, entry.token, len(values), *values)
         if done:
-            args += ("acks", "", done.token, 1, b" ".join(done.ids))
+            args += ("whole", "", done.token, 1, b" ".join(done.ids))
         verdicts, again, new, due = await _EXCHANGE(self._client, names, args)
         return Exchange(
             [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],

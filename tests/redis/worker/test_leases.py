@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.streams.tasks import PARKED, Emit, Entry, Verdict
+from streamqueue.streams.tasks import PARKED, Emit, Entry, New, Verdict
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
     KEYS,
@@ -58,6 +58,17 @@ async def test_what_is_done_as_it_was_taken_has_a_verdict_for_each(queue: Queue)
         reply = await a.exchange([bare_ack(alone)], 0, 0, new)
         assert reply.verdicts == [mine, mine, Verdict.STOLEN, mine]
     assert await owners(queue) == {lost.id: "b"}
+
+
+async def test_what_is_done_as_it_was_taken_leaves_one_mark_for_all(queue: Queue) -> None:
+    await queue.add(3)
+    a = store(queue.redis, "a")
+    new = (await a.exchange([], 3, 0)).new
+    for verdict in (Verdict.ACKED, Verdict.ALREADY_MINE):
+        assert (await a.exchange([], 0, 0, new)).verdicts == [verdict] * 3
+    assert await queue.redis.zcard(KEYS.done) == 1
+    other = New([(entry.encode(), []) for entry in await queue.add(3)], new.token)
+    assert (await a.exchange([], 0, 0, other)).verdicts == [Verdict.STOLEN] * 3, "the mark is of those ids alone"
 
 
 async def test_a_consumer_that_gets_its_task_back_cannot_settle_with_the_first_runs_token(queue: Queue) -> None:

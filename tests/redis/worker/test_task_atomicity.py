@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from streamqueue.streams import RedisProblem, connect, enqueue, tasks
 from streamqueue.streams.enqueue import NewTask, promote
 from streamqueue.streams.enqueue import enqueue as send
-from streamqueue.streams.tasks import Emit, Entry, Settlement, TaskStore
+from streamqueue.streams.tasks import Emit, Entry, New, Settlement, TaskStore
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
@@ -28,9 +28,14 @@ def dead(entry: Entry) -> tuple[Entry, Settlement]:
     return entry, Settlement("dead", ("handler", "why"))
 
 
+def taken(held: list[Entry]) -> New:
+    return New([(entry.id.encode(), [b"a", b"1"]) for entry in held], held[0].token)
+
+
 OPERATIONS: dict[str, tuple[str, Call]] = {
     "acknowledge": ("_EXCHANGE", lambda _, a, held: settle(a, *(ack(entry) for entry in held))),
     "acknowledge in a list": ("_EXCHANGE", lambda _, a, held: settle(a, *(bare_ack(entry) for entry in held))),
+    "acknowledge as taken": ("_EXCHANGE", lambda _, a, held: a.exchange([], 0, 0, taken(held))),
     "emit": ("_EXCHANGE", lambda _, a, held: settle(a, *(ack(entry, emits=EMIT) for entry in held))),
     "retry": ("_EXCHANGE", lambda _, a, held: settle(a, *(retry(entry) for entry in held))),
     "dead letter": ("_EXCHANGE", lambda _, a, held: settle(a, *(dead(entry) for entry in held))),
