@@ -9,8 +9,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,6 +20,8 @@ PROGRAM = Path(sys.executable).with_name("streamqueue")
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["__main__", f"{__package__}.preload"])
+# A start asks after all processes, and of two threads that ask after one, one is told 255.
+_asking = threading.Lock()
 
 
 def call(
@@ -27,12 +31,15 @@ def call(
     with NamedTemporaryFile("r") as out, NamedTemporaryFile("r") as err:
         arguments = (list(words), dict(environment), folder or Path.cwd(), out.name, err.name)
         process = _forks.Process(target=_run, args=arguments)
-        process.start()
-        process.join(limit)
-        if process.exitcode is None:
+        with _asking:
+            process.start()
+        wait([process.sentinel], limit)
+        with _asking:
+            code = process.exitcode
+        if code is None:
             process.kill()
             raise subprocess.TimeoutExpired(["streamqueue", *words], limit)
-        return subprocess.CompletedProcess(["streamqueue", *words], process.exitcode, out.read(), err.read())
+        return subprocess.CompletedProcess(["streamqueue", *words], code, out.read(), err.read())
 
 
 def _run(words: list[str], environment: dict[str, str], folder: Path, out: str, err: str) -> None:
