@@ -113,7 +113,7 @@ class Runs:
         if crashed and self._slots > 1:
             self.alone += crashed
             runs = [run for run in runs if not run.entry.crashes]
-        self.executing.update(runs)
+        self._executing.update(runs)
         return runs
 
     def add_whole(self, bundle: Bundle) -> Sequence[Run]:
@@ -134,7 +134,7 @@ class Runs:
         if not self.alone or self.executing:
             return None
         self._exclusive = run = self.alone.popleft()
-        self.executing.add(run)
+        self._executing.add(run)
         return run
 
     def end(self, ended: Sequence[Ended]) -> None:

@@ -98,6 +98,15 @@ def test_a_bundle_is_whole_until_one_of_its_runs_is_asked_for() -> None:
     assert runs.executing == {two} and runs.free(0) == 4
 
 
+def test_a_bundle_stays_whole_beside_other_runs() -> None:
+    runs = Runs(5)
+    runs.add_whole(both := bundle())
+    assert runs.add([]) == [] and both.is_whole
+    other = run(3)
+    assert runs.add([other]) == [other] and both.is_whole and runs.free(0) == 2
+    assert runs.executing == {other, *both}
+
+
 def test_of_two_bundles_the_second_is_runs_from_the_start() -> None:
     runs = Runs(5)
     runs.add_whole(bundle())
