@@ -11,7 +11,7 @@ BIN := .venv/bin
 CLUSTER := $(BIN)/python -m tests.cluster
 WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
-ABREAST := -n 4 --dist worksteal # neighbours stay in one process, with the servers that they share
+ABREAST := -n 6 --dist worksteal # they wait a lot; neighbours stay in one process, with the servers that they share
 
 .PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos chaos-long cluster-up cluster-down images
 

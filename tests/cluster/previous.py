@@ -19,7 +19,7 @@ TAG = "streamqueue/operator:previous"
 LABEL = "dev.streamqueue.inputs"
 EXTRAS = ("operator", "entra")
 
-_PATHS = ("Dockerfile", "operator/streamqueue", "charts/streamqueue")
+_PATHS = ("operator/streamqueue", "charts/streamqueue")
 _DEPENDENCIES = "dist/dependencies/operator"  # of this tree: the lock file may have moved on
 
 
@@ -50,10 +50,10 @@ def release() -> Release:
 
 
 def build(base: str) -> bool:
-    """Build its image, with this tree's dependencies; whether that was needed."""
+    """Build its image, with this tree's Dockerfile and dependencies; whether that was needed."""
     found = release()
     packages = dependencies.install("operator", EXTRAS)
-    files = [found.folder / "Dockerfile", found.folder / "operator" / "streamqueue"]
+    files = [REPOSITORY / "Dockerfile", found.folder / "operator" / "streamqueue"]
     inputs = key_of([docker.image_id(base) or base], [*files, packages])
     if docker.label(TAG, LABEL) == inputs:
         return False

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +63,13 @@ def render(*sets: str, release: str = "sq", namespace: str = "system", more: Seq
     return result.stdout
 
 
-def objects(*sets: str, release: str = "sq") -> list[dict[str, Any]]:
+@cache
+def _objects(sets: tuple[str, ...], release: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all(render(*sets, release=release)) if each]
+
+
+def objects(*sets: str, release: str = "sq") -> list[dict[str, Any]]:
+    return deepcopy(_objects(sets, release))
 
 
 def of_kind(found: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,10 +13,16 @@ import pytest
 from tests.e2e.cli import Cli
 from tests.e2e.queue import IMAGE, Queue
 from tests.e2e.world import World
-from tests.kube.chart import HelmError
+from tests.kube.chart import RELEASE, HelmError
 from tests.kube.footprint import footprint
 
 SETTLED = 5.0  # seconds that a new leader has to spoil something
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone(world: World) -> None:
+    """The queues of the tests before go: each operator that starts would write all of their objects once more."""
+    world.kubectl("delete", "streamqueues", "--all", "--wait=false")
 
 
 def test_restarting_the_operator_changes_nothing(world: World) -> None:
@@ -55,6 +62,48 @@ def _as_asked(body: dict[str, Any] | None) -> dict[str, Any]:
 def _leader(world: World) -> str:
     leases = world.chart.operator.get("leases")["items"]
     return next((lease["spec"].get("holderIdentity") or "" for lease in leases), "")
+
+
+def test_an_operator_that_lost_its_lease_ends_at_once(world: World) -> None:
+    """Its container starts anew: it must not linger, and serve nobody, until its probe fails."""
+    names = [world.queue(f"touched-{number}", scaling={"paused": True}).apply().name for number in range(8)]
+    leader, before = _leader(world), _restarts(world)
+    with _news(world, names):
+        _give_lease(world, "thief")
+        world.view.eventually(lambda: _restarts(world) > before, 20, "the process ended")
+    _give_lease(world, "")
+    world.view.eventually(lambda: _leader(world) not in ("", leader), 20, "the new process leads")
+
+
+@contextmanager
+def _news(world: World, names: list[str]) -> Iterator[None]:
+    """Changes to take in without a pause: an operator that has some in hand is the hardest to end."""
+    stop, flowing = threading.Event(), threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            world.kubectl("annotate", "streamqueues", *names, f"touched={time.monotonic()}", "--overwrite")
+            flowing.set()
+
+    thread = threading.Thread(target=change, daemon=True)
+    thread.start()
+    flowing.wait(30)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _give_lease(world: World, holder: str) -> None:
+    world.chart.operator(
+        "patch", "lease", f"{RELEASE}-operator", "--type=merge", f'--patch={{"spec": {{"holderIdentity": "{holder}"}}}}'
+    )
+
+
+def _restarts(world: World) -> int:
+    pods = world.chart.operator.get("pods", "--selector", world.chart.selector)["items"]
+    return sum(each["restartCount"] for pod in pods for each in pod["status"]["containerStatuses"])
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Every test of this folder runs on real servers, one run per server of `--servers`.
 
-`-n 4 --dist worksteal` keeps neighbours in one process, with the servers that they share. At the end a table server x
+`--dist worksteal` keeps neighbours in one process, with the servers that they share. At the end a table server x
 test is printed.
 """
 

@@ -68,7 +68,9 @@ class RunningServer:
         if not config.exists():  # sentinel and cluster keep state in theirs
             config.write_text("".join(f"{key} {value}\n" for key, value in self.settings.items()))
         command = [*self.server.command, str(config), *([self._mode] if self._mode else [])]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+        )
         assert self._process.stdout
         for line in self._process.stdout:
             self.log.append(line)
@@ -81,8 +83,9 @@ class RunningServer:
         self._process.stdout.close()
 
     def kill(self, sig: int = signal.SIGKILL) -> None:
+        """With its children, that write files: one whose parent is gone waits for it for seconds."""
         if self._process and self._process.poll() is None:
-            self._process.send_signal(sig)
+            os.killpg(self._process.pid, sig)
             self._process.wait()
             self._drain.wait()
 
