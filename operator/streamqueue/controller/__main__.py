@@ -32,6 +32,7 @@ async def run(settings: Settings) -> None:
     if settings.leader_election:
         kube.may_write = leader.leads
     server = await serve(health, settings.port)
+    stop = asyncio.Event()
     lead = asyncio.create_task(_lead(settings, health, store, kube, leader))
 
     async def stand_down() -> None:
@@ -41,9 +42,12 @@ async def run(settings: Settings) -> None:
 
     try:
         # kopf cancels what was started after it when it ends: it comes last, and is the first to see SIGTERM.
-        watching = asyncio.create_task(run_kopf(store, settings, stand_down))
+        watching = asyncio.create_task(run_kopf(store, settings, stand_down, stop))
         await asyncio.wait({lead, watching}, return_when=asyncio.FIRST_COMPLETED)
-        await (watching if watching.done() or lead.cancelled() else lead)
+        stop.set()  # cancelled all at once, as the end of an event loop does it, kopf's tasks wait for each other
+        await watching
+        if lead.done() and not lead.cancelled():
+            lead.result()
     finally:
         await stand_down()
         await server.cleanup()

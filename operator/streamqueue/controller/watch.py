@@ -40,12 +40,26 @@ def build_registry(store: Store) -> kopf.OperatorRegistry:
     return registry
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Nothing is handled by what changed: kopf would copy each object for every event to find out."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
 def build_settings() -> kopf.OperatorSettings:
     """kopf for watching alone: no events, no peering, no listing of CRDs."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.networking.request_timeout = 10
     # Handlers only feed the store: nothing is worth waiting for while another process could lead.
     settings.queueing.idle_timeout = 0.5
@@ -56,8 +70,12 @@ def build_settings() -> kopf.OperatorSettings:
     return settings
 
 
-async def run_kopf(store: Store, settings: Settings, stand_down: Callable[[], Awaitable[None]]) -> None:
-    """Watch until SIGTERM or SIGINT, which kopf handles, then `stand_down`: what outlives that, kopf waits 5 s for."""
+async def run_kopf(
+    store: Store, settings: Settings, stand_down: Callable[[], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Watch until SIGTERM or SIGINT, which kopf handles, or `stop`; then `stand_down`: what outlives that, kopf waits
+    5 s for.
+    """
     registry = build_registry(store)
 
     @kopf.on.cleanup(registry=registry)
@@ -71,6 +89,7 @@ async def run_kopf(store: Store, settings: Settings, stand_down: Callable[[], Aw
         identity=settings.pod_name,  # type: ignore[arg-type]
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
+        stop_flag=stop,
     )
 
 
