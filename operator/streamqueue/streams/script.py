@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from streamqueue.streams.connection import call
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 
 Arg = str | bytes | int | float
@@ -53,6 +54,6 @@ class Script:
 
 async def _unless_missing(client: Redis, command: Sequence[Arg]) -> Any:
     try:
-        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        return await call(client, command)
     except NoScriptError:
         return _MISSING

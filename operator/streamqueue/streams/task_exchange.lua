@@ -7,8 +7,8 @@
 --   whole: the same, and a repeated call names the same ids
 --   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
 --   dead: reason, cause     release: none
--- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {id, fields}, ms until something
--- falls due (-1: nothing will)}.
+-- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {ids with blanks between, fields
+-- of each}, ms until something falls due (-1: nothing will)}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 local outboxes = KEYS[7]
@@ -163,12 +163,12 @@ if #acked > 0 then
   end
 end
 
-local taken, new = {}, {}
+local taken, ids, fields = {}, {}, {} -- the last two of new ones
 local is_full = false -- a worker died of what was taken: with it nothing else is, or would be charged for its next victim
 
 local function take(id)
   local crashed = redis.call('HGET', attempts, id .. ':crashes') ~= false
-  if crashed and #taken + #new > 0 then return end
+  if crashed and #taken + #ids > 0 then return end
   local row = row_of(id)
   if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
   is_full = crashed and #taken > 0
@@ -190,8 +190,12 @@ local function take_new(limit)
   local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit, 'STREAMS', stream, '>')
   if not reply then return end
   local leases, value = {}, renewed(token)
-  new = reply[1][2]
-  for _, entry in ipairs(new) do
+  for n, entry in ipairs(reply[1][2]) do
+    ids[n], fields[n] = entry[1], entry[2]
+    if #leases > MAX_ARGS then
+      redis.call('HSET', lease, unpack(leases))
+      leases = {}
+    end
     leases[#leases + 1] = entry[1]
     leases[#leases + 1] = value
     if results_ttl > 0 then note(task_of(entry).id, 'state', 'running', 'started', now) end
@@ -202,7 +206,7 @@ end
 if wanted > 0 then
   take_due(due_first)
   take_new(wanted - #taken)
-  if not is_full then take_due(wanted - #taken - #new) end
+  if not is_full then take_due(wanted - #taken - #ids) end
 end
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
-return {verdicts, taken, new, head[2] and math.max(0, tonumber(head[2]) - now) or -1}
+return {verdicts, taken, {table.concat(ids, ' '), fields}, head[2] and math.max(0, tonumber(head[2]) - now) or -1}

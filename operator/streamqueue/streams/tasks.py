@@ -84,28 +84,33 @@ class Entry(NamedTuple):
 
 
 class New:
-    """New entries as XREADGROUP gave them, in columns, under one token: `entries()` makes an object of each."""
+    """New entries as they were taken, in columns, under one token: `entries()` makes an object of each.
 
-    def __init__(self, rows: Sequence[tuple[bytes, Sequence[bytes]]], token: str) -> None:
+    `ids` have blanks between, `rows` are names and values in turn.
+    """
+
+    def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
         self.token = token
-        self.ids = [entry_id for entry_id, _ in rows]
-        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for _, flat in rows]
+        self.ids = ids
+        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for flat in rows]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.fields)
 
     def enqueued_at(self) -> list[float]:
-        """As that of each entry."""
-        times = zip(self.fields, self.ids, strict=True)
-        return list(map(_seconds, [own.get(b"sq-enqueued-at") or its_id.partition(b"-")[0] for own, its_id in times]))
+        """As that of each entry, or less than a millisecond later."""
+        if any(b"sq-enqueued-at" in fields for fields in self.fields):
+            return [entry.enqueued_at for entry in self.entries()]
+        times = map(float, self.ids.replace(b"-", b".").split())
+        return [time / 1000 if time >= YEAR_2000 else 0.0 for time in times]
 
     def entries(self) -> list[Entry]:
         """Nothing is charged but what a copy carries along."""
         entries = []
-        for entry_id, fields in zip(self.ids, self.fields, strict=True):
+        for entry_id, fields in zip(self.ids.decode().split(), self.fields, strict=True):
             carried = fields.get(b"sq-attempt")
             attempts = int(carried) if carried and carried.isdigit() else 0
-            entries.append(_made(Entry, (entry_id.decode(), self.token, fields, attempts, 0, 1)))
+            entries.append(_made(Entry, (entry_id, self.token, fields, attempts, 0, 1)))
         return entries
 
 
@@ -181,12 +186,12 @@ class TaskStore:
                 values = [*settlement.args, *await self._emits(settlement.emits, names)]
                 args += (settlement.kind, entry.id, entry.token, len(values), *values)
         if done:
-            args += ("whole", "", done.token, 1, b" ".join(done.ids))
-        verdicts, again, new, due = await _EXCHANGE(self._client, names, args)
+            args += ("whole", "", done.token, 1, done.ids)
+        verdicts, again, (ids, rows), due = await _EXCHANGE(self._client, names, args)
         return Exchange(
             [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],
             [_entry(row, token) for row in again],
-            New(new, token),
+            New(ids, rows, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from streamqueue.worker.threads import Threads
 
 class Calls(Protocol):
     are_whole: bool  # a bundle is best left whole
+    failed: asyncio.Future[None]  # with an error of our own, that left a run in no hands
 
     @property
     def blocked(self) -> int:
@@ -50,6 +52,7 @@ class Singles:
         self._threads = threads
         self._most = most
         self.close = slots.close
+        self.failed = slots.failed
 
     @property
     def blocked(self) -> int:

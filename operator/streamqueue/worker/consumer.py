@@ -107,8 +107,9 @@ class Consumer:
     async def _run(self) -> None:
         await self._absence.until_the_group_exists(self._client, self._settings)
         heart = asyncio.create_task(self._leases.keep())
-        heart.add_done_callback(lambda _: self._wake.set())
         relaying = asyncio.create_task(self._relaying.keep())
+        for each in (heart, self._calls.failed):
+            each.add_done_callback(lambda _: self._wake.set())
         failures = 0
         try:
             while not self._is_finished():
@@ -118,9 +119,9 @@ class Consumer:
                 except RedisProblem as problem:
                     failures += 1
                     await self._after(problem, failures)
-                for task in (heart, relaying):
-                    if task.done():
-                        task.result()  # a defect: never go on without a heartbeat, nor with results that lie still
+                for each in (heart, relaying, self._calls.failed):
+                    if each.done():  # a defect: never go on without a heartbeat, with results or a task in no hands
+                        each.result()
         finally:
             heart.cancel()
             relaying.cancel()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 
 class Retry(Exception):
     """Do this task again: `raise Retry("rate limited", after=30)`.
@@ -12,8 +14,8 @@ class Retry(Exception):
 
     def __init__(self, why: str = "", *, after: float | None = None, counted: bool = True) -> None:
         super().__init__(why)
-        if after is not None and after < 0:
-            raise ValueError(f"Retry(after={after}): a delay is zero or more seconds")
+        if after is not None and not 0 <= after < inf:
+            raise ValueError(f"Retry(after={after}): a delay is zero or more seconds, and has an end")
         self.after = after
         self.counted = counted
 

@@ -11,6 +11,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler, overtime
 from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.outcome import ENDINGS
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
@@ -40,7 +41,9 @@ class Execution:
                     settlement = await self._handled(run)
             else:
                 settlement = await self._handled(run)
-        except (Exception, SystemExit, asyncio.CancelledError) as exc:
+        except ENDINGS:
+            raise
+        except BaseException as exc:
             if run.is_over:
                 return
             late = run.is_late and isinstance(exc, asyncio.CancelledError)

@@ -14,6 +14,7 @@ from streamqueue.worker.handler import Overtime, Undecodable
 from streamqueue.worker.payload import as_mapping
 
 RELEASED = Settlement("release")  # handed back unfinished, for another worker; costs no attempt
+ENDINGS = (KeyboardInterrupt, GeneratorExit)  # of the process or its loop; all else that is raised is a task's failure
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
 
 
@@ -68,6 +69,16 @@ def cause_of(error: BaseException) -> str:
         return text[:CAUSE_LENGTH]
     name = type(error).__name__
     return (f"{name}: {text}" if text else name)[:CAUSE_LENGTH]
+
+
+def readable(error: BaseException) -> BaseException:
+    """`error`, or one that says so where its own text cannot be had."""
+    try:
+        str(error)
+    except Exception as exc:
+        text = f"{type(error).__name__}, whose text raises {type(exc).__name__}"
+        return RuntimeError(text).with_traceback(error.__traceback__)
+    return error
 
 
 def is_expected(error: BaseException) -> bool:

@@ -7,7 +7,6 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 from streamqueue.streams.enqueue import MAX_FIELDS
@@ -18,6 +17,7 @@ Decoder = Callable[[Fields], Any]
 
 OWN = "sq-"  # fields of ours begin with it
 _OWN = OWN.encode()
+MAX_NAMES = 256  # that are remembered
 BODY = "body"  # the field of a payload that is bytes
 
 
@@ -97,10 +97,17 @@ def _users(fields: Fields) -> dict[str, bytes]:
     return {_text("name", name): value for name, value in fields.items() if not name.startswith(_OWN)}
 
 
-@lru_cache(256)
-def _users_name(name: bytes) -> str | None:
-    """None for a field of ours. The names of a queue's fields are few."""
-    return None if name.startswith(_OWN) else name.decode()
+class _Names(dict[bytes, str | None]):
+    """Names of fields as text, None for those of ours. A queue has few; lru_cache would take longer than decoding."""
+
+    def __missing__(self, name: bytes) -> str | None:
+        if len(self) == MAX_NAMES:
+            self.clear()
+        self[name] = text = None if name.startswith(_OWN) else name.decode()
+        return text
+
+
+_NAMES = _Names()
 
 
 def _text(name: str, value: bytes) -> str:
@@ -118,7 +125,7 @@ def _texts(fields: Fields) -> dict[str, str]:
     texts = {}
     try:
         for name, value in fields.items():
-            if (text := _users_name(name)) is not None:
+            if (text := _NAMES[name]) is not None:
                 texts[text] = value.decode()
     except UnicodeDecodeError:
         return {name: _text(name, value) for name, value in _users(fields).items()}  # which says in which field

@@ -46,6 +46,7 @@ class Slots(Generic[T]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock: asyncio.TimerHandle | None = None
         self._closed = False
+        self.failed: asyncio.Future[None] = self._loop.create_future()  # with the first error that left `execute`
 
     def begin(self, run: T) -> None:
         self._waiting.append(run)
@@ -68,7 +69,7 @@ class Slots(Generic[T]):
             # A context of its own: that of the caller may be a handler's.
             task = self._loop.create_task(self._work(), context=self._context.copy())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         task, clean = asyncio.current_task(), copy_context()
@@ -84,6 +85,11 @@ class Slots(Generic[T]):
             future = self._loop.create_future()
             self._idle.append(future)
             await future
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self.failed.done():
+            self.failed.set_exception(error)
 
     def _rouse_others(self) -> None:
         """One, while it is not known whether the handlers wait for anything: if not, this task alone runs them all."""

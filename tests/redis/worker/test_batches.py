@@ -125,7 +125,12 @@ async def test_an_exception_in_the_list_is_one_tasks_failure(queue: Queue, share
 
 @pytest.mark.parametrize(
     ("error", "cause"),
-    [(LookupError("no model"), "LookupError: no model"), (SystemExit(3), "SystemExit: 3"), (Retry("busy"), "busy")],
+    [
+        (LookupError("no model"), "LookupError: no model"),
+        (SystemExit(3), "SystemExit: 3"),
+        (BaseException("past all handlers"), "BaseException: past all handlers"),
+        (Retry("busy"), "busy"),
+    ],
 )
 @pytest.mark.parametrize("kind", ["async", "plain"])
 async def test_a_call_that_raises_fails_each_as_if_it_were_alone(
@@ -157,6 +162,57 @@ async def test_a_call_that_says_dead_letter_sets_all_aside(queue: Queue, shared_
     async with working(shared_server.url, handle, batch=True, concurrency=3) as worker:
         await until(lambda: worker.counters.dead == 3, "their dead letters")
     assert worker.counters.parked == 0
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise LookupError("no words")
+
+
+@pytest.mark.parametrize("raised", [True, False])
+async def test_an_error_that_cannot_say_what_it_is_fails_its_task(
+    queue: Queue, shared_server: RunningServer, raised: bool
+) -> None:
+    async def handle(tasks: list[Task]) -> list[Any]:
+        if raised:
+            raise Unreadable
+        return [Unreadable()] * len(tasks)
+
+    await queue.add(2)
+    async with working(shared_server.url, handle, batch=True, concurrency=2, max_deliveries=1) as worker:
+        await until(lambda: worker.counters.dead == 2, "their dead letters")
+    assert {letter["sq-cause"] for letter in await queue.dead()} == {
+        "RuntimeError: Unreadable, whose text raises LookupError"
+    }
+
+
+@pytest.mark.parametrize("next_stream", ["", NEXT])
+@pytest.mark.parametrize("kind", ["async", "plain"])
+async def test_a_handler_may_use_up_the_lists_that_it_gets(
+    queue: Queue, shared_server: RunningServer, kind: str, next_stream: str
+) -> None:
+    seen: list[str] = []
+
+    def plain(tasks: list[Task], contexts: list[Context]) -> list[Any] | None:
+        results = []
+        while tasks:
+            seen.append(tasks.pop()["task"])
+            results.append({"by": contexts.pop().id})
+        return results[::-1] if next_stream else None
+
+    async def in_loop(tasks: list[Task], contexts: list[Context]) -> list[Any] | None:
+        return plain(tasks, contexts)
+
+    async def silent(tasks: list[Task]) -> None:
+        while tasks:
+            seen.append(tasks.pop()["task"])
+
+    ids = await queue.add(3)
+    function = plain if kind == "plain" else in_loop if next_stream else silent
+    async with working(shared_server.url, function, batch=True, concurrency=3, next_stream=next_stream) as worker:
+        await until(lambda: worker.counters.acked == 3, "all")
+    assert seen == ["2", "1", "0"]
+    assert [fields[b"by"].decode() for _, fields in await queue.redis.xrange(NEXT)] == (ids if next_stream else [])
 
 
 @pytest.mark.parametrize(

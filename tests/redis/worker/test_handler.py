@@ -16,6 +16,7 @@ import pytest
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
 from streamqueue.worker import consumer
+from streamqueue.worker.endings import Endings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE, made, until, working
@@ -118,7 +119,8 @@ async def test_a_handler_says_what_becomes_of_its_task(queue: Queue, shared_serv
 
 
 @pytest.mark.parametrize(
-    "error", [SystemExit(3), asyncio.CancelledError(), KeyError("x"), StopIteration(), MemoryError()]
+    "error",
+    [SystemExit(3), asyncio.CancelledError(), KeyError("x"), StopIteration(), MemoryError(), BaseException("so")],
 )
 @pytest.mark.parametrize("kind", ["async", "plain"])
 async def test_whatever_a_handler_raises_its_worker_lives(
@@ -155,6 +157,27 @@ async def test_a_handler_past_its_timeout_is_retried(queue: Queue, shared_server
         await until(lambda: worker.counters.acked == 1, "the second attempt")
         release.set()
     assert worker.counters.parked == 1
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["batch", "one by one"])
+async def test_a_defect_of_ours_ends_the_worker(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """The task would stay in no hands, with a lease that is renewed for ever."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise LookupError("a defect")
+
+    async def one(task: dict[str, str]) -> None:
+        raise ValueError("a failure like any other")
+
+    async def many(tasks: list[dict[str, str]]) -> None:
+        raise ValueError("a failure like any other")
+
+    monkeypatch.setattr(Endings, "failed", broken)
+    await queue.add()
+    with pytest.raises(LookupError, match="a defect"):
+        await asyncio.wait_for(made(shared_server.url, many if together else one, batch=together).serve(), PATIENCE)
 
 
 async def test_threads_that_never_return_end_the_worker(

@@ -60,6 +60,12 @@ async def test_what_is_done_as_it_was_taken_has_a_verdict_for_each(queue: Queue)
     assert await owners(queue) == {lost.id: "b"}
 
 
+async def test_thousands_are_taken_with_a_lease_each(queue: Queue) -> None:
+    """Lua's unpack has an end: the entries would be this consumer's, and no reply would say so."""
+    await queue.add(4001)
+    assert len(await take(store(queue.redis), 4001)) == await queue.redis.hlen(KEYS.lease) == 4001
+
+
 async def test_what_is_done_as_it_was_taken_leaves_one_mark_for_all(queue: Queue) -> None:
     await queue.add(3)
     a = store(queue.redis, "a")
@@ -67,7 +73,7 @@ async def test_what_is_done_as_it_was_taken_leaves_one_mark_for_all(queue: Queue
     for verdict in (Verdict.ACKED, Verdict.ALREADY_MINE):
         assert (await a.exchange([], 0, 0, new)).verdicts == [verdict] * 3
     assert await queue.redis.zcard(KEYS.done) == 1
-    other = New([(entry.encode(), []) for entry in await queue.add(3)], new.token)
+    other = New(" ".join(await queue.add(3)).encode(), [[]] * 3, new.token)
     assert (await a.exchange([], 0, 0, other)).verdicts == [Verdict.STOLEN] * 3, "the mark is of those ids alone"
 
 

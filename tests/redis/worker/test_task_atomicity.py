@@ -29,7 +29,7 @@ def dead(entry: Entry) -> tuple[Entry, Settlement]:
 
 
 def taken(held: list[Entry]) -> New:
-    return New([(entry.id.encode(), [b"a", b"1"]) for entry in held], held[0].token)
+    return New(" ".join(entry.id for entry in held).encode(), [[b"a", b"1"]] * len(held), held[0].token)
 
 
 OPERATIONS: dict[str, tuple[str, Call]] = {

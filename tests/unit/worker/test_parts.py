@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
         delays = [backoff.delay(attempt) for _ in range(200)]
         assert full / 2 <= min(delays) and max(delays) <= full
         assert max(delays) - min(delays) > full / 4
+
+
+@pytest.mark.parametrize("after", [-1, math.inf, math.nan])
+def test_a_delay_without_an_end_is_refused_where_it_is_written(after: float) -> None:
+    with pytest.raises(ValueError, match="a delay is zero or more seconds"):
+        Retry(after=after)
 
 
 def test_uncounted_retries_wait_longer_and_longer_too() -> None:
@@ -63,7 +70,7 @@ def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     assert runs.next_alone() is None and runs.free(0) == 3
 
 
-NEW = New([(b"946684800001-0", [b"a", b"1"]), (b"7-0", [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"])], "t")
+NEW = New(b"946684800001-0 7-0", [[b"a", b"1"], [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"]], "t")
 
 
 def test_new_entries_say_in_columns_what_each_says_alone() -> None:
@@ -71,6 +78,9 @@ def test_new_entries_say_in_columns_what_each_says_alone() -> None:
     assert (one.id, one.token, one.fields, one.attempts, one.deliveries) == ("946684800001-0", "t", {b"a": b"1"}, 0, 1)
     assert (two.attempts, [entry.fields for entry in (one, two)]) == (2, NEW.fields)
     assert NEW.enqueued_at() == [one.enqueued_at, two.enqueued_at] == [946684800.001, 946684800.002]
+    plain = New(b"946684800001-12 7-0", [[b"a", b"1"], [b"a", b"2"]], "t")
+    assert plain.enqueued_at() == [pytest.approx(entry.enqueued_at, abs=0.001) for entry in plain.entries()]
+    assert [entry.enqueued_at for entry in plain.entries()] == [946684800.001, 0.0]
 
 
 def bundle() -> Bundle:

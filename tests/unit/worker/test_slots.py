@@ -133,6 +133,17 @@ async def test_a_run_that_was_lost_before_it_began_never_begins() -> None:
     assert seen == ["1-0", "3-0"]
 
 
+async def test_an_error_that_leaves_a_run_is_told() -> None:
+    async def execute(run: Run) -> None:
+        raise LookupError(run.id)
+
+    slots = Slots(execute, 60.0)
+    slots.begin(*runs(1))
+    with pytest.raises(LookupError, match="1-0"):
+        await asyncio.wait_for(slots.failed, 5)
+    slots.close()
+
+
 @pytest.mark.filterwarnings("error")
 async def test_nothing_is_left_behind() -> None:
     async def execute(run: Run) -> None:

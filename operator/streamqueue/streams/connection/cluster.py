@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
+from streamqueue.streams.connection.call import called
 from streamqueue.streams.connection.pipeline import Convert, piped, unchanged
 from streamqueue.streams.connection.slots import redirection
 from streamqueue.streams.connection.topology import Topology
@@ -40,7 +41,16 @@ class ClusterClient(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in _ON_ALL:
             return await self._on_all(args, options)
-        _, reply = await self._routed(args, options)
+        _, reply = await self._routed(
+            args,
+            options,
+            lambda node: node.execute_command(*args, **options),  # type: ignore[no-untyped-call]
+        )
+        return reply
+
+    async def call(self, command: Sequence[Any]) -> Any:
+        """As `execute_command`, see `called`."""
+        _, reply = await self._routed(command, {}, lambda node: called(node, command))
         return reply
 
     async def send_many(self, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
@@ -65,7 +75,8 @@ class ClusterClient(Redis):
 
     async def node_of(self, key: str) -> Redis:
         """The client of the node that has this key now."""
-        node, _ = await self._routed(("EXISTS", key), {})
+        command = ("EXISTS", key)
+        node, _ = await self._routed(command, {}, lambda node: called(node, command))
         return node
 
     def primaries(self) -> list[Redis]:
@@ -78,12 +89,15 @@ class ClusterClient(Redis):
         await self._topology.close()
         await super().aclose(close_connection_pool)
 
-    async def _routed(self, args: Sequence[Any], options: dict[str, Any]) -> tuple[Redis, Any]:
+    async def _routed(
+        self, args: Sequence[Any], options: dict[str, Any], send: Callable[[Redis], Awaitable[Any]]
+    ) -> tuple[Redis, Any]:
+        """Who has the command's keys, and its reply to `send(node)`."""
         await self._topology.refresh()
         node = self._topology.node(args)
         for _ in range(REDIRECTIONS):
             try:
-                return node, await node.execute_command(*args, **options)  # type: ignore[no-untyped-call]
+                return node, await send(node)
             except _AWAY:
                 self._topology.doubt()
                 raise
@@ -138,6 +152,11 @@ async def send_many(client: Redis, commands: Sequence[Sequence[Any]], convert: C
     return await (
         client.send_many(commands, convert) if isinstance(client, ClusterClient) else piped(client, commands, convert)
     )
+
+
+async def call(client: Redis, command: Sequence[Any]) -> Any:
+    """The reply to one command as it came. Raises what redis-py's clients raise, and RedisProblem."""
+    return await (client.call(command) if isinstance(client, ClusterClient) else called(client, command))
 
 
 async def node_of(client: Redis, key: str) -> Redis:

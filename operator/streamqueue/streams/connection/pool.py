@@ -10,12 +10,9 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
-from redis.utils import HIREDIS_AVAILABLE
 
+from streamqueue.streams.connection.quick import Quick
 from streamqueue.streams.connection.url_file import UrlFile
-
-if HIREDIS_AVAILABLE:
-    import hiredis
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
@@ -52,33 +49,7 @@ class Renewing(Protocol):
         """The server doesn't take them."""
 
 
-class _Quick:
-    """Packs in C where hiredis is there, and starts no task for each write."""
-
-    is_connected: bool
-    _writer: Any
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        if HIREDIS_AVAILABLE:
-            try:
-                return [hiredis.pack_command((*args[0].split(), *args[1:]))]  # "SCRIPT LOAD" are two words
-            except TypeError:
-                pass  # redis-py says which argument is none
-        packed: list[bytes] = super().pack_command(*args)  # type: ignore[misc]
-        return packed
-
-    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if check_health and self.is_connected:
-            await self.check_health()  # type: ignore[attr-defined]
-        if self.is_connected and isinstance(command, list):
-            self._writer.writelines(command)
-            if not self._writer.transport.get_write_buffer_size():
-                return
-            command = []  # the socket did not take all of it: what is left needs a clock
-        await super().send_packed_command(command, check_health=False)  # type: ignore[misc]
-
-
-class _Reviving(_Quick):
+class _Reviving(Quick):
     """PING first on a connection that was idle for long; if it is dead, connect anew. AUTH first where the
     credentials were renewed. A user and password in a `url_file` are read before each connecting.
 
@@ -97,7 +68,7 @@ class _Reviving(_Quick):
     async def _connect(self) -> None:
         if self._url_file:
             self.username, self.password = self._url_file.address().login
-        await super()._connect()  # type: ignore[misc]
+        await super()._connect()
 
     async def on_connect_check_health(self, check_health: bool = True) -> None:
         version = getattr(self.credential_provider, "version", None)
@@ -122,7 +93,7 @@ class _Reviving(_Quick):
         try:
             login = await self.credential_provider.get_credentials_async()
             await self.send_command("AUTH", *login, check_health=False)  # type: ignore[attr-defined]
-            await self.read_response()  # type: ignore[attr-defined]
+            await self.read_response()
             self._version = version
         except AuthenticationError:
             self._refused()

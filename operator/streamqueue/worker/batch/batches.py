@@ -57,6 +57,7 @@ class Batches:
         self._most = most
         self._on_free = on_free
         self._slots = Slots(self._run, timeout)
+        self.failed = self._slots.failed
         self._next: Sequence[Run] = ()
         self._current: Batch | None = None
 

@@ -18,7 +18,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import is_expected
+from streamqueue.worker.outcome import ENDINGS, is_expected, readable
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
@@ -57,7 +57,9 @@ class BatchExecution:
         self._metrics.in_flight += len(runs)
         try:
             results = await self._results(runs, tasks)
-        except (Exception, SystemExit, asyncio.CancelledError) as exc:
+        except ENDINGS:
+            raise
+        except BaseException as exc:
             late = batch.is_late and isinstance(exc, asyncio.CancelledError)
             results = self._all_failed(runs, overtime(self._handler.timeout) if late else exc)
         finally:
@@ -89,14 +91,16 @@ class BatchExecution:
 
     async def _results(self, runs: Sequence[Run], tasks: list[Any]) -> list[Any]:
         contexts = [run.ctx for run in runs] if self._handler.wants_contexts or self._is_traced else []
+        # Both lists are the handler's now, which may use them up.
         if not self._is_traced:
-            return results_of(await self._handler(tasks, contexts), len(tasks))
+            return results_of(await self._handler(tasks, contexts), len(runs))
         with tracing.processing_batch(self._settings.stream, self._settings.group, contexts) as results:
-            results += results_of(await self._handler(tasks, contexts), len(tasks))
+            results += results_of(await self._handler(tasks, contexts), len(runs))
             return results
 
     def _all_failed(self, runs: Sequence[Run], error: BaseException) -> list[Any]:
         """The traceback is logged once."""
+        error = readable(error)
         if not all(run.is_over for run in runs):
             log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
         return [error] * len(runs)
