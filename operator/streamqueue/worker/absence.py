@@ -20,14 +20,18 @@ LONGEST_PAUSE = 5.0  # seconds between two tries
 
 
 class Absence:
-    """A worker that is told to stop, by `stopping`, waits no longer than it must."""
+    """A worker that is told to stop, by `stopping`, waits no longer than it must.
 
-    def __init__(self, stopping: asyncio.Event) -> None:
+    `longest` seconds lie between two tries: an owner is back before others believe that its leases have expired.
+    """
+
+    def __init__(self, stopping: asyncio.Event, longest: float = LONGEST_PAUSE) -> None:
         self._stopping = stopping
+        self._longest = min(longest, LONGEST_PAUSE)
 
     async def pause(self, failures: int) -> None:
         """Longer with every failure in a row; a stop ends it."""
-        longest = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10))
+        longest = min(self._longest, 0.05 * 2 ** min(failures, 10))
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if self._stopping.is_set():
             await asyncio.sleep(pause)

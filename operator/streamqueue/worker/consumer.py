@@ -75,7 +75,7 @@ class Consumer:
         self._process = Process()
         self._paused = False
         self._stopping = asyncio.Event()
-        self._absence = Absence(self._stopping)
+        self._absence = Absence(self._stopping, settings.visibility_timeout / 4)
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
         self._stuck_since: float | None = None  # loop time
 

@@ -1,8 +1,8 @@
 """Whether an expired lease may be believed.
 
 After a restart, a failover or a jump of Redis's clock every lease looks expired while its owner lives: claims then
-rest for one visibility timeout, in which owners renew. A fresh process, or one that has lost its connection, rests
-for a heartbeat.
+rest for one visibility timeout, in which owners renew. A fresh process, or one that is back from a lost connection,
+rests for a heartbeat.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Server:
     """A look at the server. `token` changes with restarts and failovers; None where INFO is not allowed."""
 
     token: str | None
-    uptime: float
+    uptime: float  # seconds, at least
     time: float  # its clock, unix seconds
 
 
@@ -30,10 +30,11 @@ class ClaimGuard:
         self._visibility = visibility_timeout
         self._until = now + visibility_timeout / 3
         self._last: tuple[Server, float] | None = None
+        self._was_lost = False
 
-    def disturbed(self, now: float) -> None:
-        """The connection was lost: owners may have lost theirs, too."""
-        self._until = max(self._until, now + self._visibility / 3)
+    def disturbed(self) -> None:
+        """The connection was lost: owners may have lost theirs, too, and come back when it does."""
+        self._was_lost = True
 
     def trusts(self, server: Server, now: float) -> bool:
         """Whether leases that are past their expiry have really been given up."""
@@ -41,6 +42,9 @@ class ClaimGuard:
             self._until = max(self._until, now + self._visibility - server.uptime)
         elif self._changed(server, now):
             self._until = now + self._visibility
+        if self._was_lost:
+            self._until = max(self._until, now + self._visibility / 3)
+        self._was_lost = False
         self._last = (server, now)
         return now >= self._until
 
@@ -63,4 +67,5 @@ async def look(client: Redis) -> Server:
             raise
         return Server(None, 0.0, now)
     token = f"{info.get('run_id')}:{replication.get('master_replid')}"
-    return Server(token, float(info.get("uptime_in_seconds", 0)), now)
+    # It counts from the start of the second in which the server began.
+    return Server(token, max(0.0, float(info.get("uptime_in_seconds", 0)) - 1), now)

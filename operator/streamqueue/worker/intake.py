@@ -43,7 +43,8 @@ class Intake:
     def disturbed(self) -> None:
         """The connection failed: a reply may be lost, and with it the sight of entries."""
         self._must_adopt = True
-        self._guard.disturbed(self._now())
+        self._guard.disturbed()
+        self._claim_at = 0.0  # the guard's rest begins with its next look
 
     async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], done: New | None, free: int) -> Exchange | None:
         """Settle what ended or is done, and take up to `free` entries; None if there is nothing to do."""

@@ -170,6 +170,16 @@ async def test_a_restart_of_redis_loses_nothing_and_steals_nothing(durable_serve
     assert sorted(done, key=int) == [str(n) for n in range(50)]
 
 
+async def test_an_owner_is_back_before_its_tasks_are_claimed(queue: Queue, shared_server: RunningServer) -> None:
+    """Tries lie no further apart than its leases allow, however long Redis has been away."""
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, recorder("async")[1], visibility_timeout=0.3):
+        await until(lambda: proxy.connections > 1, "its connections")
+        proxy.lead_to(1)  # nobody listens there
+        before = proxy.connections
+        await until(lambda: proxy.connections > before + 30, "tries at pauses that stay short")
+        proxy.lead_to(shared_server.port)
+
+
 async def test_a_stream_deleted_under_way_heals(queue: Queue, shared_server: RunningServer) -> None:
     seen, function = recorder("async")
     async with working(shared_server.url, function) as worker:

@@ -58,11 +58,12 @@ def test_clocks_an_hour_apart_are_no_jump() -> None:
     assert guard.trusts(at(3700), 100.0)
 
 
-def test_a_lost_connection_rests_for_a_heartbeat() -> None:
+def test_a_lost_connection_rests_for_a_heartbeat_once_it_is_back() -> None:
     guard = settled()
-    guard.disturbed(110.0)
-    assert not guard.trusts(at(129), 129.0)
-    assert guard.trusts(at(130), 130.0)
+    guard.disturbed()
+    assert not guard.trusts(at(200), 200.0)
+    assert not guard.trusts(at(219), 219.0)
+    assert guard.trusts(at(220), 220.0)
 
 
 def test_without_info_the_first_look_rests_for_a_visibility_timeout() -> None:
