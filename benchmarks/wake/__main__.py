@@ -27,6 +27,7 @@ from benchmarks.report import machine, publish
 NAMESPACE = "streamqueue-bench-wake"
 GOAL = 50.0  # ms, p99
 BATCH = 100  # queues applied at once
+CALM = 35.0  # seconds without a change of any queue: longer than an idle queue is left alone
 REST = 1.5  # seconds at zero before each wake: what the last one set in motion is over, and the queue is listened to
 
 
@@ -66,13 +67,14 @@ def bare_deployment() -> dict[str, Any]:
 
 
 def fill(kubectl: Kubectl, view: View, have: int, count: int) -> None:
-    """Have `count` queues that sleep."""
+    """Have `count` queues that sleep, and an operator that has written all it had to of them."""
     for start in range(have, count, BATCH):
         kubectl.apply(*(queue(number) for number in range(start, min(start + BATCH, count))))
         print(f"  {min(start + BATCH, count)} of {count} queues applied", flush=True)
     view.eventually(
         lambda: all(_sleeps(view, f"idle-{number}") for number in range(count)), 900, f"{count} queues sleep"
     )
+    view.eventually(lambda: time.monotonic() - view.last_change("streamqueues") > CALM, 300, "nothing changes")
 
 
 def _sleeps(view: View, name: str) -> bool:

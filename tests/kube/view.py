@@ -62,6 +62,10 @@ class View:
         """Every state of the object that the watch saw, with its time (monotonic seconds)."""
         return [(when, body) for when, of, named, body in list(self._seen) if (of, named) == (kind, name)]
 
+    def last_change(self, kind: str) -> float:
+        """When the watch saw any object of this kind change last (monotonic seconds); 0.0 if it never did."""
+        return next((when for when, of, *_ in reversed(list(self._seen)) if of == kind), 0.0)
+
     def eventually(self, condition: Callable[[], T], timeout: float, describe: str) -> T:
         """The condition's first true value; looked at upon each change, and on the clock for what isn't watched."""
         deadline = time.monotonic() + timeout
@@ -110,11 +114,11 @@ class View:
         name = body["metadata"]["name"]
         body["metadata"].pop("managedFields", None)
         with self._changed:
+            self._seen.append((time.monotonic(), kind, name, body | {"deleted": change == "DELETED"}))
             if change == "DELETED":
                 self._now[kind].pop(name, None)
             else:
                 self._now[kind][name] = body
-            self._seen.append((time.monotonic(), kind, name, body | {"deleted": change == "DELETED"}))
             self._changes += 1
             self._changed.notify_all()
 

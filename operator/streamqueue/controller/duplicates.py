@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 Key = tuple[str, str]
@@ -31,11 +30,7 @@ class Claims:
         return None
 
     def drop(self, key: Key) -> None:
+        """Make room: the queue is gone, or can't be read."""
         claim = self._claims.pop(key, None)
         if claim is not None:
             del self._holder[claim]
-
-    def keep(self, living: Iterable[Key]) -> None:
-        """Forget the claims of queues that are gone."""
-        for key in self._claims.keys() - set(living):
-            self.drop(key)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.observe import request
 from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.store import Holdings, Key, Store, seniority
 from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.scaling import rest
 from streamqueue.streams.durability import read_durability
@@ -51,7 +50,6 @@ class Loop:
         self._claims = duplicates.Claims()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waker = Waker(self._wake)
-        self._woken = asyncio.Event()
         self.last_tick: float | None = None  # monotonic
 
     def runtime(self, key: Key) -> Runtime | None:
@@ -68,9 +66,7 @@ class Loop:
                 if self.last_tick - cleaned > HOUSEKEEPING:
                     cleaned = self.last_tick
                     await self._endpoints.close_unused()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), TICK)
-                self._woken.clear()
+                await asyncio.sleep(TICK)
         finally:
             await self._waker.close()
             await self._rounds.close()
@@ -79,28 +75,31 @@ class Loop:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _dispatch(self) -> None:
-        due: list[Due] = []
+        """Begin what is due, and forget what is gone."""
         now = time.monotonic()
-        living = set()
-        for key, held in self._store.queues():
-            assert held.queue is not None
-            living.add(key)
-            runtime = self._runtimes.get(key)
-            if runtime is None or runtime.uid != held.queue["metadata"]["uid"]:
-                runtime = self._runtimes[key] = Runtime(held.queue["metadata"]["uid"])
-            generation = held.queue["metadata"]["generation"]
-            is_due = runtime.due <= now or runtime.generation != generation
-            if is_due and not runtime.busy and "deletionTimestamp" not in held.queue["metadata"]:
-                runtime.busy, runtime.woken, runtime.settling = True, False, None
-                runtime.generation = generation
-                due.append(Due(key, held, runtime))
-        for key in self._runtimes.keys() - living:
+        due = [found for key, held in self._store.queues() if (found := self._begun(key, held, now))]
+        for key in [key for key in self._runtimes if not self._store.has(key)]:
             del self._runtimes[key]
             self._waker.rouse(key)
+            self._claims.drop(key)
             metrics.forget(key)
-        self._claims.keep(living)
         if due:
+            due.sort(key=lambda queue: seniority(queue.held))  # of two that claim the same, the older has it
             self._spawn(self._prepare(due))
+
+    def _begun(self, key: Key, held: Holdings, now: float) -> Due | None:
+        """A queue that is due, busy from now on."""
+        assert held.queue is not None
+        metadata = held.queue["metadata"]
+        runtime = self._runtimes.get(key)
+        if runtime is None or runtime.uid != metadata["uid"]:
+            runtime = self._runtimes[key] = Runtime(metadata["uid"])
+        is_due = runtime.due <= now or runtime.generation != metadata["generation"]
+        if not is_due or runtime.busy or "deletionTimestamp" in metadata:
+            return None
+        runtime.busy, runtime.woken, runtime.settling = True, False, None
+        runtime.generation = metadata["generation"]
+        return Due(key, held, runtime)
 
     async def _prepare(self, due: list[Due]) -> None:
         """Sort the due queues by endpoint; those without one get their round at once."""
@@ -173,12 +172,17 @@ class Loop:
         work = partial(self._rounds.run, queue.held, queue.runtime, spec, reading, endpoint)
         self._spawn(self._guard(queue, spec.scaling.polling_interval, work, endpoint))
 
-    def _wake(self, key: Key) -> None:
-        """An entry came to a sleeping queue."""
-        runtime = self._runtimes.get(key)
-        if runtime:
-            runtime.due, runtime.woken = 0.0, True
-            self._woken.set()
+    def _wake(self, keys: Sequence[Key]) -> None:
+        """An entry came to these sleeping queues."""
+        now = time.monotonic()
+        due = []
+        for key in keys:
+            held, runtime = self._store.get(key), self._runtimes.get(key)
+            if runtime and held and held.queue:
+                runtime.due, runtime.woken = 0.0, True
+                due += [begun] if (begun := self._begun(key, held, now)) else []
+        if due:
+            self._spawn(self._prepare(due))
 
     async def _guard(
         self,

@@ -38,16 +38,25 @@ def key_of(held: Holdings) -> Key:
     return held.queue["metadata"]["namespace"], held.queue["metadata"]["name"]
 
 
+def seniority(held: Holdings) -> tuple[str, Key]:
+    """Sorts queues that exist, the oldest first."""
+    assert held.queue is not None
+    return held.queue["metadata"]["creationTimestamp"], key_of(held)
+
+
 class Store:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._holdings: dict[Key, Holdings] = {}
         self._clock = clock
 
     def queues(self) -> Iterator[tuple[Key, Holdings]]:
-        """The queues that exist, oldest first."""
-        living = [(key, held) for key, held in self._holdings.items() if held.queue is not None]
-        living.sort(key=lambda item: (_created(item[1].queue), item[0]))
-        return iter(living)
+        """The queues that exist."""
+        return ((key, held) for key, held in self._holdings.items() if held.queue is not None)
+
+    def has(self, key: Key) -> bool:
+        """Whether this queue exists."""
+        held = self._holdings.get(key)
+        return held is not None and held.queue is not None
 
     def get(self, key: Key) -> Holdings | None:
         return self._holdings.get(key)
@@ -146,7 +155,3 @@ def _same(one: Body | None, other: Body) -> bool:
 def _version(body: Body) -> int:
     version = body["metadata"].get("resourceVersion", "0")
     return int(version) if version.isdecimal() else 0
-
-
-def _created(body: Body | None) -> str:
-    return str(body["metadata"]["creationTimestamp"]) if body else ""

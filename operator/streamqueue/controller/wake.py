@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from streamqueue.controller.endpoints import Endpoint
@@ -40,7 +40,7 @@ class Sleeper:
 
 
 class Waker:
-    def __init__(self, wake: Callable[[Key], None]) -> None:
+    def __init__(self, wake: Callable[[Sequence[Key]], None]) -> None:
         self._wake = wake
         self._sleepers: dict[str, dict[Key, Sleeper]] = {}
         self._homes: dict[Key, str] = {}  # where each of them sleeps
@@ -85,15 +85,17 @@ class Waker:
                 if problem.kind in _CANT:
                     log.info("idle queues are polled, not listened to: %s", problem)
                     self._deaf.add(endpoint.id)
-                    for key in list(sleepers):
-                        self.rouse(key)
-                        self._wake(key)
+                    self._rouse_all(list(sleepers))
                     return
                 await asyncio.sleep(RETRY)
                 continue
-            for key in [key for key, sleeper in sleepers.items() if sleeper.stream in streams]:
-                self.rouse(key)
-                self._wake(key)
+            if streams:
+                self._rouse_all([key for key, sleeper in sleepers.items() if sleeper.stream in streams])
+
+    def _rouse_all(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self.rouse(key)
+        self._wake(keys)
 
 
 def nap(sleeper: Sleeper, interval: float, uid: str, now: float, among: int = 1) -> float:

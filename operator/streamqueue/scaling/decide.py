@@ -31,6 +31,8 @@ def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tu
         return _ASLEEP, memory
     fleet = take_stock(observation, patience(memory))
     memory = remember(memory, fleet, observation)
+    if _asleep(spec, memory, observation):
+        return _ASLEEP, memory  # in a new process too: in other words its status would be written again
     if spec.paused:
         return _hold(fleet, Reason.PAUSED, "scaling is paused"), memory
     if spec.replicas is not None:

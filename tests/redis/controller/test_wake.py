@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from redis.asyncio import Redis
@@ -23,6 +23,10 @@ class Woken:
     def __init__(self) -> None:
         self.keys: asyncio.Queue[Key] = asyncio.Queue()
 
+    def take(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self.keys.put_nowait(key)
+
     async def next(self) -> Key:
         return await asyncio.wait_for(self.keys.get(), timeout=5)
 
@@ -34,7 +38,7 @@ def woken() -> Woken:
 
 @pytest.fixture
 async def waker(woken: Woken) -> AsyncIterator[Waker]:
-    waker = Waker(woken.keys.put_nowait)
+    waker = Waker(woken.take)
     yield waker
     await waker.close()
 

@@ -22,7 +22,7 @@ def test_another_group_on_the_stream_is_free() -> None:
 def test_a_deleted_queue_makes_room() -> None:
     claims = Claims()
     claims.claim(ONE, CLAIM)
-    claims.keep([TWO])
+    claims.drop(ONE)
     assert claims.claim(TWO, CLAIM) is None
 
 

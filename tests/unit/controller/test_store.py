@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-from streamqueue.controller.store import Body, Holdings, Store
+from streamqueue.controller.store import Body, Holdings, Store, key_of, seniority
 from tests.unit.controller.bodies import owned, pod, queue
 
 KEY = ("shop", "orders")
@@ -80,13 +80,13 @@ def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store) -> None:
     assert store.get(KEY) is None
 
 
-def test_queues_come_oldest_first() -> None:
+def test_the_oldest_queue_comes_first_by_seniority() -> None:
     store = Store()
     young, old = queue("a", uid="qa"), queue("b", uid="qb")
     young["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
     store.put(STREAM_QUEUES, young)
     store.put(STREAM_QUEUES, old)
-    assert [key[1] for key, _ in store.queues()] == ["b", "a"]
+    assert [key_of(held)[1] for held in sorted((held for _, held in store.queues()), key=seniority)] == ["b", "a"]
 
 
 class Clock:
