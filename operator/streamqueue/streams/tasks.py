@@ -20,11 +20,9 @@ from streamqueue.streams.taken import Entry, New, entry_of
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
 
-_COMMON = Script.beside(__package__, "task_common.lua").source
-
 
 def _script(name: str) -> Script:
-    return Script(_COMMON + Script.beside(__package__, name).source)
+    return Script.beside(__package__, "task_common.lua", name)
 
 
 _EXCHANGE = _script("task_exchange.lua")
