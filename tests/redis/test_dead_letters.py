@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from redis.asyncio import Redis
 
 from streamqueue.maintenance import Redrive, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, spec
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 async def kill(queue: Queue, count: int) -> list[str]:
