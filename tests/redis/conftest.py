@@ -16,6 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.streams import connect
+from tests.redis.queue import Queue
 from tests.redis.servers.install import CannotInstall, Server, install
 from tests.redis.servers.lock import SOURCES
 from tests.redis.servers.process import DURABLE, RunningServer
@@ -97,6 +98,14 @@ async def redis(shared_server: RunningServer) -> AsyncIterator[Redis]:
     await client.flushall()
     yield client
     await client.aclose()
+
+
+@pytest.fixture
+async def queue(redis: Redis) -> Queue:
+    """The queue of the tests, with its group and nothing in it."""
+    queue = Queue(redis)
+    await queue.create()
+    return queue
 
 
 @pytest.fixture

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from redis.asyncio import Redis
 
-from streamqueue.maintenance import Redrive, purge, redrive, release
+from streamqueue.maintenance import Redrive, purge, redrive, release, replay
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, spec
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 async def kill(queue: Queue, count: int) -> list[str]:
@@ -43,6 +36,21 @@ async def test_redrive_leaves_other_groups_in_peace(queue: Queue) -> None:
     assert await redrive(queue.redis, spec()) == Redrive(0, needs_worker=True)
     assert len(await queue.dead()) == 2
     assert await queue.read("a", group="audit") == []
+
+
+async def test_nothing_is_copied_where_the_group_is_gone(queue: Queue) -> None:
+    (first,) = await kill(queue, 1)
+    for lose, kind in (
+        (queue.redis.xgroup_destroy(queue.stream, queue.group), ProblemKind.NO_GROUP),
+        (queue.redis.delete(queue.stream), ProblemKind.NO_STREAM),
+    ):
+        await lose
+        with pytest.raises(RedisProblem) as redriven:
+            await redrive(queue.redis, spec())
+        with pytest.raises(RedisProblem) as replayed:
+            await anext(replay(queue.redis, spec(), first, first))
+        assert redriven.value.kind is replayed.value.kind is kind
+    assert len(await queue.dead()) == 1 and await queue.entries() == []
 
 
 async def test_purge_removes_every_letter(queue: Queue) -> None:

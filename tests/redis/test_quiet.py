@@ -6,20 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
 
 from streamqueue.maintenance import QuietReason, look, release, sweep
 from streamqueue.streams import connect
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 async def test_the_first_look_is_quiet_for_one_timeout(queue: Queue) -> None:

@@ -12,13 +12,6 @@ from streamqueue.streams import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, spec
 
 
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
-
-
 async def test_idle_entries_return_as_copies_that_keep_their_identity(queue: Queue) -> None:
     ids = await queue.add(3)
     await queue.read(count=2)

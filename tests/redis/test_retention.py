@@ -5,19 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-import pytest
 from redis.asyncio import Redis
 
 from streamqueue.api.spec import Retention, RetentionPolicy
 from streamqueue.maintenance import SweepReport, sweep
 from tests.redis.queue import Queue, spec
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 def keep(**limit: float) -> Retention:

@@ -25,7 +25,7 @@ from streamqueue.streams import (
 )
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.enqueue import NewTask, enqueue, promote
-from streamqueue.streams.tasks import Emit
+from streamqueue.streams.settlement import Emit
 from streamqueue.streams.wait import wait_for_entries
 from streamqueue.worker import guard
 from tests.redis.queue import Queue, spec

@@ -33,6 +33,7 @@ class Leader:
         self._name = name
         self._identity = identity
         self._renewed: float | None = None  # monotonic, taken before the request
+        self._written: Body | None = None  # the lease as our last write left it; none where that is in doubt
         self._seen: tuple[str, str] | None = None  # the other holder and its renewTime
         self._seen_at = 0.0
 
@@ -67,16 +68,19 @@ class Leader:
 
     async def _try(self) -> bool:
         started = time.monotonic()
+        written, self._written = self._written, None
         try:
-            lease = await self._kube.get(LEASES, self._namespace, self._name, WRITE_TIMEOUT)
+            lease = written or await self._kube.get(LEASES, self._namespace, self._name, WRITE_TIMEOUT)
             if lease is None:
-                await self._kube.create(LEASES, self._body(), gated=False)
+                self._written = await self._kube.create(LEASES, self._body(), gated=False)
             elif self._may_take(lease):
-                await self._kube.replace(LEASES, self._body(lease), gated=False)
+                self._written = await self._kube.replace(LEASES, self._body(lease), gated=False)
             else:
                 self._renewed = None
                 return False
         except KubeError as error:
+            if written and error.status in (404, 409):
+                return await self._try()  # somebody else wrote it, or removed it: look at once
             if error.status != 409:
                 log.warning("lease: %s", error)
             return False

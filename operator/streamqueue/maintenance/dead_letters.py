@@ -16,7 +16,7 @@ from streamqueue.streams.script import Arg, Script
 
 STEP = 100  # dead letters per script call: a script blocks the server
 
-_REDRIVE = Script.beside(__package__, "redrive.lua")
+_REDRIVE = Script.beside(__package__, "reaches_others.lua", "redrive.lua")
 
 
 @dataclass(frozen=True, slots=True)

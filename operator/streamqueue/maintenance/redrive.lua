@@ -9,16 +9,7 @@ local OWN = {['sq-attempt'] = 1, ['sq-deliveries'] = 1, ['sq-enqueued-at'] = 1, 
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if group ~= '' then
-  if redis.call('TYPE', target).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
-  local groups = redis.call('XINFO', 'GROUPS', target)
-  local mine = false
-  for _, flat in ipairs(groups) do
-    for i = 1, #flat, 2 do mine = mine or (flat[i] == 'name' and flat[i + 1] == group) end
-  end
-  if not mine then return redis.error_reply('NOGROUP no such group') end
-  if #groups ~= 1 and ARGV[2] ~= '1' then return -1 end
-end
+if reaches_others(target, group) and ARGV[2] ~= '1' then return -1 end
 
 local count = 0
 for i = 3, #ARGV do

@@ -9,15 +9,7 @@ local BYTES = 2000000 -- a script blocks the server
 if redis.replicate_commands then redis.replicate_commands() end
 local kind = redis.call('TYPE', target).ok
 if kind ~= 'none' and kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the target') end
-if group ~= '' then
-  local groups = redis.call('XINFO', 'GROUPS', target)
-  local mine = false
-  for _, flat in ipairs(groups) do
-    for i = 1, #flat, 2 do mine = mine or (flat[i] == 'name' and flat[i + 1] == group) end
-  end
-  if not mine then return redis.error_reply('NOGROUP no such group') end
-  if #groups ~= 1 and ARGV[5] ~= '1' then return {-1, '', 0} end
-end
+if reaches_others(target, group) and ARGV[5] ~= '1' then return {-1, '', 0} end
 
 local page = redis.call('XRANGE', source, first, last, 'COUNT', most)
 local bytes, count, at = 0, 0, ''

@@ -10,7 +10,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.script import Arg, Script
 
-_SCRIPT = Script.beside(__package__, "replay.lua")
+_SCRIPT = Script.beside(__package__, "reaches_others.lua", "replay.lua")
 
 
 class WouldReachOthers(Exception):

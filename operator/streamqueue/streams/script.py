@@ -1,4 +1,4 @@
-"""Lua scripts, each in a file of its own beside the function that calls it."""
+"""Lua scripts, in files beside the functions that call them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class Script:
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
-    def beside(cls, package: str, name: str) -> Script:
-        """The script in file `name` of `package`."""
-        return cls(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
+    def beside(cls, package: str, *names: str) -> Script:
+        """The script in a file of `package`; or in several, one after the other: what scripts share goes first."""
+        folder = resources.files(package)
+        return cls("".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names))
 
     def command(self, keys: Sequence[str], args: Sequence[Arg]) -> tuple[Arg, ...]:
         """The EVALSHA command, for pipelines."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -17,15 +15,14 @@ from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
+from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement, Verdict
+from streamqueue.streams.taken import Entry, New, entry_of
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
-YEAR_2000 = 946684800000  # unix ms
-
-_COMMON = Script.beside(__package__, "task_common.lua").source
 
 
 def _script(name: str) -> Script:
-    return Script(_COMMON + Script.beside(__package__, name).source)
+    return Script.beside(__package__, "task_common.lua", name)
 
 
 _EXCHANGE = _script("task_exchange.lua")
@@ -34,24 +31,8 @@ _CLAIM = _script("task_claim.lua")
 _RENEW = _script("task_renew.lua")
 _LEAVE = _script("task_leave.lua")
 
-
-class Verdict(StrEnum):
-    """What became of a settlement."""
-
-    ACKED = "acked"
-    PARKED = "parked"  # for its retry
-    DEAD = "dead"  # in the dead-letter stream
-    HELD = "held"  # parked, because the dead-letter stream is full
-    RELEASED = "released"  # handed back
-    ALREADY_MINE = "already-mine"  # an earlier call of the same run did it; its reply was lost
-    STOLEN = "stolen"  # the lease was lost: nothing was done
-    GONE = "gone"  # the payload had been deleted
-
-
-# Half of the time that a named tuple takes to be made by its name: there is one for each task.
-_made = tuple.__new__
-
 _VERDICTS = {verdict.value.encode(): verdict for verdict in Verdict}
+_SETTLEMENT, _TOKEN = itemgetter(1), attrgetter("token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,81 +43,6 @@ class Limits:
     max_deliveries: int = 5
     dead_letter_max_length: int = 10_000
     results_ttl: float = 0.0
-
-
-class Entry(NamedTuple):
-    """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker.
-
-    `deliveries` counts this one, and those that were not charged.
-    """
-
-    id: str
-    token: str
-    fields: dict[bytes, bytes]
-    attempts: int
-    crashes: int
-    deliveries: int = 1
-
-    @property
-    def enqueued_at(self) -> float:
-        """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
-        return _seconds(self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0])
-
-
-class New:
-    """New entries as they were taken, in columns, under one token: `entries()` makes an object of each.
-
-    `ids` have blanks between, `rows` are names and values in turn.
-    """
-
-    def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
-        self.token = token
-        self.ids = ids
-        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for flat in rows]
-
-    def __len__(self) -> int:
-        return len(self.fields)
-
-    def enqueued_at(self) -> list[float]:
-        """As that of each entry, or less than a millisecond later."""
-        if any(b"sq-enqueued-at" in fields for fields in self.fields):
-            return [entry.enqueued_at for entry in self.entries()]
-        times = map(float, self.ids.replace(b"-", b".").split())
-        return [time / 1000 if time >= YEAR_2000 else 0.0 for time in times]
-
-    def entries(self) -> list[Entry]:
-        """Nothing is charged but what a copy carries along."""
-        entries = []
-        for entry_id, fields in zip(self.ids.decode().split(), self.fields, strict=True):
-            carried = fields.get(b"sq-attempt")
-            attempts = int(carried) if carried and carried.isdigit() else 0
-            entries.append(_made(Entry, (entry_id, self.token, fields, attempts, 0, 1)))
-        return entries
-
-
-@dataclass(frozen=True, slots=True)
-class Emit:
-    """An entry for another stream, appended with the acknowledgement, or by way of the outbox.
-
-    `is_beyond`: the stream is on the endpoint of `next.redis`.
-    """
-
-    stream: str
-    fields: Sequence[tuple[str, str | bytes]]
-    is_beyond: bool = False
-
-
-class Settlement(NamedTuple):
-    """How a run ended, as task_exchange.lua takes it: an "ack" with nothing to note or emit has no `args`."""
-
-    kind: str
-    args: tuple[Arg, ...] = ()
-    emits: tuple[Emit, ...] = ()
-
-
-ACKNOWLEDGED = Settlement("ack")  # with nothing to note, nothing to emit
-
-_SETTLEMENT, _TOKEN = itemgetter(1), attrgetter("token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +96,7 @@ class TaskStore:
         verdicts, again, (ids, rows), due = await _EXCHANGE(self._client, names, args)
         return Exchange(
             [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],
-            [_entry(row, token) for row in again],
+            [entry_of(row, token) for row in again],
             New(ids, rows, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
@@ -200,13 +106,13 @@ class TaskStore:
         """What this consumer holds but does not run: brought by a blocked read, or hidden by a lost reply."""
         token = secrets.token_hex(8)
         rows = await _ADOPT(self._client, self._names, [*self._head, token, most, *running])
-        return [_entry(row, token) for row in rows]
+        return [entry_of(row, token) for row in rows]
 
     async def claim(self, most: int, start: str) -> tuple[list[Entry], str]:
         """Stuck work of others, seen from entry id `start` on ("-": the first); and where to go on."""
         token = secrets.token_hex(8)
         rows, last = await _CLAIM(self._client, self._names, [*self._head, token, most, start])
-        return [_entry(row, token) for row in rows], successor(last.decode()) if last else "-"
+        return [entry_of(row, token) for row in rows], successor(last.decode()) if last else "-"
 
     async def renew(self, leases: Iterable[tuple[str, str, str, str]]) -> list[str]:
         """Renew leases, given as (entry id, token, task id, progress or ""); the ids whose lease is lost."""
@@ -239,17 +145,3 @@ class TaskStore:
         if emit.is_beyond:
             return self._keys.outbox(beyond(emit.stream))
         return emit.stream if await self.reach.covers(emit.stream) else self._keys.outbox(emit.stream)
-
-
-def _entry(row: Any, token: str) -> Entry:
-    entry_id, flat, attempts, crashes, deliveries = row
-    return Entry(entry_id.decode(), token, _fields(flat), attempts, crashes, deliveries)
-
-
-def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _seconds(milliseconds: str | bytes) -> float:
-    value = float(milliseconds) if milliseconds.isdigit() else 0.0  # int() takes twice as long for so many digits
-    return value / 1000 if value >= YEAR_2000 else 0.0

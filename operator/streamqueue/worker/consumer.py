@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.tasks import Entry, New, TaskStore
+from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of

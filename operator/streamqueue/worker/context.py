@@ -8,7 +8,8 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from streamqueue.api.keys import tagged
-from streamqueue.streams.tasks import Emit, Entry
+from streamqueue.streams.settlement import Emit
+from streamqueue.streams.taken import Entry
 from streamqueue.worker.payload import encode
 from streamqueue.worker.tracing import Fields, context_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from streamqueue.streams.tasks import Verdict
+from streamqueue.streams.settlement import Verdict
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.streams.tasks import ACKNOWLEDGED, Emit, Settlement
+from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.handover import next_tasks
 from streamqueue.worker.outcome import Backoff, failed, is_expected, readable, result_json, succeeded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from streamqueue.streams.tasks import Settlement
+from streamqueue.streams.settlement import Settlement
 from streamqueue.worker import tracing
 from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process

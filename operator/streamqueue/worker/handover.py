@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from streamqueue.streams.tasks import Emit
+from streamqueue.streams.settlement import Emit
 from streamqueue.worker.errors import DeadLetter, PayloadError
 from streamqueue.worker.payload import encode
 

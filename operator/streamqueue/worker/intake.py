@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 
 from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
-from streamqueue.streams.tasks import Entry, Exchange, New, Settlement, TaskStore
+from streamqueue.streams.settlement import Settlement
+from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
 from streamqueue.worker.settings import Settings
 

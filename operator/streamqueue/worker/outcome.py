@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.streams.tasks import ACKNOWLEDGED, Emit, Settlement
+from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry, WrongResults
 from streamqueue.worker.handler import Overtime, Undecodable

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from streamqueue.streams.tasks import Entry, New, Settlement
+from streamqueue.streams.settlement import Settlement
+from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.context import Context
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from streamqueue.streams.tasks import Verdict
+from streamqueue.streams.settlement import Verdict
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.runs import Bundle, Run

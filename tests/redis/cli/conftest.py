@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from streamqueue.cli.doctor import gather
 from streamqueue.cli.main import run
@@ -72,13 +71,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cli(shared_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(shared_server.url, capsys)
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 async def kill(queue: Queue, count: int, cause: str = "Error") -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.streams import ProblemKind, RedisProblem, connect
-from streamqueue.streams.errors import execute
+from streamqueue.streams.connection import send_many
+from streamqueue.streams.errors import classify, execute
 from streamqueue.streams.script import Script
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer
@@ -65,6 +66,14 @@ async def test_a_script_whose_reply_does_not_come_is_a_timeout(shared_server: Ru
             await _ECHO(client, [], ["2"])
         assert caught.value.kind is ProblemKind.TIMEOUT
         assert await _ECHO(client, [], ["3"]) == b"3", "another connection"
+
+
+async def test_in_a_pipeline_each_reply_has_its_own_time(shared_server: RunningServer) -> None:
+    async with connect(f"{shared_server.url}?socket_timeout=1") as client:
+        assert await send_many(client, [("BLPOP", "nothing", 0.5)] * 3) == [None] * 3
+        replies = await send_many(client, [("PING",), ("BLPOP", "nothing", 0), ("PING",)])
+        assert [classify(reply).kind for reply in replies] == [ProblemKind.TIMEOUT] * 3, "of a connection that failed"
+        assert await send_many(client, [("PING",)]) == [b"PONG"], "another connection"
 
 
 async def test_a_read_through_tls_has_its_time(tls_server: Callable[[str], TlsServer]) -> None:

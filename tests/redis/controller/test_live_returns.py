@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
-from redis.asyncio import Redis
 
 from streamqueue.controller import live_returns, metrics
 from streamqueue.controller.endpoints import Endpoints
@@ -33,13 +32,6 @@ from tests.unit.controller.bodies import container, pod
 KEY = ("shop", "orders")
 POD = "orders-6b7f9-abcde"
 HOUR = 3600.0
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 @pytest.fixture(autouse=True)

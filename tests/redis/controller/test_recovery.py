@@ -7,7 +7,6 @@ import math
 import time
 
 import pytest
-from redis.asyncio import Redis
 
 from streamqueue.controller import recovery
 from streamqueue.controller.crash import Crash
@@ -24,13 +23,6 @@ POD = "orders-6b7f9-abcde"
 def crash(**changes: float) -> Crash:
     evidence = {"before": math.inf, "not_before": 0.0} | changes
     return Crash("p1/c1", POD, evidence["before"], evidence["not_before"], "container OOMKilled, exit code 137")
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 async def recover(queue: Queue, runtime: Runtime, held: Holdings | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The queue under test, with a group; and a server that refuses scripts across slots."""
+"""Short waits; and a server that refuses scripts across slots."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis as sync
-from redis.asyncio import Redis
 
 from streamqueue.worker import intake
-from tests.redis.queue import Queue
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 
@@ -21,13 +19,6 @@ SLOTS = 16384
 def short_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stops waits for its blocked read; the tests need not."""
     monkeypatch.setattr(intake, "BLOCK", 0.1)
-
-
-@pytest.fixture
-async def queue(redis: Redis) -> Queue:
-    queue = Queue(redis)
-    await queue.create()
-    return queue
 
 
 @pytest.fixture(scope="module")

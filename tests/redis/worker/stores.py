@@ -7,7 +7,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.streams.tasks import ACKNOWLEDGED, PARKED, Entry, Limits, Settlement, TaskStore, Verdict
+from streamqueue.streams.settlement import ACKNOWLEDGED, Settlement, Verdict
+from streamqueue.streams.taken import Entry
+from streamqueue.streams.tasks import PARKED, Limits, TaskStore
 from tests.redis.queue import Queue
 
 KEYS = Keys(Queue.stream, Queue.group)

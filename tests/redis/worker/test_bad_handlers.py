@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -18,12 +16,13 @@ from streamqueue import Queue as Producer
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
+from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import claim, owners, store
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 PROGRAM = """
-import asyncio, os, sys, time
+import asyncio, os, time
 from streamqueue import Worker
 worker = Worker()
 def say(line):
@@ -43,29 +42,20 @@ async def in_loop(task, ctx):
     misbehave(task, ctx)
     if task["how"] == "forks":
         await asyncio.sleep(0.3)
-worker.task({"plain": misbehave, "async": in_loop}[sys.argv[1]])
+worker.task({"plain": misbehave, "async": in_loop}[os.environ["KIND"]])
 worker.run()
 """
 
 
-@asynccontextmanager
-async def process(server: RunningServer, kind: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {"REDIS_URL": server.url, "STREAM": Queue.stream, "CONSUMER": "pod", "VISIBILITY_TIMEOUT": "0.6"}
-    variables = {f"STREAMQUEUE_{name}": value for name, value in {**environment, **settings}.items()}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, kind), env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+def process(
+    server: RunningServer, kind: str, **settings: str
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return running(PROGRAM, server, {"KIND": kind}, **{"VISIBILITY_TIMEOUT": "0.6", **settings})
 
 
 async def line(child: asyncio.subprocess.Process) -> str:
-    assert child.stdout
-    return (await asyncio.wait_for(child.stdout.readline(), 20)).decode().strip()
+    (words,) = await said(child, 1)
+    return " ".join(words)
 
 
 async def ended(child: asyncio.subprocess.Process) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamqueue import Queue as Producer
 from streamqueue.maintenance import abandoned, release, sweep
 from streamqueue.streams import ensure_group
-from streamqueue.streams.tasks import Verdict
+from streamqueue.streams.settlement import Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.stores import KEYS, VISIBILITY, ack, expire, retry, settle, store, take

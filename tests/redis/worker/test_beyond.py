@@ -25,7 +25,9 @@ from streamqueue.streams import (
     tasks,
 )
 from streamqueue.streams.outbox import relay_step
-from streamqueue.streams.tasks import Emit, Entry, TaskStore
+from streamqueue.streams.settlement import Emit
+from streamqueue.streams.taken import Entry
+from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker import relaying
 from tests.redis.failing import failing_at
 from tests.redis.proxy import Proxy

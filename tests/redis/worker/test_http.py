@@ -6,10 +6,7 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -18,6 +15,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.handler_server import Handler, handling, running
 from tests.redis.worker.pod import until
+from tests.redis.worker.program import pod_environment, started
 from tests.redis.worker.stores import KEYS, PARKED, claim, expire, owners, store
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -205,27 +203,14 @@ web.run_app(application, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 """
 
 
-@asynccontextmanager
-async def process(*command: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, *command, stdout=asyncio.subprocess.PIPE, env={**os.environ, **variables}
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-
-
 async def test_what_ran_when_the_handler_died_is_tried_again_alone(queue: Queue, shared_server: RunningServer) -> None:
     port = str(free_port())
     await queue.add(3)
     async with running(shared_server.url, f"http://127.0.0.1:{port}/tasks", concurrency=3) as runner:
-        async with process("-c", DIES, port, "dies") as first:
+        async with started("-c", DIES, port, "dies", environment={}) as first:
             out, _ = await asyncio.wait_for(first.communicate(), 20)
         assert first.returncode == 1 and out.split() == [b"1", b"1", b"1", b"2", b"1", b"3"]
-        async with process("-c", DIES, port, "lives") as second:
+        async with started("-c", DIES, port, "lives", environment={}) as second:
             await until(lambda: runner.counters.acked == 3, "the second attempts")
             second.kill()
             out, _ = await second.communicate()
@@ -242,9 +227,8 @@ async def test_sigterm_drains(queue: Queue, shared_server: RunningServer) -> Non
 
     await queue.add(3)
     async with handling(slow) as handler:
-        pod = {"REDIS_URL": shared_server.url, "STREAM": Queue.stream, "HANDLER_URL": handler.url, "CONSUMER": "pod"}
-        variables = {f"STREAMQUEUE_{name}": value for name, value in pod.items()}
-        async with process("-m", "streamqueue.worker.http", **variables) as runner:
+        environment = pod_environment(shared_server, HANDLER_URL=handler.url)
+        async with started("-m", "streamqueue.worker.http", environment=environment) as runner:
             await asyncio.wait_for(begun.wait(), 20)
             runner.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(runner.wait(), 10) == 0
@@ -254,7 +238,6 @@ async def test_sigterm_drains(queue: Queue, shared_server: RunningServer) -> Non
 
 
 async def test_a_wrong_address_is_one_line_and_exit_2(shared_server: RunningServer) -> None:
-    pod = {"REDIS_URL": shared_server.url, "STREAM": Queue.stream, "HANDLER_URL": "https://127.0.0.1"}
-    variables = {f"STREAMQUEUE_{name}": value for name, value in pod.items()}
-    async with process("-m", "streamqueue.worker.http", **variables) as runner:
+    environment = pod_environment(shared_server, HANDLER_URL="https://127.0.0.1")
+    async with started("-m", "streamqueue.worker.http", environment=environment) as runner:
         assert await asyncio.wait_for(runner.wait(), 20) == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.streams.tasks import PARKED, Emit, Entry, New, Verdict
+from streamqueue.streams.settlement import Emit, Verdict
+from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.tasks import PARKED
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
     KEYS,

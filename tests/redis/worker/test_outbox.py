@@ -18,7 +18,9 @@ from streamqueue.maintenance import sweep
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import ProblemKind, RedisProblem, connect, outbox, tasks
 from streamqueue.streams.outbox import relay_step
-from streamqueue.streams.tasks import Emit, Entry, TaskStore
+from streamqueue.streams.settlement import Emit
+from streamqueue.streams.taken import Entry
+from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import failing_at
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamqueue.maintenance import redrive, sweep
-from streamqueue.streams.tasks import Settlement, Verdict
+from streamqueue.streams.settlement import Settlement, Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import KEYS, PARKED, ack, claim, expire, owners, release, retry, settle, store, take
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
 pytestmark = pytest.mark.process
@@ -30,30 +28,12 @@ worker.run()
 """
 
 
-@asynccontextmanager
-async def process(server: RunningServer, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {
-        **os.environ,
-        "STREAMQUEUE_REDIS_URL": server.url,
-        "STREAMQUEUE_STREAM": Queue.stream,
-        "STREAMQUEUE_CONSUMER": "pod",
-        **{f"STREAMQUEUE_{name}": value for name, value in settings.items()},
-    }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+def process(server: RunningServer, **settings: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return running(PROGRAM, server, {}, **settings)
 
 
 async def begun(child: asyncio.subprocess.Process, tasks: int) -> None:
-    assert child.stdout
-    for _ in range(tasks):
-        assert await asyncio.wait_for(child.stdout.readline(), 20) == b"begun\n"
+    assert await said(child, tasks) == [["begun"]] * tasks
 
 
 async def test_sigterm_finishes_what_runs_and_takes_no_more(queue: Queue, shared_server: RunningServer) -> None:

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from streamqueue.streams import RedisProblem, connect, enqueue, tasks
 from streamqueue.streams.enqueue import NewTask, promote
 from streamqueue.streams.enqueue import enqueue as send
-from streamqueue.streams.tasks import Emit, Entry, New, Settlement, TaskStore
+from streamqueue.streams.settlement import Emit, Settlement
+from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamqueue import Retry, Worker
-from streamqueue.streams.tasks import Entry
+from streamqueue.streams.taken import Entry
 from streamqueue.worker.batch.batches import Batch, Batches
 from streamqueue.worker.batch.results import results_of
 from streamqueue.worker.errors import WrongResults

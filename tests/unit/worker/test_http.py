@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.streams.tasks import Entry
+from streamqueue.streams.taken import Entry
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.handler import Undecodable

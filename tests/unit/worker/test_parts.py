@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.streams.reach import tag_of
-from streamqueue.streams.tasks import Entry, New
+from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import Retry, SettingsError
 from streamqueue.worker.outcome import RELEASED, Backoff, failed

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from streamqueue.streams.tasks import Entry
+from streamqueue.streams.taken import Entry
 from streamqueue.worker.runs import Run
 from streamqueue.worker.slots import Slots
 

@@ -41,16 +41,12 @@ class ClusterClient(Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         if args[0] in _ON_ALL:
             return await self._on_all(args, options)
-        _, reply = await self._routed(
-            args,
-            options,
-            lambda node: node.execute_command(*args, **options),  # type: ignore[no-untyped-call]
-        )
+        _, reply = await self._routed(args, lambda node: node.execute_command(*args, **options))  # type: ignore[no-untyped-call]
         return reply
 
     async def call(self, command: Sequence[Any]) -> Any:
         """As `execute_command`, see `called`."""
-        _, reply = await self._routed(command, {}, lambda node: called(node, command))
+        _, reply = await self._routed(command, lambda node: called(node, command))
         return reply
 
     async def send_many(self, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
@@ -76,7 +72,7 @@ class ClusterClient(Redis):
     async def node_of(self, key: str) -> Redis:
         """The client of the node that has this key now."""
         command = ("EXISTS", key)
-        node, _ = await self._routed(command, {}, lambda node: called(node, command))
+        node, _ = await self._routed(command, lambda node: called(node, command))
         return node
 
     def primaries(self) -> list[Redis]:
@@ -89,12 +85,10 @@ class ClusterClient(Redis):
         await self._topology.close()
         await super().aclose(close_connection_pool)
 
-    async def _routed(
-        self, args: Sequence[Any], options: dict[str, Any], send: Callable[[Redis], Awaitable[Any]]
-    ) -> tuple[Redis, Any]:
+    async def _routed(self, command: Sequence[Any], send: Callable[[Redis], Awaitable[Any]]) -> tuple[Redis, Any]:
         """Who has the command's keys, and its reply to `send(node)`."""
         await self._topology.refresh()
-        node = self._topology.node(args)
+        node = self._topology.node(command)
         for _ in range(REDIRECTIONS):
             try:
                 return node, await send(node)
@@ -108,7 +102,9 @@ class ClusterClient(Redis):
                         self._topology.doubt()
                     raise
             if there.ask:
-                return node, await _asking(self._topology.at(there, node), args, options)
+                async with self._topology.at(there, node).client() as connection:
+                    await called(connection, ["ASKING"])  # holds for the next command of its connection
+                    return node, await send(connection)
             node = await self._topology.moved(there, node)
         raise RedisProblem(ProblemKind.CLUSTER, "the nodes of the Redis Cluster send a command from one to the other")
 
@@ -170,14 +166,3 @@ async def node_of(client: Redis, key: str) -> Redis:
 def primaries(client: Redis) -> list[Redis]:
     """A client for each server that has keys, as far as known."""
     return client.primaries() if isinstance(client, ClusterClient) else [client]
-
-
-async def _asking(node: Redis, args: Sequence[Any], options: dict[str, Any]) -> Any:
-    """ASKING holds for the next command of its connection."""
-    async with node.pipeline(transaction=False) as pipe:
-        pipe.execute_command("ASKING")
-        pipe.execute_command(*args, **options)
-        _, reply = await pipe.execute(raise_on_error=False)
-    if isinstance(reply, BaseException):
-        raise reply
-    return reply

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import NoneType
 from typing import Any
 
-from streamqueue.streams.tasks import ACKNOWLEDGED, Settlement
+from streamqueue.streams.settlement import ACKNOWLEDGED, Settlement
 from streamqueue.worker import tracing
 from streamqueue.worker.batch.batches import Batch
 from streamqueue.worker.batch.handler import BatchHandler

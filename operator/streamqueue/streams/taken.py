@@ -1,0 +1,76 @@
+"""What a worker took: tasks in its hands, fenced by the token that they were taken under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+YEAR_2000 = 946684800000  # unix ms
+
+# Half of the time that a named tuple takes to be made by its name: there is one for each task.
+_made = tuple.__new__
+
+
+class Entry(NamedTuple):
+    """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker.
+
+    `deliveries` counts this one, and those that were not charged.
+    """
+
+    id: str
+    token: str
+    fields: dict[bytes, bytes]
+    attempts: int
+    crashes: int
+    deliveries: int = 1
+
+    @property
+    def enqueued_at(self) -> float:
+        """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
+        return _seconds(self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0])
+
+
+class New:
+    """New entries as they were taken, in columns, under one token: `entries()` makes an object of each.
+
+    `ids` have blanks between, `rows` are names and values in turn.
+    """
+
+    def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
+        self.token = token
+        self.ids = ids
+        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for flat in rows]
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def enqueued_at(self) -> list[float]:
+        """As that of each entry, or less than a millisecond later."""
+        if any(b"sq-enqueued-at" in fields for fields in self.fields):
+            return [entry.enqueued_at for entry in self.entries()]
+        times = map(float, self.ids.replace(b"-", b".").split())
+        return [time / 1000 if time >= YEAR_2000 else 0.0 for time in times]
+
+    def entries(self) -> list[Entry]:
+        """Nothing is charged but what a copy carries along."""
+        entries = []
+        for entry_id, fields in zip(self.ids.decode().split(), self.fields, strict=True):
+            carried = fields.get(b"sq-attempt")
+            attempts = int(carried) if carried and carried.isdigit() else 0
+            entries.append(_made(Entry, (entry_id, self.token, fields, attempts, 0, 1)))
+        return entries
+
+
+def entry_of(row: Any, token: str) -> Entry:
+    """Of what was delivered before: a row of task_adopt.lua, task_claim.lua, or task_exchange.lua's retries."""
+    entry_id, flat, attempts, crashes, deliveries = row
+    return Entry(entry_id.decode(), token, _fields(flat), attempts, crashes, deliveries)
+
+
+def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _seconds(milliseconds: str | bytes) -> float:
+    value = float(milliseconds) if milliseconds.isdigit() else 0.0  # int() takes twice as long for so many digits
+    return value / 1000 if value >= YEAR_2000 else 0.0
