@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import Sentinel
 from redis.credentials import CredentialProvider
 
 from streamqueue.api.spec import RedisMode
 from streamqueue.streams.connection import pool
 from streamqueue.streams.connection.address import Address, read_url
 from streamqueue.streams.connection.cluster import ClusterClient
+from streamqueue.streams.connection.turns import SentinelPool
 from streamqueue.streams.connection.url_file import SentinelLogin, UrlFile
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 
@@ -79,4 +80,4 @@ def _by_sentinel(address: Address, settings: dict[str, Any], file: UrlFile | Non
     manager = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     kind = pool.SecureBySentinel if address.secure else pool.PlainBySentinel
     known_by = {"connection_class": kind, **settings}
-    return Redis.from_pool(SentinelConnectionPool(address.service, manager, **known_by))  # type: ignore[no-untyped-call]
+    return Redis.from_pool(SentinelPool(address.service, manager, **known_by))  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, TimeoutError
 
 from streamqueue.streams.connection.quick import Quick
+from streamqueue.streams.connection.turns import Pool
 from streamqueue.streams.connection.url_file import UrlFile
 
 TIMEOUT = 5.0  # seconds, to connect and for each answer
@@ -131,4 +132,4 @@ class SecureBySentinel(PlainBySentinel, SSLConnection):
 
 
 def pool_of(connection_class: type[Connection], settings: dict[str, Any]) -> ConnectionPool:
-    return ConnectionPool(connection_class=connection_class, **settings)
+    return Pool(connection_class=connection_class, **settings)

@@ -1,0 +1,64 @@
+"""A pool whose connections are all in use has the next command wait for one; redis-py's would refuse it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from redis import exceptions as r
+from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio.sentinel import SentinelConnectionPool
+
+PATIENCE = 5.0  # seconds until somebody's connection is free
+
+
+class _InTurns:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def get_connection(self, *_: Any, **__: Any) -> Connection:
+        deadline: float | None = None
+        while True:
+            try:
+                connection: Connection = await super().get_connection()  # type: ignore[misc]
+            except r.MaxConnectionsError:
+                deadline = deadline or asyncio.get_running_loop().time() + PATIENCE
+            else:
+                return connection
+            await self._one_is_free(deadline)
+
+    async def release(self, connection: Connection) -> None:
+        try:
+            await super().release(connection)  # type: ignore[misc]
+        finally:
+            self._call_next()
+
+    async def _one_is_free(self, deadline: float) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._call_next()  # called, and gone: the turn is the next one's
+            if isinstance(error, TimeoutError):
+                raise r.TimeoutError("all connections are in use") from None
+            raise
+
+    def _call_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+
+class Pool(_InTurns, ConnectionPool):
+    pass
+
+
+class SentinelPool(_InTurns, SentinelConnectionPool):
+    pass
