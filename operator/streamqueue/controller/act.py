@@ -46,14 +46,19 @@ class Actor:
         decision: Decision,
         snapshot: Snapshot | None,
         secrets: Fingerprints | None,
+        *,
+        refused: bool = False,
     ) -> None:
+        """`refused`: the API server has refused what this generation asks for.
+
+        Raises `NameConflict`, `Refused`, `KubeError`.
+        """
         assert held.queue is not None
         before = live_replicas(held)
         if decision.replicas != before:
             metrics.DECISIONS.labels(*key_of(held), decision.reason).inc()
         await self._mark(held, runtime, decision.victims)
         try:
-            refused = runtime.refused_generation == held.queue["metadata"]["generation"]
             wanted = desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused)
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
@@ -67,8 +72,11 @@ class Actor:
             self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
 
     async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
-        """Tell the ReplicaSet and the node autoscalers which pods may go."""
-        now = time.monotonic()
+        """Tell the ReplicaSet and the node autoscalers which pods may go.
+
+        A pod that can't be told holds up nobody: none goes without its mark, and others may be needed.
+        """
+        now, refused = time.monotonic(), []
         for name, body in list(held.pods.items()):
             changes = marks.changes(body, victims, runtime.idle_since, now)
             if not changes or "deletionTimestamp" in body["metadata"]:
@@ -76,5 +84,9 @@ class Actor:
             try:
                 self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, changes))
             except KubeError as error:
-                if error.status != 404:
+                if not error.status:
                     raise
+                if error.status != 404:
+                    refused.append(error)
+        if refused:
+            log.warning("%d pods not marked: %s", len(refused), refused[0])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streamqueue.controller.kinds import DEPLOYMENTS, Kind
-from streamqueue.controller.kube import Body, Kube, KubeError
+from streamqueue.controller.kube import TERMINATING, Body, Kube, KubeError
 from streamqueue.controller.store import Holdings, Store, controller_of
 
 
@@ -23,11 +23,11 @@ class NameConflict(Exception):
 
 
 class Refused(Exception):
-    """The API server finds the object invalid: the message is its own."""
+    """The API server won't have the object as it is; `reason` is a condition's, the message its own."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -76,10 +76,8 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
     try:
         return await kube.create(kind, body)
     except KubeError as error:
-        if error.status == 422:
-            raise Refused(kind, error.message) from None
         if error.reason != "AlreadyExists":
-            raise
+            raise _refused(error) or error from None
     metadata = body["metadata"]
     existing = await kube.get(kind, metadata["namespace"], metadata["name"])
     if existing is None or not _is_of(existing, uid):
@@ -94,9 +92,20 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
     try:
         return await kube.apply(kind, body | {"metadata": body["metadata"] | fence})
     except KubeError as error:
-        if error.status == 422:
-            raise Refused(kind, error.message) from None
-        raise
+        raise _refused(error) or error from None
+
+
+def _refused(error: KubeError) -> Refused | None:
+    """The refusal behind an error, which stays until somebody mends the spec or the cluster; None for what passes."""
+    # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480), POST drops it.
+    untyped = error.status == 500 and "failed to create typed" in error.message
+    if error.status in (400, 422) or untyped:
+        return Refused("TemplateInvalid", error.message)
+    # A quota, a policy's webhook, or one that must be asked and is away.
+    forbidden = error.status == 403 and error.reason != TERMINATING
+    if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
+        return Refused("Forbidden", error.message)
+    return None
 
 
 def _is_of(body: Body, uid: str) -> bool:

@@ -27,7 +27,7 @@ def desired(
     """The full objects, in the order of writing.
 
     `secrets` tells pods of changed Redis Secrets, None where one can't be read; `refused`: the API server has refused
-    this generation's pod template.
+    what this generation asks for.
     """
     assert held.queue is not None
     owner = owner_of(held.queue)
@@ -41,6 +41,8 @@ def desired(
         ),
     )
     live = held.owned.get(DEPLOYMENTS)
+    if refused and live is None:
+        return
     if secrets is None and live and any(each.secret_ref or each.ca_secret_ref for each in spec.endpoints):
         secrets = manifests.live_fingerprints(live)  # not being able to read it rolls no pods
     runner = manifests.RunnerImage(settings.image, settings.image_pull_policy)

@@ -19,6 +19,7 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe
 from streamqueue.controller.progress import progress
+from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
@@ -26,6 +27,7 @@ from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
+from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Memory, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
@@ -91,14 +93,7 @@ class Rounds:
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)
-        try:
-            secrets = secrets_of(endpoint, beyond)
-            await self._actor.carry_out(held, runtime, spec, decision, facts.snapshot, secrets)
-        except NameConflict as conflict:
-            facts.conflict = Trouble("NameConflict", str(conflict))
-        except Refused as refused:
-            runtime.refused_generation = held.queue["metadata"]["generation"]
-            facts.rejected = Trouble("TemplateInvalid", str(refused))
+        await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
@@ -110,6 +105,24 @@ class Rounds:
         metrics.show_stuck(key_of(held), bool(facts.stuck))
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         return sleeper(spec, facts, runtime.memory)
+
+    async def _carry_out(
+        self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
+    ) -> None:
+        assert held.queue is not None and facts.decision is not None
+        generation, now = held.queue["metadata"]["generation"], time.monotonic()
+        refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
+        try:
+            await self._actor.carry_out(
+                held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused
+            )
+        except NameConflict as conflict:
+            facts.conflict = Trouble("NameConflict", str(conflict))
+        except Refused as refusal:
+            runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), now)
+        else:
+            runtime.refusal = runtime.refusal if refused else None
+        facts.rejected = runtime.refusal.trouble if runtime.refusal else None
 
     async def _with_group(
         self, client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, snapshot: Snapshot

@@ -11,6 +11,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.children import Applied
 from streamqueue.controller.crash import Crash
 from streamqueue.controller.handing_on import HandingOn
+from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import Trimming
@@ -47,8 +48,7 @@ class Runtime:
     checked_abandoned: float = 0.0
     looked: float = 0.0
     swept: float = 0.0
-    # A pod template that the API server refused: the last good one stays until the spec changes.
-    refused_generation: int | None = None
+    refusal: Refusal | None = None  # of the latest tries to write
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 
     def rest(self, seconds: float) -> None:

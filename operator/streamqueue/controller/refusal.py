@@ -1,0 +1,23 @@
+"""What the API server would not have of a queue's objects. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamqueue.controller.assess import Trouble
+
+# A quota, a policy or a webhook may let pass later what it refuses now.
+RETRY = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Until it is tried again the last good objects stay; `at` is monotonic."""
+
+    generation: int
+    trouble: Trouble
+    at: float
+
+    def holds(self, generation: int, now: float) -> bool:
+        """Whether to ask no more for the same."""
+        return self.generation == generation and now - self.at < RETRY

@@ -1,0 +1,161 @@
+"""What the API server refuses is said for as long as it refuses it, whatever its word for that, and the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from redis.asyncio import Redis
+
+from streamqueue.controller import refusal
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.loop import Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.store import Store
+from tests.kube.api import answered_by
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.unit.controller.bodies import SETTINGS, condition, owned, pod, queue
+
+# What is asked of the server is a look at an empty stream.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+PATIENCE = 10.0
+
+INVALID = (422, "Invalid", "nodeSelector: no such label")
+ANY_WORD = [
+    (*INVALID, "TemplateInvalid"),
+    (400, "BadRequest", "cannot unmarshal string", "TemplateInvalid"),
+    (500, "", "failed to create typed patch object (shop/orders): field not declared in schema", "TemplateInvalid"),
+    (403, "Forbidden", 'admission webhook "policy" denied the request', "Forbidden"),
+    (403, "Forbidden", "exceeded quota: objects", "Forbidden"),
+    (500, "InternalError", 'failed calling webhook "policy": connection refused', "Forbidden"),
+]
+
+
+class ApiServer:
+    """Refuses Deployments whose pods have a nodeSelector, and marks on pods; keeps the statuses it is given."""
+
+    def __init__(self) -> None:
+        self.refusal = INVALID
+        self.written: list[dict[str, Any]] = []  # Deployments
+        self.tries = 0  # of those that are refused
+        self.status: dict[str, Any] = {}
+        self._news = asyncio.Condition()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        status, reason, message = self.refusal
+        async with self._news:
+            self._news.notify_all()
+            if request.path.endswith("/status"):
+                self.status = body["status"]
+            refused = "/pods/" in request.path
+            if "/deployments" in request.path:
+                refused = "nodeSelector" in body["spec"]["template"]["spec"]
+                self.tries += refused
+                self.written += [] if refused else [body]
+        if refused:
+            return web.json_response({"reason": reason, "message": message}, status=status)
+        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
+        return web.json_response(body)
+
+    async def comes_to(self, what: Callable[[], bool]) -> None:
+        async with self._news:
+            await asyncio.wait_for(self._news.wait_for(what), PATIENCE)
+
+    def says(self, kind: str) -> tuple[str, str]:
+        found = {each["type"]: (each["status"], each["reason"]) for each in self.status.get("conditions", [])}
+        return found.get(kind, ("", ""))
+
+
+@pytest.fixture
+def store(shared_server: RunningServer) -> Store:
+    store = Store()
+    spec = {
+        "redis": {"url": shared_server.url},
+        "stream": Queue.stream,
+        "group": Queue.group,
+        "handler": {"image": "image"},
+        "scaling": {"pollingInterval": "200ms", "replicas": 2},
+        "template": {"spec": {"nodeSelector": {"a label": "x"}}},
+    }
+    store.show(STREAM_QUEUES, queue(spec=spec))
+    return store
+
+
+@pytest.fixture
+async def api() -> ApiServer:
+    return ApiServer()
+
+
+@pytest.fixture
+async def loop(store: Store, api: ApiServer, redis: Redis) -> AsyncIterator[Loop]:
+    await Queue(redis).create()
+    async with answered_by(api.handle) as kube:
+        endpoints = Endpoints(kube)
+        yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
+        await endpoints.close()
+
+
+@pytest.fixture
+async def running(loop: Loop) -> AsyncIterator[None]:
+    task = asyncio.create_task(loop.run())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def with_a_fleet(store: Store, replicas: int = 1) -> None:
+    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": replicas, "template": {"metadata": {}, "spec": {}}}))
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(("status", "reason", "message", "said"), ANY_WORD)
+async def test_a_new_queue_says_why_it_has_no_fleet(
+    api: ApiServer, status: int, reason: str, message: str, said: str
+) -> None:
+    api.refusal = (status, reason, message)
+    await api.comes_to(lambda: api.says("Accepted") == ("False", said))
+    assert api.says("Ready") == ("False", said)
+    assert message in api.status["conditions"][0]["message"]
+
+
+async def test_it_is_said_while_the_last_good_template_runs_and_scales(
+    store: Store, loop: Loop, api: ApiServer
+) -> None:
+    with_a_fleet(store)
+    running = asyncio.create_task(loop.run())
+    try:
+        await api.comes_to(lambda: bool(api.written))
+        assert api.written[0]["spec"]["replicas"] == 2, "the count follows, with the template that runs"
+        await api.comes_to(lambda: api.status.get("desiredReplicas") == 2)
+        assert api.says("Accepted") == ("False", "TemplateInvalid")
+        assert api.tries == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("running")
+async def test_what_is_let_pass_later_is_tried_again(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusal, "RETRY", 0.0)
+    await api.comes_to(lambda: api.tries >= 2)
+
+
+async def test_a_pod_that_cant_be_marked_holds_up_nobody(store: Store, loop: Loop, api: ApiServer) -> None:
+    with_a_fleet(store, replicas=3)
+    for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
+        store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+    api.refusal = (403, "Forbidden", 'admission webhook "policy" denied the request')
+    running = asyncio.create_task(loop.run())
+    try:
+        await api.comes_to(lambda: api.says("Accepted") == ("False", "Forbidden"))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
