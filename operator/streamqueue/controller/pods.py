@@ -44,6 +44,16 @@ def is_over(body: Body) -> bool:
     return body.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
+def remains(body: Body) -> Body:
+    """Of a pod that is gone, what tells how it ended."""
+    kept = ("uid", "name", "namespace", "deletionTimestamp")
+    statuses = [{"name": each["name"], "state": each.get("state", {})} for each in body.get("status", {}).get("containerStatuses", [])]
+    return {
+        "metadata": {name: body["metadata"][name] for name in kept if name in body["metadata"]},
+        "status": {"containerStatuses": statuses},
+    }
+
+
 def is_marked(body: Body) -> bool:
     return body["metadata"].get("annotations", {}).get(DELETION_COST) == VICTIM_COST  # type: ignore[no-any-return]
 

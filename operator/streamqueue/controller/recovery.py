@@ -37,7 +37,7 @@ def gather(runtime: Runtime, held: Holdings, handler: Handler) -> None:
     now, grace = time.time(), grace_period(handler)
     task_time = handler.timeout * handler.batch
     found = [crash for pod in held.pods.values() for crash in crashes(pod, task_time)]
-    found += [crash_of_gone(pod, now, grace) for pod in held.gone]
+    found += [crash_of_gone(pod, now, grace) for _, pod in held.gone]
     held.gone.clear()
     for crash in found:
         if crash.id not in runtime.settled:

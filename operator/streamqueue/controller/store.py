@@ -7,16 +7,28 @@ list) and `put` (the API's answers to our own writes) alone.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Kind
-from streamqueue.controller.pods import is_marked
+from streamqueue.controller.pods import is_marked, remains
 from streamqueue.manifests.labels import QUEUE
 
 Body = dict[str, Any]
 Key = tuple[str, str]  # namespace and name of a queue
+
+# For a standby, and for queues that are rejected, nobody takes what tells of the end of pods.
+GONE_KEPT = 600.0  # seconds
+GONE_MOST = 1000  # pods of a queue
+
+
+class Gone(NamedTuple):
+    """A pod that the watch saw go at this time of the loop's clock; of its body, what tells how it ended."""
+
+    at: float
+    pod: Body
 
 
 @dataclass(slots=True)
@@ -26,8 +38,8 @@ class Holdings:
     queue: Body | None = None
     owned: dict[Kind, Body] = field(default_factory=dict)
     pods: dict[str, Body] = field(default_factory=dict)
-    # Pods that the watch saw go, until the crash tracker has taken them.
-    gone: list[Body] = field(default_factory=list)
+    # Pods that the watch saw go, until the crash tracker has taken them, or it is too late for that.
+    gone: deque[Gone] = field(default_factory=lambda: deque(maxlen=GONE_MOST))
     # Since when the watch or a list shows a pod's mark as a victim, on the loop's clock: our own write proves nothing.
     marked_since: dict[str, float] = field(default_factory=dict)
 
@@ -48,6 +60,8 @@ class Store:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._holdings: dict[Key, Holdings] = {}
         self._clock = clock
+        # Uids of what is gone, with the version it went at: an answer or a list from before must not bring it back.
+        self._buried: dict[Kind, dict[str, int]] = {}
 
     def queues(self) -> Iterator[tuple[Key, Holdings]]:
         """The queues that exist."""
@@ -71,7 +85,7 @@ class Store:
 
     def _take(self, kind: Kind, body: Body, *, shown: bool) -> None:
         key = _key(kind, body)
-        if key is None:
+        if key is None or _version(body) <= self._buried.get(kind, {}).get(body["metadata"]["uid"], -1):
             return
         held = self._holdings.setdefault(key, Holdings())
         known = _find(held, kind, body)
@@ -91,6 +105,7 @@ class Store:
 
     def remove(self, kind: Kind, body: Body) -> None:
         """The object is gone; an object of its name with another uid stays."""
+        self._buried.setdefault(kind, {})[body["metadata"]["uid"]] = _version(body)
         key = _key(kind, body)
         held = self._holdings.get(key) if key else None
         if key is None or held is None or not _same(_find(held, kind, body), body):
@@ -99,11 +114,17 @@ class Store:
             held.queue = None
         elif kind is PODS:
             held.marked_since.pop(body["metadata"]["name"], None)
-            held.gone.append(held.pods.pop(body["metadata"]["name"]) | {"status": body.get("status", {})})
+            self._bury(held, held.pods.pop(body["metadata"]["name"]) | {"status": body.get("status", {})})
         else:
             held.owned.pop(kind, None)
         if held.queue is None and not held.owned and not held.pods:
             del self._holdings[key]
+
+    def _bury(self, held: Holdings, pod: Body) -> None:
+        now = self._clock()
+        while held.gone and now - held.gone[0].at > GONE_KEPT:
+            held.gone.popleft()
+        held.gone.append(Gone(now, remains(pod)))
 
     def replace(self, kind: Kind, bodies: Iterable[Body], version: int) -> None:
         """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so."""
@@ -115,6 +136,7 @@ class Store:
                     self.remove(kind, known)
         for body in listed:
             self.show(kind, body)
+        self._buried[kind] = {uid: gone for uid, gone in self._buried.get(kind, {}).items() if gone > version}
 
 
 def _key(kind: Kind, body: Body) -> Key | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 
 import pytest
 
@@ -12,7 +13,7 @@ from streamqueue.controller import recovery
 from streamqueue.controller.crash import Crash
 from streamqueue.controller.recovery import gather
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.store import Gone, Holdings
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import store, take
 from tests.unit.controller.bodies import container, pod
@@ -46,7 +47,7 @@ async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
     await queue.read(POD)
     runtime = Runtime("q1")
     ended = container(state={"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}})
-    gather(runtime, Holdings(gone=[pod(POD, containerStatuses=[ended])]), spec().handler)
+    gather(runtime, Holdings(gone=deque([Gone(0.0, pod(POD, containerStatuses=[ended]))])), spec().handler)
     assert await recovery.recover(queue.redis, spec(), runtime, Holdings(), before, skew=0.0) == 0
     assert runtime.crashes and len(await queue.pending()) == 1
     await asyncio.sleep(0.005)  # the server tells whole milliseconds

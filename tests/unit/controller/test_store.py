@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Kind
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-from streamqueue.controller.store import Body, Holdings, Store, key_of, seniority
-from tests.unit.controller.bodies import owned, pod, queue
+from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Body, Holdings, Store, key_of, seniority
+from tests.unit.controller.bodies import container, owned, pod, queue
 
 KEY = ("shop", "orders")
 
@@ -55,9 +55,26 @@ def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
 
 
 def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> None:
-    store.remove(PODS, pod(phase="Failed"))
+    ended = container(state={"terminated": {"exitCode": 1}}, imageID="not needed any more")
+    store.remove(PODS, pod(containerStatuses=[ended]))
     assert held(store).pods == {}
-    assert held(store).gone[0]["status"] == {"phase": "Failed"}
+    assert held(store).gone[0].pod["status"] == {"containerStatuses": [container(state=ended["state"])]}
+
+
+def test_what_nobody_takes_is_forgotten_some_time() -> None:
+    """A standby watches pods come and go for months."""
+    store = Store(clock := Clock())
+    store.show(STREAM_QUEUES, queue())
+    for n in range(3 * GONE_MOST):
+        clock.now += 1.0
+        store.show(PODS, pod(uid=f"p{n}"))
+        store.remove(PODS, pod(uid=f"p{n}"))
+    assert len(held(store).gone) == GONE_KEPT + 1
+    for n in range(3 * GONE_MOST):
+        store.show(PODS, pod(uid=f"q{n}"))
+        store.remove(PODS, pod(uid=f"q{n}"))
+    assert len(held(store).gone) == GONE_MOST
+    assert held(store).gone[-1].pod["metadata"]["uid"] == f"q{3 * GONE_MOST - 1}"
 
 
 def test_a_full_list_removes_what_vanished_without_an_event(store: Store) -> None:
@@ -69,6 +86,31 @@ def test_a_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
     store.put(PODS, pod(name="orders-6b7f9-fghij", uid="p2", version=20))
     store.replace(PODS, [pod()], version=10)
     assert set(held(store).pods) == {"orders-6b7f9-abcde", "orders-6b7f9-fghij"}
+
+
+@pytest.mark.parametrize("kind", [STREAM_QUEUES, DEPLOYMENTS, PODS])
+def test_what_is_gone_is_brought_back_by_no_older_state(store: Store, kind: Kind) -> None:
+    made = {STREAM_QUEUES: queue, DEPLOYMENTS: lambda **more: owned("Deployment", **more), PODS: pod}[kind]
+    store.remove(kind, made(version=20))
+    store.put(kind, made(version=12))  # the answer to a write of ours that came before
+    store.replace(kind, [made()], version=15)  # a list that was under way
+    assert not shown(store, kind)
+    store.replace(kind, [], version=25)
+    assert not shown(store, kind)
+
+
+def test_what_only_went_out_of_sight_comes_back(store: Store) -> None:
+    """To a watch by label an object is deleted when it loses the label."""
+    store.remove(PODS, pod(version=20))
+    store.show(PODS, pod(version=21))
+    assert shown(store, PODS)
+
+
+def shown(store: Store, kind: Kind) -> bool:
+    found = store.get(KEY)
+    if found is None:
+        return False
+    return bool(found.queue if kind is STREAM_QUEUES else found.pods if kind is PODS else found.owned)
 
 
 def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store) -> None:
