@@ -40,7 +40,7 @@ class Facts:
     stream: Trouble | None = None  # the server can, the stream can't
     snapshot: Snapshot | None = None
     decision: Decision | None = None
-    pods: list[Body] = field(default_factory=list)
+    pods: list[Body] = field(default_factory=list)  # without those that are over
     durability: Durability | None = None
     stuck: Mapping[str, Trouble] = field(default_factory=dict)  # streams that have taken no results for a while
     trimmed: int = 0  # undelivered entries that producers trimmed of late

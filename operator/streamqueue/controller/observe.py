@@ -18,6 +18,11 @@ def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
     return SnapshotRequest(spec.stream, spec.group, count_cap(spec), everyone=leaving)
 
 
+def present(held: Holdings) -> list[Body]:
+    """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and says nothing of the queue."""
+    return [body for body in held.pods.values() if not workers.is_over(body)]
+
+
 def live_replicas(held: Holdings) -> int:
     """`spec.replicas` of the live Deployment, 0 where there is none."""
     deployment = held.owned.get(DEPLOYMENTS)
@@ -38,8 +43,8 @@ def observe(
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
     views = tuple(
         workers.view(body, attribution.pending.get(name), clock_offset, held.marked_since.get(name))
-        for name, body in held.pods.items()
-        if not workers.is_over(body)
+        for body in present(held)
+        for name in (body["metadata"]["name"],)
     )
     replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
     return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout)

@@ -60,8 +60,9 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
             "lag": snapshot.undelivered,
             "lagKnown": snapshot.lag_known,
             "pending": snapshot.pending,
-            "deadLetters": snapshot.dead_letters,
         }
+        if snapshot.dead_letters is not None:
+            shown["deadLetters"] = snapshot.dead_letters
         if snapshot.oldest_waiting_age is not None:
             shown["oldestWaitingTime"] = rfc3339(now - snapshot.oldest_waiting_age)
     return shown

@@ -17,7 +17,7 @@ from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kube import Kube
-from streamqueue.controller.observe import observe
+from streamqueue.controller.observe import observe, present
 from streamqueue.controller.progress import progress
 from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
@@ -55,7 +55,7 @@ class Rounds:
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
-        facts = Facts(rejected=trouble, pods=list(held.pods.values()))
+        facts = Facts(rejected=trouble, pods=present(held))
         metrics.show(key_of(held), facts)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
 
@@ -71,7 +71,7 @@ class Rounds:
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
-        facts = Facts(spec=spec, pods=list(held.pods.values()), now=time.time())
+        facts = Facts(spec=spec, pods=present(held), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
             reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
         attribution = Attribution({}, ())

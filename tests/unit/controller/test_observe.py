@@ -7,7 +7,7 @@ from typing import Any
 from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.observe import observe, request
+from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation
 from streamqueue.streams import Snapshot
@@ -47,6 +47,7 @@ def test_ids_that_are_no_times_have_no_age() -> None:
 def test_evicted_pods_are_no_pods() -> None:
     held = Holdings(queue=queue(), pods={"a": pod("a", phase="Failed"), "b": pod("b", uid="p2")})
     assert [each.name for each in seen(held).pods] == ["b"]
+    assert [each["metadata"]["name"] for each in present(held)] == ["b"], "what conditions and metrics are about"
 
 
 def test_since_when_a_mark_is_shown_is_told() -> None:

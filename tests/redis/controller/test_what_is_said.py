@@ -1,0 +1,70 @@
+"""What a round says of a queue, where odd things lie about."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from redis.asyncio import Redis
+
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import PODS, STREAM_QUEUES
+from streamqueue.controller.loop import Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.store import Store
+from tests.kube.api import answered_by
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.unit.controller.bodies import CREATED, SETTINGS, container, pod, queue
+
+# What is asked of the server is a look at an empty stream.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+
+async def first_status(store: Store) -> dict[str, Any]:
+    """What the first round over the queues in `store` writes."""
+    said: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+
+    async def handle(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if request.path.endswith("/status") and not said.done():
+            said.set_result(body["status"])
+        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
+        return web.json_response(body)
+
+    async with answered_by(handle) as kube:
+        endpoints = Endpoints(kube)
+        loop = Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
+        running = asyncio.create_task(loop.run())
+        try:
+            return await asyncio.wait_for(said, 10)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await endpoints.close()
+
+
+@pytest.fixture
+async def store(redis: Redis, shared_server: RunningServer) -> Store:
+    await Queue(redis).create()
+    store = Store()
+    spec = {"redis": {"url": shared_server.url}, "stream": Queue.stream, "group": Queue.group}
+    store.show(STREAM_QUEUES, queue(spec=spec | {"handler": {"image": "image"}}))
+    return store
+
+
+async def test_a_pod_that_was_evicted_once_says_nothing_of_a_queue_at_zero(store: Store) -> None:
+    ended = {"terminated": {"exitCode": 137, "finishedAt": CREATED}}
+    statuses = [container(state=ended, restartCount=1)]
+    store.show(PODS, pod(phase="Failed", reason="Evicted", containerStatuses=statuses))
+    said = {each["type"]: each["status"] for each in (await first_status(store))["conditions"]}
+    assert said["Ready"] == "True" and "PodsFailing" not in said
+
+
+async def test_dead_letters_under_a_key_that_is_no_stream_are_unknown(store: Store, redis: Redis) -> None:
+    """A null would have the whole status refused."""
+    await redis.rpush(Queue.dlq, "theirs")
+    assert "deadLetters" not in await first_status(store)
