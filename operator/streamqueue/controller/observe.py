@@ -5,10 +5,11 @@ from __future__ import annotations
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
+from streamqueue.controller.crash import reader
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.store import Body, Holdings
 from streamqueue.loop.observe import count_cap, observation
-from streamqueue.scaling.model import Observation
+from streamqueue.scaling.model import Observation, PodState
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest
 
 
@@ -21,6 +22,14 @@ def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
 def present(held: Holdings) -> list[Body]:
     """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and says nothing of the queue."""
     return [body for body in held.pods.values() if not workers.is_over(body)]
+
+
+def _in_hand(body: Body, entries: int | None) -> int | None:
+    """What a worker left that doesn't run is in nobody's hands: the pod may go."""
+    if workers.state(body) in (PodState.READY, PodState.TERMINATING):
+        return entries
+    runs = any(status.get("state", {}).get("running") is not None for status in reader(body))
+    return entries if runs else 0
 
 
 def live_replicas(held: Holdings) -> int:
@@ -42,7 +51,7 @@ def observe(
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
     views = tuple(
-        workers.view(body, attribution.pending.get(name), clock_offset, held.marked_since.get(name))
+        workers.view(body, _in_hand(body, attribution.pending.get(name)), clock_offset, held.marked_since.get(name))
         for body in present(held)
         for name in (body["metadata"]["name"],)
     )

@@ -81,6 +81,8 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
     if any(pod.pending or pod.name not in names for pod in marked):
         # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
         return Drain(names, unborn)
+    if any(_may_work(pod, observation) for pod in _unready(fleet)):
+        return Drain(names, unborn)  # a ReplicaSet would take this one first of all
     settled = sum(1 for pod in victims if is_settled(pod, now))
     fall = max(0, settled - fleet.leaving)
     return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn)
@@ -90,7 +92,7 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     """Pods that may go, in the order in which a ReplicaSet takes them; among the idle, marked first."""
     if surplus <= 0:
         return []
-    unready = [*fleet.unschedulable, *fleet.failing, *fleet.starting]
+    unready = [pod for pod in _unready(fleet) if not pod.pending]
     unready.sort(key=_unready_order)
     if surplus <= len(unready):
         return unready[:surplus]
@@ -103,6 +105,15 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
         if len(marked) == 1 and _marked_for(marked[0], now) < STICKY:
             return unready + marked
     return unready + sorted(fleet.idle, key=_idle_order)[:surplus]
+
+
+def _unready(fleet: Fleet) -> list[Pod]:
+    return [*fleet.unschedulable, *fleet.failing, *fleet.starting]
+
+
+def _may_work(pod: Pod, observation: Observation) -> bool:
+    """Of an unready pod: a sidecar or a probe makes it so while its worker goes on."""
+    return bool(pod.pending) if pod.pending is not None else observation.pending > 0
 
 
 def _marked_for(pod: Pod, now: float) -> float:

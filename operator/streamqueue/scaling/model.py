@@ -22,7 +22,8 @@ class Pod:
     state: PodState
     created: float
     ready_at: float | None = None
-    # Entries in this pod's hands; None where consumer names don't tell pods apart.
+    # Entries in this pod's hands; None where consumer names don't tell pods apart. What a worker left that doesn't run
+    # is in nobody's hands.
     pending: int | None = None
     marked: bool = False  # carries the victim's pod-deletion-cost
     marked_since: float | None = None  # since when our own watch shows that; None: not yet

@@ -9,9 +9,9 @@ from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
-from streamqueue.scaling import Observation
+from streamqueue.scaling import Observation, PodState
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import owned, pod, queue
+from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
 
 SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
 
@@ -69,3 +69,17 @@ def test_all_consumers_are_asked_for_while_a_pod_is_to_go() -> None:
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:01:00Z"
     assert request(Holdings(queue=queue(), pods={"a": staying}), SPEC).everyone is False
     assert request(Holdings(queue=queue(), pods={"a": staying, "b": leaving}), SPEC).everyone is True
+
+
+def test_a_worker_goes_on_in_an_unready_pod_and_one_that_crashed_holds_nothing() -> None:
+    sidecar = container("proxy", state={"waiting": {"reason": "CrashLoopBackOff"}})
+    at_work = [container(state={"running": {"startedAt": CREATED}}), sidecar]
+    crashed = [container(state={"waiting": {"reason": "CrashLoopBackOff"}})]
+    pods = {"a": pod("a", containerStatuses=at_work), "b": pod("b", containerStatuses=crashed)}
+    held = Holdings(queue=queue(), pods=pods)
+    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, pending=2)
+    found = observe(held, snapshot, Attribution({"a": 1, "b": 1}, ()), now=10.0, clock_offset=0.0)
+    assert {each.name: (each.state, each.pending) for each in found.pods} == {
+        "a": (PodState.FAILING, 1),
+        "b": (PodState.FAILING, 0),
+    }

@@ -40,7 +40,8 @@ def a_pod(draw: st.DrawFn, name: str, now: float) -> Pod:
         state=state,
         created=created,
         ready_at=created + 1 if can_hold else None,
-        pending=draw(st.sampled_from([0, 0, 1, 2, None])) if can_hold else draw(st.sampled_from([0, None])),
+        # A pod at work may be unready, for a sidecar or a probe of the user's own.
+        pending=draw(st.sampled_from([0, 0, 1, 2, None] if can_hold else [0, 0, 0, 1, None])),
         marked=marked,
         # None: written, and not shown by the watch yet.
         marked_since=draw(st.one_of(st.none(), st.floats(now - 5, now))) if marked else None,

@@ -79,6 +79,9 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
                 # A ReplicaSet chooses among the marked as it likes: none of them may be at work.
                 assert loose <= set(decision.victims)
                 assert not any(pods[name].pending for name in loose)
+                # It takes unready ones first of all, whatever they do.
+                unready = (PodState.STARTING, PodState.FAILING, PodState.UNSCHEDULABLE)
+                assert not any(pod.pending for pod in observation.pods if pod.state in unready)
 
 
 @settings(max_examples=100)
