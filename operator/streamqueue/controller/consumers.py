@@ -17,14 +17,19 @@ class Attribution:
     strangers: tuple[str, ...]  # consumers that hold entries under names that are no pod's, live or past
 
 
+# A queue's own name may hold dots, and so may its pods'.
+_OF_A_POD = re.compile(r"(?P<pod>.+-[a-z0-9]{1,10}-[a-z0-9]{5})(\..+)?")
+
+
 def pod_of(consumer: str) -> str:
     """The name of the pod, for a consumer that is named after one."""
-    return consumer.partition(".")[0]
+    named = _OF_A_POD.fullmatch(consumer)
+    return named["pod"] if named else consumer.partition(".")[0]
 
 
 def fences(consumer: str) -> bool:
     """Whether it is a worker of the SDK: each of its processes adds a word of its own to the pod's name."""
-    return "." in consumer
+    return pod_of(consumer) != consumer
 
 
 def attribute(deployment: str, pods: Iterable[str], consumers: Mapping[str, int], complete: bool) -> Attribution:

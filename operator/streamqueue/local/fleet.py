@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,6 +16,11 @@ from streamqueue.scaling import Pod, PodState
 LONGEST_START = 3.0  # seconds after which a process counts as ready, seen reading or not
 SOON = 10.0  # seconds: a process that ends sooner by itself is not replaced at once
 BACKOFF, LONGEST_BACKOFF = 1.0, 30.0  # seconds, doubling
+
+
+def named_after(consumer: str, workers: Container[str]) -> str:
+    """The process that a consumer bears the name of; those of the SDK add a dot and a word to it."""
+    return consumer if consumer in workers else consumer.rpartition(".")[0]
 
 
 @dataclass(slots=True)
@@ -58,7 +63,7 @@ class Fleet:
 
     def note_readers(self, consumers: Sequence[str]) -> None:
         """Consumers that the group knows: those processes read, so they are ready."""
-        reading, now = {consumer.partition(".")[0] for consumer in consumers}, time.monotonic()
+        reading, now = {named_after(consumer, self.workers) for consumer in consumers}, time.monotonic()
         for worker in self.workers.values():
             if worker.ready_at is None and (worker.name in reading or now - worker.created > LONGEST_START):
                 worker.ready_at = now

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from streamqueue import maintenance
 from streamqueue.api.spec import Protocol, QueueSpec
-from streamqueue.local.fleet import Ended, Fleet
+from streamqueue.local.fleet import Ended, Fleet, named_after
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.manifests.environment import runner_environment, worker_environment
 from streamqueue.scaling import Decision, Memory, decide, rest, settling
@@ -104,7 +104,7 @@ class Rounds:
             if isinstance(answer, RedisProblem):
                 raise answer
             for view in answer.consumers:
-                if view.pending and view.name.partition(".")[0] == ended[0].name:
+                if view.pending and named_after(view.name, (ended[0].name,)) == ended[0].name:
                     cause = f"process ended, exit code {ended[0].code}"
                     report = await maintenance.release(self._client, self._spec, view.name, math.inf, cause)
                     returned += report.settled
@@ -118,7 +118,7 @@ class Rounds:
         if self._spec.handler.concurrency == 1 and now - self._abandoned_at > ABANDONED_INTERVAL:
             self._abandoned_at = now
             for view in snapshot.consumers:
-                if view.pending and view.name.partition(".")[0] in self._fleet.workers:
+                if view.pending and named_after(view.name, self._fleet.workers) in self._fleet.workers:
                     returned += (await maintenance.abandoned(self._client, self._spec, view.name)).settled
         if now - self._swept_at > min(SWEEP_INTERVAL, self._spec.delivery.visibility_timeout):
             self._swept_at = now
@@ -129,7 +129,7 @@ class Rounds:
         """Entries in each process's hands; None where the consumers' names don't tell."""
         held: dict[str, int] = {}
         for view in snapshot.consumers:
-            name = view.name.partition(".")[0]
+            name = named_after(view.name, self._fleet.workers)
             held[name] = held.get(name, 0) + view.pending
         strangers = any(count and name not in self._fleet.workers for name, count in held.items())
         return {name: held.get(name, None if strangers else 0) for name in self._fleet.workers}

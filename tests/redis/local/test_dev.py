@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.local.fleet import named_after
 from streamqueue.local.run import environment
 from tests.redis.queue import Queue
 from tests.redis.servers.install import Server
@@ -297,3 +298,9 @@ def test_workers_get_the_url_of_this_machine_where_the_manifest_names_a_secret(p
     assert {name: value for name, value in variables.items() if "REDIS" in name} == {
         "STREAMQUEUE_REDIS_URL": "redis://127.0.0.1:1/0"
     }
+
+
+def test_a_worker_is_told_by_its_consumer_whatever_the_queue_is_called() -> None:
+    workers = ("my.orders-1", "my.orders-2")
+    assert [named_after(each, workers) for each in ("my.orders-1", "my.orders-2.1f2e3d4c")] == list(workers)
+    assert named_after("laptop", workers) not in workers

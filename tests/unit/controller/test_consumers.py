@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.controller.consumers import attribute, fences
+from streamqueue.controller.consumers import attribute, fences, pod_of
 
 A, B = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
 
@@ -13,6 +13,15 @@ def test_a_pod_without_a_consumer_holds_nothing() -> None:
 
 def test_a_worker_that_adds_its_process_to_the_name_is_its_pods() -> None:
     assert attribute("orders", [A], {f"{A}.x1": 1, f"{A}.x2": 2}, complete=True).pending == {A: 3}
+
+
+def test_a_queues_name_may_hold_dots() -> None:
+    a, b = "shop.orders-6b7f9-aaaaa", "shop.orders-6b7f9-bbbbb"
+    attribution = attribute("shop.orders", [a, b], {a: 1, f"{b}.1f2e3d4c": 2}, complete=True)
+    assert (attribution.pending, attribution.strangers) == ({a: 1, b: 2}, ())
+    assert (pod_of(a), pod_of(f"{b}.1f2e3d4c")) == (a, b)
+    assert fences(f"{b}.1f2e3d4c") and not fences(a)
+    assert pod_of("laptop.local") == "laptop", "of no pod"
 
 
 def test_one_name_for_all_pods_tells_nothing_of_any() -> None:
