@@ -23,6 +23,8 @@ RESERVED_POD_FIELDS = {
     "restartPolicy": "workers always restart",
     "terminationGracePeriodSeconds": "it follows from spec.handler.timeout and spec.handler.batch",
 }
+# Lists of a container, beside env, whose items are merged by their fields.
+_MERGED = ("ports", "volumeMounts", "volumeDevices")
 
 
 def check_template(template: Mapping[str, Any], path: str) -> None:
@@ -65,6 +67,10 @@ def check_http_template(template: Mapping[str, Any], path: str) -> None:
 def _check_container(container: Mapping[str, Any], path: str) -> None:
     if container["name"] == HANDLER and "image" in container:
         raise SpecError(f"{path}.image", "write the handler's image in spec.handler.image")
+    for field in _MERGED:
+        items = container.get(field)
+        if items is not None and not (isinstance(items, list) and all(isinstance(each, Mapping) for each in items)):
+            raise SpecError(f"{path}.{field}", "must be a list of objects")
     for index, variable in enumerate(_named_list(container, path, "env")):
         if variable["name"].startswith(ENV_PREFIX):
             raise SpecError(f"{path}.env[{index}].name", f"{ENV_PREFIX}* is set by the operator: use another name")

@@ -113,9 +113,7 @@ class Rounds:
         generation, now = held.queue["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
         try:
-            await self._actor.carry_out(
-                held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused
-            )
+            await self._actor.carry_out(held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refusal:

@@ -65,6 +65,5 @@ async def test_a_pod_that_was_evicted_once_says_nothing_of_a_queue_at_zero(store
 
 
 async def test_dead_letters_under_a_key_that_is_no_stream_are_unknown(store: Store, redis: Redis) -> None:
-    """A null would have the whole status refused."""
     await redis.rpush(Queue.dlq, "theirs")
     assert "deadLetters" not in await first_status(store)
