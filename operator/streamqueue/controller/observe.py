@@ -20,7 +20,7 @@ def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
 
 
 def present(held: Holdings) -> list[Body]:
-    """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and says nothing of the queue."""
+    """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and tells nothing."""
     return [body for body in held.pods.values() if not workers.is_over(body)]
 
 

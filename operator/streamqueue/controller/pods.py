@@ -47,10 +47,8 @@ def is_over(body: Body) -> bool:
 def remains(body: Body) -> Body:
     """Of a pod that is gone, what tells how it ended."""
     kept = ("uid", "name", "namespace", "deletionTimestamp")
-    statuses = [
-        {"name": each["name"], "state": each.get("state", {})}
-        for each in body.get("status", {}).get("containerStatuses", [])
-    ]
+    ended = body.get("status", {}).get("containerStatuses", [])
+    statuses = [{"name": each["name"], "state": each.get("state", {})} for each in ended]
     return {
         "metadata": {name: body["metadata"][name] for name in kept if name in body["metadata"]},
         "status": {"containerStatuses": statuses},

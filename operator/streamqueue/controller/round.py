@@ -109,7 +109,8 @@ class Rounds:
     async def _carry_out(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
     ) -> None:
-        assert held.queue is not None and facts.decision is not None
+        assert held.queue is not None
+        assert facts.decision is not None
         generation, now = held.queue["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
         try:

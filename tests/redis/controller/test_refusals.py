@@ -1,4 +1,4 @@
-"""What the API server refuses is said for as long as it refuses it, whatever its word for that, and the rest goes on."""
+"""What the API server refuses is said for as long as it refuses it, whatever its word; the rest goes on."""
 
 from __future__ import annotations
 

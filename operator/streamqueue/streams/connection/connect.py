@@ -80,4 +80,4 @@ def _by_sentinel(address: Address, settings: dict[str, Any], file: UrlFile | Non
     manager = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
     kind = pool.SecureBySentinel if address.secure else pool.PlainBySentinel
     known_by = {"connection_class": kind, **settings}
-    return Redis.from_pool(SentinelPool(address.service, manager, **known_by))  # type: ignore[no-untyped-call]
+    return Redis.from_pool(SentinelPool(address.service, manager, **known_by))

@@ -29,7 +29,7 @@ class _InTurns:
                 return connection
             await self._one_is_free(deadline)
 
-    async def release(self, connection: Connection) -> None:
+    async def release(self, connection: Any) -> None:
         try:
             await super().release(connection)  # type: ignore[misc]
         finally:
