@@ -30,7 +30,7 @@ OWN, NEXT = "spec.redis", "spec.next.redis"  # the blocks that name endpoints
 @dataclass(slots=True)
 class Endpoint:
     id: str  # one for each URL and Secret
-    server: str  # hash of the URL; never leaves the process
+    server: str  # hash of where the URL leads, whoever logs in
     client: Client
     secrets: Fingerprints | None  # tells worker pods of changed Secrets; None without one
     used: float = field(default_factory=time.monotonic)
@@ -61,11 +61,12 @@ class Endpoints:
         if redis.ca_secret_ref:
             trusted = await self._secrets.read(namespace, redis.ca_secret_ref, f"{block}.tls.caSecretRef")
         address = as_pods_see_it(secret.text if secret else redis.url or "", namespace)
-        server = hashlib.sha256(address.encode()).hexdigest()
-        identity = "/".join((server, redis.mode, redis.auth, *(value.hash for value in (secret, trusted) if value)))
+        url = hashlib.sha256(address.encode()).hexdigest()
+        identity = "/".join((url, redis.mode, redis.auth, *(value.hash for value in (secret, trusted) if value)))
         if identity not in self._by_id:
             client = _client(redis, address, trusted.text if trusted else None, block)
-            self._by_id[identity] = Endpoint(identity, server, client, _fingerprints(namespace, secret, trusted))
+            fingerprints = _fingerprints(namespace, secret, trusted)
+            self._by_id[identity] = Endpoint(identity, _server(address), client, fingerprints)
         endpoint = self._by_id[identity]
         endpoint.used = time.monotonic()
         return endpoint
@@ -92,6 +93,14 @@ def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:
         return connect(address, mode=redis.mode, ca_data=ca, credentials=credentials_for(redis.auth))
     except RedisProblem as problem:
         raise NoEndpoint(problem.kind, f"{_where(redis, block)}: {problem}") from None
+
+
+def _server(url: str) -> str:
+    """By this two queues on one stream are told, and they stay two while a password is rotated."""
+    address = read_url(url)
+    place = {"port": 6379, "db": 0} | address.settings
+    found = (place.get("host"), place["port"], place["db"], address.service, sorted(address.sentinels))
+    return hashlib.sha256(repr(found).encode()).hexdigest()
 
 
 def _fingerprints(namespace: str, secret: Value | None, trusted: Value | None) -> Fingerprints | None:

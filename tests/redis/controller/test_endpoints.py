@@ -81,6 +81,29 @@ async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
     assert after.secrets.place != before.secrets.place, "another database: no running worker follows there"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("redis://app:first@redis:6379/0", "redis://app:second@redis:6379/0", True),
+        ("redis://redis", "redis://app:second@redis:6379/0?socket_timeout=3", True),
+        ("redis://redis/0", "redis://redis/1", False),
+        ("redis://redis", "redis://redis-2", False),
+        ("redis+sentinel://a,b/shop", "redis+sentinel://:pass@b,a/shop/0", True),
+        ("redis+sentinel://a,b/shop", "redis+sentinel://a,b/stock", False),
+    ],
+)
+async def test_it_is_one_server_whoever_logs_in(
+    namespace: Namespace, endpoints: Endpoints, one: str, other: str, same: bool
+) -> None:
+    """Else, while a password is rotated, the younger of two queues on one stream takes it from the older."""
+    namespace.secrets = {"one": {"url": one}, "other": {"url": other}}
+    found = [
+        await endpoints.resolve("shop", RedisSpec(secret_ref=SecretKey(name, "url"))) for name in namespace.secrets
+    ]
+    assert (found[0].server == found[1].server) is same
+    assert found[0].id != found[1].id
+
+
 async def test_the_ca_is_read_from_its_secret_and_anew_when_it_is_refused(
     tls_server: Callable[[str], TlsServer], namespace: Namespace, endpoints: Endpoints, tmp_path: Path
 ) -> None:
