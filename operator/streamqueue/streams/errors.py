@@ -128,6 +128,7 @@ _CLASSES: list[tuple[type[BaseException], ProblemKind]] = [
     (asyncio.IncompleteReadError, ProblemKind.UNREACHABLE),
     (ssl.SSLError, ProblemKind.TLS),
     (socket.gaierror, ProblemKind.UNREACHABLE),
+    (UnicodeError, ProblemKind.UNREACHABLE),  # of a host name: a label without letters, or too many of them
     (r.ConnectionError, ProblemKind.UNREACHABLE),
     (OSError, ProblemKind.UNREACHABLE),
 ]
@@ -218,7 +219,7 @@ def _detail(kind: ProblemKind, exc: BaseException) -> str:
             return _CERTIFICATE.get(link.verify_code, "the certificate was not accepted")
         if isinstance(link, MasterNotFoundError):
             return _NO_PRIMARY
-        if isinstance(link, socket.gaierror):
+        if isinstance(link, (socket.gaierror, UnicodeError)):
             return "the host name has no address"
         if isinstance(link, OSError) and link.errno is not None and link.errno in errno.errorcode:
             return errno.errorcode[link.errno]

@@ -16,6 +16,16 @@ _SCHEMES = {"redis": False, "rediss": True}
 _LOGIN = ("username", "password", "ssl_password")
 _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 
+_OPTIONS = frozenset(
+    ("host", "port", "db", "username", "password", "sentinel_username", "sentinel_password", "client_name")
+    + ("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "health_check_interval")
+    + ("max_connections", "retry_on_timeout", "encoding", "encoding_errors", "lib_name", "lib_version")
+)
+_OPTIONS_OF_TLS = frozenset(
+    ("ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data")
+    + ("ssl_check_hostname", "ssl_ciphers", "ssl_min_version", "ssl_include_verify_flags", "ssl_exclude_verify_flags")
+)
+
 Login = tuple[str | None, str | None]  # user name and password, None where there is none
 
 
@@ -66,7 +76,7 @@ def _read(url: str) -> Address:
     if parts.scheme in _SENTINEL_SCHEMES:
         return _read_sentinel(url)
     secure = _SCHEMES[parts.scheme]
-    return Address(secure, _settings(url))
+    return Address(secure, _settings(url, secure=secure))
 
 
 def _read_sentinel(url: str) -> Address:
@@ -77,10 +87,11 @@ def _read_sentinel(url: str) -> Address:
         raise ValueError
     scheme = _SENTINEL_SCHEMES[parts.scheme]
     sentinels = tuple(_host_and_port(host) for host in hosts.split(","))
-    settings = _settings(urlunsplit((scheme, f"{login}{at}sentinel", f"/{database}", parts.query, "")))
+    secure = _SCHEMES[scheme]
+    settings = _settings(urlunsplit((scheme, f"{login}{at}sentinel", f"/{database}", parts.query, "")), secure=secure)
     sentinel_login = settings.pop("sentinel_username", None), settings.pop("sentinel_password", None)
     settings.pop("host")
-    return Address(scheme == "rediss", settings, unquote(service), sentinels, sentinel_login)
+    return Address(secure, settings, unquote(service), sentinels, sentinel_login)
 
 
 def _host_and_port(text: str) -> tuple[str, int]:
@@ -90,7 +101,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return parts.hostname, parts.port or SENTINEL_PORT
 
 
-def _settings(url: str) -> dict[str, Any]:
-    settings = dict(parse_url(url))
-    settings.pop("connection_class", None)
-    return settings
+def _settings(url: str, *, secure: bool) -> dict[str, Any]:
+    """Options that are not of a connection are for the other clients that the URL is for, or not for URLs."""
+    known = _OPTIONS | _OPTIONS_OF_TLS if secure else _OPTIONS
+    return {name: value for name, value in parse_url(url).items() if name in known}
