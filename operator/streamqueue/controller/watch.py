@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import kopf
@@ -93,9 +93,9 @@ async def run_kopf(
     )
 
 
-async def relist(kube: Kube, store: Store, settings: Settings) -> None:
-    """Bring the store up to the cluster's state, all kinds and namespaces."""
-    for kind in WATCHED:
+async def relist(kube: Kube, store: Store, settings: Settings, kinds: Iterable[Kind] = WATCHED) -> None:
+    """Bring the store up to the cluster's state, in all namespaces."""
+    for kind in kinds:
         lists = [await kube.list(kind, namespace, selector(kind)) for namespace in settings.namespaces or (None,)]
         bodies = [body for found, _ in lists for body in found]
         store.replace(kind, bodies, min(version for _, version in lists))
