@@ -51,6 +51,8 @@ def run(arguments: Sequence[str], name: str = "streamqueue") -> int:
         return _fail(name, error.format_message(), error.exit_code)
     except RedisProblem as problem:
         return _fail(name, problem.message, 1)
+    except UnicodeEncodeError:
+        return _fail(name, "what was typed is no UTF-8 text", 2)
     except (click.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0

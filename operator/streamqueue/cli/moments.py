@@ -12,7 +12,7 @@ _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
 def is_entry_id(word: str) -> bool:
-    return _ID.fullmatch(word) is not None
+    return _ID.fullmatch(word) is not None and all(int(part) < 2**64 for part in word.split("-"))
 
 
 def parse_moment(word: str, now: float, option: str) -> str:
@@ -20,16 +20,15 @@ def parse_moment(word: str, now: float, option: str) -> str:
     if is_entry_id(word):
         return word
     try:
-        return str(int((now - parse_duration(word)) * 1000))
+        return _milliseconds(now - parse_duration(word))
     except ValueError:
         pass
     try:
-        moment = datetime.datetime.fromisoformat(word)
-    except ValueError:
+        return _milliseconds(_given(word))
+    except (ValueError, OverflowError):
         raise BadInput(
             f"{option}: {word!r} is no entry id (1700000000000-0), time (2026-01-31T12:00:00Z) or duration ago (2h30m)"
         ) from None
-    return str(int((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000))
 
 
 def parse_clock(word: str, now: float, option: str) -> float:
@@ -46,10 +45,20 @@ def parse_clock(word: str, now: float, option: str) -> float:
     except ValueError:
         pass
     try:
-        given = datetime.datetime.fromisoformat(word)
-    except ValueError:
+        return _given(word)
+    except (ValueError, OverflowError):
         raise BadInput(f"{option}: {word!r} is no time (03:12, 2026-01-31T03:12) or duration ago (2h30m)") from None
+
+
+def _given(word: str) -> float:
+    """Unix seconds. Raises ValueError, also for years that no time zone has, or OverflowError."""
+    given = datetime.datetime.fromisoformat(word)
     return (given if given.tzinfo else given.astimezone()).timestamp()
+
+
+def _milliseconds(seconds: float) -> str:
+    """Of an id: none is from before 1970."""
+    return str(max(0, int(seconds * 1000)))
 
 
 def entry_time(entry_id: str) -> str | None:

@@ -45,7 +45,7 @@ def test_moments_as_people_type_them(word: str, ago: float) -> None:
     assert parse_clock(word, NOON, "--at") == NOON - ago
 
 
-@pytest.mark.parametrize("word", ["soon", "25:00", "noon", ""])
+@pytest.mark.parametrize("word", ["soon", "25:00", "noon", "", "0001-01-01"])
 def test_what_is_no_moment_names_the_option(word: str) -> None:
     with pytest.raises(BadInput, match="--at"):
         parse_clock(word, NOON, "--at")

@@ -39,6 +39,7 @@ STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group",
         ["scale", "orders"],
         ["send", *STRAIGHT],
         ["send", *STRAIGHT, "novalue"],
+        ["send", *STRAIGHT, "name=\udcff"],
         ["pending", *STRAIGHT, "--idle", "soon"],
         ["dlq", "purge", *STRAIGHT],
         ["dlq", "purge", *STRAIGHT, "--all", "--reason", "x"],
@@ -154,3 +155,14 @@ def program(name: str, *words: str, **environment: str) -> subprocess.CompletedP
     """The installed program, in a process of its own."""
     installed = Path(sys.executable).with_name(name)
     return subprocess.run([installed, *words], capture_output=True, text=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [(b"\xff\xfe", "UTF-8"), (b'{"name": "\\ud800"}', "line 1"), (b"[", "line 1")]
+)
+def test_a_file_of_tasks_that_are_no_text_adds_none(
+    line: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tasks").write_bytes(line + b"\n")
+    assert run(["send", *STRAIGHT, "--file", str(tmp_path / "tasks")]) == 2
+    assert says in capsys.readouterr().err

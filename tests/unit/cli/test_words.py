@@ -22,13 +22,15 @@ from streamqueue.cli.port_forward import Address, cluster_address
         ("1m30s", "1699999910000"),
         ("2023-11-14T22:13:20Z", "1700000000000"),
         ("2023-11-14T23:13:20+01:00", "1700000000000"),
+        ("999999h", "0"),
+        ("1969-12-31T23:00:00Z", "0"),
     ],
 )
 def test_moments(word: str, moment: str) -> None:
     assert parse_moment(word, 1_700_000_000.0, "--from") == moment
 
 
-@pytest.mark.parametrize("word", ["", "yesterday", "17-", "1700000000000"])
+@pytest.mark.parametrize("word", ["", "yesterday", "17-", "1700000000000", "0001-01-01", f"{2**64}-0"])
 def test_no_moment(word: str) -> None:
     with pytest.raises(BadInput, match="--from"):
         parse_moment(word, 0.0, "--from")

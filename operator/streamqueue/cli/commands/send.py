@@ -66,13 +66,16 @@ def _task(pairs: Iterable[str]) -> Fields:
     for name, equals, _ in split:
         if not (name and equals):
             raise BadInput(f"{name!r} is no FIELD=VALUE")
-    return {name: value for name, _, value in split}
+    return _text({name: value for name, _, value in split}, "the task")
 
 
 def _lines(file: Iterable[str]) -> Iterator[Fields]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield _object(line, number)
+    try:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _object(line, number)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"--file: no UTF-8 text: {error.reason}") from None
 
 
 def _object(line: str, number: int) -> Fields:
@@ -83,7 +86,17 @@ def _object(line: str, number: int) -> Fields:
         raise BadInput(f"--file: line {number} is no JSON: {error}") from None
     if not isinstance(found, dict) or not found:
         raise BadInput(f"--file: line {number} must be a JSON object with at least one field")
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+    fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+    return _text(fields, f"--file: line {number}")
+
+
+def _text(fields: Fields, where: str) -> Fields:
+    """Half a surrogate pair ends no call in its middle."""
+    try:
+        "".join((*fields, *fields.values())).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{where} holds what is no Unicode text") from None
+    return fields
 
 
 async def _send(
