@@ -5,12 +5,15 @@ A URL may hold a password. It leaves this module only inside a client; everythin
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from redis.asyncio import Redis as Client
+from redis.exceptions import RedisError
 
 from streamqueue.api.spec import Redis
 from streamqueue.controller.addresses import as_pods_see_it
@@ -81,11 +84,16 @@ class Endpoints:
         for endpoint in list(self._by_id.values()):
             if time.monotonic() - endpoint.used > UNUSED_TTL:
                 del self._by_id[endpoint.id]
-                await endpoint.client.aclose()
+                await _close(endpoint)
 
     async def close(self) -> None:
-        for endpoint in self._by_id.values():
-            await endpoint.client.aclose()
+        await asyncio.gather(*map(_close, self._by_id.values()))
+
+
+async def _close(endpoint: Endpoint) -> None:
+    """A server that answers no more, not even a goodbye, is left after some seconds."""
+    with suppress(RedisError, OSError):
+        await endpoint.client.aclose()
 
 
 def _client(redis: Redis, address: str, ca: str | None, block: str) -> Client:

@@ -65,7 +65,7 @@ class Loop:
                 self._dispatch()
                 if self.last_tick - cleaned > HOUSEKEEPING:
                     cleaned = self.last_tick
-                    await self._endpoints.close_unused()
+                    self._spawn(self._endpoints.close_unused())
                 await asyncio.sleep(TICK)
         finally:
             await self._waker.close()
