@@ -55,7 +55,11 @@ class Secrets:
             if error.status == 403:
                 message = f"the operator may not read Secret {reference.name} in namespace {namespace}: grant it get"
                 raise NoEndpoint("SecretForbidden", message) from None
-            raise
+            if known is None:
+                raise
+            # Secrets alone may be unreadable, as while their encryption's key service is away: what was read holds.
+            value = self._known[namespace, reference] = replace(known, read_at=time.monotonic())
+            return value
         if secret is None:
             message = f"{field}: there is no Secret {reference.name} in namespace {namespace}: create it"
             raise NoEndpoint("SecretMissing", message)

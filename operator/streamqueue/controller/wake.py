@@ -107,7 +107,10 @@ def nap(sleeper: Sleeper, interval: float, uid: str, now: float, among: int = 1)
         return interval
     longest = max(interval, min(max(ASLEEP_INTERVAL, among / ASLEEP_RATE), ASLEEP_LONGEST))
     seconds = longest - (now - zlib.crc32(uid.encode()) / 2**32 * longest) % longest
-    return seconds if sleeper.alarm is None else min(seconds, sleeper.alarm)
+    if sleeper.alarm is None:
+        return seconds
+    # It rings, and no pod was wanted: the queue is paused, or pinned at zero.
+    return min(seconds, sleeper.alarm) if sleeper.alarm else interval
 
 
 def _positions(sleepers: Iterable[Sleeper]) -> dict[str, str]:

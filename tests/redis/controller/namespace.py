@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from streamqueue.controller.kinds import Kind
+from streamqueue.controller.kube import KubeError
 
 
 class Namespace:
@@ -13,8 +14,11 @@ class Namespace:
 
     def __init__(self) -> None:
         self.secrets: dict[str, dict[str, str]] = {}
+        self.failure: KubeError | None = None
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        if self.failure:
+            raise self.failure
         values = self.secrets.get(name)
         if values is None:
             return None

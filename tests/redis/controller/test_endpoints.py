@@ -11,7 +11,9 @@ import pytest
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
 from streamqueue.controller import secrets
+from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints
+from streamqueue.controller.kube import KubeError
 from streamqueue.controller.secrets import NoEndpoint
 from streamqueue.streams import ProblemKind, Snapshot, connect
 from tests.redis.connections import steps
@@ -102,6 +104,26 @@ async def test_it_is_one_server_whoever_logs_in(
     ]
     assert (found[0].server == found[1].server) is same
     assert found[0].id != found[1].id
+
+
+async def test_what_was_read_holds_while_secrets_cant_be_read(
+    shared_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "TTL", 0.0)
+    namespace.failure = KubeError(500, "InternalError", "the key service is away")
+    assert await endpoints.find("shop", BY_SECRET) == Trouble(
+        "SecretUnreadable", "the Secret that spec.redis names can't be read now: InternalError"
+    )
+    namespace.failure, namespace.secrets["redis"] = None, {"url": shared_server.url}
+    before = await endpoints.resolve("shop", BY_SECRET)
+    namespace.failure = KubeError(500, "InternalError", "the key service is away")
+    assert await endpoints.find("shop", BY_SECRET) is before
+    endpoints.forget("shop", BY_SECRET)
+    assert await endpoints.find("shop", BY_SECRET) is before
+    namespace.failure = KubeError(403, "Forbidden", "no")
+    assert isinstance(await endpoints.find("shop", BY_SECRET), Trouble), "the right to read it was taken away"
+    namespace.failure, namespace.secrets = None, {}
+    assert isinstance(await endpoints.find("shop", BY_SECRET), Trouble), "it was deleted"
 
 
 async def test_the_ca_is_read_from_its_secret_and_anew_when_it_is_refused(

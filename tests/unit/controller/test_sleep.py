@@ -45,3 +45,7 @@ def test_a_queue_whose_last_pods_are_going_is_looked_at_as_any_other() -> None:
 
 def test_a_delayed_task_rings() -> None:
     assert nap(Sleeper("orders", "1-1", soundly=True, alarm=0.01), 1.0, "uid", 100.001) <= 0.01
+
+
+def test_a_paused_queue_is_not_looked_at_all_the_time_because_a_task_is_nearly_due() -> None:
+    assert nap(Sleeper("orders", "1-1", soundly=True, alarm=0.0), 1.0, "uid", 100.0) == 1.0
