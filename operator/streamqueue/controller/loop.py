@@ -41,6 +41,9 @@ class Due(NamedTuple):
     runtime: Runtime
 
 
+Sorted = dict[str, tuple[Endpoint, list[tuple[Due, QueueSpec]]]]  # by the endpoint's id
+
+
 class Loop:
     def __init__(self, store: Store, endpoints: Endpoints, rounds: Rounds) -> None:
         self._store = store
@@ -102,20 +105,36 @@ class Loop:
         return Due(key, held, runtime)
 
     async def _prepare(self, due: list[Due]) -> None:
-        """Sort the due queues by endpoint; those without one get their round at once."""
-        by_endpoint: dict[str, tuple[Endpoint, list[tuple[Due, QueueSpec]]]] = {}
-        for queue in due:
-            try:
-                found = await self._endpoint_of(queue)
-            except Exception:
-                log.exception("%s/%s: not prepared", *queue.key)
-                queue.runtime.rest(ERROR_BACKOFF)
-                continue
-            if found:
-                endpoint, spec = found
-                by_endpoint.setdefault(endpoint.id, (endpoint, []))[1].append((queue, spec))
+        """Sort the due queues by endpoint; those without one get their round at once.
+
+        A Secret may take its time: what is sorted by then is polled meanwhile.
+        """
+        by_endpoint: Sorted = {}
+        meanwhile = asyncio.create_task(self._poll_meanwhile(by_endpoint))
+        try:
+            for queue in due:
+                try:
+                    found = await self._endpoint_of(queue)
+                except Exception:
+                    log.exception("%s/%s: not prepared", *queue.key)
+                    queue.runtime.rest(ERROR_BACKOFF)
+                    continue
+                if found:
+                    endpoint, spec = found
+                    by_endpoint.setdefault(endpoint.id, (endpoint, []))[1].append((queue, spec))
+        finally:
+            meanwhile.cancel()
+        self._poll_each(by_endpoint)
+
+    async def _poll_meanwhile(self, by_endpoint: Sorted) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._poll_each(by_endpoint)
+
+    def _poll_each(self, by_endpoint: Sorted) -> None:
         for endpoint, queues in by_endpoint.values():
             self._spawn(self._poll(endpoint, queues))
+        by_endpoint.clear()
 
     async def _endpoint_of(self, queue: Due) -> tuple[Endpoint, QueueSpec] | None:
         """Where to read this queue; None if that can't be, and its round was started with the reason."""

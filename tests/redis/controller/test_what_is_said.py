@@ -25,10 +25,13 @@ pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 
 async def first_status(store: Store) -> dict[str, Any]:
-    """What the first round over the queues in `store` writes."""
+    """What the first round over the queues in `store` writes. Secrets are read once that is done."""
     said: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def handle(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            await asyncio.wait((said,))
+            return web.json_response({"reason": "NotFound"}, status=404)
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/status") and not said.done():
             said.set_result(body["status"])
@@ -67,3 +70,12 @@ async def test_a_pod_that_was_evicted_once_says_nothing_of_a_queue_at_zero(store
 async def test_dead_letters_under_a_key_that_is_no_stream_are_unknown(store: Store, redis: Redis) -> None:
     await redis.rpush(Queue.dlq, "theirs")
     assert "deadLetters" not in await first_status(store)
+
+
+async def test_a_queue_doesnt_wait_for_the_secret_of_a_younger_one(store: Store) -> None:
+    """A new leader has all of them to read."""
+    spec = {"redis": {"secretRef": {"name": "redis", "key": "url"}}, "stream": "s", "group": "g"}
+    younger = queue("younger", uid="q2", spec=spec | {"handler": {"image": "image"}})
+    younger["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
+    store.show(STREAM_QUEUES, younger)
+    assert (await first_status(store))["lagKnown"]
