@@ -18,6 +18,7 @@ def observation(
         known=True,
         waiting=snapshot.undelivered + snapshot.due,
         waiting_exact=snapshot.lag_known,
+        waiting_likely=_likely(snapshot),
         # One worker is enough for an outbox, however full; none would leave it to the controller alone.
         pending=snapshot.pending + min(snapshot.outboxed, 1),
         oldest_waiting_age=snapshot.oldest_waiting_age,
@@ -35,6 +36,13 @@ def count_cap(spec: QueueSpec) -> int:
     """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
     per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
     return spec.scaling.max_replicas * per_replica + 1
+
+
+def _likely(snapshot: Snapshot) -> int | None:
+    """Counting stops at some megabytes, far below what a fleet with a backlog of thousands a replica is for."""
+    if snapshot.lag_known or snapshot.entries_added is None or snapshot.entries_read is None:
+        return None
+    return min(snapshot.length, snapshot.entries_added - snapshot.entries_read) + snapshot.due
 
 
 def _age(entry_id: str | None, now: float) -> float | None:

@@ -32,12 +32,14 @@ def wish_by_backlog(
 
     With no `peaks` (a new process) the pods that exist count as needed. `limit` (maxReplicas) bounds the memory.
     """
-    need = math.ceil((observation.waiting + observation.pending) / target)
+    waiting = max(observation.waiting, observation.waiting_likely or 0)
+    need = math.ceil((waiting + observation.pending) / target)
     now = observation.now
     if peaks is None:
         peaks = push((), now, min(capacity, limit), delay)
     peaks = push(peaks, now, min(need, limit), delay)
     count = max(need, min(peak(peaks, now - delay), capacity))
     soon = max(need, min(peak(peaks, now - delay + LEAD), capacity))
-    why = f"{observation.waiting} waiting and {observation.pending} pending at {target} a replica"
+    about = "about " if waiting > observation.waiting else ""
+    why = f"{about}{waiting} waiting and {observation.pending} pending at {target} a replica"
     return Wish(count, need, soon, why), peaks

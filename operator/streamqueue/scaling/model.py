@@ -37,6 +37,8 @@ class Observation:
     known: bool  # False: Redis could not be read, every counter below is meaningless
     waiting: int = 0  # undelivered entries (a lower bound where `waiting_exact` is False)
     waiting_exact: bool = True
+    # Where it isn't: by counters that deletions and trims make too high, to plan with. None: no better guess.
+    waiting_likely: int | None = None
     pending: int = 0  # delivered, not acknowledged
     oldest_waiting_age: float | None = None  # seconds
     oldest_pending_age: float | None = None  # seconds since last delivery

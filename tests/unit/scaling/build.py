@@ -60,6 +60,7 @@ def observations(draw: st.DrawFn, now: float) -> Observation:
         known=draw(st.sampled_from([True, True, True, False])),
         waiting=waiting,
         waiting_exact=draw(st.booleans()),
+        waiting_likely=draw(st.sampled_from([None, None, 0, 7, 10**6])),
         pending=held + draw(st.sampled_from([0, 0, 3])),
         oldest_waiting_age=draw(st.one_of(st.none(), st.floats(0, 1000))) if waiting else None,
         oldest_pending_age=draw(st.one_of(st.none(), st.floats(0, 1000))),

@@ -23,6 +23,13 @@ def test_waiting_and_pending_share_out_over_the_target() -> None:
     assert decision.sentence == "2 -> 5: 21 waiting and 2 pending at 5 a replica"
 
 
+def test_where_counting_stopped_the_servers_counters_are_planned_with() -> None:
+    (decision,) = run(SPEC, look(0.0, waiting=21, waiting_exact=False, waiting_likely=40))
+    assert decision.sentence == "0 -> 8: about 40 waiting and 0 pending at 5 a replica"
+    (decision,) = run(SPEC, look(0.0, waiting=21, waiting_exact=False, waiting_likely=3))
+    assert decision.replicas == 5, "never less than was counted"
+
+
 def test_the_maximum_caps_and_says_so() -> None:
     up, full = run(SPEC, look(0.0, waiting=1000), look(1.0, waiting=1000, pods=pods(*[1] * 20)))
     assert (up.replicas, up.reason) == (20, Reason.SCALING_UP)
