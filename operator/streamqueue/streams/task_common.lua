@@ -42,6 +42,10 @@ end
 
 local function renewed(token) return token .. ' ' .. string.format('%d', now + visibility) end
 
+-- A server out of memory refuses the first write of a script that may take some, and none after another: what is in hand
+-- keeps its lease.
+local function go_on_without_memory() redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT) end
+
 local function forget(id)
   redis.call('HDEL', lease, id)
   redis.call('HDEL', attempts, id, id .. ':crashes')

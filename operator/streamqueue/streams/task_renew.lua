@@ -1,8 +1,7 @@
 -- Renew the leases of all that runs, and note its progress.
 -- ARGV from 8 on: id, token, task id, progress ('' none). Reply: ids whose lease is lost.
 local lost = {}
--- A server out of memory lets a script that has written go on: a lease must not expire for that.
-redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT)
+go_on_without_memory()
 for i = 8, #ARGV, 4 do
   local id, token = ARGV[i], ARGV[i + 1]
   if mine(id, token) then

@@ -52,6 +52,15 @@ async def test_a_lease_is_renewed_without_memory(queue: Queue, is_trimmed: bool)
     assert await queue.redis.hget(KEYS.lease, entry.id) > before
 
 
+async def test_what_a_lost_reply_hid_is_found_without_memory(queue: Queue) -> None:
+    """Or nothing is settled until there is memory: it comes first."""
+    await queue.add()
+    a = store(queue.redis, "a")
+    (hidden,) = await take(a)
+    async with no_memory(queue):
+        assert [entry.id for entry in await a.adopt([], 10)] == [hidden.id]
+
+
 async def test_acknowledgements_and_retries_need_no_memory(queue: Queue) -> None:
     await queue.add(2)
     a = store(queue.redis, "a")
