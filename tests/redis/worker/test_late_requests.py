@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from streamqueue import Context, Worker
+from streamqueue.maintenance.relay import relay
+from streamqueue.streams import connect
 from streamqueue.streams.connection import pool
 from streamqueue.streams.tasks import _EXCHANGE
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import PARKED, owners, store, take
+from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
@@ -116,3 +118,16 @@ async def test_large_tasks_arrive_over_a_slow_network(
         async with working(proxy.url, handle, concurrency=8) as worker:
             await until(lambda: worker.counters.acked == 8, "all")
     assert sorted(seen) == [(b"%d" % n, 1) for n in range(8)]
+
+
+async def test_large_results_leave_the_outbox_over_a_slow_network(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    for n in range(100):
+        await queue.redis.xadd(KEYS.outbox("far"), {"sq-row": f"row-{n}", "document": b"x" * 80_000})
+    await queue.redis.sadd(KEYS.outboxes, "far")
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        proxy.delay = 0.01  # of 64 KiB: all take more than a second
+        report = await relay(client, KEYS, budget=20.0)
+    assert (report.delivered, report.stuck) == (100, {}) and await queue.redis.xlen("far") == 100
