@@ -84,7 +84,6 @@ class Consumer:
         """Take no more, finish within the grace period; a second call hands back at once."""
         self._deadline = self._loop.time() + (0.0 if self._stopping.is_set() else self._settings.grace_period)
         self._stopping.set()
-        self._intake.look_again()
         self._wake.set()
         self._loop.call_at(self._deadline, self._wake.set)
 
@@ -285,7 +284,9 @@ class Consumer:
 
     async def _leave(self) -> None:
         try:
-            await self._store.leave()
+            while not await self._store.leave():  # a late request has taken what nobody knows of
+                entries = await self._store.adopt([], self._settings.concurrency)
+                await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)
         except RedisProblem as problem:
             log.warning("the consumer %s stays: %s", self.name, problem.message)
         log.info("%s: %s", self.name, self.counters)
