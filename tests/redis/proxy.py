@@ -14,7 +14,9 @@ class Proxy:
     `lose_reply = n` drops the n-th reply from now and closes that connection, after the server has done the work;
     `loss` is the chance, drawn from `chance`, that any reply meets this end.
     `cut()` closes every connection; each piece waits `delay` seconds before it is passed on.
-    `silent` swallows what passes in either direction without closing: a cut by a firewall.
+    `silence()` swallows what passes in either direction without closing: a cut by a firewall.
+    `hold(text)` keeps the next request with this text, and closes its connection to the client: the network still has
+    it. `let_go()` delivers it, late.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,6 +27,8 @@ class Proxy:
         self.lost = 0
         self.connections = 0
         self.delay = 0.0
+        self._held_text = b""
+        self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._silenced: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,6 +63,19 @@ class Proxy:
         """What is connected now gets no answer any more, and no word of it."""
         self._silenced |= self._writers
 
+    def hold(self, text: str) -> None:
+        self._held_text = text.encode()
+
+    @property
+    def is_holding(self) -> bool:
+        return bool(self._held)
+
+    async def let_go(self) -> None:
+        for sink, data in self._held:
+            sink.write(data)
+            await sink.drain()
+        self._held.clear()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
@@ -83,6 +100,11 @@ class Proxy:
             while data := await source.read(65536):
                 if sink in self._silenced:
                     continue
+                if not replies and self._held_text and self._held_text in data:
+                    self._held_text = b""
+                    self._held.append((sink, data))
+                    both[0].close()
+                    return
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if replies and self._is_lost():
@@ -90,8 +112,9 @@ class Proxy:
                     break
                 sink.write(data)
                 await sink.drain()
-        for writer in both:
-            writer.close()
+        if not any(sink is held for held, _ in self._held):
+            for writer in both:
+                writer.close()
 
     def _is_lost(self) -> bool:
         if self.lose_reply:

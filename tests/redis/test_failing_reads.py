@@ -19,6 +19,7 @@ from streamqueue.streams import (
     Snapshot,
     SnapshotRequest,
     entries,
+    outbox,
     snapshot,
     take_snapshots,
     whereabouts,
@@ -59,12 +60,17 @@ async def where(redis: Redis) -> Any:
     return replace(found, idle=None)
 
 
+async def outboxed(redis: Redis) -> Any:
+    return await outbox._oldest(redis, KEYS.outbox("far"))
+
+
 READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {
     "snapshot": (snapshot, "_SCRIPT", look),
     "snapshot of holders": (snapshot, "_SCRIPT", partial(look, everyone=False)),
     "pending": (pending, "_SCRIPT", pages),
     "whereabouts": (whereabouts, "_WHEREABOUTS", where),
     "headers": (entries, "_HEADERS", dead),
+    "outbox": (outbox, "_READ", outboxed),
 }
 
 
@@ -81,6 +87,8 @@ async def furnish(redis: Redis) -> None:
     await redis.zadd("{orders}:g:workers:due", {ids[0]: 1, ids[1]: 2e12})
     await redis.zadd("{orders}:delayed", {"later": 2e12})
     await redis.xadd(KEYS.returns, {"cause": "abandoned"})
+    for n in range(11):
+        await redis.xadd(KEYS.outbox("far"), {"sq-row": str(n)})
 
 
 async def answer_of(call: Awaitable[Any]) -> Any:

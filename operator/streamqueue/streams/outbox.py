@@ -11,7 +11,7 @@ import secrets
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys, stream_beyond
-from streamqueue.streams.entries import read_entries
+from streamqueue.streams.entries import Entry
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Arg, Script
 
@@ -20,6 +20,7 @@ KEPT = 3_600_000  # ms for which marks outlive the last row
 
 _MARK = b"sq-row"  # the row's name: entry, token and number
 
+_READ = Script.beside(__package__, "outbox_read.lua")
 _DELIVER = Script.beside(__package__, "outbox_deliver.lua")
 _CLEAR = Script.beside(__package__, "outbox_clear.lua")
 
@@ -30,12 +31,12 @@ async def targets(client: Redis, keys: Keys) -> list[str]:
 
 
 async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tuple[int, int]:
-    """Deliver the oldest rows for `target`, at most STEP; how many went, and how many are left.
+    """Deliver the oldest rows for `target`, at most STEP and about a megabyte; how many went, and how many are left.
 
     `there` is a client of the server that holds the stream. May run anywhere, any number at once; safe to repeat.
     Raises RedisProblem.
     """
-    rows = await read_entries(client, keys.outbox(target), count=STEP)
+    rows = await _oldest(client, keys.outbox(target))
     stream = stream_beyond(target)
     if stream is None:
         stream, seen = target, StreamKeys(target).seen(keys)
@@ -51,6 +52,11 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
     if left == 0:
         await execute(there, "PEXPIRE", seen, KEPT)
     return len(rows), left
+
+
+async def _oldest(client: Redis, outbox: str) -> list[Entry]:
+    rows = await _READ(client, [outbox], [STEP])
+    return [Entry(row_id.decode(), dict(zip(values[::2], values[1::2], strict=True))) for row_id, values in rows]
 
 
 async def _server(client: Redis, keys: Keys) -> str:

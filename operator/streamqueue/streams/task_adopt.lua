@@ -7,6 +7,7 @@ for i = 10, #ARGV do
   count = count + 1
 end
 local adopted = {}
+go_on_without_memory()
 for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + most, consumer)) do
   local id = row[1]
   if not running[id] and #adopted < most then

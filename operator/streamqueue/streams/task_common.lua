@@ -11,6 +11,7 @@ local PARKED = 'streamqueue:parked' -- holds what waits for its retry, so that n
 local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
 local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
 local HOLD = 60000 -- ms until a full dead-letter stream is tried again
+local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
@@ -40,6 +41,10 @@ local function mine(id, token)
 end
 
 local function renewed(token) return token .. ' ' .. string.format('%d', now + visibility) end
+
+-- A server out of memory refuses the first write of a script that may take some, and none after another: what is in hand
+-- keeps its lease.
+local function go_on_without_memory() redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT) end
 
 local function forget(id)
   redis.call('HDEL', lease, id)
@@ -77,10 +82,11 @@ local function announce(task_id)
   if results_ttl > 0 then redis.pcall('PUBLISH', results_prefix .. task_id, 'over') end
 end
 
--- To the parked consumer until `at`; the delivery count stays.
+-- To the parked consumer until `at`; the delivery count stays. In this order a server out of memory takes it; without
+-- its time it would be found by task_claim.lua.
 local function park(id, at)
-  redis.call('ZADD', due, at, id)
   redis.call('XCLAIM', stream, group, PARKED, 0, id, 'JUSTID')
+  redis.call('ZADD', due, at, id)
   redis.call('HDEL', lease, id)
 end
 

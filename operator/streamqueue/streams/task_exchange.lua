@@ -10,18 +10,32 @@
 -- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {ids with blanks between, fields
 -- of each}, ms until something falls due (-1: nothing will)}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
-local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 local outboxes = KEYS[7]
 local OUTBOX = string.sub(outboxes, 1, -3) .. ':' -- what an outbox's name begins with; its target follows
 local WRONG_KEY = 10000 -- ms until a result is tried again whose key is no stream
 must_be(outboxes, 'set')
 
+local DONE = {ack = true, acks = true, whole = true} -- nothing is written for them before the acknowledgement
 local acked, marks = {}, {}
 
 local function acknowledge(id, its_token)
   acked[#acked + 1] = id
   marks[#marks + 1] = at_now
   marks[#marks + 1] = id .. ' ' .. its_token
+end
+
+local function flush()
+  if #acked == 0 then return end
+  redis.call('XACK', stream, group, unpack(acked))
+  -- A server out of memory refuses marks, not acknowledgements.
+  redis.pcall('ZADD', done, unpack(marks))
+  redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT)
+  redis.call('PEXPIRE', done, DONE_KEPT)
+  redis.call('HDEL', lease, unpack(acked))
+  if redis.call('EXISTS', attempts) == 1 then
+    for _, id in ipairs(acked) do redis.call('HDEL', attempts, id, id .. ':crashes') end
+  end
+  acked, marks = {}, {}
 end
 
 local function fail(id, row, reason, cause, charge, delay)
@@ -142,6 +156,8 @@ end
 local i = 11
 while i <= #ARGV do
   local kind, its_token, count = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
+  -- What follows may be refused for want of memory, and would take along what is done.
+  if not DONE[kind] or (kind == 'ack' and count > 2) then flush() end
   if kind == 'acks' or kind == 'whole' then
     local ids = {}
     for id in string.gmatch(ARGV[i + 4], '%S+') do ids[#ids + 1] = id end
@@ -151,17 +167,7 @@ while i <= #ARGV do
   end
   i = i + 4 + count
 end
-if #acked > 0 then
-  redis.call('XACK', stream, group, unpack(acked))
-  -- A server out of memory refuses marks, not acknowledgements.
-  redis.pcall('ZADD', done, unpack(marks))
-  redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT)
-  redis.call('PEXPIRE', done, DONE_KEPT)
-  redis.call('HDEL', lease, unpack(acked))
-  if redis.call('EXISTS', attempts) == 1 then
-    for _, id in ipairs(acked) do redis.call('HDEL', attempts, id, id .. ':crashes') end
-  end
-end
+flush()
 
 local taken, ids, fields = {}, {}, {} -- the last two of new ones
 local is_full = false -- a worker died of what was taken: with it nothing else is, or would be charged for its next victim

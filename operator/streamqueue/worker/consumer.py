@@ -69,7 +69,7 @@ class Consumer:
         self._relaying = Relaying(client, keys, settings.connect_beyond)
         self._intake = Intake(client, settings, self._store, self._wake)
         self._runs = Runs(settings.concurrency)
-        self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose)
+        self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose, self._beat)
         self._verdicts = Verdicts(self.counters, self.metrics)
         self._calls = calls_of(handler, settings, self.metrics, self._end, self._end_whole, self._wake.set)
         self._must_renew = False
@@ -142,9 +142,8 @@ class Consumer:
             self._must_renew = False
         if not self._is_taking:
             self._hand_back()
-        most = self._free() if self._is_taking else self._settings.concurrency
         try:
-            taken = await self._take(most)
+            taken = await self._take()
         finally:
             self._calls.start()  # also where Redis failed on the way: what has been taken begins
         if self._free() and not taken:
@@ -153,15 +152,19 @@ class Consumer:
             self._check_threads()
             await self._wake.wait()
 
-    async def _take(self, most: int) -> int:
+    async def _take(self) -> int:
         """Settle what has ended, and begin what can be had from wherever; how many new entries there were."""
-        self._start(await self._intake.adopt((run.id for run in self._runs.held()), most))
-        taken = await self._exchange()
-        if self._free():
-            await self._intake.promote()
+        while adopted := await self._intake.adopt(run.id for run in self._runs.held()):
+            free = self._free()
+            self._start(adopted[:free])
+            self._release(adopted[free:])
+        if self._free():  # before new ones are taken, or stuck ones would wait for the end of a backlog
             claimed = await self._intake.claim(self._free())
             self.counters.claimed += len(claimed)
             self._start(claimed)
+        taken = await self._exchange()
+        if self._free():
+            await self._intake.promote()
         if self._is_taking and (alone := self._runs.next_alone()):
             self._calls.begin([alone])
         return taken
@@ -175,7 +178,7 @@ class Consumer:
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        ended, done = self._runs.ended[:STEP], self._runs.done
+        ended, done = self._runs.first_ended(STEP), self._runs.done
         settled = [(run.entry, settlement) for run, settlement in ended]
         reply = await self._intake.exchange(settled, done.new if done else None, self._free())
         if reply is None:
@@ -194,11 +197,13 @@ class Consumer:
     # Running
 
     def _start(self, entries: Sequence[Entry]) -> None:
-        runs = self._runs_of(entries)
         if self._is_taking:
-            self._calls.begin(self._runs.add(runs))
+            self._calls.begin(self._runs.add(self._runs_of(entries)))
         else:
-            self._runs.end([(run, RELEASED) for run in runs])
+            self._release(entries)
+
+    def _release(self, entries: Sequence[Entry]) -> None:
+        self._runs.end([(run, RELEASED) for run in self._runs_of(entries)])
 
     def _start_new(self, new: New) -> None:
         if self._calls.are_whole and self._is_taking and 0 < len(new) <= STEP:
@@ -221,6 +226,13 @@ class Consumer:
     def _report_progress(self) -> None:
         """From any thread."""
         self._loop.call_soon_threadsafe(self._leases.report_progress)
+
+    def _beat(self, problem: RedisProblem | None) -> None:
+        if problem:
+            self._intake.disturbed(problem)
+            return
+        self._intake.look_again()
+        self._wake.set()
 
     def _lose(self, run: Run) -> None:
         """Another worker has the task: its handler here is stopped."""
@@ -253,7 +265,7 @@ class Consumer:
     async def _after(self, problem: RedisProblem, failures: int) -> None:
         log.warning("%s", problem.message)
         self._must_renew = True
-        self._intake.disturbed()
+        self._intake.disturbed(problem)
         self._store.reach.forget()
         if isinstance(problem, Moved):
             self._leave_for_there(problem)
@@ -272,7 +284,9 @@ class Consumer:
 
     async def _leave(self) -> None:
         try:
-            await self._store.leave()
+            while not await self._store.leave():  # a late request has taken what nobody knows of
+                entries = await self._store.adopt([], self._settings.concurrency)
+                await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)
         except RedisProblem as problem:
             log.warning("the consumer %s stays: %s", self.name, problem.message)
         log.info("%s: %s", self.name, self.counters)

@@ -105,6 +105,7 @@ class Context:
         travels along. Raises ValueError for a stream name that cannot be used, PayloadError.
         """
         tagged(stream)
+        stream.encode()  # a UnicodeEncodeError is one
         self.emits = (*self.emits, Emit(stream, [*encode(payload), *self.carried]))
 
     def _field(self, name: bytes) -> str:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Settlement
 from streamqueue.streams.taken import Entry, New
 from streamqueue.streams.tasks import Exchange, TaskStore
@@ -31,6 +32,7 @@ class Intake:
         self._now = asyncio.get_running_loop().time
         self._read: asyncio.Task[bool] | None = None
         self._must_adopt = False
+        self._concurrency = self._at_once = settings.concurrency  # the latter: entries in one reply
         self._due_first = True
         self._due_at = self._promote_at = 0.0  # loop times
         self._guard = guard.ClaimGuard(settings.visibility_timeout, self._now())
@@ -42,15 +44,21 @@ class Intake:
         """Nothing is on its way to this consumer."""
         return self._read is None and not self._must_adopt
 
-    def disturbed(self) -> None:
-        """The connection failed: a reply may be lost, and with it the sight of entries."""
+    def look_again(self) -> None:
+        """A request that was given up may arrive long after, and bring entries of which no reply has told."""
         self._must_adopt = True
+
+    def disturbed(self, problem: RedisProblem) -> None:
+        """A call failed: its reply may be lost, and with it the sight of entries."""
+        self._must_adopt = True
+        if problem.kind is ProblemKind.TIMEOUT:  # of large entries, fewer have time to arrive
+            self._at_once = max(1, self._at_once // 2)
         self._guard.disturbed()
         self._claim_at = 0.0  # the guard's rest begins with its next look
 
     async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], done: New | None, free: int) -> Exchange | None:
         """Settle what ended or is done, and take up to `free` entries; None if there is nothing to do."""
-        wanted = free if self.is_settled else 0
+        wanted = min(free, self._at_once) if self.is_settled else 0
         if not (ended or done or wanted):
             return None
         # Retries go first into half of the slots; with one slot, every other time.
@@ -59,6 +67,7 @@ class Intake:
         reply = await self._store.exchange(ended, wanted, due_first, done)
         if wanted:
             self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
+            self._arrived(len(reply.again) + len(reply.new))
         return reply
 
     def block(self, most: int) -> None:
@@ -66,18 +75,22 @@ class Intake:
         if not self.is_settled:
             return
         until = min(self._now() + BLOCK, self._due_at, self._promote_at)
-        self._read = asyncio.create_task(self._store.wait(most, until - self._now()))
+        self._read = asyncio.create_task(self._store.wait(min(most, self._at_once), until - self._now()))
         self._read.add_done_callback(lambda _: self._wake.set())
 
-    async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
-        """What this consumer holds but does not run, once a read has brought something or a reply was lost."""
+    async def adopt(self, running: Iterable[str]) -> list[Entry]:
+        """What this consumer holds but does not run, once a read has brought something or a reply was lost. To be
+        called until there is no more.
+        """
         if self._read is not None and self._read.done():
             read, self._read = self._read, None
             self._must_adopt |= read.result()
-        if not self._must_adopt or self._read is not None or not most:
+        if not self._must_adopt or self._read is not None:
             return []
+        most = self._at_once
         entries = await self._store.adopt(running, most)
         self._must_adopt = len(entries) == most
+        self._arrived(len(entries))
         return entries
 
     async def promote(self) -> None:
@@ -96,12 +109,17 @@ class Intake:
             return []
         claimed: list[Entry] = []
         cursor = "-"
+        most = min(most, self._at_once)
         while len(claimed) < most:
             entries, cursor = await self._store.claim(most - len(claimed), cursor)
             claimed += entries
             if cursor == "-":
                 break
         return claimed
+
+    def _arrived(self, entries: int) -> None:
+        if entries:
+            self._at_once = min(2 * self._at_once, self._concurrency)
 
     def _next_claim(self) -> float:
         """With jitter, so that idle workers don't look all at once."""

@@ -18,13 +18,23 @@ PAUSE = 1.0  # seconds after a heartbeat that failed, and between two reports of
 
 
 class Leases:
-    """Renews the leases of `runs`; `on_lost` is called for each run whose lease another worker has taken."""
+    """Renews the leases of `runs`; `on_lost` is called for each run whose lease another worker has taken, `on_beat`
+    with each heartbeat, or with the problem that kept it.
+    """
 
-    def __init__(self, store: TaskStore, runs: Runs, interval: float, on_lost: Callable[[Run], None]) -> None:
+    def __init__(
+        self,
+        store: TaskStore,
+        runs: Runs,
+        interval: float,
+        on_lost: Callable[[Run], None],
+        on_beat: Callable[[RedisProblem | None], None],
+    ) -> None:
         self._store = store
         self._runs = runs
         self._interval = interval
         self._on_lost = on_lost
+        self._on_beat = on_beat
         self._progress = asyncio.Event()
         self._process = Process()
 
@@ -40,9 +50,11 @@ class Leases:
             try:
                 await self.renew()
                 due = started + self._interval
+                self._on_beat(None)
             except RedisProblem as problem:
                 due = started + pause
                 log.warning("leases were not renewed: %s", problem.message)
+                self._on_beat(problem)
             await asyncio.sleep(pause)  # a handler may report progress as often as it likes
 
     async def renew(self) -> None:

@@ -64,7 +64,8 @@ def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
 
 
 def cause_of(error: BaseException) -> str:
-    text = str(error)
+    # A file's name may be no text: what cannot be written as UTF-8 would stop all that is settled with it.
+    text = str(error).encode(errors="backslashreplace").decode()
     if is_expected(error) and text:
         return text[:CAUSE_LENGTH]
     name = type(error).__name__

@@ -81,10 +81,21 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not name or name.startswith(OWN):
         raise PayloadError(f"field {name!r}: names are strings that do not begin with {OWN!r}")
+    _must_be_text("the name of field", name, name)
     return name
 
 
+def _must_be_text(what: str, name: str, value: str) -> None:
+    """Half of a surrogate pair, as JSON may bring it, is no text: the connection would refuse all that goes with it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise PayloadError(f"{what} {name!r} is no text: it cannot be written as UTF-8 ({exc.reason})") from None
+
+
 def _value(name: str, value: Any) -> str | bytes:
+    if isinstance(value, str):
+        _must_be_text("field", name, value)
     if isinstance(value, (str, bytes)):
         return value
     try:

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -77,7 +78,8 @@ class Prefork:
     def _stop(self) -> None:
         self._stops += 1
         for pid in self._children:
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # waited for, but not yet taken off the list
+                os.kill(pid, signal.SIGTERM)
 
     def _start(self, place: int, slots: int) -> None:
         """Fork a child, unless all are to stop."""

@@ -81,6 +81,12 @@ class Bundle(Sequence[Run]):
         return iter(self[:])
 
 
+def _asks_for_more(ended: Ended) -> bool:
+    """Than an acknowledgement."""
+    settlement = ended[1]
+    return settlement.kind != "ack" or bool(settlement.emits)
+
+
 class Runs:
     """Pure bookkeeping over `slots`."""
 
@@ -142,6 +148,10 @@ class Runs:
         """Over with these; their leases are kept until Redis has confirmed the settlements."""
         self.drop([run for run, _ in ended])
         self.ended += ended
+
+    def first_ended(self, most: int) -> list[Ended]:
+        """What is done goes first: nothing else that Redis refuses may keep it from its acknowledgement."""
+        return sorted(self.ended[:most], key=_asks_for_more)
 
     def drop(self, runs: Sequence[Run]) -> None:
         for run in runs:

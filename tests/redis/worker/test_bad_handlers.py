@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
@@ -51,6 +52,35 @@ def process(
     server: RunningServer, kind: str, **settings: str
 ) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     return running(PROGRAM, server, {"KIND": kind}, **{"VISIBILITY_TIMEOUT": "0.6", **settings})
+
+
+HALF = "\ud83d"  # of a surrogate pair: JSON may bring it, no UTF-8 can hold it
+
+
+@pytest.mark.parametrize("how", ["raises", "returns", "emits", "emits to"])
+async def test_text_that_cannot_be_written_fails_its_task_alone(
+    queue: Queue, shared_server: RunningServer, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("streamqueue.task"), "disabled", True)  # pytest could not pass it on
+
+    async def handle(task: dict[str, str], ctx: Context) -> dict[str, str] | None:
+        if task["task"] == "1":
+            return None
+        if how == "raises":
+            raise FileNotFoundError(HALF)
+        if how == "emits":
+            ctx.emit("{orders}:other", {HALF: "x"})
+        if how == "emits to":
+            ctx.emit("{orders}:" + HALF, {"x": "x"})
+        return {"text": HALF} if how == "returns" else None
+
+    await queue.add(2)
+    async with working(
+        shared_server.url, handle, concurrency=2, max_deliveries=1, next_stream="{orders}:next"
+    ) as worker:
+        await until(lambda: worker.counters.acked == 1 and worker.counters.dead == 1, "both")
+    (letter,) = await queue.dead()
+    assert letter["task"] == "0" and letter["sq-cause"]
 
 
 async def line(child: asyncio.subprocess.Process) -> str:

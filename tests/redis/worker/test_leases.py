@@ -240,3 +240,15 @@ async def test_acknowledgements_in_one_list_have_a_verdict_each(queue: Queue, or
             del held[entry.id]
     assert await owners(queue) == held
     assert await settle(a, *map(bare_ack, ended)) == verdicts(Verdict.ALREADY_MINE)
+
+
+async def test_a_run_whose_entry_was_trimmed_may_end(queue: Queue) -> None:
+    """A producer's MAXLEN knows no pending entries; the worker has the task all the same."""
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await queue.redis.xtrim(queue.stream, maxlen=0, approximate=False)
+    for _ in range(2):
+        assert await a.renew([(entry.id, entry.token, entry.id, "")]) == []
+    assert await settle(a, ack(entry, emits=(Emit("{orders}:next", [("x", "1")]),))) == [Verdict.ACKED]
+    assert await queue.pending() == [] and await queue.redis.xlen("{orders}:next") == 1

@@ -123,6 +123,23 @@ async def test_stuck_work_of_a_dead_worker_is_taken_over_and_runs_alone(
     assert worker.counters.claimed == 1 and set(beside) == {1}
 
 
+async def test_stuck_work_does_not_wait_for_the_end_of_a_backlog(queue: Queue, shared_server: RunningServer) -> None:
+    seen: list[str] = []
+
+    async def handle(task: dict[str, str]) -> None:
+        seen.append(task["task"])
+        await asyncio.sleep(0.02)
+
+    stuck = (await queue.redis.xadd(queue.stream, {"task": "stuck"})).decode()
+    await take(store(queue.redis, "dead"))
+    await expire(queue, stuck)
+    await queue.add(1000)
+    async with working(shared_server.url, handle, visibility_timeout=0.5):
+        await until(lambda: "stuck" in seen, "the task of the dead worker")
+        assert len(seen) < 1000
+        await queue.redis.xgroup_setid(queue.stream, queue.group, "$")
+
+
 async def test_lost_replies_lose_no_task(queue: Queue, shared_server: RunningServer) -> None:
     """Whichever reply is lost, each task is done; a lost reply may double what was in hand, no more."""
     count = 60  # at four in hand, more replies than the last that is lost

@@ -218,3 +218,23 @@ def test_values_count_together_as_one_by_one(values: list[float]) -> None:
     assert together.values() == one_by_one.values()
     together.observe(0.25, 4)
     assert sum(together.values()[:-1]) == len(values) + 4
+
+
+async def test_a_call_whose_tasks_were_all_lost_before_it_began_holds_up_no_other() -> None:
+    called: list[Batch] = []
+
+    async def execute(batch: Batch) -> None:
+        called.append(batch)
+
+    over = asyncio.Event()
+    batches = Batches(execute, 10.0, Threads(), 8, over.set)
+    (lost,) = gone = runs(1)
+    batches.begin(gone)
+    lost.is_over = True
+    batches.cancel(lost)
+    batches.start()
+    assert batches.blocked == 0
+    batches.begin(next_ones := runs(2))
+    batches.start()
+    await asyncio.wait_for(over.wait(), 5)
+    assert [batch.runs for batch in called] == [next_ones]

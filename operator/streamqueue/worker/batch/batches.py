@@ -75,8 +75,10 @@ class Batches:
 
     def start(self) -> None:
         if self._next and self._current is None:
-            self._current, self._next = Batch(self._next), ()
-            self._slots.begin(self._current)
+            batch, self._next = Batch(self._next), ()
+            if not batch.is_over:  # its leases may have been lost on the way
+                self._current = batch
+                self._slots.begin(batch)
 
     def cancel(self, run: Run) -> None:
         """`run` is over. The others of its call go on."""

@@ -1,0 +1,133 @@
+"""Requests that arrive after they were given up, and replies that take too long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streamqueue import Context, Worker
+from streamqueue.maintenance.relay import relay
+from streamqueue.streams import connect
+from streamqueue.streams.connection import pool
+from streamqueue.streams.tasks import _EXCHANGE
+from tests.redis.proxy import Proxy
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
+
+pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
+
+
+async def pending(queue: Queue, count: int) -> None:
+    for _ in range(1000):
+        if len(held := await owners(queue)) == count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"never were {count} pending: {held}")
+
+
+async def parked(queue: Queue) -> None:
+    while PARKED not in (await owners(queue)).values():  # noqa: ASYNC110 - in Redis
+        await asyncio.sleep(0.01)
+
+
+class Tasks:
+    """A handler, whose first task waits for `go_on`."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, task: dict[str, str], ctx: Context) -> None:
+        self.seen.append((task["task"], ctx.attempt))
+        if task["task"] == "0":
+            await self.go_on.wait()
+
+
+@asynccontextmanager
+async def taken_late(queue: Queue, server: RunningServer, tasks: Tasks, visibility: float) -> AsyncIterator[Worker]:
+    """A worker in whose hands is a second task, of which it does not know.
+
+    A network that was cut for seconds delivers what it still holds; nobody waits for the reply any more.
+    """
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        await tasks(task, ctx)
+
+    async with Proxy(server.port) as proxy, working(proxy.url, handle, visibility_timeout=visibility) as worker:
+        proxy.hold(_EXCHANGE.sha)
+        await until(lambda: proxy.is_holding, "a request under way")
+        await queue.add(2)
+        await until(lambda: tasks.seen, "the first task")
+        await pending(queue, 1)
+        await proxy.let_go()
+        await pending(queue, 2)
+        yield worker
+
+
+async def test_what_a_late_request_takes_is_found(queue: Queue, shared_server: RunningServer) -> None:
+    tasks = Tasks()
+    async with taken_late(queue, shared_server, tasks, 2.0) as worker:
+        tasks.go_on.set()
+        await until(lambda: worker.counters.acked == 2, "both")
+    assert tasks.seen == [("0", 1), ("1", 1)]
+
+
+async def test_what_a_late_request_takes_goes_to_who_has_a_free_slot(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """Uncharged, and before its lease ends."""
+    tasks = Tasks()
+    async with taken_late(queue, shared_server, tasks, 2.0):
+        async with asyncio.timeout(1.5):
+            await parked(queue)
+        (entry,) = await take(store(queue.redis, "other"))
+        assert (entry.fields, entry.attempts, entry.crashes) == ({b"task": b"1"}, 0, 0)
+        tasks.go_on.set()
+    assert tasks.seen == [("0", 1)]
+
+
+async def test_what_a_late_request_takes_does_not_go_down_with_the_worker(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    tasks = Tasks()
+    async with taken_late(queue, shared_server, tasks, 600.0) as worker:
+        tasks.go_on.set()
+        await until(lambda: worker.counters.acked, "the first task")
+    assert list((await owners(queue)).values()) == [PARKED]
+
+
+async def test_large_tasks_arrive_over_a_slow_network(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many at a time as arrive before the reply is given up."""
+    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    seen: list[tuple[bytes, int]] = []
+
+    async def handle(task: dict[str, bytes], ctx: Context) -> None:
+        seen.append((task["task"], ctx.attempt))
+
+    for n in range(8):
+        await queue.redis.xadd(queue.stream, {"task": n, "document": b"x" * 400_000})
+    async with Proxy(shared_server.port) as proxy:
+        proxy.delay = 0.02  # of 64 KiB: eight tasks take a second
+        async with working(proxy.url, handle, concurrency=8) as worker:
+            await until(lambda: worker.counters.acked == 8, "all")
+    assert sorted(seen) == [(b"%d" % n, 1) for n in range(8)]
+
+
+async def test_large_results_leave_the_outbox_over_a_slow_network(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    for n in range(100):
+        await queue.redis.xadd(KEYS.outbox("far"), {"sq-row": f"row-{n}", "document": b"x" * 80_000})
+    await queue.redis.sadd(KEYS.outboxes, "far")
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        proxy.delay = 0.01  # of 64 KiB: all take more than a second
+        report = await relay(client, KEYS, budget=20.0)
+    assert (report.delivered, report.stuck) == (100, {}) and await queue.redis.xlen("far") == 100

@@ -1,0 +1,125 @@
+"""A server that refuses writes for a while: nothing expires by that, nothing that is done waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from streamqueue import DeadLetter
+from streamqueue.streams import RedisProblem, connect
+from streamqueue.streams.tasks import Settlement, Verdict
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import KEYS, PARKED, bare_ack, owners, retry, settle, store, take
+
+pytestmark = pytest.mark.usefixtures("short_reads")
+
+
+@pytest.fixture
+async def queue(own_server: RunningServer) -> AsyncIterator[Queue]:
+    async with connect(own_server.url) as client:
+        queue = Queue(client)
+        await queue.create()
+        yield queue
+
+
+@asynccontextmanager
+async def no_memory(queue: Queue) -> AsyncIterator[None]:
+    await queue.redis.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        await queue.redis.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True])
+async def test_a_lease_is_renewed_without_memory(queue: Queue, is_trimmed: bool) -> None:
+    """Or it expires while its owner lives; and who comes first when there is memory again takes the task. Not even
+    where the entry is gone: trimming is the remedy.
+    """
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    before = await queue.redis.hget(KEYS.lease, entry.id)
+    async with no_memory(queue):
+        if is_trimmed:
+            await queue.redis.xtrim(queue.stream, maxlen=0, approximate=False)
+        assert await a.renew([(entry.id, entry.token, entry.id, "")]) == []
+    assert await queue.redis.hget(KEYS.lease, entry.id) > before
+
+
+async def test_what_a_lost_reply_hid_is_found_without_memory(queue: Queue) -> None:
+    """Or nothing is settled until there is memory: it comes first."""
+    await queue.add()
+    a = store(queue.redis, "a")
+    (hidden,) = await take(a)
+    async with no_memory(queue):
+        assert [entry.id for entry in await a.adopt([], 10)] == [hidden.id]
+
+
+async def test_acknowledgements_and_retries_need_no_memory(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a")
+    good, bad = await take(a)
+    async with no_memory(queue):
+        assert await settle(a, retry(bad, delay=60.0), bare_ack(good)) == [Verdict.PARKED, Verdict.ACKED]
+    assert await owners(queue) == {bad.id: PARKED}
+    assert await queue.redis.hget(KEYS.attempts, bad.id) == b"1" and await queue.redis.zcard(KEYS.due) == 1
+
+
+async def test_an_acknowledgement_does_not_wait_for_what_comes_after_it(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a")
+    good, bad = await take(a)
+    dead = (bad, Settlement("dead", ("handler", "no such customer")))
+    async with no_memory(queue):
+        with pytest.raises(RedisProblem):
+            await settle(a, dead)
+        await settle(a, bare_ack(good), dead)
+    assert await queue.pending() == []
+
+
+@pytest.mark.process
+async def test_what_is_done_is_acknowledged_beside_what_has_no_room(queue: Queue, own_server: RunningServer) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(tasks: list[dict[str, str]]) -> list[BaseException | None]:
+        begun.set()
+        await go_on.wait()
+        return [DeadLetter("no such customer"), *[None] * (len(tasks) - 1)]
+
+    await queue.add(3)
+    async with working(own_server.url, handle, batch=True, concurrency=3) as worker:
+        await begun.wait()
+        async with no_memory(queue):
+            go_on.set()
+            await until(lambda: worker.counters.acked == 2, "the acknowledgements")
+
+
+@pytest.mark.on("redis-7.0", "redis-8.6", "valkey-9.1")  # Redis 6 lets scripts write
+async def test_after_refused_heartbeats_claims_rest_for_one(queue: Queue, own_server: RunningServer) -> None:
+    """The others' were refused, too: their leases have expired, and they are about to renew them."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> None:
+        begun.set()
+        await go_on.wait()
+
+    await queue.add(2)
+    other = store(queue.redis, "other", visibility_timeout=1.0)
+    (entry,) = await take(other, 1)
+    async with working(own_server.url, handle, visibility_timeout=1.0) as worker:
+        await begun.wait()
+        await queue.redis.config_set("min-replicas-to-write", 1)
+        await asyncio.sleep(3.0)  # the lease has expired, and the server is old enough to be believed
+        await queue.redis.config_set("min-replicas-to-write", 0)
+        go_on.set()
+        await until(lambda: worker.counters.acked, "what it had")
+        await asyncio.sleep(0.1)
+        assert await other.renew([(entry.id, entry.token, entry.id, "")]) == []
+        assert await settle(other, bare_ack(entry)) == [Verdict.ACKED]
+    assert worker.counters.claimed == 0
