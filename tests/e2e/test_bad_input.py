@@ -90,8 +90,18 @@ def test_a_template_that_the_api_server_refuses_leaves_the_last_good_one(world: 
     queue.apply()
     condition = queue.await_condition("Accepted", "False", "TemplateInvalid")
     assert "nodeSelector" in condition["message"]
+    queue.spec["template"] = {"spec": {"nodeSelektor": {}}}
+    queue.apply()
+    world.view.eventually(
+        lambda: "nodeSelektor" in queue.condition("Accepted")["message"], 60, "a field that no pod has is named"
+    )
     assert [each["metadata"]["uid"] for each in queue.ready_pods()] == [pod["metadata"]["uid"]]
     queue.await_results(queue.add(3), 60)
     queue.spec["template"] = good
     queue.apply()
     queue.await_condition("Accepted", "True")
+
+
+def test_a_new_queues_template_loses_no_field_unsaid(world: World) -> None:
+    queue = world.queue("misspelt", template={"spec": {"nodeSelektor": {}}}).apply()
+    assert "nodeSelektor" in queue.await_condition("Accepted", "False", "TemplateInvalid")["message"]

@@ -97,7 +97,7 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
 
 def _refused(error: KubeError) -> Refused | None:
     """The refusal behind an error, which stays until somebody mends the spec or the cluster; None for what passes."""
-    # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480), POST drops it.
+    # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480).
     untyped = error.status == 500 and "failed to create typed" in error.message
     if error.status in (400, 422) or untyped:
         return Refused("TemplateInvalid", error.message)

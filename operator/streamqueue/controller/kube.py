@@ -98,9 +98,10 @@ class Kube:
             raise
 
     async def create(self, kind: Kind, body: Body, *, gated: bool = True) -> Body:
-        """POST: fails with `AlreadyExists` rather than adopting somebody's object."""
+        """POST: fails with `AlreadyExists` rather than adopting somebody's object, and drops no field unsaid."""
         path = kind.path(body["metadata"]["namespace"])
-        return await self._write("POST", path, {"fieldManager": MANAGER}, body, gated=gated)
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        return await self._write("POST", path, query, body, gated=gated)
 
     async def replace(self, kind: Kind, body: Body, *, gated: bool = True) -> Body:
         """PUT, fenced by the body's own resourceVersion."""

@@ -189,8 +189,8 @@ def new_id() -> str:
 def _task(payload: Any, task_id: str | None, delay: float, remembered: float, trace: Fields) -> NewTask:
     if task_id == "":
         raise ValueError("send(id=''): an id is at least one character")
-    if delay < 0 or remembered <= 0:
-        raise ValueError("send: delay is zero or more seconds, remembered more than zero")
+    if not (delay >= 0 and remembered >= 0.001):
+        raise ValueError("send: delay is zero or more seconds, remembered a millisecond or more")
     return NewTask(task_id or new_id(), [*encode(payload), *trace], delay, remembered)
 
 

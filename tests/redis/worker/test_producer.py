@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 import pytest
@@ -25,6 +26,16 @@ async def test_an_id_is_sent_once(redis: Redis, shared_server: RunningServer) ->
         assert [sent.repeated for sent in many] == [True, False]
         assert (await orders.result("order-1")).state == "waiting"
     assert [fields[b"sq-id"] for _, fields in await redis.xrange("orders")] == [b"order-1", b"2"]
+
+
+@pytest.mark.parametrize("times", [{"delay": -1.0}, {"delay": math.nan}, {"remembered": 0.0005}])
+async def test_times_that_cannot_be_add_nothing(
+    redis: Redis, shared_server: RunningServer, times: dict[str, float]
+) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        with pytest.raises(ValueError, match="a millisecond or more"):
+            await orders.send({"n": 1}, **times)
+    assert await redis.keys() == []
 
 
 async def test_a_send_whose_reply_is_lost_adds_one_task(redis: Redis, shared_server: RunningServer) -> None:
