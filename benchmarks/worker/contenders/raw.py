@@ -1,6 +1,7 @@
 """The loop of the tutorials on redis-py: XREADGROUP COUNT 100, then XACK; `raw` one by one, the others a hundred.
 
 `raw-careful` loses nothing, either: it reads its own pending entries first, and claims those of others now and then.
+`raw-waits` has the server work as long for each hundred as the SDK's scripts do: what waiting alone costs a client.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from meter import SECONDS, TASKS, URL, tick
 
 BATCHED = os.environ["BENCH_CONTENDER"] != "raw"
 CAREFUL = os.environ["BENCH_CONTENDER"] == "raw-careful"
+WAITS = os.environ["BENCH_CONTENDER"] == "raw-waits"
+WAIT = 0.0004  # seconds of the server for a hundred tasks: what `ours-batch` has more than `raw-batched`
+BUSY = "local x = 0 for i = 1, ARGV[1] do x = x + i end"
 IDLE = 30.0  # seconds until an entry of another consumer is claimed, and between two looks
 client = redis.Redis.from_url(URL)
 
@@ -28,9 +32,22 @@ def fill() -> None:
         pipe.execute()
 
 
+def turns_of(seconds: float) -> int:
+    """Of BUSY, which take the server so long."""
+    turns, times = 1_000_000, []
+    for _ in range(5):
+        began = time.monotonic()
+        client.eval(BUSY, 0, turns)
+        times.append(time.monotonic() - began)
+    return round(turns * seconds / min(times))
+
+
 def batches() -> Iterator[list[tuple[bytes, dict[bytes, bytes]]]]:
     start, looked = "0" if CAREFUL else ">", time.monotonic()
+    busy, turns = client.register_script(BUSY), turns_of(WAIT) if WAITS else 0
     while True:
+        if WAITS:
+            busy(args=[turns])
         if CAREFUL and time.monotonic() - looked > IDLE:
             looked = time.monotonic()
             yield client.xautoclaim("bench", "workers", "one", int(IDLE * 1000), count=100)[1]

@@ -24,6 +24,7 @@ MARKS_MANAGER = "streamqueue-marks"
 
 READ_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 2.0  # seconds: a write that hangs longer than this must not outlive the lease it was made under
+PAGE = 100  # objects: they are parsed at one go, and a wake waits meanwhile
 WRITES = 16  # at once, those on the Lease apart: more would only time out, and let the lease go with them
 
 TERMINATING = "NamespaceTerminating"  # the reason of a refusal that time resolves
@@ -78,7 +79,7 @@ class Kube:
     async def list(self, kind: Kind, namespace: str | None, selector: str = "") -> tuple[list[Body], int]:
         """All objects of a kind, in one namespace or in all of them, and the version of the list."""
         found: list[Body] = []
-        query = {"limit": "500"} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._request("GET", kind.path(namespace), query)
             # Items of a list come without their type.
