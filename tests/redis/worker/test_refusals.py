@@ -14,7 +14,7 @@ from streamqueue.streams.tasks import Settlement, Verdict
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import KEYS, PARKED, bare_ack, owners, retry, settle, store, take
+from tests.redis.worker.stores import KEYS, PARKED, bare_ack, expire, owners, retry, settle, store, take
 
 pytestmark = pytest.mark.usefixtures("short_reads")
 
@@ -44,6 +44,7 @@ async def test_a_lease_is_renewed_without_memory(queue: Queue, is_trimmed: bool)
     await queue.add()
     a = store(queue.redis, "a")
     (entry,) = await take(a)
+    await expire(queue, entry.id)
     before = await queue.redis.hget(KEYS.lease, entry.id)
     async with no_memory(queue):
         if is_trimmed:
@@ -110,12 +111,12 @@ async def test_after_refused_heartbeats_claims_rest_for_one(queue: Queue, own_se
         await go_on.wait()
 
     await queue.add(2)
-    other = store(queue.redis, "other", visibility_timeout=1.0)
+    other = store(queue.redis, "other", visibility_timeout=2.0)
     (entry,) = await take(other, 1)
-    async with working(own_server.url, handle, visibility_timeout=1.0) as worker:
+    async with working(own_server.url, handle, visibility_timeout=2.0) as worker:
         await begun.wait()
         await queue.redis.config_set("min-replicas-to-write", 1)
-        await asyncio.sleep(3.0)  # the lease has expired, and the server is old enough to be believed
+        await asyncio.sleep(4.5)  # the lease has expired, and the server is old enough to be believed
         await queue.redis.config_set("min-replicas-to-write", 0)
         go_on.set()
         await until(lambda: worker.counters.acked, "what it had")
