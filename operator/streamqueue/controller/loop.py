@@ -199,7 +199,8 @@ class Loop:
             held, runtime = self._store.get(key), self._runtimes.get(key)
             if runtime and held and held.queue:
                 runtime.due, runtime.woken = 0.0, True
-                due += [begun] if (begun := self._begun(key, held, now)) else []
+                if begun := self._begun(key, held, now):
+                    due.append(begun)
         if due:
             self._spawn(self._prepare(due))
 

@@ -9,7 +9,7 @@ from streamqueue.controller.crash import reader
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.store import Body, Holdings
 from streamqueue.loop.observe import count_cap, observation
-from streamqueue.scaling.model import Observation, PodState
+from streamqueue.scaling.model import Observation, Pod, PodState
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest
 
 
@@ -22,6 +22,12 @@ def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
 def present(held: Holdings) -> list[Body]:
     """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and tells nothing."""
     return [body for body in held.pods.values() if not workers.is_over(body)]
+
+
+def _view(body: Body, held: Holdings, attribution: Attribution, clock_offset: float) -> Pod:
+    name = body["metadata"]["name"]
+    entries = _in_hand(body, attribution.pending.get(name))
+    return workers.view(body, entries, clock_offset, held.marked_since.get(name))
 
 
 def _in_hand(body: Body, entries: int | None) -> int | None:
@@ -50,10 +56,6 @@ def observe(
     held: Holdings, snapshot: Snapshot | None, attribution: Attribution, *, now: float, clock_offset: float
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
-    views = tuple(
-        workers.view(body, _in_hand(body, attribution.pending.get(name)), clock_offset, held.marked_since.get(name))
-        for body in present(held)
-        for name in (body["metadata"]["name"],)
-    )
+    views = tuple(_view(body, held, attribution, clock_offset) for body in present(held))
     replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
     return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -49,5 +50,14 @@ async def read_headers(
     The flag says that the script stopped early, at a bound on what it reads: there may be more. Raises RedisProblem.
     """
     stopped, rows = await _HEADERS(client, [stream], [start, end, count, int(newest)])
-    entries = [Entry(row[0].decode(), dict(zip(row[1][::2], row[1][1::2], strict=True))) for row in rows]
-    return entries, bool(stopped)
+    return entries_of(rows), bool(stopped)
+
+
+def entries_of(rows: Iterable[Any]) -> list[Entry]:
+    """Of a script's reply: rows of {id, names and values in turn}."""
+    return [Entry(entry_id.decode(), fields_of(flat)) for entry_id, flat in rows]
+
+
+def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Of names and values in turn."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))

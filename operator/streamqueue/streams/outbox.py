@@ -11,7 +11,7 @@ import secrets
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys, stream_beyond
-from streamqueue.streams.entries import Entry
+from streamqueue.streams.entries import entries_of
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Arg, Script
 
@@ -36,7 +36,7 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
     `there` is a client of the server that holds the stream. May run anywhere, any number at once; safe to repeat.
     Raises RedisProblem.
     """
-    rows = await _oldest(client, keys.outbox(target))
+    rows = entries_of(await _READ(client, [keys.outbox(target)], [STEP]))
     stream = stream_beyond(target)
     if stream is None:
         stream, seen = target, StreamKeys(target).seen(keys)
@@ -52,11 +52,6 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
     if left == 0:
         await execute(there, "PEXPIRE", seen, KEPT)
     return len(rows), left
-
-
-async def _oldest(client: Redis, outbox: str) -> list[Entry]:
-    rows = await _READ(client, [outbox], [STEP])
-    return [Entry(row_id.decode(), dict(zip(values[::2], values[1::2], strict=True))) for row_id, values in rows]
 
 
 async def _server(client: Redis, keys: Keys) -> str:

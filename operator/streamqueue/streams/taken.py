@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from streamqueue.streams.entries import fields_of
+
 YEAR_2000 = 946684800000  # unix ms
 
 # Half of the time that a named tuple takes to be made by its name: there is one for each task.
@@ -39,7 +41,7 @@ class New:
     def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
         self.token = token
         self.ids = ids
-        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else _fields(flat) for flat in rows]
+        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else fields_of(flat) for flat in rows]
 
     def __len__(self) -> int:
         return len(self.fields)
@@ -64,11 +66,7 @@ class New:
 def entry_of(row: Any, token: str) -> Entry:
     """Of what was delivered before: a row of task_adopt.lua, task_claim.lua, or task_exchange.lua's retries."""
     entry_id, flat, attempts, crashes, deliveries = row
-    return Entry(entry_id.decode(), token, _fields(flat), attempts, crashes, deliveries)
-
-
-def _fields(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return Entry(entry_id.decode(), token, fields_of(flat), attempts, crashes, deliveries)
 
 
 def _seconds(milliseconds: str | bytes) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.streams.entries import fields_of
 from streamqueue.streams.script import Script
 from streamqueue.streams.tasks import PARKED
 
@@ -33,7 +34,7 @@ async def find(client: Redis, keys: Keys, task_id: str) -> Whereabouts:
     names = [keys.stream, keys.results + task_id, StreamKeys(keys.stream).sent(task_id)]
     flat, place, consumer, idle = await _WHEREABOUTS(client, names, [keys.group, task_id, PARKED])
     return Whereabouts(
-        known=dict(zip(flat[::2], flat[1::2], strict=True)),
+        known=fields_of(flat),
         place=place.decode(),
         consumer=consumer.decode("utf-8", "replace") or None,
         idle=idle / 1000 if idle >= 0 else None,

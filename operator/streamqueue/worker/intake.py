@@ -50,7 +50,7 @@ class Intake:
 
     def disturbed(self, problem: RedisProblem) -> None:
         """A call failed: its reply may be lost, and with it the sight of entries."""
-        self._must_adopt = True
+        self.look_again()
         if problem.kind is ProblemKind.TIMEOUT:  # of large entries, fewer have time to arrive
             self._at_once = max(1, self._at_once // 2)
         self._guard.disturbed()

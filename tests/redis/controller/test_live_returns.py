@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Iterator
@@ -14,14 +13,10 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from streamqueue.controller import live_returns, metrics
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.loop import Loop
-from streamqueue.controller.round import Rounds
 from streamqueue.controller.store import Store
 from streamqueue.maintenance import Cause, abandoned, release, sweep, take_returns
-from tests.kube.api import answered_by
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
@@ -143,27 +138,16 @@ async def test_notes_of_another_version_are_passed_over(queue: Queue) -> None:
 
 async def echo(request: web.Request) -> web.Response:
     """An API server that takes whatever is written."""
-    body: dict[str, Any] = await request.json()
-    body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-    return web.json_response(body)
+    return taken(await request.json())
 
 
 @pytest.mark.process
 async def test_the_operators_next_look_counts(queue: Queue, shared_server: RunningServer) -> None:
     await time_out(queue)
     store = Store()
-    handler = {"redis": {"url": shared_server.url}, "stream": "orders", "group": "workers", "handler": {"image": "i"}}
-    store.show(STREAM_QUEUES, bodies.queue(spec=handler))
+    store.show(STREAM_QUEUES, queue_on(shared_server))
     store.show(DEPLOYMENTS, bodies.owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
     store.show(PODS, *running_for(HOUR).values())
-    async with answered_by(echo) as kube:
-        endpoints = Endpoints(kube)
-        loop = Loop(store, endpoints, Rounds(kube, Recorder(kube), store, bodies.SETTINGS, endpoints))
-        running = asyncio.create_task(loop.run())
-        try:
-            await until(shown, "the count")
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await endpoints.close()
+    async with loop_over(store, echo) as loop, running(loop):
+        await until(shown, "the count")
     assert shown() == {Cause.VISIBILITY_TIMEOUT: 1}

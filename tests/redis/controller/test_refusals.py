@@ -11,16 +11,13 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from streamqueue.controller import refusal
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
-from streamqueue.controller.round import Rounds
 from streamqueue.controller.store import Store
-from tests.kube.api import answered_by
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import SETTINGS, condition, owned, pod, queue
+from tests.unit.controller.bodies import condition, owned, pod
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -62,8 +59,7 @@ class ApiServer:
                 self.written += [] if refused else [body]
         if refused:
             return web.json_response({"reason": reason, "message": message}, status=status)
-        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
     async def comes_to(self, what: Callable[[], bool]) -> None:
         async with self._news:
@@ -77,15 +73,9 @@ class ApiServer:
 @pytest.fixture
 def store(shared_server: RunningServer) -> Store:
     store = Store()
-    spec = {
-        "redis": {"url": shared_server.url},
-        "stream": Queue.stream,
-        "group": Queue.group,
-        "handler": {"image": "image"},
-        "scaling": {"pollingInterval": "200ms", "replicas": 2},
-        "template": {"spec": {"nodeSelector": {"a label": "x"}}},
-    }
-    store.show(STREAM_QUEUES, queue(spec=spec))
+    template = {"spec": {"nodeSelector": {"a label": "x"}}}
+    scaling = {"pollingInterval": "200ms", "replicas": 2}
+    store.show(STREAM_QUEUES, queue_on(shared_server, scaling=scaling, template=template))
     return store
 
 
@@ -97,25 +87,21 @@ async def api() -> ApiServer:
 @pytest.fixture
 async def loop(store: Store, api: ApiServer, redis: Redis) -> AsyncIterator[Loop]:
     await Queue(redis).create()
-    async with answered_by(api.handle) as kube:
-        endpoints = Endpoints(kube)
-        yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
-        await endpoints.close()
+    async with loop_over(store, api.handle) as loop:
+        yield loop
 
 
 @pytest.fixture
-async def running(loop: Loop) -> AsyncIterator[None]:
-    task = asyncio.create_task(loop.run())
-    yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def at_work(loop: Loop) -> AsyncIterator[None]:
+    async with running(loop):
+        yield
 
 
 def with_a_fleet(store: Store, replicas: int = 1) -> None:
     store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": replicas, "template": {"metadata": {}, "spec": {}}}))
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize(("status", "reason", "message", "said"), ANY_WORD)
 async def test_a_new_queue_says_why_it_has_no_fleet(
     api: ApiServer, status: int, reason: str, message: str, said: str
@@ -130,19 +116,15 @@ async def test_it_is_said_while_the_last_good_template_runs_and_scales(
     store: Store, loop: Loop, api: ApiServer
 ) -> None:
     with_a_fleet(store)
-    running = asyncio.create_task(loop.run())
-    try:
+    async with running(loop):
         await api.comes_to(lambda: bool(api.written))
         assert api.written[0]["spec"]["replicas"] == 2, "the count follows, with the template that runs"
         await api.comes_to(lambda: api.status.get("desiredReplicas") == 2)
         assert api.says("Accepted") == ("False", "TemplateInvalid")
         assert api.tries == 1
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("at_work")
 async def test_what_is_let_pass_later_is_tried_again(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal, "RETRY", 0.0)
     await api.comes_to(lambda: api.tries >= 2)
@@ -153,9 +135,5 @@ async def test_a_pod_that_cant_be_marked_holds_up_nobody(store: Store, loop: Loo
     for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
         store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
     api.refusal = (403, "Forbidden", 'admission webhook "policy" denied the request')
-    running = asyncio.create_task(loop.run())
-    try:
+    async with running(loop):
         await api.comes_to(lambda: api.says("Accepted") == ("False", "Forbidden"))
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)

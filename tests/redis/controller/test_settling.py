@@ -11,17 +11,14 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
-from streamqueue.controller.round import Rounds
 from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
-from tests.kube.api import answered_by
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import SETTINGS, condition, owned, pod, queue
+from tests.unit.controller.bodies import condition, owned, pod
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -43,8 +40,7 @@ class ApiServer:
             body = self._annotate(body["metadata"]["annotations"])
         elif request.path.endswith("/deployments/orders") and body["spec"]["replicas"] == 0 and not self.fell.done():
             self.fell.set_result(time.monotonic())
-        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
     def _annotate(self, annotations: dict[str, str | None]) -> dict[str, Any]:
         written, shown = ready_pod(version=2), ready_pod(version=2)
@@ -64,14 +60,7 @@ def ready_pod(version: int) -> dict[str, Any]:
 def store(shared_server: RunningServer) -> Store:
     """A queue pinned at zero whose only pod idles."""
     store = Store()
-    spec = {
-        "redis": {"url": shared_server.url},
-        "stream": Queue.stream,
-        "group": Queue.group,
-        "handler": {"image": "image"},
-        "scaling": {"replicas": 0, "pollingInterval": f"{POLL:.0f}s"},
-    }
-    store.show(STREAM_QUEUES, queue(spec=spec))
+    store.show(STREAM_QUEUES, queue_on(shared_server, scaling={"replicas": 0, "pollingInterval": f"{POLL:.0f}s"}))
     store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
     store.show(PODS, ready_pod(version=1))
     return store
@@ -84,19 +73,12 @@ async def api(store: Store) -> ApiServer:
 
 @pytest.fixture
 async def loop(store: Store, api: ApiServer) -> AsyncIterator[Loop]:
-    async with answered_by(api.handle) as kube:
-        endpoints = Endpoints(kube)
-        yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
-        await endpoints.close()
+    async with loop_over(store, api.handle) as loop:
+        yield loop
 
 
 async def test_the_look_after_a_mark_comes_when_it_counts(redis: Redis, loop: Loop, api: ApiServer) -> None:
     await Queue(redis).create()
-    running = asyncio.create_task(loop.run())
-    try:
-        async with asyncio.timeout(POLL / 2):
-            waited = await api.fell - await api.marked
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+    async with running(loop), asyncio.timeout(POLL / 2):
+        waited = await api.fell - await api.marked
     assert waited >= SETTLE

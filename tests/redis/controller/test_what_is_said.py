@@ -9,16 +9,12 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES
-from streamqueue.controller.loop import Loop
-from streamqueue.controller.round import Rounds
 from streamqueue.controller.store import Store
-from tests.kube.api import answered_by
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import CREATED, SETTINGS, container, pod, queue
+from tests.unit.controller.bodies import CREATED, container, pod, queue
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -35,27 +31,17 @@ async def first_status(store: Store) -> dict[str, Any]:
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/status") and not said.done():
             said.set_result(body["status"])
-        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
-    async with answered_by(handle) as kube:
-        endpoints = Endpoints(kube)
-        loop = Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
-        running = asyncio.create_task(loop.run())
-        try:
-            return await asyncio.wait_for(said, 10)
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await endpoints.close()
+    async with loop_over(store, handle) as loop, running(loop):
+        return await asyncio.wait_for(said, 10)
 
 
 @pytest.fixture
 async def store(redis: Redis, shared_server: RunningServer) -> Store:
     await Queue(redis).create()
     store = Store()
-    spec = {"redis": {"url": shared_server.url}, "stream": Queue.stream, "group": Queue.group}
-    store.show(STREAM_QUEUES, queue(spec=spec | {"handler": {"image": "image"}}))
+    store.show(STREAM_QUEUES, queue_on(shared_server))
     return store
 
 

@@ -1,0 +1,56 @@
+"""The operator's loop over a queue of the tests and a real Redis, with an API server that a test answers for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.loop import Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.store import Body, Store
+from tests.kube.api import answered_by
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.unit.controller.bodies import SETTINGS, queue
+
+
+def queue_on(server: RunningServer, **spec: Any) -> Body:
+    """The queue of the tests, as the API server has it."""
+    least = {
+        "redis": {"url": server.url},
+        "stream": Queue.stream,
+        "group": Queue.group,
+        "handler": {"image": "image"},
+    }
+    return queue(spec=least | spec)
+
+
+def taken(body: Body) -> web.Response:
+    """The answer to a write of `body`."""
+    body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
+    return web.json_response(body)
+
+
+@asynccontextmanager
+async def loop_over(store: Store, handle: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[Loop]:
+    """A loop that has yet to run, whose API server is `handle`."""
+    async with answered_by(handle) as kube:
+        endpoints = Endpoints(kube)
+        yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))
+        await endpoints.close()
+
+
+@asynccontextmanager
+async def running(loop: Loop) -> AsyncIterator[None]:
+    task = asyncio.create_task(loop.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
