@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from streamqueue.streams.entries import fields_of
@@ -27,9 +28,11 @@ class Entry(NamedTuple):
     deliveries: int = 1
 
     @property
-    def enqueued_at(self) -> float:
-        """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
-        return _seconds(self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0])
+    def enqueued_ms(self) -> float:
+        """Unix ms at which the task was added, or due; 0.0 if the producer's ids are no times."""
+        said = self.fields.get(b"sq-enqueued-at") or self.id.partition("-")[0]
+        value = float(said) if said.isdigit() else 0.0  # int() takes twice as long for so many digits
+        return value if value >= YEAR_2000 else 0.0
 
 
 class New:
@@ -41,22 +44,25 @@ class New:
     def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
         self.token = token
         self.ids = ids
-        self.fields = [{flat[0]: flat[1]} if len(flat) == 2 else fields_of(flat) for flat in rows]
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.fields)
+        return len(self.rows)
 
-    def enqueued_at(self) -> list[float]:
+    def fields(self) -> list[dict[bytes, bytes]]:
+        return [{flat[0]: flat[1]} if len(flat) == 2 else fields_of(flat) for flat in self.rows]
+
+    def enqueued_ms(self) -> list[float]:
         """As that of each entry, or less than a millisecond later."""
-        if any(b"sq-enqueued-at" in fields for fields in self.fields):
-            return [entry.enqueued_at for entry in self.entries()]
-        times = map(float, self.ids.replace(b"-", b".").split())
-        return [time / 1000 if time >= YEAR_2000 else 0.0 for time in times]
+        if max(map(len, self.rows)) > 2 and b"sq-enqueued-at" in chain.from_iterable(self.rows):
+            return [entry.enqueued_ms for entry in self.entries()]
+        times = list(map(float, self.ids.replace(b"-", b".").split()))
+        return times if times[0] >= YEAR_2000 else [time if time >= YEAR_2000 else 0.0 for time in times]  # they ascend
 
     def entries(self) -> list[Entry]:
         """Nothing is charged but what a copy carries along."""
         entries = []
-        for entry_id, fields in zip(self.ids.decode().split(), self.fields, strict=True):
+        for entry_id, fields in zip(self.ids.decode().split(), self.fields(), strict=True):
             carried = fields.get(b"sq-attempt")
             attempts = int(carried) if carried and carried.isdigit() else 0
             entries.append(_made(Entry, (entry_id, self.token, fields, attempts, 0, 1)))
@@ -67,8 +73,3 @@ def entry_of(row: Any, token: str) -> Entry:
     """Of what was delivered before: a row of task_adopt.lua, task_claim.lua, or task_exchange.lua's retries."""
     entry_id, flat, attempts, crashes, deliveries = row
     return Entry(entry_id.decode(), token, fields_of(flat), attempts, crashes, deliveries)
-
-
-def _seconds(milliseconds: str | bytes) -> float:
-    value = float(milliseconds) if milliseconds.isdigit() else 0.0  # int() takes twice as long for so many digits
-    return value / 1000 if value >= YEAR_2000 else 0.0

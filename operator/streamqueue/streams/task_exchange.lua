@@ -127,9 +127,11 @@ local function all_mine(ids, its_token)
   for _, row in ipairs(redis.call('XPENDING', stream, group, ids[1], ids[#ids], 2 * #ids, consumer)) do
     held[row[1]] = true
   end
-  local found, count = {}, 0
+  local found, count, alike = {}, 0, nil -- taken together, they have one value until some are renewed
   for n, id in ipairs(ids) do
-    if string.sub(leases[n] or '', 1, #start) == start and (held[id] or mine(id, its_token)) then
+    local value = leases[n]
+    if value and value ~= alike and string.sub(value, 1, #start) == start then alike = value end
+    if value and value == alike and (held[id] or mine(id, its_token)) then
       found[id] = true
       count = count + 1
     end
@@ -160,7 +162,7 @@ while i <= #ARGV do
   if not DONE[kind] or (kind == 'ack' and count > 2) then flush() end
   if kind == 'acks' or kind == 'whole' then
     local ids = {}
-    for id in string.gmatch(ARGV[i + 4], '%S+') do ids[#ids + 1] = id end
+    for id in string.gmatch(ARGV[i + 4], '[^ ]+') do ids[#ids + 1] = id end
     ack_all(ids, its_token, kind == 'whole' and its_token .. ' ' .. redis.sha1hex(ARGV[i + 4]))
   else
     verdict(settle(kind, ARGV[i + 1], its_token, i + 4, count), 1)
@@ -195,18 +197,19 @@ local function take_new(limit)
   if limit <= 0 or is_full then return end
   local reply = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', limit, 'STREAMS', stream, '>')
   if not reply then return end
-  local leases, value = {}, renewed(token)
+  local leases, size, value = {}, 0, renewed(token)
   for n, entry in ipairs(reply[1][2]) do
-    ids[n], fields[n] = entry[1], entry[2]
-    if #leases > MAX_ARGS then
+    local id = entry[1]
+    ids[n], fields[n] = id, entry[2]
+    if size > MAX_ARGS then
       redis.call('HSET', lease, unpack(leases))
-      leases = {}
+      leases, size = {}, 0
     end
-    leases[#leases + 1] = entry[1]
-    leases[#leases + 1] = value
+    leases[size + 1], leases[size + 2] = id, value
+    size = size + 2
     if results_ttl > 0 then note(task_of(entry).id, 'state', 'running', 'started', now) end
   end
-  if #leases > 0 then redis.call('HSET', lease, unpack(leases)) end
+  if size > 0 then redis.call('HSET', lease, unpack(leases)) end
 end
 
 if wanted > 0 then

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter, itemgetter
 
 from redis.asyncio import Redis
@@ -63,6 +63,9 @@ class TaskStore:
         self._consumer = consumer
         self.reach = Reach(client, keys.stream)
         self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
+        self._exchanged = [*self._names, keys.outboxes]
+        self._outbox = keys.outbox("")
+        self._tokens = map(f"{secrets.token_hex(8)}{{:x}}".format, itertools.count())
         self._head: list[Arg] = [
             keys.group,
             consumer,
@@ -79,13 +82,13 @@ class TaskStore:
         """Settle what ended and acknowledge what is `done` as it was taken, then take up to `wanted` entries,
         `due_first` of them retries if so many are due.
         """
-        token = secrets.token_hex(8)
-        names = [*self._names, self._keys.outboxes]
+        token = next(self._tokens)
+        names = list(self._exchanged)
         args: list[Arg] = [*self._head, token, wanted, due_first]
-        for settlement, group in groupby(ended, _SETTLEMENT):
+        for settlement, group in itertools.groupby(ended, _SETTLEMENT):
             entries = [entry for entry, _ in group]
             if settlement == ACKNOWLEDGED:
-                for run_token, alike in groupby(entries, _TOKEN):
+                for run_token, alike in itertools.groupby(entries, _TOKEN):
                     args += ("acks", "", run_token, 1, " ".join([entry.id for entry in alike]))
                 continue
             for entry in entries:
@@ -99,18 +102,18 @@ class TaskStore:
             [entry_of(row, token) for row in again],
             New(ids, rows, token),
             next_due=due / 1000 if due >= 0 else None,
-            outboxed=any(name.startswith(self._keys.outbox("")) for name in names[len(self._names) :]),
+            outboxed=any(name.startswith(self._outbox) for name in names[len(self._exchanged) :]),
         )
 
     async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
         """What this consumer holds but does not run: brought by a blocked read, or hidden by a lost reply."""
-        token = secrets.token_hex(8)
+        token = next(self._tokens)
         rows = await _ADOPT(self._client, self._names, [*self._head, token, most, *running])
         return [entry_of(row, token) for row in rows]
 
     async def claim(self, most: int, start: str) -> tuple[list[Entry], str]:
         """Stuck work of others, seen from entry id `start` on ("-": the first); and where to go on."""
-        token = secrets.token_hex(8)
+        token = next(self._tokens)
         rows, last = await _CLAIM(self._client, self._names, [*self._head, token, most, start])
         return [entry_of(row, token) for row in rows], successor(last.decode()) if last else "-"
 

@@ -66,8 +66,8 @@ class Context:
 
     @property
     def enqueued_at(self) -> float:
-        """When the task was added, or due; 0.0 if the producer's ids are no times."""
-        return self.entry.enqueued_at
+        """Unix seconds at which the task was added, or due; 0.0 if the producer's ids are no times."""
+        return self.entry.enqueued_ms / 1000
 
     @property
     def logger(self) -> TaskLogger:

@@ -71,10 +71,10 @@ class Metrics:
         self.in_flight -= runs
         self.duration.observe(time.monotonic() - started, runs)
 
-    def acknowledged(self, enqueued_at: Iterable[float], now: float) -> None:
-        """Unix seconds; `enqueued_at` by Redis's clock, 0 where it is not known, `now` by this machine's."""
-        now += self.server_ahead
-        self.end_to_end.observe_all([now - then if now > then else 0.0 for then in enqueued_at if then])
+    def acknowledged(self, enqueued_ms: Iterable[float], now_ms: float) -> None:
+        """`enqueued_ms` by Redis's clock, 0 where it is not known, `now_ms` by this machine's; both since 1970."""
+        now = now_ms + self.server_ahead * 1000
+        self.end_to_end.observe_all([(now - then) / 1000 if now > then else 0.0 for then in enqueued_ms if then])
 
     def values(self) -> list[float]:
         """All as numbers, which may be summed over processes."""

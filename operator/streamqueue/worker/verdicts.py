@@ -21,7 +21,7 @@ class Verdicts:
         if verdicts.count(Verdict.ACKED) < len(verdicts):
             runs = [run for run, verdict in zip(runs, verdicts, strict=True) if self._is_acked(run, verdict)]
         self._counters.acked += len(runs)
-        self._metrics.acknowledged([run.entry.enqueued_at for run in runs], time.time())
+        self._metrics.acknowledged([run.entry.enqueued_ms for run in runs], time.time() * 1000)
 
     def take_whole(self, bundle: Bundle, verdicts: Sequence[Verdict]) -> None:
         """Those of a bundle that was done."""
@@ -29,7 +29,7 @@ class Verdicts:
             self.take(bundle, verdicts)
             return
         self._counters.acked += len(bundle)
-        self._metrics.acknowledged(bundle.new.enqueued_at(), time.time())
+        self._metrics.acknowledged(bundle.new.enqueued_ms(), time.time() * 1000)
 
     def _is_acked(self, run: Run, verdict: Verdict) -> bool:
         if verdict is Verdict.ACKED:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from streamqueue import Retry, Worker
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.batch.batches import Batch, Batches
+from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
 from streamqueue.worker.errors import WrongResults
+from streamqueue.worker.handler import Undecodable
 from streamqueue.worker.metrics import Histogram
 from streamqueue.worker.payload import item_decoder_of
 from streamqueue.worker.runs import Run
@@ -84,6 +87,31 @@ def of_orders(tasks: list[Order]) -> None: ...
 )
 def test_the_annotation_of_the_list_says_what_each_task_is(function: Callable[..., None], item: Any) -> None:
     assert item_decoder_of(function)({b"sku": b"x", b"sq-id": b"7"}) == item
+    new = New(b"1-0", [[b"sku", b"x", b"sq-id", b"7"]], "t")
+    assert BatchHandler(function, 1).tasks_of_new(new) == [item], "taken together, they are decoded together"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [b"sku", b"x"],
+        [b"sq-id", b"7"],
+        [b"sq-id", b"7", "Größe".encode(), "Ø".encode()],
+        [b"a", b"1", b"a", b"2"],
+        [b"sq-trace", b"\xff", b"a", b"1"],
+        [b"a", b"1", b"b", b"\xff"],
+    ],
+)
+def test_texts_decoded_together_are_those_of_each(row: list[bytes]) -> None:
+    handler = BatchHandler(of_texts, 1)
+    new = New(b"1-0 2-0", [[b"sku", b"y"], row], "t")
+    try:
+        each = handler.tasks_of(new.fields())
+    except Undecodable as exc:
+        with pytest.raises(Undecodable, match=re.escape(str(exc))):
+            handler.tasks_of_new(new)
+    else:
+        assert handler.tasks_of_new(new) == each
 
 
 def of_one(tasks: Order) -> None: ...

@@ -70,17 +70,19 @@ def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     assert runs.next_alone() is None and runs.free(0) == 3
 
 
-NEW = New(b"946684800001-0 7-0", [[b"a", b"1"], [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"]], "t")
+NEW = New(
+    b"946684800000-3 946684800001-0", [[b"a", b"1"], [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"]], "t"
+)
 
 
 def test_new_entries_say_in_columns_what_each_says_alone() -> None:
     one, two = NEW.entries()
-    assert (one.id, one.token, one.fields, one.attempts, one.deliveries) == ("946684800001-0", "t", {b"a": b"1"}, 0, 1)
-    assert (two.attempts, [entry.fields for entry in (one, two)]) == (2, NEW.fields)
-    assert NEW.enqueued_at() == [one.enqueued_at, two.enqueued_at] == [946684800.001, 946684800.002]
-    plain = New(b"946684800001-12 7-0", [[b"a", b"1"], [b"a", b"2"]], "t")
-    assert plain.enqueued_at() == [pytest.approx(entry.enqueued_at, abs=0.001) for entry in plain.entries()]
-    assert [entry.enqueued_at for entry in plain.entries()] == [946684800.001, 0.0]
+    assert (one.id, one.token, one.fields, one.attempts, one.deliveries) == ("946684800000-3", "t", {b"a": b"1"}, 0, 1)
+    assert (two.attempts, [entry.fields for entry in (one, two)]) == (2, NEW.fields())
+    assert NEW.enqueued_ms() == [one.enqueued_ms, two.enqueued_ms] == [946684800000.0, 946684800002.0]
+    plain = New(b"7-0 946684800001-12", [[b"a", b"1"], [b"a", b"2"]], "t")
+    assert plain.enqueued_ms() == [pytest.approx(entry.enqueued_ms, abs=1) for entry in plain.entries()]
+    assert [entry.enqueued_ms for entry in plain.entries()] == [0.0, 946684800001.0]
 
 
 def bundle() -> Bundle:
@@ -93,7 +95,7 @@ def test_a_bundle_that_ends_whole_is_held_until_it_is_settled_and_never_lost() -
     assert both.is_whole
     runs.end_whole()
     assert runs.free(0) == 5 and runs and not runs.is_settled and runs.done is both
-    assert [(run.id, run.is_over) for run in runs.held()] == [("946684800001-0", True), ("7-0", True)]
+    assert [(run.id, run.is_over) for run in runs.held()] == [("946684800000-3", True), ("946684800001-0", True)]
     runs.done = None
     assert not runs and runs.is_settled
 

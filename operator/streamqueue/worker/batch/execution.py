@@ -75,7 +75,7 @@ class BatchExecution:
         """A payload that does not fit fails alone."""
         if whole := batch.whole:
             with suppress(Exception):
-                return whole, self._handler.tasks_of(whole.new.fields)
+                return whole, self._handler.tasks_of_new(whole.new)
         runs = [run for run in batch.runs if not run.is_over]
         with suppress(Exception):
             return runs, self._handler.tasks_of([run.entry.fields for run in runs])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
+from streamqueue.streams.taken import New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.handler import Undecodable, takes_context
-from streamqueue.worker.payload import Fields, item_decoder_of
+from streamqueue.worker.payload import Fields, item_decoder_of, texts, texts_of
 from streamqueue.worker.threads import Threads
 
 
@@ -33,6 +35,13 @@ class BatchHandler:
             return list(map(self._decode, entries))
         except PayloadError as exc:
             raise Undecodable(str(exc)) from None
+
+    def tasks_of_new(self, new: New) -> list[Any]:
+        """The same of entries that were taken together."""
+        if self._decode is texts:
+            with suppress(UnicodeDecodeError):  # of which the slow way says more
+                return texts_of(new.rows)
+        return self.tasks_of(new.fields())
 
     async def __call__(self, tasks: list[Any], contexts: list[Context]) -> Any:
         args = (tasks, contexts) if self.wants_contexts else (tasks,)
