@@ -82,8 +82,10 @@ class Kube:
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
             page = await self._request("GET", kind.path(namespace), query)
-            # Items of a list come without their type.
-            found += [{"apiVersion": kind.api_version, "kind": kind.kind} | item for item in page["items"]]
+            for item in page["items"]:
+                item["metadata"].pop("managedFields", None)  # which are most of it
+                # Items of a list come without their type.
+                found.append({"apiVersion": kind.api_version, "kind": kind.kind} | item)
             token = page["metadata"].get("continue")
             if not token:
                 return found, int(page["metadata"]["resourceVersion"])

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import kopf
 
+from streamqueue.controller import collector
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED, Kind
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.settings import Settings
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # kopf relists after a lost watch without telling what vanished meanwhile; a list of our own does.
 RELIST_INTERVAL = 300.0  # seconds
+LISTS_SET_ASIDE = 12  # lists until the collector looks at all that they brought
 
 
 def selector(kind: Kind) -> str:
@@ -102,7 +105,8 @@ async def relist(kube: Kube, store: Store, settings: Settings, kinds: Iterable[K
 
 
 async def keep_relisting(kube: Kube, store: Store, settings: Settings) -> None:
-    while True:
+    for lists in itertools.count():
+        collector.set_aside(anew=lists % LISTS_SET_ASIDE == 0)
         await asyncio.sleep(RELIST_INTERVAL)
         try:
             await relist(kube, store, settings)

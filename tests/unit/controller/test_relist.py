@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import suppress
 
 import pytest
@@ -42,6 +43,7 @@ async def test_what_vanished_without_an_event_is_noticed(monkeypatch: pytest.Mon
     store, lists = Store(), Lists()
     store.put(STREAM_QUEUES, queue())
     store.put(PODS, pod())
+    gc.unfreeze()
     async with answered_by(lists.handle) as kube:
         listing = asyncio.create_task(watch.keep_relisting(kube, store, SETTINGS))
         await asyncio.wait_for(lists.complete.wait(), 10)
@@ -49,6 +51,8 @@ async def test_what_vanished_without_an_event_is_noticed(monkeypatch: pytest.Mon
         with suppress(asyncio.CancelledError):
             await listing
 
+    assert gc.get_freeze_count(), "what the lists brought is no work for the collector"
+    gc.unfreeze()
     held = store.get(KEY)
     assert held is not None and held.queue is not None and held.pods == {}
     assert lists.failed, "a list that fails is not the last"

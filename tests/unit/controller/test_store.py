@@ -38,6 +38,14 @@ def test_an_older_state_never_replaces_a_newer_one(store: Store) -> None:
     assert held(store).pods["orders-6b7f9-abcde"]["status"]["phase"] == "Running"
 
 
+def test_a_state_that_is_known_is_not_kept_anew(store: Store) -> None:
+    known = held(store).pods["orders-6b7f9-abcde"]
+    store.show(PODS, pod())
+    assert held(store).pods["orders-6b7f9-abcde"] is known
+    store.show(PODS, pod(version=2))
+    assert held(store).pods["orders-6b7f9-abcde"] is not known
+
+
 def test_a_recreated_object_replaces_its_predecessor_whatever_its_version(store: Store) -> None:
     store.put(DEPLOYMENTS, owned("Deployment", uid="o2", version=1))
     assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
