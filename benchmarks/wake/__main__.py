@@ -148,7 +148,7 @@ def _p99(values: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queues", default="1,100,1000", help="idle queues, a run for each")
-    parser.add_argument("--samples", type=int, default=40)
+    parser.add_argument("--samples", type=int, default=100)
     arguments = parser.parse_args()
     handles = load()
     kubectl = Kubectl(handles.kubectl, handles.kubeconfig, NAMESPACE)
