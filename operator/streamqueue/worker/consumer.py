@@ -146,9 +146,10 @@ class Consumer:
             taken = await self._take()
         finally:
             self._calls.start()  # also where Redis failed on the way: what has been taken begins
-        if self._free() and not taken:
-            self._intake.block(self._free())
-        if self._runs.is_settled and not (taken and self._free()) and not self._is_finished():
+        free = self._free()
+        if free and not taken:
+            self._intake.block(free)
+        if self._runs.is_settled and not (taken and free) and not self._is_finished():
             self._check_threads()
             await self._wake.wait()
 
@@ -183,14 +184,16 @@ class Consumer:
         reply = await self._intake.exchange(settled, done.new if done else None, self._free())
         if reply is None:
             return 0
-        del self._runs.ended[: len(ended)]
-        self._verdicts.take([run for run, _ in ended], reply.verdicts[: len(ended)])
+        if ended:
+            del self._runs.ended[: len(ended)]
+            self._verdicts.take([run for run, _ in ended], reply.verdicts[: len(ended)])
         if done:
             self._runs.done = None
             self._verdicts.take_whole(done, reply.verdicts[len(ended) :])
         if reply.outboxed:
             self._relaying.soon()
-        self._start(reply.again)
+        if reply.again:
+            self._start(reply.again)
         self._start_new(reply.new)
         return len(reply.again) + len(reply.new)
 

@@ -153,7 +153,8 @@ def texts_of(rows: Iterable[Sequence[bytes]]) -> list[dict[str, str]]:
         for flat in rows
     ]
     for each in decoded:
-        each.pop(None, None)
+        if None in each:
+            del each[None]
     return decoded
 
 

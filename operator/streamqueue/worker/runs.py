@@ -59,6 +59,7 @@ class Bundle(Sequence[Run]):
 
     def __init__(self, new: New, runs_of: Callable[[list[Entry]], list[Run]]) -> None:
         self.new = new
+        self._size = len(new)
         self._runs_of = runs_of
         self._runs: list[Run] | None = None
 
@@ -68,7 +69,7 @@ class Bundle(Sequence[Run]):
         return self._runs is None
 
     def __len__(self) -> int:
-        return len(self.new)
+        return self._size
 
     def __getitem__(self, index: Any) -> Any:
         if self._runs is None:
@@ -104,12 +105,13 @@ class Runs:
         """How many entries may be taken now."""
         if self.alone or self._exclusive:
             return 0
-        return max(0, self._slots - len(self._executing) - len(self._bundle or ()) - stuck_threads)
+        together = 0 if self._bundle is None else len(self._bundle)
+        return max(0, self._slots - len(self._executing) - together - stuck_threads)
 
     @property
     def executing(self) -> set[Run]:
         """One by one: no bundle stays whole."""
-        if self._bundle:
+        if self._bundle is not None:
             self._executing.update(self._bundle)
             self._bundle = None
         return self._executing
@@ -125,14 +127,14 @@ class Runs:
 
     def add_whole(self, bundle: Bundle) -> Sequence[Run]:
         """Of new entries: no worker died of one."""
-        if self._bundle or self.done:
+        if self._bundle is not None or self.done is not None:
             return self.add(list(bundle))
         self._bundle = bundle
         return bundle
 
     def end_whole(self) -> None:
         """Over with the bundle, all of which is done."""
-        if self._bundle:
+        if self._bundle is not None:
             self._bundle.is_done = True
             self._bundle, self.done = None, self._bundle
 
