@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ ASLEEP_INTERVAL = 5.0  # seconds between looks at a queue that is listened to; m
 ASLEEP_LONGEST = 30.0
 ASLEEP_RATE = 40.0  # looks per second at all of them together: more would hold up a wake
 RETRY = 5.0  # seconds after an error that may pass
+DEAF = 600.0  # seconds until a server that can't be listened to is tried again: rights and slots change
 
 _CANT = frozenset({ProblemKind.CLUSTER, ProblemKind.UNSUPPORTED, ProblemKind.NO_PERMISSION})
 
@@ -40,18 +42,19 @@ class Sleeper:
 
 
 class Waker:
-    def __init__(self, wake: Callable[[Sequence[Key]], None]) -> None:
+    def __init__(self, wake: Callable[[Sequence[Key]], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._wake = wake
+        self._clock = clock
         self._sleepers: dict[str, dict[Key, Sleeper]] = {}
         self._homes: dict[Key, str] = {}  # where each of them sleeps
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._deaf: set[str] = set()
+        self._deaf_until: dict[str, float] = {}  # by the endpoint's id
 
     def sleep(self, key: Key, endpoint: Endpoint, sleeper: Sleeper) -> bool:
         """Listen for this queue; False where that can't be done, so that it must be polled."""
         if self._homes.get(key) != endpoint.id:
             self.rouse(key)
-        if endpoint.id in self._deaf:
+        if self._deaf_until.get(endpoint.id, 0.0) > self._clock():
             return False
         self._homes[key] = endpoint.id
         self._sleepers.setdefault(endpoint.id, {})[key] = sleeper
@@ -83,8 +86,12 @@ class Waker:
                 streams = await wait_for_entries(endpoint.client, _positions(sleepers.values()), BLOCK)
             except RedisProblem as problem:
                 if problem.kind in _CANT:
-                    log.info("idle queues are polled, not listened to: %s", problem)
-                    self._deaf.add(endpoint.id)
+                    namespace, name = next(iter(sleepers))
+                    log.warning(
+                        "%s/%s and what else sleeps on its Redis (%d) is polled, not listened to: %s",
+                        *(namespace, name, len(sleepers), problem),
+                    )
+                    self._deaf_until[endpoint.id] = self._clock() + DEAF
                     self._rouse_all(list(sleepers))
                     return
                 await asyncio.sleep(RETRY)

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.store import Key
-from streamqueue.controller.wake import Sleeper, Waker
+from streamqueue.controller.wake import DEAF, Sleeper, Waker
 from tests.redis.queue import Queue
 
 ONE, TWO = ("shop", "one"), ("shop", "two")
@@ -92,16 +92,26 @@ async def test_a_roused_queue_is_not_woken(redis: Redis, waker: Waker, woken: Wo
     assert woken.keys.empty()
 
 
-async def test_a_user_who_may_not_listen_is_polled(
-    redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
+async def test_a_user_who_may_not_listen_is_polled_until_it_may(
+    redis: Redis, woken: Woken, caplog: pytest.LogCaptureFixture
 ) -> None:
     await redis.acl_setuser("deaf", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xread"])
     pool = redis.connection_pool
     deaf = Redis(
         host=pool.connection_kwargs["host"], port=pool.connection_kwargs["port"], username="deaf", password="x"
     )
-    quiet = Endpoint("deaf", "deaf", deaf, None)
+    quiet, now = Endpoint("deaf", "deaf", deaf, None), 0.0
+    waker = Waker(woken.take, lambda: now)
     assert waker.sleep(ONE, quiet, START)
     assert await woken.next() == ONE  # to be polled from now on
+    assert "shop/one" in caplog.text and "extend its ACL" in caplog.text
+    await redis.acl_setuser("deaf", commands=["+xread"])
     assert not waker.sleep(ONE, quiet, START)
+
+    now += DEAF
+    assert waker.sleep(ONE, quiet, START)
+    await Queue(redis).add()
+    assert await woken.next() == ONE
+    assert waker.sleep(ONE, quiet, START), "it was woken by its entry, not for want of a right"
+    await waker.close()
     await deaf.aclose()
