@@ -120,15 +120,19 @@ async def test_delayed_tasks_survive_a_restart(durable_server: RunningServer) ->
 async def test_a_replicated_send_says_what_it_got(own_server: RunningServer) -> None:
     replica = RunningServer(own_server.server, {"replicaof": f"127.0.0.1 {own_server.port}"})
     try:
-        async with Queue(own_server.url, "orders", patience=1.0) as orders, Redis.from_url(own_server.url) as redis:
+        async with (
+            Queue(own_server.url, "orders", patience=20.0) as orders,
+            Queue(own_server.url, "orders", patience=0.2) as hasty,
+            Redis.from_url(own_server.url) as redis,
+        ):
             # A connection that has written nothing would be told yes at once.
             while not (await redis.set("probe", 1) and await redis.wait(1, 200)):
                 pass
             assert (await orders.send({"n": 1})).replicated is None
             assert (await orders.send({"n": 2}, replicated=True)).replicated is True
-            assert (await orders.send({"n": 3}, replicated=True, replicas=2)).replicated is False
+            assert (await hasty.send({"n": 3}, replicated=True, replicas=2)).replicated is False
             replica.pause()
-            assert (await orders.send({"n": 4}, id="four", replicated=True)).replicated is False
+            assert (await hasty.send({"n": 4}, id="four", replicated=True)).replicated is False
             replica.resume()
             again = await orders.send({"n": 4}, id="four", replicated=True)
             assert (again.repeated, again.replicated) == (True, True)
