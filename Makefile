@@ -13,7 +13,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 ABREAST := -n 6 --dist worksteal # they wait a lot; neighbours stay in one process, with the servers that they share
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes chaos chaos-long cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -73,7 +73,7 @@ MINUTES ?= 30
 chaos-long: .venv/.synced ## a storm of MINUTES=30 with failovers, SIGTERMs and long tasks; writes benchmarks/results/chaos-long.md
 	$(PYTEST) tests/chaos -m long --minutes $(MINUTES)
 
-bench-%: .venv/.synced ## one benchmark: scaling, redis, worker, scale or wake
+bench-%: .venv/.synced ## one benchmark: decide, redis, scale, scaling, wake or worker
 	$(BIN)/python -m benchmarks.$*
 
 cluster-up: .venv/.synced ## Docker, tools, images and the kind cluster; seconds when they are there

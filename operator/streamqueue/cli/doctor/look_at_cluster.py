@@ -7,7 +7,7 @@ from streamqueue.cli.doctor.facts import Body, ClusterFacts
 from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Kind
 from streamqueue.manifests import labels
 
-OPERATOR_NAMESPACE = "streamqueue-system"  # where the chart's README puts it
+OPERATOR_NAMESPACE = "streamqueue-system"  # where docs/install.md puts it
 
 
 async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
