@@ -27,6 +27,7 @@ from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.pod import until
 
 SECRET = "s3cr3t-Pa55"
 
@@ -192,10 +193,11 @@ async def test_a_disk_that_fails_stops_writes_and_loses_nothing(server: Server) 
             await queue.read("pod-1")
             shutil.rmtree(running.folder)
             await client.bgsave()
-            for _ in range(200):
-                if (await client.info("persistence"))["rdb_last_bgsave_status"] == "err":
-                    break
-                await asyncio.sleep(0.05)
+
+            async def has_failed() -> bool:
+                return bool((await client.info("persistence"))["rdb_last_bgsave_status"] == "err")
+
+            await until(has_failed, "a save that failed")
             assert (await queue.snapshot()).pending == 1
             call = release(client, spec(), "pod-1", await queue.now() + 1, "Error")
             assert (await problem_of(call)).kind is ProblemKind.MISCONF

@@ -26,7 +26,7 @@ from tests.redis.queue import Queue, spec
 from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.servers.sentinel import RunningSentinels
-from tests.redis.worker.pod import working
+from tests.redis.worker.pod import until, working
 from tests.unit.controller.bodies import queue
 
 # One server of each kind: the texts are those of the client.
@@ -162,8 +162,7 @@ async def test_workers_and_producers_show_no_password(address: str, caplog: pyte
             say(caught.value)
             say(producer)
         async with working(url, handle) as worker:
-            while not caplog.records:  # noqa: ASYNC110 - a log line is no event
-                await asyncio.sleep(0.02)
+            await until(lambda: caplog.records, "a line of the log")
             say(worker)
 
 

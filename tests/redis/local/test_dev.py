@@ -20,7 +20,7 @@ from streamqueue.local.run import environment
 from tests.redis.queue import Queue
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import PATIENCE
+from tests.redis.worker.pod import PATIENCE, until
 from tests.unit.manifests.build import SECRET
 from tests.unit.manifests.build import spec as queue_spec
 
@@ -154,23 +154,17 @@ async def dev(
         await process.wait()
 
 
-async def until(redis: Redis, what: str, *, tasks: int) -> dict[bytes, bytes]:
-    """Until so many tasks are in the hash `what`; the writes are another process's, so they can't be awaited."""
-    for _ in range(int(3 * PATIENCE / 0.05)):
-        found: dict[bytes, bytes] = await redis.hgetall(what)
-        if len(found) >= tasks:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{len(found)} of {tasks} done")
+async def until_done(redis: Redis, tasks: int) -> dict[bytes, bytes]:
+    async def are_done() -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = await redis.hgetall("done")
+        return found if len(found) >= tasks else {}
+
+    return await until(are_done, f"{tasks} tasks done", 3 * PATIENCE)
 
 
 async def started(redis: Redis) -> int:
     """The process that has begun a slow task."""
-    for _ in range(int(3 * PATIENCE / 0.05)):
-        if pids := await redis.lrange("started", 0, 0):
-            return int(pids[0])
-        await asyncio.sleep(0.05)
-    raise AssertionError("no slow task was begun")
+    return int((await until(lambda: redis.lrange("started", 0, 0), "a slow task", 3 * PATIENCE))[0])
 
 
 async def test_from_zero_and_back(redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path) -> None:
@@ -182,7 +176,7 @@ async def test_from_zero_and_back(redis: Redis, shared_server: RunningServer, qu
                 pipe.xadd("orders", {"task": str(number)})
             await pipe.execute()
         await running.says(r"ScalingUp: 0 -> 4: 12 waiting")
-        done = await until(redis, "done", tasks=12)
+        done = await until_done(redis, 12)
         assert set(done.values()) == {b"1"}
         await running.says(r"-> 0: 0 waiting and 0 pending")
         assert await running.end() == 0
@@ -200,7 +194,7 @@ async def test_a_killed_workers_task_is_done_by_another_at_once(
         if source == SDK:
             os.kill(await started(redis), signal.SIGKILL)
         await running.says(r"1 task of workers that ended handed on")
-        await until(redis, "done", tasks=5)
+        await until_done(redis, 5)
         assert await running.end() == 0
     assert (await redis.xpending("orders", "workers"))["pending"] == 0
 
@@ -214,9 +208,7 @@ async def test_a_handler_that_answers_http_has_a_runner_beside_it(
         await queue.add(3)
         await redis.xadd("orders", {"task": "deadly"})
         await running.says(r"the handler ended with 3, and is started again")
-        async with asyncio.timeout(3 * PATIENCE):
-            while "deadly" not in (tmp_path / "done").read_text():  # noqa: ASYNC110 - another process writes it
-                await asyncio.sleep(0.05)
+        await until(lambda: "deadly" in (tmp_path / "done").read_text(), "the deadly task", 3 * PATIENCE)
         await running.says(r"-> 0: 0 waiting and 0 pending")
         assert await running.end() == 0
     done = sorted((tmp_path / "done").read_text().splitlines())
@@ -273,14 +265,12 @@ async def test_with_a_server_of_its_own(server: Server, tmp_path: Path) -> None:
     wrapped = " ".join([str(command), *map(str, rest)])
     (tmp_path / "bin" / "redis-server").write_text(f'#!/bin/sh\nexec {wrapped} "$@"\n')
     (tmp_path / "bin" / "redis-server").chmod(0o755)
-    began = time.monotonic()
     async with dev(tmp_path, SDK, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}") as running:
         url = (await running.says(r"Redis for this run: (\S+)"))[1]
         async with Redis.from_url(url) as redis:
             for number in range(6):
                 await redis.xadd("orders", {"task": str(number)})
-            await until(redis, "done", tasks=6)
-            print(f"from the call to six tasks done: {time.monotonic() - began:.1f} s")
+            await until_done(redis, 6)
         assert await running.end() == 0
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0]))

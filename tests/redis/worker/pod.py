@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -39,10 +41,14 @@ async def working(
         await asyncio.wait_for(serving, PATIENCE)
 
 
-async def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for something that the test cannot await."""
-    for _ in range(int(PATIENCE / 0.01)):
-        if condition():
-            return
+async def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Wait for something that the test cannot await; what `condition`, or its coroutine, returned at last."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        found = condition()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
         await asyncio.sleep(0.01)
     raise AssertionError(f"never came true: {what}")

@@ -95,12 +95,12 @@ async def ended(child: asyncio.subprocess.Process) -> None:
 
 async def until_done(queue: Queue) -> None:
     """Nothing waits, runs or is parked."""
-    for _ in range(400):
+
+    async def is_done() -> bool:
         found = await queue.snapshot()
-        if not (found.pending or found.parked or found.due or found.undelivered):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("there is work left")
+        return not (found.pending or found.parked or found.due or found.undelivered)
+
+    await until(is_done, "no work left")
 
 
 async def test_a_handler_that_blocks_the_loop_loses_its_lease_and_changes_nothing_after(

@@ -228,7 +228,7 @@ async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningSe
         working(shared_server.url, handle, results_ttl=60, concurrency=3),
     ):
         good, bad, garbage = await producer.send_many([{"kind": kind} for kind in ("good", "bad", "garbage")])
-        while (result := await producer.result(good.id)).progress is None:  # noqa: ASYNC110 - told by the server alone  # noqa: ASYNC110 - the event is on the server
+        while (result := await producer.result(good.id)).progress is None:  # noqa: ASYNC110 - told by the server alone
             await asyncio.sleep(0.01)
         assert (result.state, result.progress, result.message) == ("running", 0.4, "reading")
         assert result.worker and result.worker.startswith("pod.")

@@ -23,16 +23,17 @@ pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
 
 async def pending(queue: Queue, count: int) -> None:
-    for _ in range(1000):
-        if len(held := await owners(queue)) == count:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"never were {count} pending: {held}")
+    async def are_pending() -> bool:
+        return len(await owners(queue)) == count
+
+    await until(are_pending, f"{count} pending")
 
 
 async def parked(queue: Queue) -> None:
-    while PARKED not in (await owners(queue)).values():  # noqa: ASYNC110 - in Redis
-        await asyncio.sleep(0.01)
+    async def is_parked() -> bool:
+        return PARKED in (await owners(queue)).values()
+
+    await until(is_parked, "one parked")
 
 
 class Tasks:

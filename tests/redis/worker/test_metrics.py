@@ -76,13 +76,10 @@ async def test_nothing_else_is_served(queue: Queue, shared_server: RunningServer
         pass
 
     port = free_port()
-    async with working(shared_server.url, handle, metrics_port=port):
-        for _ in range(200):
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                break
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.05)
+    async with working(shared_server.url, handle, metrics_port=port) as worker:
+        await queue.add()
+        await until(lambda: worker.counters.acked, "a task, before which the port was open")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request_text)
         assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 404 ")
         writer.close()

@@ -24,7 +24,7 @@ from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import failing_at
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import working
+from tests.redis.worker.pod import until, working
 from tests.redis.worker.stores import KEYS, ack, settle, store, take
 
 FAR = "paid"  # another slot than that of `orders`
@@ -219,6 +219,5 @@ async def test_a_worker_delivers_what_another_left_behind(
     a, (entry,) = await taken(queue, 1)
     await settle(a, emitting(entry, "left"))
     async with working(one_node.url, lambda task: None):
-        while not await queue.redis.exists(FAR):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        await until(lambda: queue.redis.exists(FAR), "what the dead worker left")
     assert await arrived(queue.redis) == ["left"]

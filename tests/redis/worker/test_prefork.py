@@ -15,6 +15,7 @@ from streamqueue.worker.prefork import shares
 from streamqueue.worker.settings import Settings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.pod import until
 from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import owners
 from tests.redis.worker.test_metrics import scrape
@@ -76,10 +77,7 @@ async def test_what_kills_each_process_ends_as_a_dead_letter(queue: Queue, share
     await queue.redis.xadd(queue.stream, {"how": "dies"})
     async with fleet(shared_server, MAX_DELIVERIES="1") as parent:
         await said(parent, 1)
-        for _ in range(400):
-            if letters := await queue.dead():
-                break
-            await asyncio.sleep(0.05)
+        letters = await until(queue.dead, "the dead letter")
         parent.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     assert (letters[0]["sq-reason"], letters[0]["sq-cause"]) == ("max-deliveries", "process ended by SIGKILL")

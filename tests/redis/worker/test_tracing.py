@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -52,8 +51,7 @@ async def test_one_trace_from_the_producer_through_the_stages(
         sent = await producer.send({"n": 1})
     async with working(shared_server.url, handle, next_stream=NEXT):
         await until(lambda: "process orders" in finished(), "the span")
-        while not await queue.redis.exists(NEXT):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await until(lambda: queue.redis.exists(NEXT), "the next task")
 
     send, process = finished()["send orders"], finished()["process orders"]
     assert (send.kind, process.kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
