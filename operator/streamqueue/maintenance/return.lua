@@ -8,8 +8,6 @@
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
-local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
-local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
 local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
@@ -25,24 +23,6 @@ for key, kind in pairs({[lease] = 'hash', [due] = 'zset', [attempts] = 'hash'}) 
   if found ~= 'none' and found ~= kind then return redis.error_reply('WRONGTYPE of a key of the workers') end
 end
 local copies = #redis.call('XINFO', 'GROUPS', stream) == 1 or ARGV[7] == '1'
-
--- The task behind an entry: the producer's fields, and what earlier copies carried along.
-local function task_of(entry)
-  local task = {id = entry[1], attempts = 0, deliveries = 0, since = string.match(entry[1], '^%d+'), fields = {}}
-  for i = 1, #entry[2], 2 do
-    local name, value = entry[2][i], entry[2][i + 1]
-    if name == 'sq-id' then task.id = value
-    elseif name == 'sq-attempt' then task.attempts = tonumber(value) or 0
-    elseif name == 'sq-deliveries' then task.deliveries = tonumber(value) or 0
-    elseif name == 'sq-enqueued-at' then task.since = value
-    else
-      task.fields[#task.fields + 1] = name
-      task.fields[#task.fields + 1] = value
-    end
-  end
-  task.attempts = task.attempts + (tonumber(redis.call('HGET', attempts, entry[1])) or 0)
-  return task
-end
 
 local function acknowledge(id)
   redis.call('XACK', stream, group, id)
@@ -100,12 +80,11 @@ local function give_back(id, consumer, idle, charge)
     acknowledge(id)
     return DROPPED
   end
-  local task = task_of(entry)
+  local task = task_of(entry, attempts)
   task.attempts = task.attempts + charge
   task.deliveries = task.deliveries + row[4]
   if #task.fields > MAX_ARGS then return PARKED end
-  local reason = task.attempts >= max_deliveries and 'max-deliveries'
-    or task.deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
+  local reason = exhausted(task.attempts, task.deliveries, max_deliveries)
   if reason then
     if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
     append(dlq, task, {'sq-reason', reason, 'sq-cause', cause, 'sq-entry', id, 'sq-consumer', consumer,

@@ -11,34 +11,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if redis.call('TYPE', stream).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
 
-local function fields(flat)
-  local map = {}
-  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
-  return map
-end
-
--- Ids are two 64-bit numbers; Lua's doubles would round them.
-local function before(a, b)
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then
-    if #a_ms ~= #b_ms then return #a_ms < #b_ms end
-    return a_ms < b_ms
-  end
-  if #a_seq ~= #b_seq then return #a_seq < #b_seq end
-  return a_seq < b_seq
-end
-
 -- The smallest id that some group still needs, and who needs it.
 local floor, names, mine
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
   local row = fields(flat)
   mine = mine or row.name == group
-  local own = row['last-delivered-id']
-  if row.pending > 0 then
-    local oldest = redis.call('XPENDING', stream, row.name, '-', '+', 1)[1]
-    if oldest and before(oldest[1], own) then own = oldest[1] end
-  end
+  local own = floor_of(stream, row)
   if not floor or before(own, floor) then floor, names = own, {} end
   if own == floor and #names < 8 then names[#names + 1] = row.name end
 end

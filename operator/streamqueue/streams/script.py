@@ -29,9 +29,10 @@ class Script:
 
     @classmethod
     def beside(cls, package: str, *names: str) -> Script:
-        """The script in a file of `package`; or in several, one after the other: what scripts share goes first."""
-        folder = resources.files(package)
-        return cls("".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names))
+        """The script in a file of `package`; or in several, one after the other: what scripts share goes first, from
+        this package where it is shared beyond theirs.
+        """
+        return cls("".join(_read(package, name) for name in names))
 
     def command(self, keys: Sequence[str], args: Sequence[Arg]) -> tuple[Arg, ...]:
         """The EVALSHA command, for pipelines."""
@@ -51,6 +52,11 @@ class Script:
         raise RedisProblem(
             ProblemKind.UNREACHABLE, "Redis restarts, fails over or is flushed all the time; see its log"
         )
+
+
+def _read(package: str, name: str) -> str:
+    file = resources.files(package) / name
+    return (file if file.is_file() else resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 async def _unless_missing(client: Redis, command: Sequence[Arg]) -> Any:

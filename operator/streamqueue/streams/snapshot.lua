@@ -7,25 +7,6 @@ local mine -- the group's row of XINFO GROUPS
 local group, cap, consumer_cap, RETRIES, everyone = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5] == '1'
 local PAGE, BYTES = 128, 2000000 -- counting stops at so many bytes read: a script blocks the server
 
-local function fields(flat)
-  local map = {}
-  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
-  return map
-end
-
--- Ids are two 64-bit numbers; Lua's doubles would round them.
-local function before(a, b)
-  if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end
-  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
-  if a_ms ~= b_ms then
-    if #a_ms ~= #b_ms then return #a_ms < #b_ms end
-    return a_ms < b_ms
-  end
-  if #a_seq ~= #b_seq then return #a_seq < #b_seq end
-  return a_seq < b_seq
-end
-
 -- Up to `count` entries after `id`. Ranges without their first id are 6.2; XREAD has always been without it.
 local function after(id, count)
   local found = redis.call('XREAD', 'COUNT', count, 'STREAMS', stream, id)
@@ -70,21 +51,13 @@ local function since(entry)
   return ms >= 946684800000 and ms or -1
 end
 
-local function floor_of(row)
-  local delivered = row['last-delivered-id']
-  if row.pending == 0 then return delivered end
-  local oldest = redis.call('XPENDING', stream, row.name, '-', '+', 1)[1]
-  if oldest and before(oldest[1], delivered) then return oldest[1] end
-  return delivered
-end
-
 -- Groups that still need entries which this one is done with.
 local function blockers(rows, mine)
   local names = {}
   if #rows < 2 then return names end
-  local floor = floor_of(mine)
+  local floor = floor_of(stream, mine)
   for _, row in ipairs(rows) do
-    if #names < 8 and before(floor_of(row), floor) then names[#names + 1] = row.name end
+    if #names < 8 and before(floor_of(stream, row), floor) then names[#names + 1] = row.name end
   end
   return names
 end

@@ -15,7 +15,7 @@ for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + mos
     if entry then
       -- Never charged: the run it was meant for has not begun.
       redis.call('HSET', lease, id, renewed(token))
-      local task = task_of(entry)
+      local task = task_of(entry, attempts)
       note(task.id, 'state', 'running')
       adopted[#adopted + 1] = {id, entry[2], task.attempts,
                                tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0, row[4]}

@@ -8,8 +8,6 @@ local group, consumer, visibility = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local max_deliveries, dlq_max = tonumber(ARGV[4]), tonumber(ARGV[5])
 local results_ttl, results_prefix = tonumber(ARGV[6]), ARGV[7]
 local PARKED = 'streamqueue:parked' -- holds what waits for its retry, so that no worker looks busy with it
-local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
-local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
 local HOLD = 60000 -- ms until a full dead-letter stream is tried again
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 
@@ -50,24 +48,6 @@ local function forget(id)
   redis.call('HDEL', lease, id)
   redis.call('HDEL', attempts, id, id .. ':crashes')
   redis.call('ZREM', due, id)
-end
-
--- The task behind an entry: the producer's fields, and what earlier copies carried along.
-local function task_of(entry)
-  local task = {id = entry[1], attempts = 0, deliveries = 0, since = string.match(entry[1], '^%d+'), fields = {}}
-  for i = 1, #entry[2], 2 do
-    local name, value = entry[2][i], entry[2][i + 1]
-    if name == 'sq-id' then task.id = value
-    elseif name == 'sq-attempt' then task.attempts = tonumber(value) or 0
-    elseif name == 'sq-deliveries' then task.deliveries = tonumber(value) or 0
-    elseif name == 'sq-enqueued-at' then task.since = value
-    else
-      task.fields[#task.fields + 1] = name
-      task.fields[#task.fields + 1] = value
-    end
-  end
-  task.attempts = task.attempts + (tonumber(redis.call('HGET', attempts, entry[1])) or 0)
-  return task
 end
 
 -- State by task id. Best effort: a server out of memory must still take acknowledgements.
@@ -112,11 +92,6 @@ local function bury(row, entry, task, reason, cause)
   return 'dead'
 end
 
-local function exhausted(row, task)
-  return task.attempts >= max_deliveries and 'max-deliveries'
-    or task.deliveries + row[4] >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
-end
-
 -- A pending entry of someone else into this consumer's hands; nil if it is gone or dead now.
 local function hand_over(id, row, token, cause)
   local entry = redis.call('XRANGE', stream, id, id)[1]
@@ -125,8 +100,8 @@ local function hand_over(id, row, token, cause)
     forget(id)
     return nil
   end
-  local task = task_of(entry)
-  local reason = exhausted(row, task)
+  local task = task_of(entry, attempts)
+  local reason = exhausted(task.attempts, task.deliveries + row[4], max_deliveries)
   if reason then
     bury(row, entry, task, reason, cause)
     return nil

@@ -45,9 +45,9 @@ local function fail(id, row, reason, cause, charge, delay)
     forget(id)
     return 'gone'
   end
-  local task = task_of(entry)
+  local task = task_of(entry, attempts)
   task.attempts = task.attempts + charge
-  reason = reason or exhausted(row, task)
+  reason = reason or exhausted(task.attempts, task.deliveries + row[4], max_deliveries)
   if reason then
     local verdict = bury(row, entry, task, reason, cause)
     if verdict == 'held' and charge > 0 then redis.call('HINCRBY', attempts, id, charge) end
@@ -207,7 +207,7 @@ local function take_new(limit)
     end
     leases[size + 1], leases[size + 2] = id, value
     size = size + 2
-    if results_ttl > 0 then note(task_of(entry).id, 'state', 'running', 'started', now) end
+    if results_ttl > 0 then note(task_of(entry, attempts).id, 'state', 'running', 'started', now) end
   end
   if size > 0 then redis.call('HSET', lease, unpack(leases)) end
 end

@@ -1,0 +1,28 @@
+-- Put in front of the scripts that take tasks back, wherever those run.
+local MAX_ARGS = 7000 -- Lua's unpack ends at 8,000
+local RAW_FACTOR = 20 -- deliveries that were never charged end somewhere, too
+
+-- The task behind an entry: the producer's fields, what earlier copies carried along, and `attempts`, a hash, kept since.
+local function task_of(entry, attempts)
+  local task = {id = entry[1], attempts = 0, deliveries = 0, since = string.match(entry[1], '^%d+'), fields = {}}
+  for i = 1, #entry[2], 2 do
+    local name, value = entry[2][i], entry[2][i + 1]
+    if name == 'sq-id' then task.id = value
+    elseif name == 'sq-attempt' then task.attempts = tonumber(value) or 0
+    elseif name == 'sq-deliveries' then task.deliveries = tonumber(value) or 0
+    elseif name == 'sq-enqueued-at' then task.since = value
+    else
+      task.fields[#task.fields + 1] = name
+      task.fields[#task.fields + 1] = value
+    end
+  end
+  task.attempts = task.attempts + (tonumber(redis.call('HGET', attempts, entry[1])) or 0)
+  return task
+end
+
+-- Why a task with this account is tried no more; false if it is.
+local function exhausted(attempts, deliveries, max_deliveries)
+  return attempts >= max_deliveries and 'max-deliveries'
+    or deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
+end
+
