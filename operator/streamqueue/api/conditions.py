@@ -8,6 +8,8 @@ from typing import Any
 
 MESSAGE_MAX_LENGTH = 32_768  # as in the CRD: a longer message would have the whole status refused
 
+_ALWAYS_THERE = frozenset({"Accepted", "RedisReachable", "Ready", "ScalingActive"})  # the others are warnings
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -48,3 +50,8 @@ def transitions(previous: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str
     """The conditions of `new` whose status or reason is not that of `previous`: what an event is worth."""
     before = {old["type"]: (old["status"], old["reason"]) for old in previous}
     return [each for each in new if before.get(each["type"]) != (each["status"], each["reason"])]
+
+
+def is_well(condition: Mapping[str, Any]) -> bool:
+    """Good news that holds; warnings are there only while they hold, whichever status says so."""
+    return bool(condition["type"] in _ALWAYS_THERE and condition["status"] == "True")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,6 @@ from streamqueue.manifests.labels import Owner, selector
 
 # 1,000 busy queues must not mean 1,000 writes a second, echoed back into our own watch.
 COUNTER_INTERVAL = 15.0  # seconds
-
-_GOOD_NEWS = frozenset({"Accepted", "RedisReachable", "Ready", "ScalingActive"})
 
 
 @dataclass(slots=True)
@@ -50,17 +48,11 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
     }
     if facts.decision:
         shown |= {"reason": str(facts.decision.reason), "message": facts.decision.sentence}
-    elif facts.rejected or facts.conflict or facts.redis or facts.stream:
-        trouble = facts.rejected or facts.conflict or facts.redis or facts.stream
-        assert trouble
+    elif trouble := facts.rejected or facts.conflict or facts.redis or facts.stream:
         shown |= {"reason": trouble.reason, "message": trouble.message}
     if facts.snapshot:
         snapshot = facts.snapshot
-        shown |= {
-            "lag": snapshot.undelivered,
-            "lagKnown": snapshot.lag_known,
-            "pending": snapshot.pending,
-        }
+        shown |= {"lag": snapshot.undelivered, "lagKnown": snapshot.lag_known, "pending": snapshot.pending}
         if snapshot.dead_letters is not None:
             shown["deadLetters"] = snapshot.dead_letters
         if snapshot.oldest_waiting_age is not None:
@@ -85,6 +77,16 @@ def _essence(shown: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*(shown.get(name) for name in plain), said, empty)
 
 
+def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """An event for each transition between two statuses: its kind, reason and message. Pure."""
+    known = before.get("conditions", [])
+    for change in conditions_api.transitions(known, after["conditions"]):
+        good = conditions_api.is_well(change)
+        if change["status"] == "Unknown" or (good and not known):
+            continue  # a new queue that works is no news
+        yield "Normal" if good else "Warning", change["reason"], f"{change['type']}: {change['message']}"
+
+
 async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, reported: Reported) -> None:
     """Write the status where it is due, and an event for each transition."""
     assert held.queue is not None
@@ -107,15 +109,5 @@ async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, r
             raise
         return
     reported.status, reported.at = shown, time.monotonic()
-    for change in conditions_api.transitions(previous.get("conditions", []), shown["conditions"]):
-        _tell(recorder, held.queue, change, bool(previous.get("conditions")))
-
-
-def _tell(recorder: Recorder, queue: Body, change: Mapping[str, Any], seen_before: bool) -> None:
-    good = (change["status"] == "True") == (change["type"] in _GOOD_NEWS)
-    if good and not seen_before:
-        return  # a new queue that works is no news
-    if change["status"] == "Unknown":
-        return
-    kind = "Normal" if good else "Warning"
-    recorder.say(queue, kind, change["reason"], f"{change['type']}: {change['message']}")
+    for event in news(previous, shown):
+        recorder.say(held.queue, *event)

@@ -8,7 +8,7 @@ import pytest
 
 from streamqueue.controller.assess import Facts, Trouble
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.report import matters, status
+from streamqueue.controller.report import matters, news, status
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
@@ -69,3 +69,15 @@ def test_counters_wait_unless_they_leave_or_reach_zero(
 def test_a_new_reason_is_written_at_once() -> None:
     before = shown()
     assert matters(before, before | {"reason": "AtMax"})
+
+
+def test_each_transition_is_news_but_that_a_new_queue_works() -> None:
+    well = shown()
+    facts = Facts(snapshot=Snapshot(time=0.0, stream_exists=True, group_exists=True), decision=DECISION, reads_on=True)
+    warned = status(holdings(), facts, well, now=1_800_000_000.0)
+    lost = status(holdings(), Facts(redis=Trouble("Unreachable", "no route")), well, now=1_800_000_000.0)
+
+    assert list(news({}, well)) == []
+    assert [event[:2] for event in news(well, warned)] == [("Warning", "ReadsOn")]
+    assert ("Warning", "Unreachable", "RedisReachable: no route") in news(well, lost)
+    assert ("Normal", "Reachable", "RedisReachable: the server answers") in news(lost, well)

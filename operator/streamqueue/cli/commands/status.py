@@ -8,14 +8,13 @@ from typing import Any
 
 import click
 
+from streamqueue.api.conditions import is_well
 from streamqueue.cli.cluster import Body, open_cluster
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
-from streamqueue.cli.output import Column, Record, age, document, paint, printable, show, table
+from streamqueue.cli.output import Column, age, document, paint, printable, show, table
 from streamqueue.cli.target import open_target
 from streamqueue.controller.pods import epoch
-
-_GOOD = frozenset({"Accepted", "RedisReachable", "Ready", "ScalingActive"})
 
 COLUMNS = (
     Column("NAME", lambda row: row["name"]),
@@ -78,11 +77,6 @@ def conditions(body: Body) -> list[dict[str, Any]]:
     fields = ("type", "status", "reason", "message", "lastTransitionTime")
     found = [{field: each.get(field) for field in fields} for each in body.get("status", {}).get("conditions", [])]
     return sorted(found, key=is_well)
-
-
-def is_well(condition: Record) -> bool:
-    """Good news that holds; warnings are there only while they hold."""
-    return bool(condition["type"] in _GOOD and condition["status"] == "True")
 
 
 async def _many(selection: Selection, everywhere: bool, output: str) -> None:
