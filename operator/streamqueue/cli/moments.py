@@ -7,6 +7,7 @@ import re
 
 from streamqueue.api.durations import parse_duration
 from streamqueue.cli.errors import BadInput
+from streamqueue.streams.entry_ids import YEAR_2000
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
@@ -64,7 +65,7 @@ def _milliseconds(seconds: float) -> str:
 def entry_time(entry_id: str) -> str | None:
     """When an entry was added, to the millisecond, in UTC; None where the producer made the id up."""
     milliseconds = int(entry_id.partition("-")[0])
-    if not 946_684_800_000 <= milliseconds < 253_402_300_800_000:  # the years 2000 to 9999
+    if not YEAR_2000 <= milliseconds < 253_402_300_800_000:  # the end of the year 9999
         return None
     moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -12,8 +12,6 @@ from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.streams.errors import ABSENT, RedisProblem, execute
 
-MARGIN = 1000  # ms between two deliveries that makes them two reads
-
 
 async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseReport:
     """Give back, charged, what `consumer` was handed before its newest read; never the newest batch itself.
@@ -29,7 +27,7 @@ async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseRep
         last_command = await _last_command(client, spec, consumer)
         pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
         held = [entry async for page in pages for entry in page]
-        left = overtaken(held, last_command=last_command, margin=MARGIN)
+        left = overtaken(held, last_command)
         await give_back(client, spec, left, {entry.id for entry in left}, Cause.ABANDONED, report)
     except RedisProblem as problem:
         if problem.kind not in ABSENT:

@@ -9,6 +9,7 @@ from streamqueue.maintenance.pending import Delivery
 
 # Entries of one XREADGROUP carry one delivery time; before Redis 7.2 each carries its own, milliseconds apart.
 BATCH_SPREAD = 50  # ms
+MARGIN = 1000  # ms between two deliveries that makes them two reads
 
 
 def started(entries: Iterable[Delivery], *, concurrency: int, batch: int, own_consumer: bool) -> set[str]:
@@ -32,20 +33,20 @@ def started(entries: Iterable[Delivery], *, concurrency: int, batch: int, own_co
     return ids
 
 
-def overtaken(held: Sequence[Delivery], *, last_command: int | None, margin: int) -> list[Delivery]:
+def overtaken(held: Sequence[Delivery], last_command: int | None = None) -> list[Delivery]:
     """Entries that a consumer of concurrency 1 has left behind: it has read again since.
 
-    Evidence is either a later delivery (by more than `margin` ms) of an entry with a greater id: a greater id tells a
+    Evidence is either a later delivery (by more than MARGIN) of an entry with a greater id: a greater id tells a
     new read from a renewal of what is in hand; or a command of the consumer (`last_command`, ms by Redis's clock) after
     the newest delivery of all.
     """
     newest = max((entry.delivered_at for entry in held), default=0)
-    if last_command is not None and last_command > newest + margin:
+    if last_command is not None and last_command > newest + MARGIN:
         return list(held)
     left = []
     latest = 0
     for entry in sorted(held, key=lambda entry: entry.order, reverse=True):
-        if latest > entry.delivered_at + margin:
+        if latest > entry.delivered_at + MARGIN:
             left.append(entry)
         latest = max(latest, entry.delivered_at)
     return left

@@ -56,7 +56,7 @@ class Fleet:
         self.returned: deque[int] = deque()  # came back from killed pods
         self.pending = self.done = self.killed = self.started = self.peak = 0
         self.starts: list[float] = [math.nan] * len(arrivals)
-        self._ready = 0
+        self.ready = 0  # of the pods that the Deployment asks for
         self._marked = False  # whether any live pod may be
         self.pods: dict[str, Worker] = {}  # all that exist, draining ones included
         self.live: dict[str, Worker] = {}  # those that the Deployment still asks for
@@ -75,11 +75,6 @@ class Fleet:
     @property
     def replicas(self) -> int:
         return len(self.live)
-
-    @property
-    def ready(self) -> int:
-        """Of the pods that the Deployment asks for."""
-        return self._ready
 
     def observe(self) -> Observation:
         """What the operator would see now."""
@@ -215,7 +210,7 @@ class Fleet:
         worker.state = PodState.READY
         worker.ready_at = self.now
         worker.change()
-        self._ready += 1
+        self.ready += 1
         self.free.extend([worker] * self.cluster.concurrency)
         self._hand_out()
 
@@ -264,7 +259,7 @@ class Fleet:
         was_ready = worker.state is PodState.READY
         worker.state = PodState.TERMINATING
         worker.change()
-        self._ready -= was_ready
+        self.ready -= was_ready
         if was_ready and worker.running:
             self._push(self.cluster.grace, self._kill, worker)
         else:

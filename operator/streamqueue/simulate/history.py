@@ -10,12 +10,11 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.simulate.trace import Trace, TraceError, trace_of
-from streamqueue.streams.entries import Entry, read_headers
-from streamqueue.streams.entry_ids import successor
+from streamqueue.streams.entries import PAGE, Entry, read_headers
+from streamqueue.streams.entry_ids import YEAR_2000, successor
 from streamqueue.streams.errors import typed
 
 MOST = 2_000_000  # entries: bounds memory
-EARLIEST = 946_684_800_000  # ms, the year 2000: an id below is no time
 RESULTS_AT_ONCE = 500
 
 
@@ -31,7 +30,7 @@ async def read_arrivals(
     more = True
     while more and len(found) < MOST:
         page, stopped = await read_headers(client, stream, start)
-        more = stopped or len(page) == 1000
+        more = stopped or len(page) == PAGE
         if page:
             start = successor(page[-1].id)
         advance(len(page))
@@ -81,6 +80,6 @@ async def _results(client: Redis, keys: Keys, tasks: Sequence[str]) -> list[list
 def _arrival(entry: Entry, stream: str) -> float:
     """Unix seconds."""
     since = entry.field("sq-enqueued-at") or entry.id.partition("-")[0]
-    if not since.isdecimal() or int(since) < EARLIEST:
+    if not since.isdecimal() or int(since) < YEAR_2000:
         raise TraceError(f"stream {stream!r}: the id {entry.id} is no time, so nobody can tell when the task came")
     return int(since) / 1000

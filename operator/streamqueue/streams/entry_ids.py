@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+YEAR_2000 = 946_684_800_000  # ms: an id below was made up by its producer, and is no time
+
 
 def entry_order(entry_id: str) -> tuple[int, int]:
     """An entry id as numbers that compare as Redis compares them."""

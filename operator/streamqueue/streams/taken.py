@@ -7,8 +7,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from streamqueue.streams.entries import fields_of
-
-YEAR_2000 = 946684800000  # unix ms
+from streamqueue.streams.entry_ids import YEAR_2000
 
 # Half of the time that a named tuple takes to be made by its name: there is one for each task.
 _made = tuple.__new__

@@ -14,7 +14,7 @@ from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import WouldReachOthers
 from streamqueue.maintenance import replay as copies
-from streamqueue.streams.entries import read_entries, read_headers
+from streamqueue.streams.entries import PAGE, read_entries, read_headers
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import RedisProblem
 
@@ -93,7 +93,7 @@ async def _count(target: Target, first: str, last: str) -> int:
     while more:
         page, stopped = await read_headers(target.client, target.spec.stream, first, last)
         total += len(page)
-        more = stopped or len(page) == 1000
+        more = stopped or len(page) == PAGE
         if page:
             first = successor(page[-1].id)
     return total

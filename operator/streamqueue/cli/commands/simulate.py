@@ -15,11 +15,10 @@ from streamqueue.cli.options import Selection, output_option, queue_argument, qu
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
 from streamqueue.cli.trial.types import NODES, SECONDS, SIGMA
+from streamqueue.manifests import grace_period
 
 if TYPE_CHECKING:
     from streamqueue.simulate.cluster import Nodes
-
-_GRACE_MARGIN = 30.0  # seconds of termination grace beyond the handler's time-out
 
 
 @click.command()
@@ -75,10 +74,9 @@ def simulate(
         queue, trace = asyncio.run(load(selection, words, Source(file, csv, since, service, seed)))
     except TraceError as error:
         raise BadInput(str(error)) from None
-    grace = queue.handler.timeout * queue.handler.batch + _GRACE_MARGIN
-    cluster = Cluster(
-        ColdStart(cold_start, sigma), queue.handler.concurrency, grace, queue.delivery.visibility_timeout, nodes
-    )
+    cold = ColdStart(cold_start, sigma)
+    grace, reclaim = grace_period(queue.handler), queue.delivery.visibility_timeout
+    cluster = Cluster(cold, queue.handler.concurrency, grace, reclaim, nodes)
     try:
         outcomes = compare(queue, trace, cluster, alone=only, seed=seed)
     except ChildProcessError as error:

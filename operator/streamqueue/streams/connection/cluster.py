@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
 
-from streamqueue.streams.connection.call import called
+from streamqueue.streams.connection.command import called
 from streamqueue.streams.connection.pipeline import Convert, piped, unchanged
 from streamqueue.streams.connection.slots import redirection
 from streamqueue.streams.connection.topology import Topology

@@ -17,7 +17,6 @@ from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.tasks import PARKED
 
 ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
-MARGIN = 1000  # ms between two deliveries that makes them two reads
 
 
 def never_acknowledges(facts: Facts) -> Iterator[Finding]:
@@ -55,7 +54,7 @@ def left_behind(facts: Facts) -> Iterator[Finding]:
     alive = {view.name for view in facts.snapshot.consumers if view.seen_within(ACTIVE) and view.name != PARKED}
     for consumer in sorted(alive):
         rows = [row for row in stream.held if row.consumer == consumer.encode()]
-        if left := overtaken(rows, last_command=None, margin=MARGIN):
+        if left := overtaken(rows):
             cause = (
                 f"consumer {consumer} left {len(left)} task(s) pending and went on reading: its handler raised, and "
                 "the loop did not stop"
