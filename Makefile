@@ -39,7 +39,7 @@ docs: .venv/.synced ## write the pages that are made from other files
 
 render: .venv/.synced ## the chart with its defaults as one file for kubectl apply: dist/streamqueue.yaml
 	@mkdir -p dist
-	@$(WITH_CLUSTER) { printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: streamqueue-system}\n' && \
+	@eval "$$($(CLUSTER) print-env 2>/dev/null)"; { printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: streamqueue-system}\n' && \
 	  $${HELM:-helm} template streamqueue charts/streamqueue --namespace streamqueue-system --kube-version 1.29.0 --skip-tests; \
 	} > dist/streamqueue.yaml
 
@@ -75,6 +75,8 @@ chaos-long: .venv/.synced ## a storm of MINUTES=30 with failovers, SIGTERMs and 
 
 bench-%: .venv/.synced ## one benchmark: decide, redis, scale, scaling, wake or worker
 	$(BIN)/python -m benchmarks.$*
+
+bench-scale bench-wake: cluster-up
 
 cluster-up: .venv/.synced ## Docker, tools, images and the kind cluster; seconds when they are there
 	$(CLUSTER) up
