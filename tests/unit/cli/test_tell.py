@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamqueue.api.parse import parse_spec
-from streamqueue.cli.tracing.facts import TaskFacts
-from streamqueue.cli.tracing.tell import tell, tell_queue
+from streamqueue.cli.following.facts import TaskFacts
+from streamqueue.cli.following.tell import tell, tell_queue
 from streamqueue.streams.entries import Entry
 from streamqueue.streams.pending_entries import PendingEntry
 from tests.unit.cli.build import snapshot, spec

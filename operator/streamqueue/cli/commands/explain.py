@@ -13,12 +13,12 @@ from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.decisions import tell as decided
 from streamqueue.cli.decisions.fetch import fetch
 from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.following.gather import gather
+from streamqueue.cli.following.tell import Story, tell, tell_queue
 from streamqueue.cli.moments import parse_clock
 from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document, printable
 from streamqueue.cli.target import open_target
-from streamqueue.cli.tracing.gather import gather
-from streamqueue.cli.tracing.tell import Story, tell, tell_queue
 
 
 @click.command()

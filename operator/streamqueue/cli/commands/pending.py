@@ -10,10 +10,10 @@ import click
 from streamqueue.api.durations import parse_duration
 from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
+from streamqueue.cli.following.gather import charged
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, show
 from streamqueue.cli.target import Target, open_target
-from streamqueue.cli.tracing.gather import charged
 from streamqueue.streams.entries import Entry, read_headers
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries

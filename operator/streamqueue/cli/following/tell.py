@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from streamqueue.api.durations import format_duration
 from streamqueue.api.spec import QueueSpec
+from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.moments import entry_time, is_entry_id
 from streamqueue.cli.output import age
-from streamqueue.cli.tracing.facts import TaskFacts
 from streamqueue.streams import Snapshot
 from streamqueue.streams.entries import Entry
 from streamqueue.streams.entry_ids import entry_order

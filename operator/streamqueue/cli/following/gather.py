@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
+from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.moments import is_entry_id
 from streamqueue.cli.progress import progress
 from streamqueue.cli.target import Target
-from streamqueue.cli.tracing.facts import TaskFacts
 from streamqueue.maintenance import letters
 from streamqueue.streams.entries import Entry, read_entries, read_headers
 from streamqueue.streams.entry_ids import entry_order, successor
