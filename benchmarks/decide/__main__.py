@@ -60,12 +60,12 @@ def busy_seconds(seen: list[Observation]) -> list[float]:
     return sorted(took)
 
 
-def memory_bytes(seen: list[Observation], queues: int = 20) -> float:
+def memory_bytes(seen: list[Observation]) -> float:
     """What a queue's memory holds on to after a busy time, observations aside."""
     gc.collect()
     tracemalloc.start()
     kept = []
-    for _ in range(queues):
+    for _ in range(20):  # queues
         memory: Memory | None = None
         for observation in seen[:300]:
             _, memory = decide(SPEC, memory, observation)

@@ -41,34 +41,34 @@ def azure_code() -> Trace:
     return Trace("azure-code", arrivals, services)
 
 
-def mm_image(start: float = 0.0, hours: float = 6.0, clients: set[int] | None = None) -> Trace:
+def mm_image(hours: float = 6.0) -> Trace:
     """A production multimodal service: gaps drawn from each client's own law, window by window."""
     dice = random.Random(1)
     arrivals = []
     for row in _rows("servegen-mm-image.csv"):
-        client, window, rate, shape, scale = int(row[0]), float(row[1]), float(row[2]), float(row[5]), float(row[6])
-        if not start <= window < start + hours * HOUR or rate <= 0 or (clients and client not in clients):
+        window, rate, shape, scale = float(row[1]), float(row[2]), float(row[5]), float(row[6])
+        if window >= hours * HOUR or rate <= 0:
             continue
         gap = dice.gammavariate if row[4] == "Gamma" else (lambda a, b: dice.weibullvariate(b, a))
         mean = shape * scale if row[4] == "Gamma" else scale * math.gamma(1 + 1 / shape)
         # The scale is in units of the mean gap or in seconds, by origin; the rate settles it.
         stretch = 1 / (rate * mean)
-        at = window - start + gap(shape, scale) * stretch * dice.random()
-        while at < window - start + 600:
+        at = window + gap(shape, scale) * stretch * dice.random()
+        while at < window + 600:
             arrivals.append(at)
             at += gap(shape, scale) * stretch
     arrivals.sort()
     return Trace("mm-image", arrivals, _services(len(arrivals), dice))
 
 
-def twitter(days: int = 2) -> Trace:
+def twitter() -> Trace:
     """Mentions of a company as an arrival intensity: 0.18 tasks a second, one burst of thirty times that."""
     dice = random.Random(2)
     arrivals = []
     rows = _rows("nab-twitter-amzn.csv")
     next(rows)
     for slot, row in enumerate(rows):
-        if slot >= days * 288:
+        if slot == 2 * 288:  # days of five minutes each
             break
         arrivals += sorted(slot * 300 + 300 * dice.random() for _ in range(int(row[1])))
     return Trace("twitter-amzn", arrivals, _services(len(arrivals), dice))

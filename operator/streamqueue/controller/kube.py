@@ -57,10 +57,10 @@ class NotLeader(KubeError):
 class Kube:
     """A thin client; writes are refused while `may_write` says no."""
 
-    def __init__(self, api: kubernetes_client.ApiClient, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, api: kubernetes_client.ApiClient) -> None:
         self._api = api
         self._writes = asyncio.Semaphore(WRITES)
-        self.may_write = may_write
+        self.may_write: Callable[[], bool] = lambda: True
 
     @classmethod
     async def connect(cls) -> Kube:

@@ -50,7 +50,7 @@ class SweepReport(ReleaseReport):
     quiet_until: float | None = None
     quiet_reason: str = ""
     restart_detection: bool = True  # False: the server hides INFO, so that restarts are seen by clock and gaps alone
-    cursor: str = ""  # where the next pass should go on, if time ran out; "" when all was seen
+    out_of_time: bool = False  # before all that idled was seen
 
     def summary(self) -> str:
         """One line for people."""
@@ -77,6 +77,6 @@ class SweepReport(ReleaseReport):
             parts.append(f"trim blocked by {', '.join(self.trim_blocked_by)}")
         if not self.restart_detection:
             parts.append("INFO is not allowed: restarts of Redis may go unseen")
-        if self.cursor:
+        if self.out_of_time:
             parts.append("time ran out, more next time")
         return "; ".join(parts)

@@ -18,7 +18,6 @@ from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
-from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import ABSENT, RedisProblem
 
 BUDGET = 120.0  # seconds for a pass
@@ -26,17 +25,12 @@ WINDOW = 10_000  # entries judged together, so that a batch is seen whole
 
 
 async def sweep(
-    client: Redis,
-    spec: QueueSpec,
-    *,
-    budget: float = BUDGET,
-    cursor: str = "",
-    beyond: Redis | RedisProblem = NOWHERE,
+    client: Redis, spec: QueueSpec, *, budget: float = BUDGET, beyond: Redis | RedisProblem = NOWHERE
 ) -> SweepReport:
     """Let in delayed tasks that are due, return what idled past the visibility timeout, trim, delete idle consumers.
 
-    Takes about `budget` seconds at most; `cursor` is that of the report before, `beyond` as `relay` has it. Safe
-    to repeat and to run twice at once. Raises RedisProblem.
+    Takes about `budget` seconds at most; `beyond` as `relay` has it. Safe to repeat and to run twice at once. Raises
+    RedisProblem.
     """
     report = SweepReport()
     deadline = time.monotonic() + budget
@@ -44,7 +38,7 @@ async def sweep(
         await _promote(client, spec, deadline, report)
         relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, beyond=beyond)
         report.relayed, report.stuck = relayed.delivered, tuple(map(shown, relayed.stuck))
-        await _reclaim(client, spec, deadline, cursor, report)
+        await _reclaim(client, spec, deadline, report)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
     except RedisProblem as problem:
@@ -61,7 +55,7 @@ async def _promote(client: Redis, spec: QueueSpec, deadline: float, report: Swee
         report.promoted += count
 
 
-async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, cursor: str, report: SweepReport) -> None:
+async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:
     quiet = await look(client, spec)
     report.quiet_until = quiet.until
     report.quiet_reason = quiet.reason or ""
@@ -70,12 +64,12 @@ async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, cursor: str,
         return
     min_idle = int(spec.delivery.visibility_timeout * 1000)
     window: list[Delivery] = []
-    async for page in deliveries(client, spec.stream, spec.group, start=cursor or "-", min_idle=min_idle):
+    async for page in deliveries(client, spec.stream, spec.group, min_idle=min_idle):
         window += page
         if len(window) >= WINDOW:
             await _return(client, spec, window, report)
             if time.monotonic() > deadline:
-                report.cursor = successor(window[-1].id)
+                report.out_of_time = True
                 return
             window = []
     await _return(client, spec, window, report)

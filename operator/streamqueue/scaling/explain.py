@@ -44,8 +44,8 @@ class Journal:
     Decisions that repeat count and reason extend the latest entry.
     """
 
-    def __init__(self, *, open_entries: int = OPEN, sealed_bytes: int = SEALED_BYTES) -> None:
-        self._open_entries, self._sealed_bytes = open_entries, sealed_bytes
+    def __init__(self, *, open_entries: int = OPEN) -> None:
+        self._open_entries = open_entries
         self._open: list[Entry] = []
         self._sealed: deque[bytes] = deque()  # blocks of `open_entries`, oldest first
 
@@ -85,7 +85,7 @@ class Journal:
     def _seal(self) -> None:
         self._sealed.append(zlib.compress(json.dumps([asdict(entry) for entry in self._open]).encode(), 9))
         self._open.clear()
-        while self.weight > self._sealed_bytes:
+        while self.weight > SEALED_BYTES:
             self._sealed.popleft()
 
 

@@ -36,7 +36,6 @@ class Metric(StrEnum):
 
     LAG = "lag"
     PENDING = "pending"
-    LENGTH = "length"  # waiting and pending, where entries are deleted once acknowledged
     DUAL = "dual"  # two triggers, lag and pending at 1; the HPA takes the greater
     SUM = "sum"  # a scalingModifiers formula: pending + lag / target, at 1
 
@@ -56,7 +55,6 @@ class KedaConfig:
     stabilization: float = 300.0
     min_replicas: int = 0
     max_replicas: int = 100
-    free_scale_up: bool = False  # an HPA behaviour without the limit on scale-up
 
 
 class KedaLaw:
@@ -93,8 +91,6 @@ class KedaLaw:
                 return [(fleet.waiting, target)]
             case Metric.PENDING:
                 return [(fleet.pending, target)]
-            case Metric.LENGTH:
-                return [(fleet.waiting + fleet.pending, target)]
             case Metric.DUAL:
                 return [(fleet.waiting, target), (fleet.pending, 1.0)]
             case Metric.SUM:
@@ -120,6 +116,4 @@ class KedaLaw:
             self._recommended.popleft()
         if want < have:
             return min(have, max(count for _, count in self._recommended))
-        if self.config.free_scale_up:
-            return want
         return min(want, max(have * 2, have + 4))

@@ -15,9 +15,11 @@ TARGETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 COOLDOWNS = ((300.0, 300.0), (60.0, 60.0), (30.0, 0.0))  # cooldownPeriod, stabilizationWindowSeconds
 EXCERPT = 60_000  # tasks that a configuration is tried on
 
+Tried = tuple[tuple[bool, float], KedaConfig]  # whether it misses the target, and its p95 then, else its pod-hours
 
-def run_keda(trace: Trace, cluster: Cluster, config: KedaConfig, target: float, seed: int = 0) -> Figures:
-    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed).run()
+
+def run_keda(trace: Trace, cluster: Cluster, config: KedaConfig, target: float) -> Figures:
+    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config)).run()
     return figures_of(trace, outcome, target, cluster.concurrency)
 
 
@@ -34,10 +36,10 @@ def tune_keda(
     Long traces are tried on their busiest stretch.
     """
     sample = excerpt(trace)
-    tried: list[tuple[tuple[bool, float], KedaConfig]] = []
+    tried: list[Tried] = []
     total = len(metrics) * (len(TARGETS) + len(COOLDOWNS) - 1)
     for metric in metrics:
-        best: tuple[tuple[bool, float], KedaConfig] | None = None
+        best: Tried | None = None
         for config in _targets(replace(base, metric=metric, cooldown=60.0, stabilization=60.0, poll=5.0)):
             best = _better(best, sample, cluster, config, target)
             tried.append(best)
@@ -69,13 +71,7 @@ def _targets(base: KedaConfig) -> Iterator[KedaConfig]:
         yield replace(base, target=value)
 
 
-def _better(
-    best: tuple[tuple[bool, float], KedaConfig] | None,
-    trace: Trace,
-    cluster: Cluster,
-    config: KedaConfig,
-    target: float,
-) -> tuple[tuple[bool, float], KedaConfig]:
+def _better(best: Tried | None, trace: Trace, cluster: Cluster, config: KedaConfig, target: float) -> Tried:
     figures = run_keda(trace, cluster, config, target)
     misses = figures.p95 > target
     score = (misses, figures.p95 if misses else figures.pod_hours)

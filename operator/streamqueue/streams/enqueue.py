@@ -48,12 +48,12 @@ async def enqueue(client: Redis, stream: str, tasks: Sequence[NewTask]) -> list[
     return [Enqueued(entry.decode() or None, bool(repeated)) for entry, repeated in reply]
 
 
-async def promote(client: Redis, stream: str, most: int = STEP) -> tuple[int, float | None]:
-    """Move delayed tasks that are due into `stream`, at most `most`: one bounded step.
+async def promote(client: Redis, stream: str) -> tuple[int, float | None]:
+    """Move delayed tasks that are due into `stream`, at most STEP of them.
 
     How many were moved, and seconds until the next is due (0 if more are due now, None without any). May run anywhere,
     any number at once. Raises RedisProblem.
     """
     keys = StreamKeys(stream)
-    count, until = await _PROMOTE(client, [keys.stream, keys.delayed, keys.payloads], [most])
+    count, until = await _PROMOTE(client, [keys.stream, keys.delayed, keys.payloads], [STEP])
     return count, until / 1000 if until >= 0 else None
