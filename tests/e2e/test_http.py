@@ -41,9 +41,9 @@ class Tasks:
     def state(self, task: str) -> dict[str, str]:
         return dict(self.queue.client.hgetall(f"{self._keys.results}{task}"))
 
-    def result(self, task: str, timeout: float = 60) -> dict[str, Any]:
+    def result(self, task: str) -> dict[str, Any]:
         """What the handler answered, once it did."""
-        self._view.eventually(lambda: self.state(task).get("state") == "done", timeout, f"{self.queue.name}: {task}")
+        self._view.eventually(lambda: self.state(task).get("state") == "done", 60, f"{self.queue.name}: {task}")
         return dict(json.loads(self.state(task)["result"]))
 
     def pod(self) -> Body:

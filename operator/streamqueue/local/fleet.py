@@ -37,11 +37,10 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A process that is no more; whatever it held is free. `told`: it was asked to go."""
+    """A process that is no more; whatever it held is free."""
 
     name: str
     code: int
-    told: bool
 
 
 @dataclass(slots=True)
@@ -139,9 +138,9 @@ class Fleet:
         with suppress(TimeoutError):
             await asyncio.wait_for(output, 1.0)
         del self.workers[worker.name]
-        told, now = worker.told_at is not None, time.monotonic()
-        self.ended.append(Ended(worker.name, code, told))
-        if not told and now - worker.created < SOON:
+        self.ended.append(Ended(worker.name, code))
+        now = time.monotonic()
+        if worker.told_at is None and now - worker.created < SOON:
             self._wait_until, self._backoff = now + self._backoff, min(2 * self._backoff, LONGEST_BACKOFF)
         elif now - worker.created >= SOON:
             self._backoff = BACKOFF

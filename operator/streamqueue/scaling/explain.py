@@ -63,15 +63,6 @@ class Journal:
             self._seal()
         self._open.append(_entry(observation, decision, observation.now))
 
-    def at(self, time: float) -> Entry | None:
-        """The entry that held at `time`; None before the first one kept."""
-        found = None
-        for entry in self:
-            if entry.at > time:
-                break
-            found = entry
-        return found
-
     def __iter__(self) -> Iterator[Entry]:
         for block in self._sealed:
             yield from (_unpack(row) for row in json.loads(zlib.decompress(block)))

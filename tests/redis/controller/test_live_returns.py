@@ -50,12 +50,12 @@ async def time_out(queue: Queue, consumer: str = POD) -> None:
     assert (await sweep(queue.redis, spec())).returned == 1
 
 
-async def leave_behind(queue: Queue, consumer: str = POD) -> None:
+async def leave_behind(queue: Queue) -> None:
     await queue.add(2)
-    await queue.read(consumer, count=1)
+    await queue.read(POD, count=1)
     await queue.age(61)
-    await queue.read(consumer, count=1)
-    assert (await abandoned(queue.redis, spec(), consumer)).returned == 1
+    await queue.read(POD, count=1)
+    assert (await abandoned(queue.redis, spec(), POD)).returned == 1
 
 
 async def counted(queue: Queue, pods: dict[str, Any], skew: float = 0.0) -> dict[Cause, float]:

@@ -39,10 +39,8 @@ class BentLaw:
         return decision.replicas
 
 
-def play(
-    arrivals: list[float], services: list[float], law: BentLaw, cluster: Cluster | None = None, seed: int = 0
-) -> Outcome:
-    return Fleet(arrivals, services, cluster or Cluster(ColdStart(10.0)), law, seed).run()
+def play(arrivals: list[float], services: list[float], law: BentLaw, cluster: Cluster | None = None) -> Outcome:
+    return Fleet(arrivals, services, cluster or Cluster(ColdStart(10.0)), law).run()
 
 
 def p95(outcome: Outcome) -> float:

@@ -16,8 +16,8 @@ from .play import BentLaw, over_work, p95, play
 SPEC = Scaling(max_replicas=200, target_wait=30.0)
 
 
-def poisson(rate: float, seconds: float, seed: int = 1) -> list[float]:
-    dice = random.Random(seed)
+def poisson(rate: float, seconds: float) -> list[float]:
+    dice = random.Random(1)
     arrivals: list[float] = []
     now = dice.expovariate(rate)
     while now < seconds:
@@ -26,8 +26,8 @@ def poisson(rate: float, seconds: float, seed: int = 1) -> list[float]:
     return arrivals
 
 
-def exponential(count: int, mean: float, seed: int = 2) -> list[float]:
-    dice = random.Random(seed)
+def exponential(count: int, mean: float) -> list[float]:
+    dice = random.Random(2)
     return [dice.expovariate(1 / mean) for _ in range(count)]
 
 

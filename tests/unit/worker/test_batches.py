@@ -17,7 +17,6 @@ from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
 from streamqueue.worker.errors import WrongResults
 from streamqueue.worker.handler import Undecodable
-from streamqueue.worker.metrics import Histogram
 from streamqueue.worker.payload import item_decoder_of
 from streamqueue.worker.runs import Run
 from streamqueue.worker.threads import Threads
@@ -146,13 +145,13 @@ def test_a_worker_has_one_handler_of_either_kind() -> None:
 class Calls:
     """What was executed; each call lasts until `go_on` is set."""
 
-    def __init__(self, most: int = 10, timeout: float = 60.0) -> None:
+    def __init__(self, timeout: float = 60.0) -> None:
         self.seen: list[list[str]] = []
         self.cancelled: list[bool] = []  # by lateness
         self.go_on = asyncio.Event()
         self.threads = Threads()
         self.free = asyncio.Event()
-        self.batches = Batches(self._execute, timeout, self.threads, most, self.free.set)
+        self.batches = Batches(self._execute, timeout, self.threads, 10, self.free.set)
 
     async def _execute(self, batch: Batch) -> None:
         self.seen.append([run.id for run in batch.runs])
@@ -235,17 +234,6 @@ async def test_a_thread_that_does_not_return_blocks_all_slots() -> None:
     calls = Calls()
     calls.threads.overdue = 1
     assert calls.batches.blocked == 10 and calls.batches.is_stuck
-
-
-@pytest.mark.parametrize("values", [[], [0.25] * 4, [9000.0, 0.0, 0.005, 0.0051, 3600.0, 1e9, 0.7, 0.005]])
-def test_values_count_together_as_one_by_one(values: list[float]) -> None:
-    together, one_by_one = Histogram(), Histogram()
-    together.observe_all(values)
-    for value in sorted(values):
-        one_by_one.observe(value)
-    assert together.values() == one_by_one.values()
-    together.observe(0.25, 4)
-    assert sum(together.values()[:-1]) == len(values) + 4
 
 
 async def test_a_call_whose_tasks_were_all_lost_before_it_began_holds_up_no_other() -> None:

@@ -13,6 +13,7 @@ from streamqueue.streams.reach import tag_of
 from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import Retry, SettingsError
+from streamqueue.worker.metrics import Histogram
 from streamqueue.worker.outcome import RELEASED, Backoff, failed
 from streamqueue.worker.producer import new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
@@ -31,6 +32,17 @@ def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
         delays = [backoff.delay(attempt) for _ in range(200)]
         assert full / 2 <= min(delays) and max(delays) <= full
         assert max(delays) - min(delays) > full / 4
+
+
+@pytest.mark.parametrize("values", [[], [0.25] * 4, [9000.0, 0.0, 0.005, 0.0051, 3600.0, 1e9, 0.7, 0.005]])
+def test_values_count_together_as_one_by_one(values: list[float]) -> None:
+    together, one_by_one = Histogram(), Histogram()
+    together.observe_all(values)
+    for value in sorted(values):
+        one_by_one.observe(value)
+    assert together.values() == one_by_one.values()
+    together.observe(0.25, 4)
+    assert sum(together.values()[:-1]) == len(values) + 4
 
 
 @pytest.mark.parametrize("after", [-1, math.inf, math.nan])
