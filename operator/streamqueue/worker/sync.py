@@ -6,9 +6,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
+from streamqueue.api.spec import RedisAuth, RedisMode
 from streamqueue.worker.producer import PATIENCE, REMEMBERED, Queue, Sent
 from streamqueue.worker.results import Result
 
@@ -22,8 +24,19 @@ class SyncQueue:
     event loop they would block it: use `Queue` there.
     """
 
-    def __init__(self, url: str, stream: str, *, group: str = "workers", patience: float = PATIENCE) -> None:
-        self._make: Callable[[], Queue] = lambda: Queue(url, stream, group=group, patience=patience)
+    def __init__(
+        self,
+        url: str,
+        stream: str,
+        *,
+        group: str = "workers",
+        patience: float = PATIENCE,
+        mode: str = RedisMode.AUTO,
+        ca_file: str | None = None,
+        auth: str = RedisAuth.PASSWORD,
+    ) -> None:
+        """As Queue."""
+        self._make = partial(Queue, url, stream, group=group, patience=patience, mode=mode, ca_file=ca_file, auth=auth)
         self._make()  # what cannot be used is said now
         self._lock = threading.Lock()
         self._process = 0

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
+import streamqueue
 from streamqueue import PayloadError, State, SyncQueue
 from streamqueue.streams import RedisProblem
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.servers.tls import TlsServer
 from tests.redis.worker.pod import working
 
 pytestmark = pytest.mark.process
@@ -61,6 +65,22 @@ async def test_errors_are_those_of_the_producer(queue: Queue, shared_server: Run
     with pytest.raises(RedisProblem):
         SyncQueue("http://no", "orders")
     await asyncio.to_thread(program)
+
+
+@pytest.mark.parametrize("name", ["__init__", "send", "send_many", "result", "wait", "close"])
+def test_it_takes_what_the_producer_takes(name: str) -> None:
+    theirs, ours = (inspect.signature(getattr(kind, name)).parameters for kind in (streamqueue.Queue, SyncQueue))
+    assert ours == theirs
+
+
+async def test_it_reaches_whatever_the_producer_reaches(tls_server: Callable[[str], TlsServer]) -> None:
+    server = tls_server("DNS:localhost")
+
+    def program() -> str | None:
+        with SyncQueue(f"rediss://localhost:{server.port}", "orders", ca_file=str(server.ca)) as orders:
+            return orders.send({"n": 1}).entry
+
+    assert await asyncio.to_thread(program)
 
 
 async def test_a_queue_is_shared_by_threads_and_leaves_none_behind(queue: Queue, shared_server: RunningServer) -> None:
