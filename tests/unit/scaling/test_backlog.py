@@ -36,6 +36,11 @@ def test_the_maximum_caps_and_says_so() -> None:
     assert (full.replicas, full.reason) == (20, Reason.AT_MAX)
 
 
+def test_a_clock_that_ran_backwards_starts_a_new_memory() -> None:
+    decisions = run(SPEC, *(look(now, pods=pods(0, 0, marked_since=now - 5.0)) for now in (0.0, 100.0, 50.0, 81.0)))
+    assert [decision.replicas for decision in decisions] == [2, 0, 2, 0]
+
+
 def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> None:
     busy = look(0.0, waiting=6, pods=pods(1, 1, 1, 1))
     idle = pods(1, 0, 0, 0)

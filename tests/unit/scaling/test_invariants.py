@@ -50,7 +50,7 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             assert decision.replicas == have or (spec.replicas is not None and decision.replicas > have)
         if spec.replicas is None and not spec.paused and observation.known:
             if observation.waiting or observation.pending:
-                assert decision.replicas >= 1 or spec.max_replicas == 0 or have == 0
+                assert decision.replicas >= 1 or have == 0
             if decision.replicas < have:
                 assert decision.replicas >= spec.min_replicas
                 assert now - first >= LEARNING - 1e-6
@@ -61,8 +61,8 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             assert pod.state is not PodState.TERMINATING
             if pod.state is PodState.READY:
                 # A lone victim keeps its mark while it works, and goes when next seen idle; the last pod gets it so.
-                last = [each for each in observation.pods if each.state is not PodState.TERMINATING] == [pod]
-                assert pod.pending == 0 or observation.pending == 0 or pod.marked or last
+                alone = [each for each in observation.pods if each.state is not PodState.TERMINATING] == [pod]
+                assert pod.pending == 0 or observation.pending == 0 or pod.marked or alone
         if decision.replicas < have:
             assert not observation.rollout
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)
