@@ -61,7 +61,7 @@ async def where(redis: Redis) -> Any:
 
 
 async def outboxed(redis: Redis) -> Any:
-    return await outbox._oldest(redis, KEYS.outbox("far"))
+    return entries.entries_of(await outbox._READ(redis, [KEYS.outbox("far")], [outbox.STEP]))
 
 
 READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {
