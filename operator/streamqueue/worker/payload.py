@@ -7,9 +7,11 @@ import inspect
 import json
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from streamqueue.streams.enqueue import MAX_FIELDS
+from streamqueue.worker.annotations import Read, Unfit, field_of, reader_of
 from streamqueue.worker.errors import PayloadError
 
 Fields = Mapping[bytes, bytes]
@@ -39,7 +41,16 @@ def _asked_for(function: Callable[..., Any], parameters: str, default: type) -> 
     parameter = next(iter(inspect.signature(function).parameters.values()), None)
     if parameter is None:
         raise TypeError(f"{function.__name__}() takes nothing: write def {function.__name__}({parameters})")
-    return typing.get_type_hints(function).get(parameter.name, default)
+    found = _hints(function, parameter).get(parameter.name, default)
+    return default if found is Any else found
+
+
+def _hints(function: Callable[..., Any], parameter: inspect.Parameter) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except NameError:  # of another parameter perhaps, whose type is imported for type checkers alone
+        alone = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+        return typing.get_type_hints(alone, getattr(inspect.unwrap(function), "__globals__", {}))
 
 
 def decoder_for(shape: Any) -> Decoder:
@@ -47,7 +58,9 @@ def decoder_for(shape: Any) -> Decoder:
     origin = typing.get_origin(shape) or shape
     if shape is bytes:
         return _only_field
-    if isinstance(origin, type) and issubclass(dict, origin):
+    if shape is Any:
+        return texts
+    if isinstance(origin, type) and not typing.is_typeddict(origin) and issubclass(dict, origin):
         return _raw if bytes in typing.get_args(shape) else texts
     if dataclasses.is_dataclass(shape) and isinstance(shape, type):
         return _dataclass_decoder(shape)
@@ -60,12 +73,22 @@ def encode(payload: Any) -> list[tuple[str, str | bytes]]:
     """Fields and values of a new entry: strings and bytes as they are, everything else as JSON."""
     if isinstance(payload, bytes):
         return [(BODY, payload)]
-    payload = payload if isinstance(payload, Mapping) else as_mapping(payload)
+    payload = payload if isinstance(payload, Mapping) else _as_fields(payload)
     if not payload:
         raise PayloadError("a task needs at least one field")
     if len(payload) > MAX_FIELDS:
         raise PayloadError(f"a task may have {MAX_FIELDS} fields, this one has {len(payload)}: send one JSON field")
     return [(_name(name), _value(name, value)) for name, value in payload.items()]
+
+
+def _as_fields(value: Any) -> Mapping[str, Any]:
+    if not hasattr(value, "model_dump"):
+        return as_mapping(value)
+    raw = {name: each for name, each in value if type(each) is bytes}  # JSON could not hold them
+    try:
+        return {**value.model_dump(mode="json", exclude=set(raw)), **raw}
+    except (TypeError, ValueError) as exc:  # what it holds is no JSON, or it is no object
+        raise PayloadError(f"{type(value).__name__} cannot be sent: {exc}") from None
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
@@ -100,7 +123,7 @@ def _value(name: str, value: Any) -> str | bytes:
         return value
     try:
         return json.dumps(value)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, RecursionError) as exc:
         raise PayloadError(f"field {name!r} cannot be written as JSON: {exc}") from None
 
 
@@ -125,7 +148,11 @@ def _text(name: str, value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise PayloadError(f"field {name!r} is no UTF-8 text; take dict[str, bytes] or bytes") from None
+        raise PayloadError(_no_text(name)) from None
+
+
+def _no_text(name: str) -> str:
+    return f"field {name!r} is no UTF-8 text; take dict[str, bytes] or bytes"
 
 
 def _raw(fields: Fields) -> dict[str, bytes]:
@@ -167,49 +194,54 @@ def _only_field(fields: Fields) -> bytes:
 
 def _dataclass_decoder(shape: type) -> Decoder:
     hints = typing.get_type_hints(shape)
-    wanted = {item.name: hints[item.name] for item in dataclasses.fields(shape) if item.init}
+    readers = {item.name: _field_reader(item.name, hints[item.name]) for item in dataclasses.fields(shape) if item.init}
 
     def decode(fields: Fields) -> Any:
-        values = _users(fields)
+        values = {name: readers[name](value) for name, value in _users(fields).items() if name in readers}
         try:
-            return shape(
-                **{name: _convert(name, wanted[name], value) for name, value in values.items() if name in wanted}
-            )
-        except TypeError as exc:
+            return shape(**values)
+        except (TypeError, ValueError) as exc:  # a field is missing; __post_init__ refuses
             raise PayloadError(f"{shape.__name__}: {exc}") from None
 
     return decode
 
 
-def _convert(name: str, kind: Any, value: bytes) -> Any:
-    if kind is bytes:
-        return value
-    text = _text(name, value)
-    if kind is str:
-        return text
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        # `str | None`, a StrEnum, a Literal: a plain string fits as it is.
-        if kind in (int, float, bool) or typing.get_origin(kind) in (list, dict, tuple, set):
-            raise PayloadError(f"field {name!r} is {text[:40]!r}, which is no {kind}") from None
-        parsed = text
-    if kind is float and type(parsed) is int:
-        return float(parsed)
-    if kind in (int, float, bool) and type(parsed) is not kind:
-        raise PayloadError(f"field {name!r} is {text[:40]!r}, which is no {kind.__name__}")
-    return parsed
+def _field_reader(name: str, kind: Any) -> Read:
+    read = field_of(kind)
+
+    def read_field(value: bytes) -> Any:
+        try:
+            return read(value)
+        except Unfit:
+            wanted = kind.__name__ if isinstance(kind, type) else kind
+            raise PayloadError(
+                f"field {name!r} is {value.decode('utf-8', 'replace')[:40]!r}, which is no {wanted}"
+            ) from None
+        except UnicodeDecodeError:
+            raise PayloadError(_no_text(name)) from None
+
+    return read_field
 
 
 def _model_decoder(model: Any) -> Decoder:
-    texts = {item.alias or name for name, item in model.model_fields.items() if item.annotation in (str, bytes)}
+    readers = {name: reader_of(item.annotation) for name, item in model.model_fields.items()}
+    for name, item in model.model_fields.items():
+        readers |= dict.fromkeys(_aliases(item.validation_alias), readers[name])
+    other = reader_of(Any)
+    # Older ones know no such choice; what was sent of a model has the names of its fields.
+    both = (
+        {"by_alias": True, "by_name": True} if "by_name" in inspect.signature(model.model_validate).parameters else {}
+    )
 
     def decode(fields: Fields) -> Any:
         values: dict[str, Any] = {}
         for name, value in _users(fields).items():
-            values[name] = value if name in texts else _parsed(name, value)
+            try:
+                values[name] = readers.get(name, other)(value)
+            except UnicodeDecodeError:
+                raise PayloadError(_no_text(name)) from None
         try:
-            return model.model_validate(values)
+            return model.model_validate(values, **both)
         except ValueError as exc:  # pydantic's ValidationError is one
             errors = exc.errors() if hasattr(exc, "errors") else []
             where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
@@ -218,9 +250,6 @@ def _model_decoder(model: Any) -> Decoder:
     return decode
 
 
-def _parsed(name: str, value: bytes) -> Any:
-    text = _text(name, value)
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _aliases(alias: Any) -> list[str]:
+    """Of a name, or of pydantic's choices of several."""
+    return [each for each in getattr(alias, "choices", [alias]) if isinstance(each, str)]

@@ -1,0 +1,220 @@
+"""What is sent of a dataclass or a model arrives as it was; what does not fit is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import uuid
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
+
+import pydantic
+import pytest
+
+from streamqueue import PayloadError, Worker
+from streamqueue.worker.payload import decoder_for, decoder_of, encode, item_decoder_of
+
+if TYPE_CHECKING:
+    from streamqueue import Context
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+    ONE = "1"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+Sku = NewType("Sku", str)
+
+
+@dataclasses.dataclass
+class Item:
+    sku: str
+    amount: int = 1
+
+
+@dataclasses.dataclass
+class Node:
+    name: str
+    children: list[Node] = dataclasses.field(default_factory=list)
+    items: dict[str, Item] = dataclasses.field(default_factory=dict)
+    pair: tuple[int, str] = (0, "")
+    first: Item | None = None
+
+
+@dataclasses.dataclass
+class Positive:
+    amount: int
+
+    def __post_init__(self) -> None:
+        if self.amount <= 0:
+            raise ValueError("amount must be above 0")
+
+
+class Line(pydantic.BaseModel):
+    sku: str
+    price: decimal.Decimal
+
+
+class Model(pydantic.BaseModel):
+    name: str | None = None
+    content: bytes | None = None
+    price: decimal.Decimal = decimal.Decimal(0)
+    key: uuid.UUID | None = None
+    kind: Literal["1", "two"] = "two"
+    colour: Colour = Colour.RED
+    level: Level = Level.LOW
+    amount: int | None = None
+    ratio: float = 0.0
+    is_new: bool = False
+    when: datetime.datetime | None = None
+    lines: list[Line] = []
+    anything: Any = None
+
+
+class Strict(pydantic.BaseModel, strict=True):
+    name: str
+    amount: int
+    ratio: float
+    is_new: bool
+    tags: list[str]
+
+
+class Aliased(pydantic.BaseModel):
+    sku: str = pydantic.Field(alias="articleNumber")
+    note: str = pydantic.Field(validation_alias=pydantic.AliasChoices("note", "remark"))
+    line: Aliased | None = None
+
+
+def wire(payload: Any) -> dict[bytes, bytes]:
+    """The fields of an entry, as Redis hands them out."""
+    return {name.encode(): value if isinstance(value, bytes) else value.encode() for name, value in encode(payload)}
+
+
+def decoded(shape: Any, value: bytes) -> Any:
+    """By a dataclass with one field of this type."""
+    kind = dataclasses.make_dataclass("Kind", [("value", shape)])
+    return decoder_for(kind)({b"value": value}).value
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        Model(name="17", content=b"\xff\x00", amount=3, ratio=2.5, is_new=True),
+        Model(name="true", content=b"17", kind="1", colour=Colour.ONE, key=uuid.UUID(int=10**31)),
+        Model(name='{"a": 1}', price=decimal.Decimal("12345678901234567.10"), anything=[1, {"a": None}]),
+        Model(when=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), lines=[Line(sku="0", price=decimal.Decimal(1))]),
+        Strict(name="17", amount=1, ratio=2, is_new=False, tags=["1"]),
+        Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
+        Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_is_sent_arrives(sent: Any) -> None:
+    assert decoder_for(type(sent))(wire(sent)) == sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "got"),
+    [
+        (str | None, b"17", "17"),
+        (str | None, b"null", None),
+        (str | None, b"{}", "{}"),
+        (int | None, b"17", 17),
+        (str | int, b"17", 17),
+        (str | list[str], b'["a"]', ["a"]),
+        (bytes | None, b"\xff", b"\xff"),
+        (bytes | None, b"17", b"17"),
+        (bytes | None, b"null", None),
+        (Sku, b"17", "17"),
+        (Annotated[str, "any"] | None, b"17", "17"),
+        (Literal["1", "x"], b"1", "1"),
+        (Literal["x", 2], b"2", 2),
+        (Colour, b"1", Colour.ONE),
+        (Level | None, b"1", Level.LOW),
+        (float, b"3", 3.0),
+        (decimal.Decimal, b"1.10", decimal.Decimal("1.10")),
+        (datetime.date, b"2026-01-02", datetime.date(2026, 1, 2)),
+        (set[int], b"[1, 1]", {1}),
+        (tuple[int, ...], b"[1, 2]", (1, 2)),
+        (dict[str, list[Item]], b'{"a": [{"sku": "1"}]}', {"a": [Item("1")]}),
+        (Any, b"17", 17),
+        (Any, b"x", "x"),
+        (list, b'[{"a": 1}]', [{"a": 1}]),
+    ],
+)
+def test_a_field_is_what_its_annotation_says(kind: Any, value: bytes, got: Any) -> None:
+    found = decoded(kind, value)
+    assert found == got and type(found) is type(got)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        (int, b"many", "which is no int"),
+        (int, b"true", "which is no int"),
+        (int | None, b"many", "which is no int | None"),
+        (bool, b"1", "which is no bool"),
+        (str, b"\xff", "no UTF-8 text"),
+        (str | None, b"\xff", "no UTF-8 text"),
+        (list[int], b'["a"]', "which is no list"),
+        (list[int], b"7", "which is no list"),
+        (tuple[int, str], b"[1]", "which is no tuple"),
+        (dict[str, Item], b'{"a": {"amount": 1}}', "which is no dict"),
+        (Item, b'{"sku": 1}', "which is no Item"),
+        (Positive, b'{"amount": 0}', "which is no Positive"),
+        (Colour, b"blue", "which is no Colour"),
+        (Literal["a"], b"b", "which is no"),
+        (decimal.Decimal, b"x", "which is no Decimal"),
+        (uuid.UUID, b"1", "which is no UUID"),
+        (list[Any], b"[" * 100_000, "which is no list"),
+    ],
+)
+def test_what_does_not_fit_is_said(kind: Any, value: bytes, says: str) -> None:
+    with pytest.raises(PayloadError, match="value.*" + says.replace("|", r"\|")):
+        decoded(kind, value)
+
+
+def test_what_a_dataclass_refuses_never_fits() -> None:
+    with pytest.raises(PayloadError, match="Positive: amount must be above 0"):
+        decoder_for(Positive)({b"amount": b"0"})
+
+
+def test_a_type_that_is_imported_for_type_checkers_alone_is_no_obstacle() -> None:
+    def handle(task: Item, ctx: Context) -> None: ...
+
+    assert decoder_of(handle)({b"sku": b"1"}) == Item("1")
+
+
+def test_anything_is_a_dict() -> None:
+    def handle(task: Any, ctx: Any) -> None: ...
+
+    def batch(tasks: Any) -> None: ...
+
+    def listed(tasks: list[Any]) -> None: ...
+
+    decoders = decoder_of(handle), item_decoder_of(batch), item_decoder_of(listed)
+    assert [decode({b"a": b"1"}) for decode in decoders] == 3 * [{"a": "1"}]
+
+
+@pytest.mark.parametrize("sent", [Model(anything=[b"\xff"]), pydantic.RootModel[list[int]]([1])])
+def test_a_model_that_cannot_be_sent_is_named(sent: Any) -> None:
+    with pytest.raises(PayloadError, match=r"Model.* cannot be sent"):
+        encode(sent)
+
+
+def test_a_generator_is_refused_where_it_is_written() -> None:
+    def plain(task: dict[str, str]) -> Any:
+        yield task
+
+    async def in_loop(task: dict[str, str]) -> Any:
+        yield task
+
+    for each in (plain, in_loop):
+        for register in (Worker().task, Worker().batch):
+            with pytest.raises(TypeError, match="yields"):
+                register(each)
