@@ -21,7 +21,7 @@ from streamqueue.worker.calls import calls_of
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.intake import Intake
+from streamqueue.worker.intake import STEP, Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.metrics_server import metrics_served
@@ -34,7 +34,6 @@ from streamqueue.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
-STEP = 256  # settlements per script call: a script blocks the server
 PATIENCE = 5.0  # seconds that plain functions past their timeout have to notice `ctx.cancelled` and return
 
 
@@ -167,6 +166,7 @@ class Consumer:
         if self._free():
             await self._intake.promote()
         if self._is_taking and (alone := self._runs.next_alone()):
+            alone.begins(time.time() + self._handler.timeout)
             self._calls.begin([alone])
         return taken
 
@@ -179,7 +179,7 @@ class Consumer:
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        ended, done = self._runs.first_ended(STEP), self._runs.done
+        ended, done = self._runs.first_ended(self._intake.settled_at_once), self._runs.done
         settled = [(run.entry, settlement) for run, settlement in ended]
         reply = await self._intake.exchange(settled, done.new if done else None, self._free())
         if reply is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 from streamqueue.worker.context import Context
@@ -34,6 +35,7 @@ class Handler:
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float) -> None:
+        must_not_yield(function)
         self.timeout = timeout
         self.threads = Threads()
         self._function = function
@@ -50,10 +52,21 @@ class Handler:
         if self._is_async:
             return await self._function(*args)
         try:
-            return await self.threads.call(self._function, *args)
+            return await awaited(await self.threads.call(self._function, *args))
         except asyncio.CancelledError:
             ctx.cancelled = True
             raise
+
+
+def must_not_yield(function: Callable[..., Any]) -> None:
+    """Raises TypeError for a generator: a call of it would run nothing."""
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{function.__name__}() yields, so that a call of it runs nothing: return a list")
+
+
+async def awaited(returned: Any) -> Any:
+    """A plain function around a coroutine function returns a coroutine: what is not awaited never ran."""
+    return await returned if type(returned) is CoroutineType else returned
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

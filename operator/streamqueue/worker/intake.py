@@ -17,6 +17,7 @@ from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
 from streamqueue.worker.settings import Settings
 
+STEP = 256  # settlements per script call: a script blocks the server
 BLOCK = 1.0  # seconds of one blocked read: what falls due waits no longer
 LONGEST_CLAIM_INTERVAL = 30.0  # seconds
 
@@ -33,6 +34,7 @@ class Intake:
         self._read: asyncio.Task[bool] | None = None
         self._must_adopt = False
         self._concurrency = self._at_once = settings.concurrency  # the latter: entries in one reply
+        self.settled_at_once = self._settling = STEP  # the latter: in the request that may have failed
         self._due_first = True
         self._due_at = self._promote_at = 0.0  # loop times
         self._guard = guard.ClaimGuard(settings.visibility_timeout, self._now())
@@ -51,6 +53,8 @@ class Intake:
     def disturbed(self, problem: RedisProblem) -> None:
         """A call failed: its reply may be lost, and with it the sight of entries."""
         self.look_again()
+        # Their results may be more than a request can hold, or than the network carries in time.
+        self.settled_at_once = max(1, min(self.settled_at_once, self._settling) // 2)
         if problem.kind is ProblemKind.TIMEOUT:  # of large entries, fewer have time to arrive
             self._at_once = max(1, self._at_once // 2)
         self._guard.disturbed()
@@ -64,7 +68,9 @@ class Intake:
         # Retries go first into half of the slots; with one slot, every other time.
         self._due_first = not self._due_first
         due_first = (wanted + 1) // 2 if wanted > 1 else wanted * self._due_first
+        self._settling = len(ended) or STEP
         reply = await self._store.exchange(ended, wanted, due_first, done)
+        self.settled_at_once = min(STEP, 2 * self.settled_at_once)
         if wanted:
             self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
             self._arrived(len(reply.again) + len(reply.new))

@@ -38,6 +38,10 @@ class Run:
             self._ctx = Context(self.entry, self._deadline, self._on_progress)
         return self._ctx
 
+    def begins(self, deadline: float) -> None:
+        """After a while in which it waited for others to end."""
+        self.ctx.deadline = self._deadline = deadline
+
     @property
     def has_emitted(self) -> bool:
         return self._ctx is not None and bool(self._ctx.emits)

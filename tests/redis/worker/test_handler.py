@@ -15,12 +15,13 @@ import pytest
 
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
+from streamqueue.streams.settlement import Settlement
 from streamqueue.worker import consumer
 from streamqueue.worker.endings import Endings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE, made, until, working
-from tests.redis.worker.stores import KEYS
+from tests.redis.worker.stores import KEYS, settle, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
@@ -243,3 +244,45 @@ async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningSe
         assert (await producer.wait(garbage.id, 10)).value is None
         assert (await producer.result("never-sent")).state == "unknown"
     assert await queue.redis.pttl(KEYS.results + good.id) > 0
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["batch", "one by one"])
+async def test_a_plain_function_around_a_coroutine_function_runs_it(
+    queue: Queue, shared_server: RunningServer, together: bool
+) -> None:
+    """As decorators make them: a coroutine that nobody awaits never ran, and its task would be done."""
+    ran: list[Any] = []
+
+    async def handle(task: Any) -> None:
+        await asyncio.sleep(0)
+        ran.append(task)
+
+    def around(task: Any) -> Any:
+        return handle(task)
+
+    await queue.add()
+    async with working(shared_server.url, around, batch=together) as worker:
+        await until(lambda: worker.counters.acked == 1, "the task")
+    assert len(ran) == 1
+
+
+async def test_a_task_that_waited_to_run_alone_has_all_of_its_time(queue: Queue, shared_server: RunningServer) -> None:
+    left: list[float] = []
+    go_on = asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        left.append(ctx.deadline - time.time())
+        if task["task"] == "1":
+            await go_on.wait()
+
+    await queue.add(2)
+    other = store(queue.redis, "other")
+    (first,) = await take(other, 1)
+    async with working(shared_server.url, handle, concurrency=2) as worker:
+        await until(lambda: left, "the task that has the worker")
+        await settle(other, (first, Settlement("crash", (0, 1, "it died"))))
+        await until(lambda: worker._consumer and worker._consumer._runs.alone, "the task that waits for its end")
+        await asyncio.sleep(1.0)
+        go_on.set()
+        await until(lambda: worker.counters.acked == 2, "both")
+    assert all(9.5 < each <= 10 for each in left)

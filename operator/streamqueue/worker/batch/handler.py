@@ -10,7 +10,7 @@ from typing import Any
 from streamqueue.streams.taken import New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
-from streamqueue.worker.handler import Undecodable, takes_context
+from streamqueue.worker.handler import Undecodable, awaited, must_not_yield, takes_context
 from streamqueue.worker.payload import Fields, item_decoder_of, texts, texts_of
 from streamqueue.worker.threads import Threads
 
@@ -22,6 +22,7 @@ class BatchHandler:
     """
 
     def __init__(self, function: Callable[..., Any], timeout: float) -> None:
+        must_not_yield(function)
         self.timeout = timeout
         self.threads = Threads()
         self.wants_contexts = takes_context(function)
@@ -47,4 +48,4 @@ class BatchHandler:
         args = (tasks, contexts) if self.wants_contexts else (tasks,)
         if self._is_async:
             return await self._function(*args)
-        return await self.threads.call(self._function, *args)
+        return await awaited(await self.threads.call(self._function, *args))
