@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 from streamqueue.api.keys import tagged
@@ -21,11 +21,14 @@ class TaskLogger(logging.LoggerAdapter[logging.Logger]):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(log, {"task_id": task_id})
-        self._task_id = task_id
+        self._prefix = "[" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in task_id) + "] "
 
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
-        return f"[{self._task_id}] {msg}", kwargs
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if self.isEnabledFor(level):
+            prefix = self._prefix.replace("%", "%%") if args else self._prefix  # with them it is part of a pattern
+            kwargs["extra"] = {**(self.extra or {}), **kwargs.get("extra", {})}
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line of who called, not of this
+            self.logger.log(level, f"{prefix}{msg}", *args, **kwargs)
 
 
 class Context:
@@ -50,7 +53,7 @@ class Context:
         self.cancelled = False  # the lease is lost or the time is up: a handler in a thread should look and end
         self.progress_json = ""
         self._on_progress = on_progress
-        self.emits: tuple[Emit, ...] = ()
+        self.emits: tuple[Emit, ...] | list[Emit] = ()
         self._trace: Fields | None = None
         self._logger: TaskLogger | None = None
 
@@ -106,7 +109,11 @@ class Context:
         """
         tagged(stream)
         stream.encode()  # a UnicodeEncodeError is one
-        self.emits = (*self.emits, Emit(stream, [*encode(payload), *self.carried]))
+        emit = Emit(stream, [*encode(payload), *self.carried])
+        if isinstance(self.emits, list):
+            self.emits.append(emit)
+        else:
+            self.emits = [emit]
 
     def _field(self, name: bytes) -> str:
         return self.entry.fields.get(name, b"").decode("utf-8", "replace")

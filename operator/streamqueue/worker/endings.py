@@ -11,13 +11,15 @@ from streamqueue.worker.outcome import Backoff, failed, is_expected, readable, r
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
 
+PATIENCE = 10  # times maxDeliveries: half of the uncounted deliveries after which a task is set aside
+
 
 class Endings:
     def __init__(self, settings: Settings) -> None:
         self._next_stream = settings.next_stream
         self._is_beyond = settings.has_beyond
         self._keeps_results = settings.results_ttl > 0
-        self._backoff = Backoff(settings.backoff_initial, settings.backoff_max)
+        self._backoff = Backoff(settings.backoff_initial, settings.backoff_max, PATIENCE * settings.max_deliveries)
 
     @property
     def wants_results(self) -> bool:

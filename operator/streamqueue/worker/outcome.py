@@ -15,15 +15,20 @@ from streamqueue.worker.payload import as_mapping
 
 RELEASED = Settlement("release")  # handed back unfinished, for another worker; costs no attempt
 ENDINGS = (KeyboardInterrupt, GeneratorExit)  # of the process or its loop; all else that is raised is a task's failure
+MOST_VALUES = 1_000_000  # names and values of what a run hands on: Redis takes 1,048,576 arguments of a command
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Seconds before a retry: `initial`, doubled with each attempt, at most `longest`; drawn from its upper half."""
+    """Seconds before a retry: `initial`, doubled with each attempt, at most `longest`; drawn from its upper half.
+
+    An uncounted retry that says itself when it comes does so for `patient` deliveries.
+    """
 
     initial: float
     longest: float
+    patient: int = 50
 
     def delay(self, attempt: int) -> float:
         full: float = min(self.longest, self.initial * 2 ** min(attempt - 1, 60))
@@ -31,8 +36,13 @@ class Backoff:
 
 
 def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()) -> Settlement:
-    """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept."""
-    emits = ctx.emits + handed_on
+    """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept.
+
+    Raises DeadLetter for more than Redis takes at once: the handler would emit it again.
+    """
+    emits = (*ctx.emits, *handed_on)
+    if sum(2 * len(emit.fields) + 2 for emit in emits) > MOST_VALUES:
+        raise DeadLetter(f"it hands on {len(emits)} tasks, more than one step can write: hand on fewer, each with more")
     if result is None and not emits:
         return ACKNOWLEDGED
     return Settlement("ack", (ctx.id, result or ""), emits)
@@ -42,7 +52,7 @@ def result_json(ctx: Context, result: Any) -> str:
     """The handler's result as it is kept. The work is done: what is no JSON is logged, not retried."""
     try:
         return "" if result is None else json.dumps(result, default=as_mapping)
-    except (TypeError, ValueError) as exc:
+    except (TypeError, ValueError, RecursionError) as exc:
         ctx.logger.warning("the result is not kept, since it cannot be written as JSON: %s", exc)
         return ""
 
@@ -60,6 +70,8 @@ def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
     # Uncounted ones have a limit too, of deliveries: with longer and longer delays it is hours away.
     turn = ctx.attempt if charge else ctx.entry.deliveries
     delay = backoff.delay(turn) if after is None else after
+    if not charge:  # nor is an hour of "again in a second" the end of a task
+        delay = max(delay, backoff.delay(ctx.entry.deliveries - backoff.patient))
     return Settlement(kind, (round(delay * 1000), charge, cause_of(error)))
 
 

@@ -132,3 +132,37 @@ async def test_large_results_leave_the_outbox_over_a_slow_network(
         proxy.delay = 0.01  # of 64 KiB: all take more than a second
         report = await relay(client, KEYS, budget=20.0)
     assert (report.delivered, report.stuck) == (100, {}) and await queue.redis.xlen("far") == 100
+
+
+async def test_large_results_arrive_over_a_slow_network(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many at a time as arrive before the request is given up."""
+    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    go_on = asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        await go_on.wait()
+        return {"document": "x" * 500_000}
+
+    await queue.add(8)
+    async with Proxy(shared_server.port) as proxy:
+        proxy.delay = 0.02  # of 64 KiB: eight results take more than a second
+        async with working(proxy.url, handle, concurrency=8, next_stream="{orders}:next") as worker:
+            await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 8, "all at once")
+            go_on.set()
+            await until(lambda: worker.counters.acked == 8, "all")
+    assert await queue.redis.xlen("{orders}:next") == 8
+
+
+async def test_more_than_one_command_holds_is_a_dead_letter_and_holds_up_nothing(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    async def handle(task: dict[str, str]) -> list[dict[str, str]]:
+        return [dict.fromkeys(map(str, range(1000)), "")] * (500 if task["task"] == "0" else 300)
+
+    await queue.add(3)
+    async with working(shared_server.url, handle, concurrency=3, next_stream="{orders}:next") as worker:
+        await until(lambda: (worker.counters.dead, worker.counters.acked) == (1, 2), "all")
+    assert "hands on 500 tasks" in (await queue.dead())[0]["sq-cause"]
+    assert await queue.redis.xlen("{orders}:next") == 600

@@ -61,6 +61,16 @@ def test_uncounted_retries_wait_longer_and_longer_too() -> None:
     assert delay(8) <= 1, "attempts are what counts for failures"
 
 
+def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
+    def delay(deliveries: int) -> float:
+        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
+        again = failed(ctx, Retry("not now", after=1, counted=False), Backoff(1.0, 300.0, 50))
+        return float(again.args[0]) / 1000
+
+    assert [delay(deliveries) for deliveries in range(1, 51)] == [1] * 50
+    assert sum(map(delay, range(1, 100))) > 3600, "a hundred deliveries are the end"
+
+
 def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     runs = Runs(3)
     first, crashed = run(1), run(2, crashes=1)
@@ -80,6 +90,20 @@ def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     assert runs.next_alone() is other
     runs.end([(other, RELEASED)])
     assert runs.next_alone() is None and runs.free(0) == 3
+
+
+@pytest.mark.parametrize(
+    ("task_id", "shown"), [("50%d %s", "50%d %s"), ("a\nERROR b\x1b", r"a\nERROR b\x1b"), ("ü", "ü")]
+)
+def test_whatever_an_id_is_a_line_of_its_task_is_one_line(
+    task_id: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = Context(Entry("1-0", "t", {b"sq-id": task_id.encode()}, 0, 0), 1.0, lambda: None).logger
+    logger.warning("%d of %d", 1, 2, extra={"n": 3})
+    logger.error("100% done")
+    assert caplog.messages == [f"[{shown}] 1 of 2", f"[{shown}] 100% done"]
+    first = caplog.records[0]
+    assert (first.task_id, first.n, first.filename) == (task_id, 3, "test_parts.py")  # type: ignore[attr-defined]
 
 
 NEW = New(
