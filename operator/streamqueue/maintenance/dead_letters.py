@@ -49,7 +49,7 @@ async def redrive(client: Redis, spec: QueueSpec, *, ids: Sequence[str] | None =
     own = into in ("", spec.stream)
     total = 0
     async for step in _steps(client, spec, ids):
-        head: list[Arg] = [spec.group if own else "", int(spec.delivery.reaches_others)]
+        head: list[Arg] = [spec.group if own else "", int(spec.delivery.reaches_others), keys.results]
         count = int(await _REDRIVE(client, [keys.dlq, into or keys.stream], [*head, *step]))
         if count < 0:
             return Redrive(total, needs_worker=True)

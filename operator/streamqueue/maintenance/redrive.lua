@@ -1,8 +1,8 @@
 -- Put dead letters back to work, with a fresh account; each is appended first and removed last.
 -- KEYS: dead-letter stream, target stream. ARGV: group ('' where the target is another stream than the group's), 1 if
--- copies may reach other groups, then ids.
+-- copies may reach other groups, prefix of the result keys (in the stream's slot), then ids.
 -- Reply: count of letters that were still there; -1 if a copy would reach other groups.
-local dlq, target, group = KEYS[1], KEYS[2], ARGV[1]
+local dlq, target, group, results = KEYS[1], KEYS[2], ARGV[1], ARGV[3]
 local OWN = {['sq-attempt'] = 1, ['sq-deliveries'] = 1, ['sq-enqueued-at'] = 1, ['sq-reason'] = 1, ['sq-cause'] = 1,
              ['sq-entry'] = 1, ['sq-consumer'] = 1, ['sq-delivered-at'] = 1, ['sq-dead-at'] = 1}
 
@@ -11,18 +11,26 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if reaches_others(target, group) and ARGV[2] ~= '1' then return -1 end
 
+-- Who asks for the task is told that it is dead no more.
+local function note(task)
+  if group == '' or redis.call('EXISTS', results .. task) == 0 then return end
+  redis.pcall('HSET', results .. task, 'state', 'waiting', 'at', now)
+end
+
 local count = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   local letter = redis.call('XRANGE', dlq, ARGV[i], ARGV[i])[1]
   if letter then
-    local args = {}
+    local args, task = {}, ''
     for j = 1, #letter[2], 2 do
+      if letter[2][j] == 'sq-id' then task = letter[2][j + 1] end
       if not OWN[letter[2][j]] then
         args[#args + 1] = letter[2][j]
         args[#args + 1] = letter[2][j + 1]
       end
     end
     redis.call('XADD', target, '*', 'sq-enqueued-at', now, unpack(args))
+    note(task)
     redis.call('XDEL', dlq, ARGV[i])
     count = count + 1
   end

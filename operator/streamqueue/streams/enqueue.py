@@ -55,5 +55,5 @@ async def promote(client: Redis, stream: str) -> tuple[int, float | None]:
     any number at once. Raises RedisProblem.
     """
     keys = StreamKeys(stream)
-    count, until = await _PROMOTE(client, [keys.stream, keys.delayed, keys.payloads], [STEP])
+    count, until = await _PROMOTE(client, [keys.stream, keys.delayed, keys.payloads], [STEP, keys.sent("")])
     return count, until / 1000 if until >= 0 else None

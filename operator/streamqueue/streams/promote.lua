@@ -1,7 +1,8 @@
 -- Delayed tasks whose time has come enter the stream; one bounded step.
--- KEYS: stream, delayed sorted set, payload hash. ARGV: most tasks.
+-- KEYS: stream, delayed sorted set, payload hash. ARGV: most tasks, prefix of the marks of what was sent (in the
+-- stream's slot).
 -- Reply: {promoted, ms until the next is due (-1: there is none)}.
-local stream, delayed, payloads, most = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1])
+local stream, delayed, payloads, most, sent = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), ARGV[2]
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -15,7 +16,9 @@ for i = 1, #ready, 2 do
     -- Its wait counts from when it was due.
     fields[#fields + 1] = 'sq-enqueued-at'
     fields[#fields + 1] = ready[i + 1]
-    redis.call('XADD', stream, '*', unpack(fields))
+    local entry = redis.call('XADD', stream, '*', unpack(fields))
+    -- For those who ask where it is; whether it was sent, the mark tells as it stands.
+    redis.pcall('SET', sent .. id, entry, 'XX', 'KEEPTTL')
     count = count + 1
   end
   redis.call('ZREM', delayed, id)

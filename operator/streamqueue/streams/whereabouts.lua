@@ -1,10 +1,11 @@
 -- Where one task is, as far as the group knows it without looking for it. Writes nothing.
--- KEYS: stream, hash of its state and result, mark of its enqueue. ARGV: group, task id, consumer that holds retries.
+-- KEYS: stream, hash of its state and result, mark of its enqueue, delayed sorted set.
+-- ARGV: group, task id, consumer that holds retries.
 -- Reply: {state and result, '' or waiting, delayed, pending, parked, its consumer, ms since its last delivery}.
 local stream, group, id = KEYS[1], ARGV[1], ARGV[2]
 local known = redis.call('HGETALL', KEYS[2])
 local mark = redis.call('GET', KEYS[3])
-if mark == '' then return {known, 'delayed', '', -1} end
+if mark == '' then return {known, redis.call('ZSCORE', KEYS[4], id) and 'delayed' or '', '', -1} end
 
 -- The entry that the mark names; else the id itself may be one: a plain producer's.
 local entry = mark or string.match(id, '^%d+%-%d+$')

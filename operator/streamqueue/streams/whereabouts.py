@@ -31,7 +31,8 @@ class Whereabouts:
 
 async def find(client: Redis, keys: Keys, task_id: str) -> Whereabouts:
     """Look once, without reading through the stream. Raises RedisProblem."""
-    names = [keys.stream, keys.results + task_id, StreamKeys(keys.stream).sent(task_id)]
+    shared = StreamKeys(keys.stream)
+    names = [keys.stream, keys.results + task_id, shared.sent(task_id), shared.delayed]
     flat, place, consumer, idle = await _WHEREABOUTS(client, names, [keys.group, task_id, PARKED])
     return Whereabouts(
         known=fields_of(flat),

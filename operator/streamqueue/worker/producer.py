@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.api.spec import RedisAuth, RedisMode
-from streamqueue.streams.connection import MAX_CONNECTIONS, connect, credentials_for, node_of
+from streamqueue.streams.connection import MAX_CONNECTIONS, connect, credentials_for, node_of, pool
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
@@ -25,6 +25,7 @@ from streamqueue.worker.tracing import Fields, sending
 
 REMEMBERED = 3600.0  # seconds for which an id that was sent is known
 PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away
+BYTES = 1_000_000  # of what is sent at once, but for a task that is larger
 LOOK = 1.0  # seconds between two looks of wait(): a message may be missed
 
 # A repeated call is harmless, since each task has an id.
@@ -128,8 +129,7 @@ class Queue:
         with sending(self._stream.stream, len(listed)) as trace:
             tasks = [_task(each, ids[i] if ids else None, delay, REMEMBERED, trace) for i, each in enumerate(listed)]
             sent: list[Sent] = []
-            for start in range(0, len(tasks), STEP):
-                step = tasks[start : start + STEP]
+            for step in _steps(tasks):
                 done = await self._patiently(lambda step=step: enqueue(self._client, self._stream.stream, step))
                 sent += [_sent(task, one, None) for task, one in zip(step, done, strict=True)]
             return sent
@@ -140,8 +140,8 @@ class Queue:
         Without `results.ttl` on the queue, no more than waiting, pending and unknown. An id that is none of an entry
         is known for `remembered` seconds.
         """
-        async with self._turns:
-            return await look_up(self._client, self._keys, id)
+        found: Result = await self._patiently(lambda: look_up(self._client, self._keys, id))
+        return found
 
     async def wait(self, id: str, timeout: float | None = None) -> Result:  # noqa: ASYNC109
         """Until the task is done or dead. Raises TimeoutError after `timeout` seconds."""
@@ -159,7 +159,8 @@ class Queue:
         try:
             await typed(connection.initialize())
             (done,) = await enqueue(connection, self._stream.stream, [task])
-            reached = await execute(connection, "WAIT", replicas, int(self._patience * 500) or 1)
+            patience = min(self._patience, pool.TIMEOUT)  # a connection waits no longer for a reply
+            reached = await execute(connection, "WAIT", replicas, int(patience * 500) or 1)
             return done, reached >= replicas
         finally:
             await connection.aclose()
@@ -192,6 +193,21 @@ def _task(payload: Any, task_id: str | None, delay: float, remembered: float, tr
     if not (delay >= 0 and remembered >= 0.001):
         raise ValueError("send: delay is zero or more seconds, remembered a millisecond or more")
     return NewTask(task_id or new_id(), [*encode(payload), *trace], delay, remembered)
+
+
+def _steps(tasks: Iterable[NewTask]) -> Iterator[list[NewTask]]:
+    """In order, as many at a time as a script should add and a slow network carries before the reply is given up."""
+    step: list[NewTask] = []
+    size = 0
+    for task in tasks:
+        length = sum(len(name) + len(value) for name, value in task.fields)
+        if step and (len(step) == STEP or size + length > BYTES):
+            yield step
+            step, size = [], 0
+        step.append(task)
+        size += length
+    if step:
+        yield step
 
 
 def _sent(task: NewTask, done: Enqueued, replicated: bool | None) -> Sent:

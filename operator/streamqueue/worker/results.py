@@ -51,8 +51,10 @@ class Result:
 async def look_up(client: Redis, keys: Keys, task_id: str) -> Result:
     """Raises RedisProblem."""
     found = await find(client, keys, task_id)
-    if found.known:
-        return _kept(found.known)
+    kept = _kept(found.known) if found.known else None
+    # What is over and yet to run was sent again under an id that is not remembered any more.
+    if kept and not (kept.is_over and found.place):
+        return kept
     return Result(_PLACES.get(found.place, State.UNKNOWN), worker=found.consumer if found.place == "pending" else None)
 
 

@@ -80,3 +80,15 @@ async def test_a_queue_that_is_not_there_is_no_error(cli: Cli) -> None:
     assert (await cli("result", "1-1", "-o", "name", stream="none")).strip() == "unknown"
     with pytest.raises(AssertionError):
         await cli("result")
+
+
+async def test_a_dead_task_that_is_redriven_waits_again(cli: Cli, queue: Queue, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        raise DeadLetter("no such customer")
+
+    (task,) = await queue.add()
+    async with working(shared_server.url, handle, results_ttl=60) as worker:
+        await until(lambda: worker.counters.dead == 1, "the dead letter")
+    assert await state(cli, task) == "dead"
+    await cli("dlq", "redrive")
+    assert await state(cli, task) == "waiting"

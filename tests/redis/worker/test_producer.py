@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from streamqueue import PayloadError, Queue
 from streamqueue.streams import RedisProblem
+from streamqueue.streams.connection import pool
 from streamqueue.streams.enqueue import promote
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer, free_port
@@ -170,3 +171,66 @@ async def test_a_key_of_another_type_is_named(redis: Redis, shared_server: Runni
     async with Queue(shared_server.url, "orders") as orders:
         with pytest.raises(RedisProblem, match="another type"):
             await orders.send({"n": 1})
+
+
+async def test_too_few_replicas_are_no_error(
+    redis: Redis, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server waits for them no longer than a connection waits for the server."""
+    monkeypatch.setattr(pool, "TIMEOUT", 1.0)
+    async with Queue(shared_server.url, "orders") as orders:
+        sent = await orders.send({"n": 1}, replicated=True)
+    assert (sent.repeated, sent.replicated) == (False, False)
+
+
+async def test_an_id_that_is_sent_again_later_is_another_task(redis: Redis, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str]) -> int:
+        return int(task["n"])
+
+    async with Queue(shared_server.url, "orders") as orders:
+        async with working(shared_server.url, handle, results_ttl=60):
+            await orders.send({"n": 1}, id="page", remembered=0.1)
+            assert (await orders.wait("page", 20)).value == 1
+        await asyncio.sleep(0.1)
+        assert not (await orders.send({"n": 2}, id="page", delay=0.2)).repeated
+        assert (await orders.result("page")).state == "waiting", "the result of the task before it"
+        async with working(shared_server.url, handle, results_ttl=60):
+            assert (await orders.wait("page", 20)).value == 2
+
+
+async def test_a_delayed_task_is_followed_when_it_is_due(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send({"n": 1}, id="later", delay=0.01)
+        assert (await orders.result("later")).state == "waiting"
+        await asyncio.sleep(0.02)
+        await promote(redis, "orders")
+        assert (await orders.result("later")).state == "waiting"
+        await redis.xgroup_create("orders", "workers", "0")
+        ((_, ((entry, _),)),) = await redis.xreadgroup("workers", "pod", {"orders": ">"})
+        found = await orders.result("later")
+        assert (found.state, found.worker) == ("pending", "pod")
+        assert (await orders.send({"n": 1}, id="later")).entry == entry.decode()
+        await redis.xack("orders", "workers", entry)
+        assert (await orders.result("later")).state == "unknown"
+        assert 0 < await redis.pttl("{orders}:sent:later") <= 3_600_010
+
+
+async def test_a_result_is_asked_for_again_while_redis_is_away(redis: Redis, shared_server: RunningServer) -> None:
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders") as orders:
+        sent = await orders.send({"n": 1})
+        proxy.lead_to(free_port())
+        asking = asyncio.create_task(orders.result(sent.id))
+        while not proxy.connections > 1:  # noqa: ASYNC110 - of the proxy
+            await asyncio.sleep(0.01)
+        proxy.lead_to(shared_server.port)
+        assert (await asking).state == "waiting"
+
+
+async def test_many_large_tasks_leave_over_a_slow_network(
+    redis: Redis, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TIMEOUT", 0.7)
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders", patience=3.0) as orders:
+        proxy.delay = 0.01  # of 64 KiB: all take more than a second
+        sent = await orders.send_many({"document": "x" * 400_000} for _ in range(30))
+    assert [entry.decode() for entry, _ in await redis.xrange("orders")] == [each.entry for each in sent]
