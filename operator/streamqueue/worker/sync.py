@@ -39,9 +39,10 @@ class SyncQueue:
         self._make = partial(Queue, url, stream, group=group, patience=patience, mode=mode, ca_file=ca_file, auth=auth)
         self._make()  # what cannot be used is said now
         self._lock = threading.Lock()
-        self._process = 0
+        self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: Queue | None = None
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> SyncQueue:
         return self
@@ -82,15 +83,21 @@ class SyncQueue:
         return self._run(lambda queue: queue.wait(id, timeout))
 
     def close(self) -> None:
-        if self._loop is None or self._process != os.getpid():
+        """Calls of other threads that are under way are cancelled."""
+        if self._process != os.getpid():
             return
-        self._run(lambda queue: queue.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._loop = None
+        with self._lock:
+            loop, thread, self._loop = self._loop, self._thread, None
+        if loop and thread:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
 
     def _run(self, call: Callable[[Queue], Coroutine[Any, Any, T]]) -> T:
-        loop, queue = self._running()
-        future = asyncio.run_coroutine_threadsafe(call(queue), loop)
+        if self._process != os.getpid():
+            self._lock = threading.Lock()  # a thread of the other process may have had it at the fork
+        with self._lock:  # what comes before a close() is cancelled by it, what comes later has a new loop
+            loop, queue = self._running()
+            future = asyncio.run_coroutine_threadsafe(call(queue), loop)
         try:
             return future.result()
         except BaseException:
@@ -99,17 +106,26 @@ class SyncQueue:
 
     def _running(self) -> tuple[asyncio.AbstractEventLoop, Queue]:
         """The loop and the queue of this process: a thread does not survive a fork, nor do its connections."""
-        with self._lock:
-            if self._loop is None or self._queue is None or self._process != os.getpid():
-                self._process = os.getpid()
-                self._loop = loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=(loop,), daemon=True, name="streamqueue-producer").start()
-                self._queue = self._make()
-            return self._loop, self._queue
+        if self._loop is None or self._queue is None or self._process != os.getpid():
+            self._process = os.getpid()
+            self._loop, self._queue = asyncio.new_event_loop(), self._make()
+            arguments = (self._loop, self._queue)
+            self._thread = threading.Thread(target=_serve, args=arguments, daemon=True, name="streamqueue-producer")
+            self._thread.start()
+        return self._loop, self._queue
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, queue: Queue) -> None:
     try:
         loop.run_forever()
+        loop.run_until_complete(_end(queue))
     finally:
         loop.close()
+
+
+async def _end(queue: Queue) -> None:
+    calls = asyncio.all_tasks() - {asyncio.current_task()}
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await queue.close()

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -27,9 +29,11 @@ import os, sys
 from streamqueue import SyncQueue
 with SyncQueue(sys.argv[1], "orders") as queue:
     queue.send({"from": "parent"}, id="parent")
+    queue._lock.acquire()  # as another thread may have it in this moment
     if os.fork() == 0:
         queue.send({"from": "child"}, id="child")
         os._exit(0)
+    queue._lock.release()
     assert os.wait()[1] == 0
     queue.send({"from": "parent"}, id="parent again")
 """
@@ -108,3 +112,26 @@ async def test_it_works_on_both_sides_of_a_fork(queue: Queue, shared_server: Run
     )
     assert done.returncode == 0, done.stderr
     assert [fields["sq-id"] for _, fields in await queue.entries()] == ["parent", "child", "parent again"]
+
+
+async def test_a_close_ends_the_calls_of_other_threads(queue: Queue, shared_server: RunningServer) -> None:
+    def program() -> list[type[BaseException]]:
+        ended: list[type[BaseException]] = []
+        orders = SyncQueue(shared_server.url, queue.stream)
+        task = orders.send({"n": 1}).id
+
+        def wait() -> None:
+            try:
+                orders.wait(task)
+            except BaseException as error:
+                ended.append(type(error))
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        while not any("Queue.wait" in repr(each) for each in asyncio.all_tasks(orders._loop)):
+            time.sleep(0.01)  # the task is another thread's
+        orders.close()
+        waiting.join(10)
+        return ended
+
+    assert await asyncio.to_thread(program) == [CancelledError]
