@@ -33,7 +33,7 @@ def read_documents(path: Path) -> list[Document]:
             documents = list(yaml.safe_load_all(file))
     except OSError as error:
         raise BadInput(f"{path.name}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2026-13-01 is a ValueError
         raise BadInput(f"{path.name}: no YAML: {' '.join(str(error).split())}") from None
     return [document for document in documents if isinstance(document, Mapping)]
 

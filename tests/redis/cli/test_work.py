@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.redis.cli.conftest import Cli, kill
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import RunningServer, free_port
 
 
 async def test_send_adds_one_task_or_one_a_line(cli: Cli, queue: Queue, tmp_path: Path) -> None:
@@ -162,3 +166,32 @@ async def test_replay_reaches_no_other_group(cli: Cli, queue: Queue, redis: Redi
     await redis.xgroup_create(queue.stream, "audit", "$")
     assert "other groups" in await cli.refused("replay", "--from", "1h", code=1)
     assert await queue.read("a", group="audit") == []
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("by", ["--from", "--id"])
+async def test_a_replay_that_broke_off_says_how_to_go_on(
+    cli: Cli, queue: Queue, shared_server: RunningServer, by: str
+) -> None:
+    """And who does so copies no copy."""
+    ids = await queue.add(60)
+    words = ["--from", ids[0]] if by == "--from" else [word for entry in ids[:40] for word in ("--id", entry)]
+    wanted = ids if by == "--from" else ids[:40]
+    async with Proxy(shared_server.port) as proxy:
+        cli.url, url = proxy.url, cli.url
+        call = asyncio.create_task(cli.call("replay", "--rate", "100", *words))
+        while await queue.redis.xlen(queue.stream) < 75:  # noqa: ASYNC110 - another thread writes it
+            await asyncio.sleep(0.005)
+        proxy.lead_to(free_port())
+        said = (await call).err
+    cli.url = url
+    options = re.search(r"go on with (.*)", said)
+    assert options, said
+    await cli("replay", *options[1].split())
+    copied = [fields["sq-replay-entry"] for _, fields in (await queue.entries())[60:]]
+    assert set(copied) == set(wanted) and len(copied) <= len(wanted) + 10, "one step may be done twice"
+
+
+async def test_an_entry_that_is_named_twice_is_copied_once(cli: Cli, queue: Queue) -> None:
+    (entry,) = await queue.add()
+    assert "1 entry copied" in await cli("replay", "--id", entry, "--id", entry)

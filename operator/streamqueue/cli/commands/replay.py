@@ -62,7 +62,7 @@ async def _replay(
     dry_run: bool,
 ) -> None:
     async with open_target(selection) as target:
-        ranges = [(word, word) for word in ids] or [await _range(target, start or "", until)]
+        ranges = [(word, word) for word in dict.fromkeys(ids)] or [await _range(target, start or "", until)]
         total = sum([await _count(target, *each) for each in ranges])
         goal = into or target.spec.stream
         if dry_run:
@@ -100,21 +100,31 @@ async def _count(target: Target, first: str, last: str) -> int:
 
 
 async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into: str, rate: float | None) -> int:
-    done, at, pace = 0, "", Pace(rate)
+    done, left, pace = 0, list(ranges), Pace(rate)
     with progress("replaying", total) as advance:
         try:
             await pace.wait(pace.step)
-            for first, last in ranges:
+            while left:
+                first, last = left[0]
                 async for count, reached in copies(target.client, target.spec, first, last, into=into, step=pace.step):
-                    done, at = done + count, reached
+                    done, left[0] = done + count, (successor(reached), last)
                     advance(count)
                     await pace.wait(count)
+                del left[0]
         except WouldReachOthers:
             raise Failure(
                 f"{done} copied; stream {target.spec.stream} has other groups, which would get the copies too: "
                 "give --into STREAM"
             ) from None
         except RedisProblem as problem:
-            onward = f"go on with --from {successor(at)}" if at else "nothing was confirmed"
-            raise Failure(f"{problem.message}; {done} copied, the next {pace.step} perhaps: {onward}") from None
+            raise Failure(
+                f"{problem.message}; {done} copied, the next {pace.step} perhaps: go on with {_options(left)}"
+            ) from None
     return done
+
+
+def _options(left: list[tuple[str, str]]) -> str:
+    """Those that choose what is left and no more: beyond it there may be copies by now."""
+    ids = [f"--id {last}" for first, last in left if first == last]
+    first, last = left[0]
+    return " ".join(ids) or f"--from {first} --until {last}"
