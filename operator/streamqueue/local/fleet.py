@@ -117,7 +117,7 @@ class Fleet:
         name = f"{self.queue}-{next(self._numbers)}"
         process = await asyncio.create_subprocess_exec(
             *self.command,
-            env={**os.environ, **self.environment, "STREAMQUEUE_CONSUMER": name},
+            env={**_plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -153,13 +153,19 @@ class Fleet:
                 continue  # longer than the limit: left out
             if not line:
                 return
-            self.say(name, line.decode("utf-8", "backslashreplace").rstrip())
+            with suppress(OSError):  # nobody listens any more; a worker must not wait for a full pipe
+                self.say(name, line.decode("utf-8", "backslashreplace").rstrip())
 
     def _tell(self, worker: Worker) -> None:
         if worker.told_at is None:
             worker.told_at = time.monotonic()
             with suppress(ProcessLookupError):
                 worker.process.terminate()
+
+
+def _plain_environment() -> dict[str, str]:
+    """Ours, without what is for a worker: a file with another Redis's URL would go before ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("STREAMQUEUE_")}
 
 
 def _state(worker: Worker) -> PodState:

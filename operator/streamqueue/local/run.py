@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from streamqueue import maintenance
 from streamqueue.api.spec import Protocol, QueueSpec
+from streamqueue.api.spec import Redis as Endpoint
 from streamqueue.local.fleet import Ended, Fleet, named_after
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.manifests.environment import runner_environment, worker_environment
@@ -40,7 +41,7 @@ class Look:
 
 def environment(spec: QueueSpec, url: str) -> dict[str, str]:
     """The variables that a worker pod has, but for the consumer's name."""
-    here = replace(spec, redis=replace(spec.redis, url=url, secret_ref=None))
+    here = replace(spec, redis=Endpoint(url=url))
     listed = runner_environment(here) if here.handler.protocol is Protocol.HTTP else worker_environment(here)
     variables = {each["name"]: each["value"].replace("$$", "$") for each in listed if "value" in each}
     return variables | {"PYTHONUNBUFFERED": "1"}

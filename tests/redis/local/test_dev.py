@@ -247,6 +247,34 @@ async def test_ctrl_c_lets_workers_finish(
         os.kill(pid, 0)
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_a_terminal_that_is_closed_leaves_no_workers_behind(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
+        await redis.xadd("orders", {"task": "slow 1"})
+        pid = await started(redis)
+        running.process.send_signal(signal.SIGHUP)
+        assert await asyncio.wait_for(running.process.wait(), 3 * PATIENCE) == 0
+    assert await redis.hgetall("done") == {b"slow 1": b"1"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.on("redis-7.0")
+async def test_what_a_pod_has_in_its_environment_is_not_for_the_workers(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    """As in a shell of a worker pod: its file holds the URL of the Redis with the real tasks."""
+    (tmp_path / "url").write_text("redis://127.0.0.1:1/0")
+    pod = {"STREAMQUEUE_REDIS_URL_FILE": str(tmp_path / "url"), "STREAMQUEUE_NEXT_STREAM": "paid"}
+    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk", **pod) as running:
+        await queue.add(1)
+        await until(redis, "done", tasks=1)
+        assert await running.end() == 0
+    assert not await redis.exists("paid")
+
+
 async def test_a_handler_that_ends_at_once_is_not_started_in_a_loop(
     shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
@@ -284,7 +312,8 @@ async def test_without_a_server_it_says_what_to_install(server: Server, tmp_path
 
 @pytest.mark.parametrize("protocol", ["redis", "sdk", "http"])
 def test_workers_get_the_url_of_this_machine_where_the_manifest_names_a_secret(protocol: str) -> None:
-    variables = environment(queue_spec(**{"handler.protocol": protocol, "redis": SECRET}), "redis://127.0.0.1:1/0")
+    there = {**SECRET, "mode": "cluster", "auth": "entra", "tls": {"caSecretRef": {"name": "ca", "key": "ca.crt"}}}
+    variables = environment(queue_spec(**{"handler.protocol": protocol, "redis": there}), "redis://127.0.0.1:1/0")
     assert {name: value for name, value in variables.items() if "REDIS" in name} == {
         "STREAMQUEUE_REDIS_URL": "redis://127.0.0.1:1/0"
     }

@@ -90,7 +90,7 @@ async def _dev(queue: Manifest, words: list[str], redis: str | None) -> None:
     async with _server(redis) as url, connect(url) as client:
         with View(queue, url if redis is None else "") as view:
             fleet = Fleet(queue.name, words, environment(spec, url), grace_period(spec.handler), view.say)
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last where the terminal is closed
                 asyncio.get_running_loop().add_signal_handler(number, _on_signal, stop, fleet, view)
             try:
                 await run(spec, client, fleet, view.show, stop)
@@ -101,9 +101,9 @@ async def _dev(queue: Manifest, words: list[str], redis: str | None) -> None:
 def _on_signal(stop: asyncio.Event, fleet: Fleet, view: View) -> None:
     if stop.is_set():
         fleet.kill()
-    else:
-        view.leave(len(fleet.workers))
-    stop.set()
+        return
+    stop.set()  # first of all: there may be no terminal any more
+    view.leave(len(fleet.workers))
 
 
 @asynccontextmanager
