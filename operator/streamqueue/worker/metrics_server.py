@@ -75,9 +75,10 @@ async def _server(port: int, client: Redis, metrics: Metrics, row: Row | None) -
 
 
 async def _compare_clocks(client: Redis, metrics: Metrics) -> None:
-    with suppress(RedisProblem):
+    with suppress(RedisProblem, TimeoutError):
         sent = time.time()
-        seconds, micros = await execute(client, "TIME")
+        async with asyncio.timeout(STALE):  # the rest can be told without Redis
+            seconds, micros = await execute(client, "TIME")
         metrics.server_ahead = seconds + micros / 1e6 - (sent + time.time()) / 2
 
 

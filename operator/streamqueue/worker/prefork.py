@@ -23,12 +23,12 @@ from streamqueue.maintenance import release
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import new_name
 from streamqueue.worker.pooled_metrics import Pool, Row
+from streamqueue.worker.process import SIGNALS
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
 WRONG_SETTINGS = 2  # the exit code of a child that no other will do better than
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 PAUSE = 1.0  # seconds before the next, where a child died young
 
 Serve = Callable[[Settings, str, Row | None], None]
@@ -94,8 +94,9 @@ class Prefork:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _be(self, child: _Child) -> NoReturn:
-        for signum in SIGNALS:
-            signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # A terminal's Ctrl-C reaches all of its processes: what the parent makes of it would be the second word.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         code = 1
         try:
@@ -104,6 +105,8 @@ class Prefork:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            log.exception("%s cannot go on", child.consumer)
         finally:
             # Never back into the parent's code.
             sys.stdout.flush()

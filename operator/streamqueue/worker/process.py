@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from streamqueue.streams.errors import RedisProblem
@@ -21,9 +21,12 @@ class Serving(Protocol):
     def stop(self) -> None: ...
 
 
-def run(make: Callable[[], Serving]) -> None:
-    """Serve what `make` returns until SIGTERM or SIGINT; exit codes as `guarded` has them."""
-    guarded(lambda: asyncio.run(_until_signal(make)))
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(make: Callable[[], Serving], signals: Iterable[signal.Signals] = SIGNALS) -> None:
+    """Serve what `make` returns until one of `signals`; exit codes as `guarded` has them."""
+    guarded(lambda: asyncio.run(_until_signal(make, signals)))
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -40,10 +43,10 @@ def guarded(main: Callable[[], None]) -> None:
         sys.exit(_said(str(exc), 1))
 
 
-async def _until_signal(make: Callable[[], Serving]) -> None:
+async def _until_signal(make: Callable[[], Serving], signals: Iterable[signal.Signals]) -> None:
     serving = make()
     loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in signals:
         loop.add_signal_handler(signum, serving.stop)
     await serving.serve()
 

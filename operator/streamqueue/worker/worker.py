@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
@@ -106,7 +107,7 @@ class Worker:
 
     def _run_as_child(self, settings: Settings, consumer: str, row: Row | None) -> None:
         self._settings, self._name, self._row = settings, consumer, row
-        run(lambda: self)
+        run(lambda: self, [signal.SIGTERM])
 
     async def serve(self) -> None:
         """The same inside a running loop, without signal handlers: until `stop()`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 
 import pytest
@@ -84,3 +85,40 @@ async def test_a_handler_that_never_answers_is_timed_out(
 async def test_a_refusal_without_end_is_cut_short(queue: Queue, shared_server: RunningServer) -> None:
     said = await outcome(queue, shared_server, b"HTTP/1.1 400 Bad\r\n\r\n" + b"because " * 1_000_000)
     assert said.startswith("HTTP 400: because because") and len(said) < 400
+
+
+async def test_an_answer_before_the_whole_of_the_request_counts(queue: Queue, shared_server: RunningServer) -> None:
+    """As servers refuse what is too large for them."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlong")
+            await writer.drain()
+        writer.close()
+
+    await queue.redis.xadd(queue.stream, {"document": "x" * 10_000_000})
+    async with answering(refuse) as url, running(shared_server.url, url, max_deliveries=2) as runner:
+        await until(lambda: runner.counters.dead, "the dead letter")
+    (letter,) = await queue.dead()
+    assert (letter["sq-cause"], letter["sq-attempt"]) == ("HTTP 413: long", "1")
+
+
+async def test_a_second_answer_is_none_to_the_next_task(queue: Queue, shared_server: RunningServer) -> None:
+    asked = 0
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))  # type: ignore[index]
+                asked += 1
+                writer.write((OK + HEADER) * 2)
+                await writer.drain()
+        writer.close()
+
+    await queue.add(20)
+    async with answering(raw) as url, running(shared_server.url, url, results_ttl=60) as runner:
+        await until(lambda: runner.counters.acked == 20, "all")
+        assert (asked, runner.counters.parked) == (20, 0)

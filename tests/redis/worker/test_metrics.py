@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamqueue import Context, DeadLetter, Retry
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
@@ -83,3 +84,18 @@ async def test_nothing_else_is_served(queue: Queue, shared_server: RunningServer
         writer.write(request_text)
         assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 404 ")
         writer.close()
+
+
+async def test_what_is_known_is_told_while_redis_is_silent(queue: Queue, shared_server: RunningServer) -> None:
+    async def handle(task: dict[str, str]) -> None:
+        pass
+
+    await queue.add()
+    port = free_port()
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, handle, metrics_port=port) as worker:
+        await until(lambda: worker.counters.acked == 1, "the task")
+        proxy.delay = 60.0  # as good as never
+        async with asyncio.timeout(3):  # whoever scrapes has little patience
+            assert (await scrape(port))["streamqueue_worker_processed_total", ""] == 1
+        proxy.delay = 0.0
+        proxy.cut()

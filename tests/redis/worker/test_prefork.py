@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from contextlib import AbstractAsyncContextManager, suppress
@@ -128,3 +129,38 @@ def test_slots_are_spread_evenly() -> None:
 def test_more_processes_than_tasks_are_refused() -> None:
     with pytest.raises(SettingsError, match="PROCESSES must not be above"):
         Settings(redis_url="redis://h", stream="orders", consumer="pod", concurrency=2, processes=3)
+
+
+async def test_ctrl_c_in_a_terminal_lets_tasks_end(queue: Queue, shared_server: RunningServer) -> None:
+    """It reaches the children as well as their parent, which passes it on: it is one word, not two."""
+    await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
+    leads = f"import os\nos.setsid()\n{PROGRAM}"
+    async with running(leads, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
+        await said(parent, 1)
+        os.killpg(parent.pid, signal.SIGINT)
+        assert await asyncio.wait_for(parent.wait(), 20) == 0
+    snapshot = await queue.snapshot()
+    assert (snapshot.pending, snapshot.parked, snapshot.due) == (0, 0, 0)
+
+
+DEFECT = """
+import sys
+from streamqueue import Worker
+from streamqueue.worker.consumer import Consumer
+async def run(self): raise LookupError("a defect")
+Consumer.run = run
+sys.stderr = sys.stdout
+worker = Worker()
+@worker.task
+def handle(task): pass
+worker.run()
+"""
+
+
+@pytest.mark.on("redis-7.0")
+async def test_what_ends_a_process_is_said(queue: Queue, shared_server: RunningServer) -> None:
+    async with running(DEFECT, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
+        assert parent.stdout
+        async with asyncio.timeout(20):
+            while b"LookupError: a defect" not in await parent.stdout.readline():
+                pass

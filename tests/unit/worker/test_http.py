@@ -58,6 +58,14 @@ def test_the_trace_goes_along() -> None:
     assert (headers["traceparent"], headers["tracestate"]) == (own[b"traceparent"].decode(), "a=1")
 
 
+def test_a_trace_goes_as_it_came_or_not_at_all() -> None:
+    own = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    state = b"rojo=50%, congo=t61 rcWkgMzE"
+
+    assert request({"n": b"1"}, own | {b"tracestate": state}).headers["tracestate"] == state.decode()
+    assert "tracestate" not in request({"n": b"1"}, own | {b"tracestate": b"a=1\r\nx: 1"}).headers
+
+
 def test_no_id_breaks_a_header() -> None:
     headers = request({"n": b"1"}, {b"sq-id": 'a\r\nx: "ü" 5%'.encode()}, stream="{jobs}/eu x").headers
 

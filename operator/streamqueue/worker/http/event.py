@@ -16,6 +16,7 @@ from streamqueue.worker.http.settings import JSON, Target
 TYPE = "dev.streamqueue.task"
 
 # Header values of the HTTP binding: printable ASCII but quotes and percent; the rest is percent-encoded UTF-8.
+_PRINTABLE = re.compile(r"[\x20-\x7e]*")
 _UNSAFE = re.compile(r"[^\x21\x23\x24\x26-\x7e]")
 
 
@@ -39,7 +40,8 @@ def request_of(ctx: Context, fields: Mapping[str, bytes], stream: str, target: T
     if time := _rfc3339(ctx.enqueued_at):
         headers["ce-time"] = time
     for name, value in ctx.trace:
-        headers[name.removeprefix("sq-")] = _escaped(value)
+        if _PRINTABLE.fullmatch(value):  # no attribute of the event: a percent sign in it is one
+            headers[name.removeprefix("sq-")] = value
     return Request(headers, _named(fields, field) if field else _as_json(fields))
 
 
