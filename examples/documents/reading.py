@@ -43,10 +43,10 @@ class _Page(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in HIDDEN
+        self._hidden = 0 if tag == "body" else self._hidden + (tag in HIDDEN)  # `</head>` may be left out
 
     def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in HIDDEN
+        self._hidden = max(0, self._hidden - (tag in HIDDEN))
 
     def handle_data(self, data: str) -> None:
         if not self._hidden and data.strip():
