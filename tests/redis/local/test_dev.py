@@ -270,7 +270,7 @@ async def test_what_a_pod_has_in_its_environment_is_not_for_the_workers(
     pod = {"STREAMQUEUE_REDIS_URL_FILE": str(tmp_path / "url"), "STREAMQUEUE_NEXT_STREAM": "paid"}
     async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk", **pod) as running:
         await queue.add(1)
-        await until(redis, "done", tasks=1)
+        await until_done(redis, 1)
         assert await running.end() == 0
     assert not await redis.exists("paid")
 
