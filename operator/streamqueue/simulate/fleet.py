@@ -76,6 +76,13 @@ class Fleet:
     def replicas(self) -> int:
         return len(self.live)
 
+    @property
+    def empty_until(self) -> float:
+        """When the next task comes, where until then there is nothing to look at; else now."""
+        if self.pods or self._events or self.done < self.added or self.added == len(self.arrivals):
+            return self.now
+        return self.arrivals[self.added]
+
     def observe(self) -> Observation:
         """What the operator would see now."""
         now = self.now
@@ -175,7 +182,7 @@ class Fleet:
         else:
             task = self.head
             self.head += 1
-            self.pending += 1
+        self.pending += 1
         now = self.now
         self.starts[task] = now
         worker.running.add(task)
@@ -226,6 +233,7 @@ class Fleet:
         self._vanish(worker)
 
     def _return(self, _: Worker | None, task: int) -> None:
+        self.pending -= 1
         self.returned.append(task)
         self._hand_out()
 

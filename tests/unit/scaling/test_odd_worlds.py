@@ -1,0 +1,76 @@
+"""targetWait with looks far apart, in a rollout that is stuck, and where not all is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
+
+from .build import look, pods
+from .play import BentLaw, over_work, p95, play
+from .test_deadline import SPEC, burst, exponential, poisson
+
+
+@pytest.mark.parametrize("interval", [0.2, 15.0, 60.0])
+def test_looks_that_are_close_or_far_apart_teach_the_same(interval: float) -> None:
+    """Tasks of 40 s, at any allowed pollingInterval."""
+    arrivals = poisson(0.5, 7200)
+    services = exponential(len(arrivals), 40.0)
+    law = BentLaw(replace(SPEC, target_wait=600.0, polling_interval=interval))
+    outcome = play(arrivals, services, law)
+    assert p95(outcome) <= 600
+    assert law.memory is not None and law.memory.learnt is not None
+    assert 30 < law.memory.learnt.service.seconds < 55
+    assert over_work(outcome, services) < 1.4
+
+
+def test_pods_of_a_rollout_that_get_stuck_take_nothing_from_those_that_work() -> None:
+    """A new image can't be pulled: beside the replicas three pods fail, while the old ones work and more are needed."""
+
+    def grown(stuck: tuple[Pod, ...]) -> list[int]:
+        memory: Memory | None = None
+        counts = []
+        for now in range(700):
+            behind = max(0, now - 600)  # ten pods of 5 s a task do two a second; now three come
+            seen = look(
+                float(now),
+                pods=(*pods(*[1] * 10), *stuck) if behind else pods(*[1] * 10),
+                replicas=10,
+                rollout=behind > 0,
+                waiting=behind,
+                oldest_waiting_age=behind / 3,
+                last_delivered_age=behind / 3,
+                entries_added=2 * now + behind,
+            )
+            decision, memory = decide(SPEC, memory, seen)
+            counts.append(decision.replicas)
+        return counts
+
+    stuck = tuple(Pod(f"new{i}", PodState.FAILING, 600.0, pending=0) for i in range(3))
+    assert max(grown(())) > 12
+    assert grown(stuck) == grown(())
+
+
+def test_a_sentence_shows_only_what_is_known() -> None:
+    looks = [look(float(now), waiting=128, waiting_exact=False, pods=pods(1)) for now in range(2)]
+    _, memory = decide(SPEC, None, looks[0])
+    decision, _ = decide(SPEC, memory, looks[1])
+    assert "at least 128 waiting;" in decision.sentence
+    assert "oldest" not in decision.sentence
+
+
+@pytest.mark.parametrize("behind", [5.0, 60.0])
+def test_an_operator_whose_clock_is_off_decides_as_others_do(behind: float) -> None:
+    """To it, pods are created in the future; by the nodes' clocks they may be ready before they were created."""
+
+    def skewed(seen: Observation) -> Observation:
+        return replace(seen, pods=tuple(replace(pod, created=pod.created + behind) for pod in seen.pods))
+
+    arrivals = [at for n in range(10) for at in burst(5.0 + 300 * n, 200)]
+    services = [0.5] * len(arrivals)
+    law = BentLaw(SPEC, bend=skewed)
+    outcome = play(arrivals, services, law)
+    assert p95(outcome) <= 30
+    assert max(decision.replicas for seen, decision in law.log if seen.now > 300) <= 20
