@@ -53,6 +53,23 @@ def test_pods_of_a_rollout_that_get_stuck_take_nothing_from_those_that_work() ->
     assert grown(stuck) == grown(())
 
 
+def test_a_new_process_plans_for_all_of_a_backlog_that_is_counted_in_part() -> None:
+    """Before Redis 8 large entries are counted up to some megabytes; the server's own counters tell of the others."""
+
+    def counted(seen: Observation) -> Observation:
+        if seen.waiting <= 128:
+            return seen
+        return replace(seen, waiting=128, waiting_exact=False, waiting_likely=seen.waiting)
+
+    class Late(BentLaw):
+        def next_look(self, now: float) -> float:
+            return max(300.0, super().next_look(now))
+
+    arrivals = burst(10.0, 20_000, 60.0)
+    outcome = play(arrivals, [2.0] * len(arrivals), Late(SPEC, bend=counted))
+    assert max(at + wait for at, wait in zip(arrivals, outcome.waits, strict=True)) < 300 + 20_000 * 2.0 / 200 * 1.2
+
+
 def test_a_sentence_shows_only_what_is_known() -> None:
     looks = [look(float(now), waiting=128, waiting_exact=False, pods=pods(1)) for now in range(2)]
     _, memory = decide(SPEC, None, looks[0])

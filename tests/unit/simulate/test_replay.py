@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import Scaling
 from streamqueue.simulate.cluster import Cluster, ColdStart
+from streamqueue.simulate.compare import OURS, compare
 from streamqueue.simulate.figures import figures_of, over_time
 from streamqueue.simulate.fleet import Fleet, Outcome
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, StreamQueueLaw
 from streamqueue.simulate.trace import Trace
 
 from .test_fleet import Plan
+
+QUEUE = {"redis": {"url": "redis://r"}, "stream": "s", "group": "g", "handler": {"image": "i"}}
 
 
 def replay(arrivals: list[float], services: list[float], slots: int, ready: float) -> list[float]:
@@ -83,6 +87,13 @@ def test_what_is_passed_over_changes_nothing(which: int) -> None:
     assert passed.pod_seconds == pytest.approx(looked.pod_seconds)
     assert len(passed.timeline) < len(looked.timeline)
     assert over_time(passed, 1, 9000.0, 50) == over_time(looked, 1, 9000.0, 50)
+
+
+def test_tasks_that_may_wait_for_half_a_day_are_waited_for() -> None:
+    trace = Trace("t", [60.0 * n for n in range(120)], [10.0] * 120)
+    spec = parse_spec({**QUEUE, "scaling": {"targetWait": "12h"}})
+    outcomes = compare(spec, trace, Cluster(ColdStart(10.0)), alone=True, seed=0)
+    assert max(outcomes[OURS].waits) < 12 * 3600
 
 
 def test_the_plot_is_a_png_whatever_its_name_and_the_traces(tmp_path: Path) -> None:
