@@ -90,8 +90,4 @@ def _time(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        pass
-    try:
         return datetime.fromisoformat(text.strip()).timestamp()
-    except OverflowError as error:  # a year that no time zone has
-        raise ValueError(text) from error

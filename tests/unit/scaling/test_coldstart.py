@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
+from streamqueue.scaling.coldstart import ColdStart as Known
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from . import build
@@ -45,6 +46,17 @@ def test_a_start_is_learnt_by_its_pod_not_by_its_time() -> None:
     assert learnt(*looks, build.look(109.4, pods=(ready("a", 100.0, 103.0),))) == (3.0,)
     ahead = [build.look(now, pods=(ready("a", 100.0, 115.0),)) for now in (109.4, 110.4, 111.4)]
     assert learnt(*looks, *ahead) == (15.0,), "once, by a clock that is ahead"
+
+
+def test_a_pod_that_joins_leaves_the_others_starts_as_they_were() -> None:
+    first = ready("a", 100.0, 112.0)
+    looks = [build.look(113.0, pods=(first,)), build.look(120.0, pods=(first, starting("b", 115.0)))]
+    assert learnt(*looks, build.look(121.0, pods=(first, ready("b", 115.0, 120.0)))) == (12.0, 5.0)
+
+
+def test_a_pod_of_the_future_needs_no_longer_than_any() -> None:
+    """The operator's clock is a minute behind that of the API server."""
+    assert Known((10.0, 20.0)).remaining(-60.0) == 15.0
 
 
 def test_a_new_process_takes_no_later_start_for_the_first() -> None:

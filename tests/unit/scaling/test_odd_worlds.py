@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
+from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from .build import look, pods
 from .play import BentLaw, over_work, p95, play
@@ -68,6 +70,17 @@ def test_a_new_process_plans_for_all_of_a_backlog_that_is_counted_in_part() -> N
     arrivals = burst(10.0, 20_000, 60.0)
     outcome = play(arrivals, [2.0] * len(arrivals), Late(SPEC, bend=counted))
     assert max(at + wait for at, wait in zip(arrivals, outcome.waits, strict=True)) < 300 + 20_000 * 2.0 / 200 * 1.2
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03])
+def test_long_tasks_that_hold_every_slot_are_seen_by_their_silence(share: float) -> None:
+    """Few tasks take five minutes, the others a tenth of a second: on average, a slot is free soon."""
+    arrivals = poisson(1.0, 7200)
+    dice = random.Random(7)
+    services = [300.0 if dice.random() < share else 0.1 for _ in arrivals]
+    outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(10.0), grace=330.0))
+    assert p95(outcome) <= 30
+    assert sum(wait > 30 for wait in outcome.waits) / len(arrivals) < 0.04
 
 
 def test_a_sentence_shows_only_what_is_known() -> None:

@@ -77,10 +77,14 @@ def test_retries_that_fall_due_are_arrivals() -> None:
     pods = (build.ready("w", 1),)
     looks = [seen(4600.0 + n, pods, pending=1, entries_added=1000, parked=500) for n in range(3)]
     due = seen(4603.0, pods, pending=1, entries_added=1000, due=500, oldest_due_age=0.4, next_due=0.0)
-    decisions, memory = steps(memory, *looks, due)
-    assert decisions[-1].replicas <= 5, decisions[-1].sentence
+    (*_, before), memory = steps(memory, *looks)
     assert memory.learnt is not None
-    assert memory.learnt.arrivals.rate(30.0) > 10, "they are known to have come in the last seconds"
+    done = memory.learnt.flow.delivered
+    (decision,), memory = steps(memory, due)
+    assert (before.replicas, decision.replicas <= 5) == (1, True), decision.sentence
+    assert memory.learnt is not None
+    assert memory.learnt.flow.delivered == done, "what was done before them is still known"
+    assert memory.learnt.arrivals.rate(30.0) > 10
 
 
 def test_the_age_of_what_waits_is_that_of_the_first_due_or_added() -> None:

@@ -67,15 +67,17 @@ def test_years_without_a_task_cost_no_time_and_no_memory(which: int) -> None:
     assert max(outcome.waits) < 40
 
 
+class EachLook(Fleet):
+    """Looks at nothing, too."""
+
+    @property
+    def empty_until(self) -> float:
+        return self.now
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_what_is_passed_over_changes_nothing(which: int) -> None:
     """The same tasks, with a look at every period of the silence between them."""
-
-    class EachLook(Fleet):
-        @property
-        def empty_until(self) -> float:
-            return self.now
-
     arrivals = [start + 0.7 * n for start in (0.0, 3000.3, 9000.6) for n in range(60)]
     services = [4.0] * len(arrivals)
 
@@ -89,6 +91,16 @@ def test_what_is_passed_over_changes_nothing(which: int) -> None:
     assert over_time(passed, 1, 9000.0, 50) == over_time(looked, 1, 9000.0, 50)
 
 
+def test_at_zero_tasks_that_gather_are_looked_at() -> None:
+    arrivals = [*(9.0 * n for n in range(200)), 6000.0]
+    spec = Scaling(max_replicas=20, concurrency=4)
+
+    def waits(world: type[Fleet]) -> list[float]:
+        return world(arrivals, [1.0] * 201, Cluster(ColdStart(5.0), 4), StreamQueueLaw(spec)).run().waits
+
+    assert waits(Fleet) == pytest.approx(waits(EachLook))
+
+
 def test_tasks_that_may_wait_for_half_a_day_are_waited_for() -> None:
     trace = Trace("t", [60.0 * n for n in range(120)], [10.0] * 120)
     spec = parse_spec({**QUEUE, "scaling": {"targetWait": "12h"}})
@@ -99,7 +111,7 @@ def test_tasks_that_may_wait_for_half_a_day_are_waited_for() -> None:
 def test_the_plot_is_a_png_whatever_its_name_and_the_traces(tmp_path: Path) -> None:
     from streamqueue.simulate.plot import plot
 
-    trace = Trace("a $ b $ _c", [0.0, 1.0], [1.0, 1.0])
+    trace = Trace("a $\\b$ _c", [0.0, 1.0], [1.0, 1.0])
     outcome = Fleet(trace.arrivals, trace.services, Cluster(ColdStart(1.0)), Plan(((0, 1),))).run()
     for name in ("day", "day.pdf", "day.nothing"):
         plot(tmp_path / name, trace, {"StreamQueue": outcome}, 30.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamqueue.scaling.backlog import LEAD, Wish
 from streamqueue.scaling.coldstart import ColdStart
@@ -62,7 +62,7 @@ def wish_by_deadline(
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
-    plan = Plan(outlook, service, learnt.service.cautious, concurrency, slots, min(slots, int(learnt.busy)))
+    plan = Plan(outlook, service, learnt.still_busy(slots), concurrency, slots, min(slots, int(learnt.busy)))
     capacity = plan.starts(joining)
 
     more = 0
@@ -86,7 +86,7 @@ def wish_by_deadline(
     restart = cold + learnt.price.value * cold * (1 + PAUSE_COST) * late_tasks
     first = max(0.0, restart + LEAD - spared) if spared else restart
     (keep, soon), levels = levels.keep((now, now + LEAD), (default, restart, first), tick)
-    learnt = Learnt(now, tick, learnt.flow, learnt.arrivals, learnt.busy, learnt.service, levels, learnt.price)
+    learnt = replace(learnt, levels=levels)
     a_task = f"{service:.1f}" if service >= 1 else f"{service:.2g}"
     why = f"{_in_wait(target, observation)}; {a_task} s a task; pods take {cold:.0f} s"
     have = fleet.capacity

@@ -13,6 +13,7 @@ from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
 
 REMEMBERED = 30.0  # seconds of arrivals that are kept at least
+HELD = 12.0  # tasks that the slots would have ended on average while none was taken
 LONG_GAP = 10.0  # seconds without an observation, after which nothing is learnt from the difference
 
 
@@ -28,6 +29,16 @@ class Learnt:
     service: ServiceTime = field(default_factory=ServiceTime)
     levels: Levels = field(default_factory=Levels)
     price: Price = field(default_factory=Price)
+    moved: float = 0.0  # when a task was last seen taken, or none waited
+
+    def still_busy(self, slots: int) -> float:
+        """Seconds that a slot which is busy now takes for each task, on average.
+
+        Where all have taken none for longer than chance explains, long tasks hold them, and may do so as long again.
+        """
+        pause, service = self.seen - self.moved, self.service
+        held = pause > service.cautious and pause * slots > HELD * service.seconds
+        return pause if held else service.cautious
 
 
 def learn(
@@ -38,14 +49,14 @@ def learn(
     busy = float(_busy_slots(fleet, concurrency, observation))
     if before is None:
         flow = first_flow(observation)
-        return Learnt(now, interval, flow, _first_arrivals(flow, observation), busy)
+        return Learnt(now, interval, flow, _first_arrivals(flow, observation), busy, moved=now)
     gap = now - before.seen
     served = gap * (busy + before.busy) / 2 / before.service.seconds
     flow_or_none = next_flow(before.flow, before.arrivals, served, observation)
     if flow_or_none is None:
         flow = first_flow(observation)
         arrivals = _first_arrivals(flow, observation)
-        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy)
+        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy, moved=now)
     flow = flow_or_none
     service, price = before.service, before.price
     long_gap = max(LONG_GAP, 2 * interval)
@@ -68,7 +79,9 @@ def learn(
     arrivals = arrivals.extend(now, flow.added, span)
     # While marks settle, looks come at their time, not at the poll's.
     tick = before.tick if fleet.marked else before.tick + 0.2 * (min(gap, long_gap) - before.tick)
-    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price)
+    waits_on = observation.waiting and fleet.ready and flow.delivered <= before.flow.delivered
+    moved = before.moved if waits_on else now
+    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price, moved)
 
 
 def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:
