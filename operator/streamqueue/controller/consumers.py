@@ -35,8 +35,8 @@ def fences(consumer: str) -> bool:
 def attribute(deployment: str, pods: Iterable[str], consumers: Mapping[str, int], complete: bool) -> Attribution:
     """Entries in each pod's hands, from the group's consumers (name -> pending).
 
-    A pod without a consumer holds nothing, unless entries are held by strangers or `complete` is False (the list of
-    consumers was cut): then nobody can tell.
+    A pod without a consumer holds nothing, unless entries are held by strangers or `complete` is False (not all that
+    hold entries are in the list): then nobody can tell.
     """
     own = re.compile(rf"{re.escape(deployment)}-[a-z0-9]{{1,10}}-[a-z0-9]{{5}}")
     held: dict[str, int] = {}

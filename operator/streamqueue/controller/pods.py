@@ -120,6 +120,7 @@ def view(body: Body, pending: int | None, clock_offset: float, marked_since: flo
         pending=pending,
         marked=is_marked(body),
         marked_since=marked_since,
+        restarted=any(status.get("restartCount") for status in containers(body)),
     )
 
 

@@ -148,8 +148,7 @@ class Rounds:
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:
         assert held.queue is not None
         holding = {view.name: view.pending for view in snapshot.consumers}
-        complete = snapshot.consumers_total <= len(snapshot.consumers)
-        return attribute(held.queue["metadata"]["name"], held.pods, holding, complete)
+        return attribute(held.queue["metadata"]["name"], held.pods, holding, snapshot.holders_known)
 
     def _watch_the_leaving(
         self, held: Holdings, runtime: Runtime, snapshot: Snapshot, attribution: Attribution, skew: float

@@ -21,9 +21,10 @@ def observation(
         waiting_likely=_likely(snapshot),
         # One worker is enough for an outbox, however full; none would leave it to the controller alone.
         pending=snapshot.pending + min(snapshot.outboxed, 1),
-        oldest_waiting_age=snapshot.oldest_waiting_age,
+        oldest_waiting_age=_oldest(snapshot),
         oldest_pending_age=snapshot.oldest_pending_age,
-        entries_added=snapshot.entries_added,
+        retries=snapshot.due - snapshot.delayed_due,
+        entries_added=None if snapshot.entries_added is None else snapshot.entries_added + snapshot.delayed_due,
         last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),
         next_due=snapshot.next_due,
         pods=workers,
@@ -36,6 +37,17 @@ def count_cap(spec: QueueSpec) -> int:
     """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
     per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
     return spec.scaling.max_replicas * per_replica + 1
+
+
+def _oldest(snapshot: Snapshot) -> float | None:
+    """Of entries and what is due; unknown where one of them is."""
+    ages = []
+    if snapshot.undelivered:
+        ages.append(snapshot.oldest_waiting_age)
+    if snapshot.due:
+        ages.append(snapshot.oldest_due_age)
+    known = [age for age in ages if age is not None]
+    return max(known) if known and len(known) == len(ages) else None
 
 
 def _likely(snapshot: Snapshot) -> int | None:

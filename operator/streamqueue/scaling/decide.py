@@ -52,7 +52,7 @@ def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
         and observation.waiting == 0
         and observation.pending == 0
         and spec.min_replicas == 0
-        and not spec.replicas
+        and spec.replicas is None
         and not spec.paused
         and not memory.marks.names
         and observation.now >= memory.last
@@ -72,7 +72,7 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
         )
         return wish, replace(memory, peaks=peaks)
     target = spec.target_wait if spec.target_wait is not None else 30.0
-    learnt = learn(memory.learnt, fleet, target, spec.concurrency, observation)
+    learnt = learn(memory.learnt, fleet, target, spec.concurrency, spec.polling_interval, observation)
     wish, learnt = wish_by_deadline(
         target, spec.concurrency, spec.max_replicas, learnt, memory.cold, fleet, observation
     )

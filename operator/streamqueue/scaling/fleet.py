@@ -71,6 +71,7 @@ def take_stock(observation: Observation, patience: float) -> Fleet:
         idle = list(ready) if observation.pending == 0 else []
     stuck = len(unschedulable) + len(failing)
     live = len(ready) + len(starting) + stuck
+    missing = max(0, observation.replicas - live)
     return Fleet(
         replicas=observation.replicas,
         ready=tuple(ready),
@@ -78,11 +79,12 @@ def take_stock(observation: Observation, patience: float) -> Fleet:
         unschedulable=tuple(unschedulable),
         failing=tuple(failing),
         terminating=terminating,
-        missing=max(0, observation.replicas - live),
+        missing=missing,
         leaving=max(0, live - observation.replicas),
         idle=tuple(idle),
         held=tuple(held),
         marked=tuple(marked),
-        capacity=max(0, observation.replicas - stuck),
+        # In a rollout there are more pods than replicas: a stuck one beyond them takes nothing from those that work.
+        capacity=min(observation.replicas, len(ready) + len(starting) + missing),
         shared_names=shared,
     )

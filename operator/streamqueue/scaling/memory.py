@@ -33,7 +33,7 @@ def remember(memory: Memory | None, fleet: Fleet, observation: Observation) -> M
     now = observation.now
     if memory is None or now < memory.last:
         memory = Memory(since=now, last=-math.inf)
-    cold = memory.cold.learn(fleet.ready, memory.last)
+    cold = memory.cold.learn(fleet, first=memory.last == -math.inf)
     return Memory(memory.since, now, note_marks(memory.marks, fleet, observation), cold, memory.peaks, memory.learnt)
 
 

@@ -27,6 +27,7 @@ class Pod:
     pending: int | None = None
     marked: bool = False  # carries the victim's pod-deletion-cost
     marked_since: float | None = None  # since when our own watch shows that; None: not yet
+    restarted: bool = False  # a container of it ended and came again, so that `ready_at` may be of a later start
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,12 @@ class Observation:
     waiting_exact: bool = True
     # Where it isn't: by counters that deletions and trims make too high, to plan with. None: no better guess.
     waiting_likely: int | None = None
+    retries: int = 0  # of the waiting, those whose time has come again: `entries_added` doesn't count them anew
     pending: int = 0  # delivered, not acknowledged
     oldest_waiting_age: float | None = None  # seconds
     oldest_pending_age: float | None = None  # seconds since last delivery
-    entries_added: int | None = None  # ever added to the stream; Redis >= 7.0
+    # Ever added to the stream, and the delayed tasks that are due and not in it yet; Redis >= 7.0
+    entries_added: int | None = None
     last_delivered_age: float | None = None  # seconds since the last delivered entry was added
     next_due: float | None = None  # seconds until the next delayed task or retry is due; None without any
     pods: tuple[Pod, ...] = ()

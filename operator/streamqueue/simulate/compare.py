@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from streamqueue.api.spec import QueueSpec
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time
-from streamqueue.simulate.fleet import Fleet, Outcome
+from streamqueue.simulate.fleet import Fleet, Outcome, tail
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric, StreamQueueLaw
 from streamqueue.simulate.text import HEADERS, Progress, row, sparkline, table
 from streamqueue.simulate.trace import Trace
@@ -62,7 +62,8 @@ def late_after(queue: QueueSpec) -> float:
 
 def _play_ours(queue: QueueSpec, trace: Trace, cluster: Cluster, seed: int) -> Outcome:
     progress = Progress(OURS)
-    outcome = Fleet(trace.arrivals, trace.services, cluster, StreamQueueLaw(queue.scaling), seed).run(progress)
+    law = StreamQueueLaw(queue.scaling)
+    outcome = Fleet(trace.arrivals, trace.services, cluster, law, seed, tail=tail(late_after(queue))).run(progress)
     progress.done()
     return outcome
 
@@ -78,7 +79,8 @@ def _play_peers(first: Connection) -> None:
     )
     outcomes = {}
     for share, (law, config) in enumerate({"KEDA defaults": base, name: tuned}.items(), 3):
-        outcomes[law] = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed).run()
+        fleet = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed, tail=tail(target))
+        outcomes[law] = fleet.run()
         first.send(share / 4)
     first.send(outcomes)
 

@@ -20,6 +20,13 @@ from streamqueue.scaling import Observation, PodState
 from streamqueue.simulate.cluster import Cluster, Room
 from streamqueue.simulate.worker import Worker, removal_order
 
+TAIL = 4 * 3600.0  # seconds that a run goes on after the last arrival, where not all is done before
+
+
+def tail(target: float) -> float:
+    """The same where tasks may wait for `target` seconds by plan."""
+    return max(TAIL, 2 * target)
+
 
 class Law(Protocol):
     """A scaling law in the simulation: looks at the fleet when it wants to, and answers a count."""
@@ -47,9 +54,17 @@ class Fleet:
     """The state of the simulated world. Laws read the counters; only `run` moves time."""
 
     def __init__(
-        self, arrivals: Sequence[float], services: Sequence[float], cluster: Cluster, law: Law, seed: int = 0
+        self,
+        arrivals: Sequence[float],
+        services: Sequence[float],
+        cluster: Cluster,
+        law: Law,
+        seed: int = 0,
+        *,
+        tail: float = TAIL,
     ) -> None:
         self.arrivals, self.services, self.cluster, self.law = arrivals, services, cluster, law
+        self.tail = tail
         self.dice = random.Random(seed)  # noqa: S311 - dice, no secrets
         self.now = 0.0
         self.added = self.head = 0  # entries added; the next one never delivered
@@ -75,6 +90,13 @@ class Fleet:
     @property
     def replicas(self) -> int:
         return len(self.live)
+
+    @property
+    def empty_until(self) -> float:
+        """When the next task comes, where until then there is nothing to look at; else now."""
+        if self.pods or self._events or self.done < self.added or self.added == len(self.arrivals):
+            return self.now
+        return self.arrivals[self.added]
 
     def observe(self) -> Observation:
         """What the operator would see now."""
@@ -104,7 +126,7 @@ class Fleet:
                 worker.change()
 
     def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
-        """Play until every task is done, or four hours after the last arrival."""
+        """Play until every task is done, or `tail` seconds after the last arrival."""
         for _ in self.steps():
             if progress is not None:
                 progress(self.done / len(self.arrivals))
@@ -119,7 +141,7 @@ class Fleet:
     def steps(self) -> Iterator[None]:
         """Move on from one look of the law to the next."""
         total = len(self.arrivals)
-        end = self.arrivals[-1] + 4 * 3600
+        end = self.arrivals[-1] + self.tail
         look = self.law.next_look(-math.inf)
         while self.done < total and self.now <= end:
             self._play_until(look)
@@ -175,7 +197,7 @@ class Fleet:
         else:
             task = self.head
             self.head += 1
-            self.pending += 1
+        self.pending += 1
         now = self.now
         self.starts[task] = now
         worker.running.add(task)
@@ -226,6 +248,7 @@ class Fleet:
         self._vanish(worker)
 
     def _return(self, _: Worker | None, task: int) -> None:
+        self.pending -= 1
         self.returned.append(task)
         self._hand_out()
 

@@ -15,6 +15,7 @@ from streamqueue.streams.entry_ids import YEAR_2000, successor
 from streamqueue.streams.errors import typed
 
 MOST = 2_000_000  # entries: bounds memory
+YEAR_2100 = 4_102_444_800_000  # milliseconds: an id beyond is no time
 RESULTS_AT_ONCE = 500
 
 
@@ -27,7 +28,7 @@ async def read_arrivals(
     and RedisProblem.
     """
     found: list[tuple[str, float]] = []
-    more = True
+    first, more = start, True
     while more and len(found) < MOST:
         page, stopped = await read_headers(client, stream, start)
         more = stopped or len(page) == PAGE
@@ -36,7 +37,8 @@ async def read_arrivals(
         advance(len(page))
         found += [(entry.task, _arrival(entry, stream)) for entry in page if entry.field("sq-attempt") is None]
     if not found:
-        raise TraceError(f"stream {stream!r} holds no entries: nothing to learn from")
+        what = "no entries" if first == "-" else "no tasks from then on"
+        raise TraceError(f"stream {stream!r} holds {what}: nothing to learn from")
     return found
 
 
@@ -80,6 +82,6 @@ async def _results(client: Redis, keys: Keys, tasks: Sequence[str]) -> list[list
 def _arrival(entry: Entry, stream: str) -> float:
     """Unix seconds."""
     since = entry.field("sq-enqueued-at") or entry.id.partition("-")[0]
-    if not since.isdecimal() or int(since) < YEAR_2000:
+    if not since.isdecimal() or not YEAR_2000 <= int(since) < YEAR_2100:
         raise TraceError(f"stream {stream!r}: the id {entry.id} is no time, so nobody can tell when the task came")
     return int(since) / 1000

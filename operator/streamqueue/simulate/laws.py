@@ -19,16 +19,23 @@ class StreamQueueLaw:
         self.spec = spec
         self.memory: Memory | None = None
         self._rest = spec.polling_interval
+        self._empty_until = 0.0
 
     def next_look(self, now: float) -> float:
-        return max(0.0, now + self._rest)
+        return _not_before(self._empty_until, max(0.0, now + self._rest), self.spec.polling_interval)
 
     def decide(self, fleet: Fleet) -> int:
         observation = fleet.observe()
         decision, self.memory = decide(self.spec, self.memory, observation)
         fleet.mark(decision.victims)
         self._rest = rest(self.spec.polling_interval, settling(decision.victims, observation))
+        self._empty_until = 0.0 if decision.replicas else fleet.empty_until
         return decision.replicas
+
+
+def _not_before(time: float, look: float, period: float) -> float:
+    """The first of the looks `period` seconds apart that isn't before `time`: those at nothing change nothing."""
+    return look + max(0, math.ceil((time - look) / period)) * period
 
 
 class Metric(StrEnum):
@@ -81,6 +88,9 @@ class KedaLaw:
             self._hpa_at = now + self.HPA_PERIOD
             if fleet.replicas > 0 and want > 0:
                 want = self._autoscale(now, fleet.replicas, triggers)
+        if not want:
+            self._keda_at = _not_before(fleet.empty_until, self._keda_at, self.config.poll)
+            self._hpa_at = _not_before(fleet.empty_until, self._hpa_at, self.HPA_PERIOD)
         return want
 
     def _triggers(self, fleet: Fleet) -> list[tuple[float, float]]:

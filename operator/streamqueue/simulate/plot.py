@@ -38,5 +38,5 @@ def plot(path: Path, trace: Trace, outcomes: Mapping[str, Outcome], target: floa
     waits.set_ylabel("p95 wait, s")
     waits.set_xlabel("hours")
     replicas.legend(loc="upper right")
-    replicas.set_title(trace.name)
-    figure.savefig(path, dpi=110)
+    replicas.set_title(trace.name, parse_math=False)
+    figure.savefig(path, format="png", dpi=110)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+LATEST = 1e11  # seconds, in the year 5138: a time beyond was given in milliseconds
 
 
 class TraceError(ValueError):
@@ -39,6 +42,8 @@ def read_trace(path: Path) -> Trace:
         raise TraceError(f"{path.name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TraceError(f"{path.name}: not a text file") from error
+    except csv.Error as error:
+        raise TraceError(f"{path.name}: no CSV: {error}") from error
     if not tasks:
         raise TraceError(f"{path.name}: holds no task; each line is an arrival time and the task's service seconds")
     return trace_of(path.stem, tasks)
@@ -58,7 +63,7 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
         except (ValueError, IndexError):
             pass
         else:
-            if 0 <= service < 1e7 and abs(at) < 1e12:
+            if 0 <= service < 1e7 and abs(at) < LATEST:
                 yield at, service
                 continue
         if not any(cell.strip() for cell in row):
@@ -74,7 +79,9 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
                 f"{name}, line {number}: {row[0]!r}, {row[1]!r} is no arrival time (seconds or ISO 8601) "
                 "and service seconds"
             ) from None
-        if not 0 <= service < 1e7 or not abs(at) < 1e12:
+        if 0 <= service < 1e7 and LATEST <= abs(at) < math.inf:
+            raise TraceError(f"{name}, line {number}: {row[0]!r} is far from now: arrival times are seconds")
+        if not 0 <= service < 1e7 or not abs(at) < LATEST:
             raise TraceError(f"{name}, line {number}: a service time is seconds, 0 or more, and both are finite")
         yield at, service
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import Figures, figures_of
-from streamqueue.simulate.fleet import Fleet
+from streamqueue.simulate.fleet import Fleet, tail
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
 from streamqueue.simulate.trace import Trace
 
@@ -19,7 +19,7 @@ Tried = tuple[tuple[bool, float], KedaConfig]  # whether it misses the target, a
 
 
 def run_keda(trace: Trace, cluster: Cluster, config: KedaConfig, target: float) -> Figures:
-    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config)).run()
+    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), tail=tail(target)).run()
     return figures_of(trace, outcome, target, cluster.concurrency)
 
 

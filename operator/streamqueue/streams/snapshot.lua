@@ -98,16 +98,18 @@ local function oldest_pending(parked)
   return rows[1] and rows[1][1] or '', -1
 end
 
--- How many retries, and how many delayed tasks, are due by now; ms until the next of either, -1 without one.
+-- How many retries, and how many delayed tasks, are due by now; ms until the next of either, and since when the first
+-- that is due has been, -1 without one.
 local function due(now)
-  local ready, next_at = {0, 0}, -1
+  local ready, next_at, overdue = {0, 0}, -1, -1
   for i = 1, 2 do
     ready[i] = redis.call('ZCOUNT', KEYS[2 + i], '-inf', now)
     local head = redis.call('ZRANGE', KEYS[2 + i], 0, 0, 'WITHSCORES')[2]
     local wait = head and math.max(0, tonumber(head) - now)
     if wait and (next_at < 0 or wait < next_at) then next_at = wait end
+    if head then overdue = math.max(overdue, now - tonumber(head)) end
   end
-  return ready[1], ready[2], next_at
+  return ready[1], ready[2], next_at, overdue
 end
 
 -- Entries on their way to other streams. The outbox of a target is named after the set of them.
@@ -121,12 +123,12 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local dead, outbox, retries, delayed, next_due, returns = 0, 0, 0, 0, -1, 0
+local dead, outbox, retries, delayed, next_due, overdue, returns = 0, 0, 0, 0, -1, -1, 0
 if redis.call('EXISTS', dlq, KEYS[3], KEYS[4], KEYS[5], KEYS[6]) > 0 then
   dead = redis.pcall('XLEN', dlq)
   if type(dead) ~= 'number' then dead = -1 end
   outbox = outboxed()
-  retries, delayed, next_due = due(now)
+  retries, delayed, next_due, overdue = due(now)
   returns = redis.call('XLEN', KEYS[6])
 end
 local found = redis.pcall('XINFO', 'STREAM', stream)
@@ -154,5 +156,5 @@ return {
   count, rule, pending, workers, delivered, type(read) == 'number' and read or -1,
   waiting and waiting[1] or '', waiting and since(waiting) or -1, idle,
   views, blockers(rows, mine), parked, retries, delayed, next_due,
-  smallest, info['first-entry'] and info['first-entry'][1] or '', info['max-deleted-entry-id'] or '', returns,
+  overdue, smallest, info['first-entry'] and info['first-entry'][1] or '', info['max-deleted-entry-id'] or '', returns,
 }

@@ -82,6 +82,8 @@ class Snapshot:
     # Retries and delayed tasks of the SDK. They are in nobody's hands: `due` ones are work as `undelivered` ones are.
     parked: int = 0  # retries whose time has not come
     due: int = 0  # retries and delayed tasks whose time has come
+    delayed_due: int = 0  # the delayed tasks among them: in the stream they will be new entries
+    oldest_due_age: float | None = None  # seconds for which the first of them has been due
     outboxed: int = 0  # results on their way to other streams: work in hand until a relay has delivered them
     next_due: float | None = None  # seconds until the next of them is due, 0 where one is; None without any
     unacknowledged: int = 0  # the group's whole pending entries list: in hands, and parked retries due or not
@@ -103,6 +105,11 @@ class Snapshot:
     dead_letters: int | None = None
     trim_blockers: tuple[str, ...] = ()  # at most 8 other groups that still need entries this group is done with
     uncounted_returns: int = 0  # that maintenance made from consumers not known to be dead: see maintenance.returns
+
+    @property
+    def holders_known(self) -> bool:
+        """Whether `consumers` names all that have entries in hand: where it was cut, they come first."""
+        return self.consumers_total <= len(self.consumers) or not self.consumers[-1].pending
 
 
 async def take_snapshots(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snapshot | RedisProblem]:
@@ -171,7 +178,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
             dead_letters=dead,
         )
     count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
-    parked, due_retries, due_delayed, next_due, smallest, first, deleted, returns = reply[18:]
+    parked, due_retries, due_delayed, next_due, overdue, smallest, first, deleted, returns = reply[18:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -185,6 +192,8 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
         pending=pending,
         parked=max(0, parked - due_retries),
         due=due_retries + due_delayed,
+        delayed_due=due_delayed,
+        oldest_due_age=_seconds(overdue),
         outboxed=outboxed,
         next_due=_seconds(next_due),
         unacknowledged=pending + parked,

@@ -63,10 +63,19 @@ async def test_without_results_the_service_time_must_be_given(cli: Cli, queue: Q
     assert "give --service" in await cli.refused("simulate", "--from-stream", code=2)
 
 
-async def test_ids_that_are_no_times_are_refused(queue: Queue, redis: Redis) -> None:
-    await redis.xadd("orders", {"a": "b"}, id="17-1")
-    with pytest.raises(TraceError, match="17-1 is no time"):
+@pytest.mark.parametrize("made_up", ["17-1", "1790000000000000-0"], ids=["small", "microseconds"])
+async def test_ids_that_are_no_times_are_refused(queue: Queue, redis: Redis, made_up: str) -> None:
+    await redis.xadd("orders", {"a": "b"}, id=made_up)
+    with pytest.raises(TraceError, match=f"{made_up} is no time"):
         await read_arrivals(redis, "orders")
+
+
+async def test_a_stream_without_tasks_since_then_is_not_called_empty(queue: Queue, redis: Redis) -> None:
+    with pytest.raises(TraceError, match="holds no entries"):
+        await read_arrivals(redis, "orders")
+    await fill(redis, 2)
+    with pytest.raises(TraceError, match="holds no tasks from then on"):
+        await read_arrivals(redis, "orders", f"{BEGAN * 1000 + 9000}-0")
 
 
 async def test_results_tell_how_long_tasks_took(shared_server: RunningServer, queue: Queue, redis: Redis) -> None:

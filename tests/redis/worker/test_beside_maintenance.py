@@ -92,19 +92,22 @@ async def test_the_snapshot_tells_parked_from_busy(queue: Queue, shared_server: 
     await settle(a, retry(entries[0], delay=50), retry(entries[1], delay=100), retry(entries[2]))
     view = await queue.snapshot()
     assert (view.pending, view.parked, view.due, view.next_due) == (1, 2, 1, 0.0)
+    assert view.delayed_due == 0 and view.oldest_due_age is not None and view.oldest_due_age < 20
     assert [(consumer.name, consumer.pending) for consumer in view.consumers] == [("pod.1", 1)]
     assert view.consumers_total == 1 and view.oldest_pending_age is not None
     (due,) = await take(a)
     await settle(a, ack(due), ack(entries[3]))
     view = await queue.snapshot()
     assert (view.pending, view.parked, view.due, view.oldest_pending_age) == (0, 2, 0, None)
+    assert view.oldest_due_age is None
     assert view.next_due is not None and 45 < view.next_due <= 50
     async with Producer(shared_server.url, queue.stream) as producer:
         await producer.send({"n": 1}, delay=20)
         await producer.send({"n": 2}, delay=0.001)
     while (view := await queue.snapshot()).due == 0:
         pass
-    assert (view.parked, view.due, view.next_due) == (2, 1, 0.0)
+    assert (view.parked, view.due, view.next_due, view.delayed_due) == (2, 1, 0.0, 1)
+    assert view.oldest_due_age is not None
 
 
 async def test_a_queue_without_retries_shows_none(queue: Queue) -> None:

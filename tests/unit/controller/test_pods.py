@@ -44,6 +44,13 @@ def test_times_are_turned_into_the_loops_clock() -> None:
     assert (view.created, view.ready_at, view.pending) == (0.0, 0.0, 2)
 
 
+def test_a_pod_whose_container_came_again_says_so() -> None:
+    """Its time of readiness is that of the later start."""
+    fresh, again = container(restartCount=0), container("proxy", restartCount=1)
+    assert not pods.view(pod(containerStatuses=[fresh]), pending=0, clock_offset=0.0).restarted
+    assert pods.view(pod(initContainerStatuses=[again], containerStatuses=[fresh]), 0, 0.0).restarted
+
+
 def test_epoch_and_rfc3339_are_inverse() -> None:
     assert pods.rfc3339(pods.epoch("2026-03-04T05:06:07Z")) == "2026-03-04T05:06:07Z"
 

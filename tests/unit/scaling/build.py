@@ -32,14 +32,14 @@ def look(now: float, *, pods: tuple[Pod, ...] = (), **more: Any) -> Observation:
 @st.composite
 def a_pod(draw: st.DrawFn, name: str, now: float) -> Pod:
     state = draw(st.sampled_from(list(PodState)))
-    created = now - draw(st.floats(0, 600))
+    created = now - draw(st.floats(-60, 600))  # by the API server's clock
     can_hold = state in (PodState.READY, PodState.TERMINATING)
     marked = draw(st.booleans())
     return Pod(
         name=name,
         state=state,
         created=created,
-        ready_at=created + 1 if can_hold else None,
+        ready_at=created + draw(st.sampled_from([1, 30, -20])) if can_hold else None,  # by the node's
         # A pod at work may be unready, for a sidecar or a probe of the user's own.
         pending=draw(st.sampled_from([0, 0, 1, 2, None] if can_hold else [0, 0, 0, 1, None])),
         marked=marked,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling import decide
+from streamqueue.scaling import Reason, decide
 
 from .build import look
 
@@ -16,3 +16,10 @@ def test_a_new_process_says_of_it_what_the_one_before_said(spec: Scaling) -> Non
     first, memory = decide(spec, None, look(100.0))
     second, _ = decide(spec, memory, look(105.0))
     assert first == second
+
+
+def test_of_a_queue_that_is_pinned_at_zero_the_pin_is_told_not_the_silence() -> None:
+    first, memory = decide(Scaling(replicas=0), None, look(100.0))
+    second, _ = decide(Scaling(replicas=0), memory, look(105.0))
+    assert first == second
+    assert (first.replicas, first.reason, first.sentence) == (0, Reason.PINNED, "0: pinned at 0")

@@ -134,6 +134,13 @@ def test_bad_options_are_one_line_and_exit_2(
     assert says in error and error.count("\n") == 1
 
 
+def test_a_byte_order_mark_blank_lines_and_a_header_are_no_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbfat,service,note\r\n\r\n3,1,x\r\n 2 , 4 ,\r\n")
+    trace = read_trace(path)
+    assert (trace.arrivals, trace.services) == ([0.0, 1.0], [4.0, 1.0])
+
+
 def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("2025-01-01T00:00:10+00:00,2\n2025-01-01T00:00:00+00:00,1\n")
@@ -149,6 +156,11 @@ def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
         ("1.0,2.0\n5\n", "line 2: wants an arrival time and service seconds"),
         ("1.0,-2.0\n", "line 1: a service time is seconds, 0 or more"),
         ("nan,1\n", "line 1: a service time is seconds, 0 or more, and both are finite"),
+        ("0;1\n2;1\n", "line 1: wants an arrival time and service seconds, separated by a comma"),
+        ("at,service\n", "holds no task"),
+        ('1,2\n"' + "x" * 200_000 + "\n", "no CSV: field larger than field limit"),
+        ("0,1\n1790000000000,1\n", "line 2: '1790000000000' is far from now: arrival times are seconds"),
+        ("0001-01-01T00:00:00,1\n0001-01-01T00:00:00,1\n", "line 2: '0001-01-01T00:00:00', '1' is no arrival time"),
     ],
 )
 def test_a_bad_trace_is_one_line_and_exit_2(
@@ -160,6 +172,17 @@ def test_a_bad_trace_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_queue_that_is_paused_is_simulated_as_if_it_were_not(
+    trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "paused.yaml"
+    path.write_text(QUEUE.replace("targetWait: 30s", "targetWait: 30s, paused: true"))
+    assert run(["simulate", "-f", str(path), "--trace", str(trace), "--only", "-o", "json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)[0]["late"] <= 0.05
+    assert "is paused" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -180,6 +203,13 @@ def test_a_bad_manifest_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
+
+
+def test_a_plot_that_cannot_be_written_is_one_line_and_exit_1(
+    queue: Path, trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["simulate", "-f", str(queue), "--trace", str(trace), "--only", "--plot", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "streamqueue: --plot: /dev/full: No space left on device\n"
 
 
 def test_a_missing_file_is_named(queue: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass
+from typing import ClassVar
 
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 from streamqueue.simulate.figures import figures_of, percentile
@@ -62,6 +63,19 @@ def test_a_busy_pod_that_must_go_finishes_within_its_grace_or_is_killed_and_its_
     harsh = Fleet([0.0, 400.0], [60.0, 1.0], Cluster(ColdStart(1.0), grace=30, reclaim=100), plan).run()
     assert harsh.killed == 1
     assert harsh.waits[0] == 301.0
+
+
+def test_a_task_of_a_killed_pod_is_pending_until_it_waits_again() -> None:
+    class Watching(Plan):
+        seen: ClassVar[list[tuple[int, int]]] = []
+
+        def decide(self, fleet: Fleet) -> int:
+            self.seen.append((fleet.waiting, fleet.pending))
+            return super().decide(fleet)
+
+    law = Watching(((0, 1), (5, 0), (200, 1)))
+    Fleet([0.0], [60.0], Cluster(ColdStart(1.0), grace=30, reclaim=100), law).run()
+    assert sorted(set(law.seen)) == [(0, 1), (1, 0)]
 
 
 def test_pods_wait_for_nodes_and_nodes_come() -> None:

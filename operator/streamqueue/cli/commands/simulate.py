@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,9 @@ def simulate(
         queue, trace = asyncio.run(load(selection, words, Source(file, csv, since, service, seed)))
     except TraceError as error:
         raise BadInput(str(error)) from None
+    if queue.scaling.paused:
+        click.echo("scaling is paused by this spec: it is simulated as if it weren't", err=True)
+        queue = replace(queue, scaling=replace(queue.scaling, paused=False))
     cold = ColdStart(cold_start, sigma)
     grace, reclaim = grace_period(queue.handler), queue.delivery.visibility_timeout
     cluster = Cluster(cold, queue.handler.concurrency, grace, reclaim, nodes)
@@ -88,7 +91,10 @@ def simulate(
     else:
         click.echo(report(trace, outcomes, target, cluster))
     if plot is not None:
-        draw(plot, trace, outcomes, target)
+        try:
+            draw(plot, trace, outcomes, target)
+        except OSError as error:
+            raise Failure(f"--plot: {plot}: {error.strerror}") from None
         click.echo(f"Plot: {plot}", err=True)
 
 

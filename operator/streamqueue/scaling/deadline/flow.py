@@ -24,10 +24,13 @@ class Flow:
 
 
 def first_flow(observation: Observation) -> Flow:
-    added = float(observation.entries_added or observation.waiting)
+    waiting = observation.waiting
+    if not observation.waiting_exact:
+        waiting = max(waiting, observation.waiting_likely or 0)
+    added = float(observation.entries_added or waiting)
     return Flow(
         added,
-        added - observation.waiting,
+        added - waiting,
         observation.pending,
         observation.entries_added,
         observation.entries_added is not None and observation.waiting_exact,
@@ -50,6 +53,9 @@ def next_flow(flow: Flow, arrivals: Arrivals, served: float, observation: Observ
         else:
             delivered = flow.delivered if head is None else arrivals.at(head)
             delivered = min(max(delivered, flow.delivered), added - observation.waiting)
+        # Retries that wait again have come anew.
+        again = min(max(0.0, flow.delivered - delivered), observation.retries)
+        added, delivered = added + again, delivered + again
         if added < flow.added or delivered < flow.delivered - 0.5:
             return None
         return Flow(added, delivered, observation.pending, server, observation.waiting_exact)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamqueue.scaling.backlog import LEAD, Wish
 from streamqueue.scaling.coldstart import ColdStart
@@ -62,7 +62,7 @@ def wish_by_deadline(
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
-    plan = Plan(outlook, service, learnt.service.cautious, concurrency, slots, min(slots, int(learnt.busy)))
+    plan = Plan(outlook, service, learnt.still_busy(slots), concurrency, slots, min(slots, int(learnt.busy)))
     capacity = plan.starts(joining)
 
     more = 0
@@ -86,12 +86,9 @@ def wish_by_deadline(
     restart = cold + learnt.price.value * cold * (1 + PAUSE_COST) * late_tasks
     first = max(0.0, restart + LEAD - spared) if spared else restart
     (keep, soon), levels = levels.keep((now, now + LEAD), (default, restart, first), tick)
-    learnt = Learnt(now, tick, learnt.flow, learnt.arrivals, learnt.busy, learnt.service, levels, learnt.price)
-    oldest = observation.oldest_waiting_age or 0.0
-    why = (
-        f"{observation.waiting} waiting, oldest {oldest:.0f} s of {target:.0f} s; "
-        f"{service:.1f} s a task; pods take {cold:.0f} s"
-    )
+    learnt = replace(learnt, levels=levels)
+    a_task = f"{service:.1f}" if service >= 1 else f"{service:.2g}"
+    why = f"{_in_wait(target, observation)}; {a_task} s a task; pods take {cold:.0f} s"
     have = fleet.capacity
     if more:
         return Wish(have + more, max(need, have + more), have + more, why), learnt
@@ -127,6 +124,12 @@ def _additional(
     return more if more and cheapest(cold + PATIENCE * tick)[1] > now_cost + 1e-6 else 0
 
 
+def _in_wait(target: float, observation: Observation) -> str:
+    count = f"{'' if observation.waiting_exact else 'at least '}{observation.waiting} waiting"
+    oldest = observation.oldest_waiting_age
+    return count if oldest is None else f"{count}, oldest {oldest:.0f} s of {target:.0f} s"
+
+
 def _headway(fleet: Fleet, observation: Observation) -> tuple[int, float]:
     """Of the pods, how many were ready when the oldest waiting entry came, and the seconds the others lost since.
 
@@ -137,8 +140,9 @@ def _headway(fleet: Fleet, observation: Observation) -> tuple[int, float]:
     now = observation.now
     since = now - observation.oldest_waiting_age
     pods = (*fleet.ready, *fleet.starting)
+    # By clocks that differ a pod may be ready before it was created.
     lost = [
-        (now if pod.ready_at is None else pod.ready_at) - max(pod.created, since)
+        max(0.0, (now if pod.ready_at is None else pod.ready_at) - max(pod.created, since))
         for pod in pods
         if pod.ready_at is None or pod.ready_at > since
     ]

@@ -13,6 +13,7 @@ from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
 
 REMEMBERED = 30.0  # seconds of arrivals that are kept at least
+HELD = 12.0  # tasks that the slots would have ended on average while none was taken
 LONG_GAP = 10.0  # seconds without an observation, after which nothing is learnt from the difference
 
 
@@ -28,28 +29,43 @@ class Learnt:
     service: ServiceTime = field(default_factory=ServiceTime)
     levels: Levels = field(default_factory=Levels)
     price: Price = field(default_factory=Price)
+    moved: float = 0.0  # when a task was last seen taken, or none waited
+
+    def still_busy(self, slots: int) -> float:
+        """Seconds that a slot which is busy now takes for each task, on average.
+
+        Where all have taken none for longer than chance explains, long tasks hold them, and may do so as long again.
+        """
+        pause, service = self.seen - self.moved, self.service
+        held = pause > service.cautious and pause * slots > HELD * service.seconds
+        return pause if held else service.cautious
 
 
-def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, observation: Observation) -> Learnt:
-    """Take in an observation."""
+def learn(
+    before: Learnt | None, fleet: Fleet, target: float, concurrency: int, interval: float, observation: Observation
+) -> Learnt:
+    """Take in an observation; one comes every `interval` seconds, or sooner."""
     now = observation.now
     busy = float(_busy_slots(fleet, concurrency, observation))
     if before is None:
         flow = first_flow(observation)
-        return Learnt(now, 1.0, flow, _first_arrivals(flow, observation), busy)
+        return Learnt(now, interval, flow, _first_arrivals(flow, observation), busy, moved=now)
     gap = now - before.seen
     served = gap * (busy + before.busy) / 2 / before.service.seconds
     flow_or_none = next_flow(before.flow, before.arrivals, served, observation)
     if flow_or_none is None:
         flow = first_flow(observation)
         arrivals = _first_arrivals(flow, observation)
-        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy)
+        return replace(before, seen=now, flow=flow, arrivals=arrivals, busy=busy, moved=now)
     flow = flow_or_none
     service, price = before.service, before.price
-    if gap <= LONG_GAP:
-        if flow.exact and before.flow.exact:
-            acknowledged = max(0.0, flow.acknowledged - before.flow.acknowledged)
-            service = service.advance(gap, (busy + before.busy) / 2, acknowledged)
+    long_gap = max(LONG_GAP, 2 * interval)
+    # What goes without a worker of ours was trimmed, or others did it.
+    at_work = fleet.ready or busy or before.busy
+    if gap <= long_gap and at_work and flow.exact and before.flow.exact:
+        acknowledged = max(0.0, flow.acknowledged - before.flow.acknowledged)
+        service = service.advance(gap, (busy + before.busy) / 2, acknowledged)
+    if gap <= LONG_GAP:  # after a longer one the last delivery may be long ago, and its age tells of no wait
         delivered = flow.delivered - before.flow.delivered
         if delivered > 0 and observation.last_delivered_age is not None:
             is_late = observation.last_delivered_age > target
@@ -62,13 +78,15 @@ def learn(before: Learnt | None, fleet: Fleet, target: float, concurrency: int, 
             arrivals = arrivals.extend(first, before.flow.added, span)
     arrivals = arrivals.extend(now, flow.added, span)
     # While marks settle, looks come at their time, not at the poll's.
-    tick = before.tick if fleet.marked else before.tick + 0.2 * (min(gap, LONG_GAP) - before.tick)
-    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price)
+    tick = before.tick if fleet.marked else before.tick + 0.2 * (min(gap, long_gap) - before.tick)
+    waits_on = observation.waiting and fleet.ready and flow.delivered <= before.flow.delivered
+    moved = before.moved if waits_on else now
+    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price, moved)
 
 
 def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:
     now = observation.now
-    if observation.waiting and observation.oldest_waiting_age:
+    if observation.waiting and observation.oldest_waiting_age is not None:
         return Arrivals((now - observation.oldest_waiting_age, now), (flow.delivered, flow.added))
     return Arrivals((now,), (flow.added,))
 

@@ -10,6 +10,7 @@ PRIOR_WEIGHT = 3.0  # tasks' worth of belief in it
 MEMORY = 300.0  # acknowledged tasks that are remembered
 RECENT = 20.0  # of these the latest, or as many as there are busy slots
 MOST = 3.0  # times as long as all, at most: a handler that hangs for hours tells nothing of the others
+LEAST = 1e-3  # seconds a task: what nobody is seen to work on takes no time, as where producers trim the stream
 DOUBT = 2.0  # standard deviations in the number of the latest tasks
 
 
@@ -39,7 +40,7 @@ class ServiceTime:
     @property
     def seconds(self) -> float:
         """Seconds a task takes."""
-        return self.long.busy / self.long.tasks
+        return max(self.long.busy / self.long.tasks, LEAST)
 
     @property
     def cautious(self) -> float:

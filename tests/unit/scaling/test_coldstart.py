@@ -1,0 +1,85 @@
+"""How long pods take to start, whatever clocks and readiness do afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
+from streamqueue.scaling.coldstart import ColdStart as Known
+from streamqueue.simulate.cluster import Cluster, ColdStart
+
+from . import build
+from .play import BentLaw, p95, play
+
+SPEC = Scaling(max_replicas=50, target_wait=30.0)
+
+
+def starting(name: str, created: float) -> Pod:
+    return Pod(name, PodState.STARTING, created, pending=0)
+
+
+def ready(name: str, created: float, at: float, *, restarted: bool = False) -> Pod:
+    return Pod(name, PodState.READY, created, ready_at=at, pending=1, restarted=restarted)
+
+
+def learnt(*looks: Observation) -> tuple[float, ...]:
+    memory: Memory | None = None
+    for each in looks:
+        _, memory = decide(SPEC, memory, each)
+    assert memory is not None
+    return memory.cold.samples
+
+
+def test_a_pod_that_was_unready_for_a_moment_did_not_start_for_hours() -> None:
+    """A probe that fails once, a node that is away, a handler that was killed: the pod is ready anew."""
+    before = build.look(10_000.0, pods=(ready("a", 100.0, 112.0),))
+    away = build.look(10_001.0, pods=(starting("a", 100.0),))
+    back = build.look(10_030.0, pods=(ready("a", 100.0, 10_029.0),))
+    assert learnt(before, away, back) == (12.0,)
+
+
+def test_a_start_is_learnt_by_its_pod_not_by_its_time() -> None:
+    """The cluster's times are whole seconds, cut off, and a node's clock may be behind."""
+    looks = [build.look(103.2, pods=(starting("a", 100.0),)), build.look(108.4, pods=(starting("a", 100.0),))]
+    assert learnt(*looks, build.look(109.4, pods=(ready("a", 100.0, 108.0),))) == (8.0,)
+    assert learnt(*looks, build.look(109.4, pods=(ready("a", 100.0, 103.0),))) == (3.0,)
+    ahead = [build.look(now, pods=(ready("a", 100.0, 115.0),)) for now in (109.4, 110.4, 111.4)]
+    assert learnt(*looks, *ahead) == (15.0,), "once, by a clock that is ahead"
+
+
+def test_a_pod_that_joins_leaves_the_others_starts_as_they_were() -> None:
+    first = ready("a", 100.0, 112.0)
+    looks = [build.look(113.0, pods=(first,)), build.look(120.0, pods=(first, starting("b", 115.0)))]
+    assert learnt(*looks, build.look(121.0, pods=(first, ready("b", 115.0, 120.0)))) == (12.0, 5.0)
+
+
+def test_a_pod_of_the_future_needs_no_longer_than_any() -> None:
+    """The operator's clock is a minute behind that of the API server."""
+    assert Known((10.0, 20.0)).remaining(-60.0) == 15.0
+
+
+def test_a_new_process_takes_no_later_start_for_the_first() -> None:
+    fleet = (ready("a", 0.0, 9.0), ready("b", 0.0, 300.0, restarted=True), ready("c", 0.0, 40_000.0))
+    away = starting("d", 0.0)
+    first = build.look(50_000.0, pods=(*fleet, away))
+    assert learnt(first, build.look(50_060.0, pods=(*fleet, ready("d", 0.0, 50_050.0)))) == (9.0,)
+
+
+def test_a_pod_that_crashed_as_it_started_is_learnt_all_the_same() -> None:
+    looks = [build.look(float(now), pods=(starting("a", 100.0),)) for now in range(101, 130)]
+    assert learnt(build.look(99.0), *looks, build.look(131.0, pods=(ready("a", 100.0, 130.0, restarted=True),))) == (
+        30.0,
+    )
+
+
+def test_pods_that_start_within_a_second_of_the_clusters_clock_are_asked_for() -> None:
+    """Their cold start is none, as far as its times tell: that costs nothing, and must not be worth nothing."""
+
+    def at_once(seen: Observation) -> Observation:
+        return replace(seen, pods=tuple(replace(pod, created=pod.ready_at or pod.created) for pod in seen.pods))
+
+    arrivals = [*(5.0 + 60 * n for n in range(5)), *(600.0 + 0.05 * n for n in range(600))]
+    law = BentLaw(SPEC, bend=at_once)
+    outcome = play(arrivals, [4.0] * len(arrivals), law, Cluster(ColdStart(0.4)))
+    assert p95(outcome) <= 30
