@@ -42,8 +42,8 @@ async def look(redis: Redis, everyone: bool = True) -> Any:
         raise answer
     assert isinstance(answer, Snapshot)
     consumers = tuple(view._replace(idle=0.0) for view in answer.consumers)
-    ages = {"oldest_waiting_age": None, "oldest_pending_age": None, "next_due": None}
-    return replace(answer, time=0.0, consumers=consumers, **ages)
+    ages = ("oldest_waiting_age", "oldest_pending_age", "oldest_due_age", "next_due")
+    return replace(answer, time=0.0, consumers=consumers, **dict.fromkeys(ages))
 
 
 async def pages(redis: Redis) -> Any:
