@@ -16,6 +16,6 @@ async def called(node: Redis, command: Sequence[Any]) -> Any:
     connection = await pool.get_connection()  # type: ignore[no-untyped-call]
     try:
         await connection.send_packed_command(connection.pack_command(*command))
-        return await connection.read_response()
+        return await connection.reply()
     finally:
         await pool.release(connection)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from redis.asyncio import Connection, Redis
+from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 AT_ONCE = 64  # commands that are packed and written together
@@ -41,17 +41,17 @@ async def piped(node: Redis, commands: Sequence[Sequence[Any]], convert: Convert
         return [error] * len(commands)
 
 
-async def _write(connection: Connection, commands: Sequence[Sequence[Any]]) -> None:
+async def _write(connection: Any, commands: Sequence[Sequence[Any]]) -> None:
     for start in range(0, len(commands), AT_ONCE):
         packed = connection.pack_commands(commands[start : start + AT_ONCE])
         await connection.send_packed_command(packed, check_health=start == 0)
 
 
-async def _read(connection: Connection, count: int, convert: Convert) -> list[Any]:
+async def _read(connection: Any, count: int, convert: Convert) -> list[Any]:
     found: list[Any] = []
     for _ in range(count):
         try:
-            found.append(convert(await connection.read_response()))
+            found.append(convert(await connection.reply()))
         except ResponseError as error:
             found.append(error)
     return found

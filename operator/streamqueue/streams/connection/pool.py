@@ -81,7 +81,8 @@ class _Reviving(Quick):
         self._version = version
 
     async def check_health(self) -> None:
-        await self._renew()
+        if self.credential_provider is not None:
+            await self._renew()
         try:
             await super().check_health()  # type: ignore[misc]
         except (ConnectionError, TimeoutError):
@@ -94,7 +95,7 @@ class _Reviving(Quick):
         try:
             login = await self.credential_provider.get_credentials_async()
             await self.send_command("AUTH", *login, check_health=False)  # type: ignore[attr-defined]
-            await self.read_response()
+            await self.reply()
             self._version = version
         except AuthenticationError:
             self._refused()
@@ -124,7 +125,8 @@ class Secure(_Reviving, SSLConnection):
 
 
 class PlainBySentinel(_Reviving, SentinelManagedConnection):
-    pass
+    async def reply(self) -> Any:
+        return await self.read_response()  # which knows what a primary that is none any more says
 
 
 class SecureBySentinel(PlainBySentinel, SSLConnection):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
 if HIREDIS_AVAILABLE:
@@ -17,7 +16,10 @@ class Quick:
     """Packs in C where hiredis is there, starts no task for each write, and no timer for each read."""
 
     is_connected: bool
-    socket_timeout: float | None
+    socket_timeout: Any  # seconds
+    health_check_interval: Any
+    next_health_check: Any
+    _parser: Any
     _writer: Any
     _patience: asyncio.TimerHandle | None = None  # one for many reads
     _read_until: float | None = None  # loop time, while a reply is waited for
@@ -48,29 +50,34 @@ class Quick:
             command = []  # the socket did not take all of it: what is left needs a clock
         await super().send_packed_command(command, check_health=False)  # type: ignore[misc]
 
-    async def read_response(
-        self,
-        disable_decoding: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - redis-py's
-        **options: Any,
-    ) -> Any:
-        if timeout is not None or self.socket_timeout is None:
-            return await super().read_response(disable_decoding, timeout, **options)  # type: ignore[misc]
-        self._watch(self.socket_timeout)
+    async def reply(self) -> Any:
+        """What redis-py's `read_response()` returns and raises; after a failure the connection is closed."""
+        now = self._watch()
         try:
-            return await super().read_response(disable_decoding, math.inf, **options)  # type: ignore[misc]
-        except ConnectionError:
-            if self._is_late:
+            found = await self._parser.read_response()
+        except BaseException as error:
+            is_late = self._is_late
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            if is_late and isinstance(error, (ConnectionError, OSError)):
                 raise TimeoutError("Timeout reading from the socket") from None
+            if isinstance(error, OSError):
+                raise ConnectionError(f"Error while reading from the socket: {error.args}") from error
             raise
         finally:
             self._read_until = None
+        self.next_health_check = now + self.health_check_interval
+        if isinstance(found, ResponseError):
+            raise found from None
+        return found
 
-    def _watch(self, timeout: float) -> None:
+    def _watch(self) -> float:
+        """From now on; returns the loop's time."""
         loop = asyncio.get_running_loop()
-        self._read_until, self._is_late = loop.time() + timeout, False
+        now = loop.time()
+        self._read_until, self._is_late = now + self.socket_timeout, False
         if self._patience is None:
             self._patience = loop.call_at(self._read_until, self._look, loop)
+        return now
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """The read that began last has its time; one that has had it finds the connection closed."""

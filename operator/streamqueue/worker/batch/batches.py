@@ -26,7 +26,7 @@ class Batch:
     @property
     def is_over(self) -> bool:
         """No task of it is this worker's any more."""
-        return not self.whole and all(run.is_over for run in self.runs)
+        return self.whole is None and all(run.is_over for run in self.runs)
 
     def cancel(self) -> None:
         """Stop the call; one in a thread is told by `ctx.cancelled`."""

@@ -66,14 +66,14 @@ class BatchExecution:
             self._metrics.ended(batch.started, len(runs))
         self._process.end_a_copy()
         is_silent = self._is_silent and set(map(type, results)) == {NoneType}
-        if is_silent and batch.whole:
+        if is_silent and batch.whole is not None:
             self._on_done()
         else:
             self._on_end(self._ended(runs, results, is_silent=is_silent))
 
     def _decoded(self, batch: Batch) -> tuple[Sequence[Run], list[Any]]:
         """A payload that does not fit fails alone."""
-        if whole := batch.whole:
+        if (whole := batch.whole) is not None:
             with suppress(Exception):
                 return whole, self._handler.tasks_of_new(whole.new)
         runs = [run for run in batch.runs if not run.is_over]
