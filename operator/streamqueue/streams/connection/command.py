@@ -7,6 +7,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.connection.quick import reply_on
+
 
 async def called(node: Redis, command: Sequence[Any]) -> Any:
     """The reply as it came. Raises what redis-py's client raises; a connection that failed has closed itself."""
@@ -16,6 +18,6 @@ async def called(node: Redis, command: Sequence[Any]) -> Any:
     connection = await pool.get_connection()  # type: ignore[no-untyped-call]
     try:
         await connection.send_packed_command(connection.pack_command(*command))
-        return await connection.reply()
+        return await reply_on(connection)
     finally:
         await pool.release(connection)

@@ -12,6 +12,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from streamqueue.streams.connection.quick import reply_on
+
 AT_ONCE = 64  # commands that are packed and written together
 
 Convert = Callable[[Any], Any]
@@ -51,7 +53,7 @@ async def _read(connection: Any, count: int, convert: Convert) -> list[Any]:
     found: list[Any] = []
     for _ in range(count):
         try:
-            found.append(convert(await connection.reply()))
+            found.append(convert(await reply_on(connection)))
         except ResponseError as error:
             found.append(error)
     return found

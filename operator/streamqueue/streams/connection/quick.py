@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
@@ -89,3 +90,8 @@ class Quick:
         elif self._writer:
             self._is_late = True
             self._writer.transport.abort()
+
+
+def reply_on(connection: Any) -> Awaitable[Any]:
+    """The reply that comes next; on a connection of somebody else's pool as well."""
+    return connection.reply() if isinstance(connection, Quick) else connection.read_response()
