@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling
 from streamqueue.scaling import Memory, Observation, PodState, Reason, decide
+from streamqueue.scaling.deadline.service import PRIOR_WEIGHT
 
 from . import build
 
@@ -93,3 +94,16 @@ def test_tasks_that_nobody_is_seen_to_work_on_leave_a_service_time_to_divide_by(
         decision, memory = decide(spec, memory, seen)
     assert decision.replicas == 2
     assert "0.001 s a task" in decision.sentence
+
+
+def test_tasks_that_are_done_before_their_worker_shows_as_ready_teach_too() -> None:
+    spec = Scaling(max_replicas=20, target_wait=30.0)
+    memory: Memory | None = None
+    starting = tuple(replace(pod, state=PodState.STARTING, ready_at=None) for pod in build.pods(0))
+    for now, waiting in enumerate((5, 5, 0)):
+        seen = build.look(
+            float(now), pods=starting, waiting=waiting, oldest_waiting_age=1.0 if waiting else None, entries_added=5
+        )
+        _, memory = decide(spec, memory, seen)
+    assert memory is not None and memory.learnt is not None
+    assert memory.learnt.service.long.tasks == PRIOR_WEIGHT + 5

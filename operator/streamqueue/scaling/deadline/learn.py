@@ -60,8 +60,8 @@ def learn(
     flow = flow_or_none
     service, price = before.service, before.price
     long_gap = max(LONG_GAP, 2 * interval)
-    # What goes without a worker of ours was trimmed, or others did it.
-    at_work = fleet.ready or busy or before.busy
+    # What goes without a worker of ours was trimmed, or others did it. One may be at work before it shows as ready.
+    at_work = fleet.ready or fleet.starting or busy or before.busy
     if gap <= long_gap and at_work and flow.exact and before.flow.exact:
         acknowledged = max(0.0, flow.acknowledged - before.flow.acknowledged)
         service = service.advance(gap, (busy + before.busy) / 2, acknowledged)

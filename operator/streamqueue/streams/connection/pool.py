@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any, Protocol, runtime_checkable
 
@@ -83,6 +84,8 @@ class _Reviving(Quick):
     async def check_health(self) -> None:
         if self.credential_provider is not None:
             await self._renew()
+        if asyncio.get_running_loop().time() <= self.next_health_check:
+            return
         try:
             await super().check_health()  # type: ignore[misc]
         except (ConnectionError, TimeoutError):

@@ -38,7 +38,8 @@ class _InTurns:
                 break
             await self._one_is_free(deadline)
         try:
-            await self.ensure_connection(connection)
+            if not connection.is_connected or await connection.can_read():
+                await self.ensure_connection(connection)
         except BaseException:
             await self.release(connection)
             raise
