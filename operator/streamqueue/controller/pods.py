@@ -25,6 +25,9 @@ _FAILURES = {
     "RunContainerError": "ContainerConfig",
 }
 
+# Of a Secret that was just written: the kubelet has yet to see it.
+_PASSING = "failed to sync"
+
 # A container that came back from a crash this recently may be in a loop yet.
 _CONVALESCENCE = 60.0  # seconds
 
@@ -79,7 +82,8 @@ def failure(body: Body) -> tuple[str, str] | None:
 
 def failed(status: Body) -> str | None:
     """Why this container doesn't start, in one word."""
-    return _FAILURES.get(status.get("state", {}).get("waiting", {}).get("reason"))
+    waiting = status.get("state", {}).get("waiting", {})
+    return None if _PASSING in waiting.get("message", "") else _FAILURES.get(waiting.get("reason"))
 
 
 def crash_loop(body: Body, now: float) -> tuple[str, str] | None:

@@ -12,6 +12,9 @@ from tests.unit.controller.bodies import condition, container, pod
 
 WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]
 
+UNSEEN = {"reason": "CreateContainerConfigError", "message": "failed to sync secret cache: timed out waiting"}
+MISSING = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not found'}
+
 
 @pytest.mark.parametrize(
     ("status", "expected"),
@@ -23,6 +26,8 @@ WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message":
         ({"containerStatuses": WAITING}, PodState.FAILING),
         ({"initContainerStatuses": WAITING, "containerStatuses": [container("runner")]}, PodState.FAILING),
         ({"containerStatuses": [container(state={"waiting": {"reason": "ContainerCreating"}})]}, PodState.STARTING),
+        ({"containerStatuses": [container(state={"waiting": MISSING})]}, PodState.FAILING),
+        ({"containerStatuses": [container(state={"waiting": UNSEEN})]}, PodState.STARTING),
     ],
 )
 def test_state(status: dict[str, Any], expected: PodState) -> None:
