@@ -12,6 +12,8 @@ from typing import Protocol
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.errors import SettingsError
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 class Serving(Protocol):
     """What runs until it is stopped; a second stop() hands back at once."""
@@ -19,9 +21,6 @@ class Serving(Protocol):
     async def serve(self) -> None: ...
 
     def stop(self) -> None: ...
-
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(make: Callable[[], Serving], signals: Iterable[signal.Signals] = SIGNALS) -> None:

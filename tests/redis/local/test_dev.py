@@ -122,9 +122,9 @@ class Dev:
         assert found
         return found
 
-    async def end(self) -> int:
-        """Ctrl-C, and how it ended."""
-        self.process.send_signal(signal.SIGINT)
+    async def end(self, signum: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C, or another signal, and how it ended."""
+        self.process.send_signal(signum)
         code = await asyncio.wait_for(self.process.wait(), 3 * PATIENCE)
         await self._reader
         return code
@@ -234,31 +234,29 @@ async def test_results_for_another_endpoint_stay_on_the_one_redis(
         assert await running.process.wait() == 2
 
 
+async def ended_by(signum: signal.Signals, redis: Redis, url: str, folder: Path, *, task: str) -> str:
+    """What it prints when the signal comes while a worker has `task`, which is done then; the worker is gone."""
+    async with dev(folder, SDK, "--redis", url, protocol="sdk") as running:
+        await redis.xadd("orders", {"task": task})
+        pid = await started(redis)
+        assert await running.end(signum) == 0
+    assert await redis.hgetall("done") == {task.encode(): b"1"}
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    return running.out
+
+
 async def test_ctrl_c_lets_workers_finish(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
-    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
-        await redis.xadd("orders", {"task": "slow 2"})
-        pid = await started(redis)
-        assert await running.end() == 0
-        assert "Stopping 1 worker" in running.out
-    assert await redis.hgetall("done") == {b"slow 2": b"1"}
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert "Stopping 1 worker" in await ended_by(signal.SIGINT, redis, shared_server.url, tmp_path, task="slow 2")
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
 async def test_a_terminal_that_is_closed_leaves_no_workers_behind(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
-    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
-        await redis.xadd("orders", {"task": "slow 1"})
-        pid = await started(redis)
-        running.process.send_signal(signal.SIGHUP)
-        assert await asyncio.wait_for(running.process.wait(), 3 * PATIENCE) == 0
-    assert await redis.hgetall("done") == {b"slow 1": b"1"}
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    await ended_by(signal.SIGHUP, redis, shared_server.url, tmp_path, task="slow 1")
 
 
 @pytest.mark.on("redis-7.0")

@@ -85,7 +85,7 @@ class _Reviving(Quick):
         if self.credential_provider is not None:
             await self._renew()
         if asyncio.get_running_loop().time() <= self.next_health_check:
-            return
+            return  # as nearly always: there is no need to ask redis-py
         try:
             await super().check_health()  # type: ignore[misc]
         except (ConnectionError, TimeoutError):

@@ -38,6 +38,7 @@ class _InTurns:
                 break
             await self._one_is_free(deadline)
         try:
+            # The same look as in ensure_connection(), which takes several coroutines to find that all is well.
             if not connection.is_connected or await connection.can_read():
                 await self.ensure_connection(connection)
         except BaseException:
