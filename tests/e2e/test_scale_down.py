@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
-from tests.e2e.queue import FAULTS, IMAGE, Queue, worker_command
+from tests.e2e.queue import FAULTS, IMAGE, SDK_IMAGE, Queue, worker_command
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.concurrent
@@ -20,6 +21,20 @@ client.set(key, me, nx=True)
 if client.get(key).decode() == me:
     sys.exit(1)
 os.execv(sys.executable, ["python3", "{FAULTS}"])
+"""
+
+# Tasks last until the test lets them go.
+LASTING = """
+import asyncio, os
+from redis.asyncio import Redis
+from streamqueue import Worker
+worker = Worker()
+client = Redis.from_url(os.environ["STREAMQUEUE_REDIS_URL"])
+@worker.task
+async def handle(task):
+    while not await client.exists(task["until"]):
+        await asyncio.sleep(0.2)
+worker.run()
 """
 
 
@@ -67,6 +82,50 @@ def test_a_busy_pod_that_was_told_to_go_finishes_and_is_counted(world: World) ->
     queue.await_results([task], 60)
     assert [row["worker"] for row in queue.starts()] == [victim], "the task was begun again elsewhere"
     assert [row["worker"] for row in queue.results()] == [victim]
+
+
+def test_a_fleet_of_many_slots_shrinks_while_it_works(world: World) -> None:
+    """Pods with free slots are never idle by themselves: those that are too many take no more."""
+    scaling = {"minReplicas": 3, "maxReplicas": 3, "targetBacklog": 20, "scaleDown": {"delay": "0s"}}
+    handler = {"image": SDK_IMAGE, "protocol": "sdk", "timeout": "2m", "concurrency": 20}
+    template = worker_command("-c", LASTING)
+    queue = world.queue("slots", handler=handler, scaling=scaling, template=template, delivery={}).apply()
+    queue.await_ready_pods(3)
+    world.view.eventually(lambda: len(_in_hand(queue)) == 3, 60, "all pods read")
+    for _ in range(3):  # one at a time, each to the next of the pods that wait
+        added = sum(_in_hand(queue).values())
+        queue.add(1, until="slots:first")
+        world.view.eventually(lambda added=added: sum(_in_hand(queue).values()) > added, 30, "it is taken")
+    assert set(_in_hand(queue).values()) == {1}
+
+    patch = json.dumps({"spec": {"scaling": {"minReplicas": 0}}})
+    world.kubectl("patch", "streamqueue", queue.name, "--type=merge", f"--patch={patch}")
+    world.view.eventually(lambda: queue.status.get("reason") == "Draining", 60, "two pods take no more")
+    told = str(queue.client.get(f"{{{queue.stream}}}:g:{queue.group}:cordon")).split()
+    assert len(told) == 2
+    world.view.eventually(lambda: all(_rested(queue)[pod] > 2000 for pod in told), 30, "they read no more")
+    queue.add(6, until="slots:second")
+    [staying] = {pod["metadata"]["name"] for pod in queue.pods()} - set(told)
+    world.view.eventually(lambda: _in_hand(queue)[staying] == 7, 30, "all that came is with the pod that stays")
+    queue.let_go("slots:first")
+    world.view.eventually(lambda: len(queue.pods()) == 1, 60, "those that are done are gone, with work going on")
+    assert [pod["metadata"]["name"] for pod in queue.pods()] == [staying]
+    assert _in_hand(queue) == {staying: 6}
+    queue.let_go("slots:second")
+    queue.await_zero()
+    assert world.metric("busy_pods_terminated_total", queue) == 0
+
+
+def _in_hand(queue: Queue) -> Counter[str]:
+    """Tasks by pod, of all that read."""
+    consumers = queue.client.xinfo_consumers(queue.stream, queue.group)
+    return Counter({each["name"].rpartition(".")[0]: each["pending"] for each in consumers})
+
+
+def _rested(queue: Queue) -> dict[str, int]:
+    """Milliseconds since each pod last asked for work; one that takes asks once a second."""
+    consumers = queue.client.xinfo_consumers(queue.stream, queue.group)
+    return {each["name"].rpartition(".")[0]: each["idle"] for each in consumers}
 
 
 def _image(world: World, queue: Queue, image: str) -> None:

@@ -23,6 +23,7 @@ from streamqueue.streams import (
     ensure_group,
     take_snapshots,
 )
+from streamqueue.streams.cordon import cordon
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.enqueue import NewTask, enqueue, promote
 from streamqueue.streams.settlement import Emit
@@ -76,6 +77,8 @@ async def operate(queue: Queue, client: Redis) -> None:
     assert (await release(client, ONCE, "plain", end, "Error")).dead_lettered >= 1
     await queue.redis.xadd(KEYS.returns, {"consumer": "plain", "cause": "abandoned", "delivered-at": 1})
     assert len(await take_returns(client, KEYS)) == 1
+    await cordon(client, KEYS, ["sdk"], 60.0)
+    await cordon(client, KEYS, [], 60.0)
 
 
 async def sweep_up(queue: Queue, client: Redis) -> None:

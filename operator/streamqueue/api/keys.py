@@ -125,6 +125,11 @@ class Keys:
         return f"{self.prefix}:done"
 
     @property
+    def cordon(self) -> str:
+        """String: the workers that are to take no more tasks, with blanks around each; it expires."""
+        return f"{self.prefix}:cordon"
+
+    @property
     def outboxes(self) -> str:
         """Set: the streams for which something lies in an outbox."""
         return f"{self.prefix}:outboxes"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
@@ -24,10 +26,10 @@ def present(held: Holdings) -> list[Body]:
     return [body for body in held.pods.values() if not workers.is_over(body)]
 
 
-def _view(body: Body, held: Holdings, attribution: Attribution, clock_offset: float) -> Pod:
+def _view(body: Body, held: Holdings, attribution: Attribution, clock_offset: float, cordoned: Container[str]) -> Pod:
     name = body["metadata"]["name"]
     entries = _in_hand(body, attribution.pending.get(name))
-    return workers.view(body, entries, clock_offset, held.marked_since.get(name))
+    return workers.view(body, entries, clock_offset, held.marked_since.get(name), cordoned=name in cordoned)
 
 
 def _in_hand(body: Body, entries: int | None) -> int | None:
@@ -53,9 +55,15 @@ def is_rolling_out(deployment: Body | None) -> bool:
 
 
 def observe(
-    held: Holdings, snapshot: Snapshot | None, attribution: Attribution, *, now: float, clock_offset: float
+    held: Holdings,
+    snapshot: Snapshot | None,
+    attribution: Attribution,
+    *,
+    now: float,
+    clock_offset: float,
+    cordoned: Container[str] = (),
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
-    views = tuple(_view(body, held, attribution, clock_offset) for body in present(held))
+    views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in present(held))
     replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
     return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout)

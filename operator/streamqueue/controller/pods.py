@@ -110,7 +110,14 @@ def unschedulable(body: Body) -> str | None:
     return condition.get("message") if condition.get("reason") == "Unschedulable" else None
 
 
-def view(body: Body, pending: int | None, clock_offset: float, marked_since: float | None = None) -> Pod:
+def view(
+    body: Body,
+    pending: int | None,
+    clock_offset: float,
+    marked_since: float | None = None,
+    *,
+    cordoned: bool = False,
+) -> Pod:
     """One pod; `clock_offset` is what to add to an epoch time to get the observation's clock.
 
     `marked_since`, on that clock: since when our watch shows its mark.
@@ -124,6 +131,7 @@ def view(body: Body, pending: int | None, clock_offset: float, marked_since: flo
         pending=pending,
         marked=is_marked(body),
         marked_since=marked_since,
+        cordoned=cordoned,
         restarted=any(status.get("restartCount") for status in containers(body)),
     )
 

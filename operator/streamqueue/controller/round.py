@@ -28,7 +28,7 @@ from streamqueue.controller.store import Holdings, Key, Store, key_of
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
 from streamqueue.manifests import Fingerprints
-from streamqueue.scaling import Memory, decide, lead, settling
+from streamqueue.scaling import Decision, Memory, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
@@ -87,7 +87,14 @@ class Rounds:
             facts.redis = reading
         now = time.monotonic()
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
-        observation = observe(held, facts.snapshot, attribution, now=now, clock_offset=now - time.time())
+        observation = observe(
+            held,
+            facts.snapshot,
+            attribution,
+            now=now,
+            clock_offset=now - time.time(),
+            cordoned=runtime.cordon.workers,
+        )
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         runtime.settling = settling(decision.victims, observation)
         runtime.journal.note(observation, decision)
@@ -96,6 +103,7 @@ class Rounds:
         await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
+            await _cordon(endpoint.client, held, runtime, spec, decision)
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
             await _count_returns(endpoint.client, held, spec, facts.snapshot, endpoint.skew.seconds)
@@ -204,6 +212,14 @@ def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> int:
     if before:
         metrics.count(key, progress(before, snapshot), lost)
     return runtime.trimming.note(lost, time.monotonic())
+
+
+async def _cordon(client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, decision: Decision) -> None:
+    keys, interval = Keys(spec.stream, spec.group), spec.scaling.polling_interval
+    try:
+        await runtime.cordon.keep(client, keys, decision.cordoned, interval, time.monotonic())
+    except RedisProblem as problem:
+        log.warning("%s: which workers take no more is told later: %s", key_of(held)[1], problem)
 
 
 async def _count_returns(client: Client, held: Holdings, spec: QueueSpec, snapshot: Snapshot, skew: float) -> None:

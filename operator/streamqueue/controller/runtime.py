@@ -15,6 +15,7 @@ from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.report import Reported
 from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import Trimming
+from streamqueue.loop.cordon import Cordon
 from streamqueue.scaling import Memory
 from streamqueue.scaling.explain import Journal
 from streamqueue.streams.snapshot import Snapshot
@@ -29,6 +30,7 @@ class Runtime:
     woken: bool = False  # an entry came since the last round began
     settling: float | None = None  # seconds from the last look until a victim's mark counts; None: none to wait for
     memory: Memory | None = None
+    cordon: Cordon = field(default_factory=Cordon)
     journal: Journal = field(default_factory=Journal)
     applied: Applied = field(default_factory=Applied)
     reported: Reported = field(default_factory=Reported)

@@ -67,7 +67,7 @@ class Fleet:
             if worker.ready_at is None and (worker.name in reading or now - worker.created > LONGEST_START):
                 worker.ready_at = now
 
-    def views(self, pending: Mapping[str, int | None]) -> tuple[Pod, ...]:
+    def views(self, pending: Mapping[str, int | None], cordoned: Container[str] = ()) -> tuple[Pod, ...]:
         """The processes as `decide` sees them; `pending`: entries in each one's hands."""
         return tuple(
             Pod(
@@ -78,6 +78,7 @@ class Fleet:
                 pending.get(each.name),
                 marked=each.marked_at is not None,
                 marked_since=each.marked_at,
+                cordoned=each.name in cordoned,
             )
             for each in self.workers.values()
         )

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from redis.asyncio import Redis
 
 from streamqueue import maintenance
+from streamqueue.api.keys import Keys
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.api.spec import Redis as Endpoint
 from streamqueue.local.fleet import Ended, Fleet, named_after
+from streamqueue.loop.cordon import Cordon
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.manifests.environment import runner_environment, worker_environment
 from streamqueue.scaling import Decision, Memory, decide, rest, settling
@@ -68,6 +70,8 @@ class Rounds:
 
     def __init__(self, spec: QueueSpec, client: Redis, fleet: Fleet) -> None:
         self._spec, self._client, self._fleet = spec, client, fleet
+        self._keys = Keys(spec.stream, spec.group)
+        self._cordon = Cordon()
         now = time.monotonic()
         # Nothing ran before us: there is nothing to wait for before workers may go.
         self._memory = Memory(since=now - LEARNING, last=now)
@@ -75,7 +79,7 @@ class Rounds:
 
     async def one(self) -> Look:
         """Hand on what ended, look, decide, and act."""
-        returned, trouble = 0, ""
+        interval, returned, trouble = self._spec.scaling.polling_interval, 0, ""
         try:
             returned = await self.hand_on(self._fleet.ended)
             (answer,) = await take_snapshots(self._client, [self._request()])
@@ -86,15 +90,17 @@ class Rounds:
         else:
             snapshot = answer
             self._fleet.note_readers([view.name for view in snapshot.consumers])
-        pods = self._fleet.views(self._held(snapshot) if snapshot else {})
+        pods = self._fleet.views(self._held(snapshot) if snapshot else {}, self._cordon.workers)
         seen = observation(snapshot, pods, now=time.monotonic(), replicas=self._fleet.replicas)
         decision, self._memory = decide(self._spec.scaling, self._memory, seen)
         await self._fleet.resize(decision.replicas, decision.victims)
         if snapshot:
             with suppress(RedisProblem):
+                await self._cordon.keep(self._client, self._keys, decision.cordoned, interval, time.monotonic())
+            with suppress(RedisProblem):
                 returned += await self._maintain(snapshot)
         ready = sum(pod.state == "ready" for pod in pods)
-        pause = rest(self._spec.scaling.polling_interval, settling(decision.victims, seen))
+        pause = rest(interval, settling(decision.victims, seen))
         return Look(snapshot, trouble, decision, ready, len(self._fleet.workers), returned, pause)
 
     async def hand_on(self, ended: list[Ended]) -> int:

@@ -9,7 +9,7 @@ from streamqueue.scaling.backlog import Wish, wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
-from streamqueue.scaling.drain import plan_drain
+from streamqueue.scaling.drain import NO_LIMIT, plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
@@ -88,9 +88,9 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
         return _hold(fleet, Reason.PINNED, f"{note}; the stream can't be read, so no pod is let go")
     if observation.rollout:
         return _hold(fleet, Reason.PINNED, f"{note}; fewer once the rollout is over")
-    drain = plan_drain(fleet, memory.marks, target, target, observation)
+    drain = plan_drain(fleet, memory.marks, target, target, observation, _cordons(spec))
     replicas = max(target, fleet.replicas - drain.fall)
-    return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims)
+    return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims, drain.cordoned)
 
 
 def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
@@ -102,26 +102,34 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     if target == have:
         if observation.rollout or memory.since + LEARNING > observation.now:
             return Decision(have, bounded.reason, _arrow(have, have, why))
-        victims = plan_drain(fleet, memory.marks, have, bounded.soon, observation).victims
+        victims = plan_drain(fleet, memory.marks, have, bounded.soon, observation, 0).victims
         return Decision(have, bounded.reason, _arrow(have, have, why), victims)
     if observation.rollout:
         return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
     left = memory.since + LEARNING - observation.now
     if left > 0:
         return _hold(fleet, Reason.LEARNING, f"{target} would do; the operator is new and learns for {left:.0f} s more")
-    drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation)
-    fall = drain.fall if spec.scale_down.max_step is None else min(drain.fall, spec.scale_down.max_step)
-    replicas = max(target, have - fall)
+    step = NO_LIMIT if spec.scale_down.max_step is None else spec.scale_down.max_step
+    cordons = min(step, _cordons(spec))
+    drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation, cordons)
+    replicas = max(target, have - min(drain.fall, step))
     if replicas < have:
-        return Decision(replicas, Reason.SCALING_DOWN, _arrow(have, replicas, why), drain.victims)
+        return Decision(replicas, Reason.SCALING_DOWN, _arrow(have, replicas, why), drain.victims, drain.cordoned)
     if drain.victims:
         note = f"{target} would do, {len(drain.victims)} idle pods are being marked; {why}"
-        return Decision(have, Reason.SCALING_DOWN, f"{have}: {note}", drain.victims)
+        return Decision(have, Reason.SCALING_DOWN, f"{have}: {note}", drain.victims, drain.cordoned)
     if fleet.shared_names:
         note = "the pods share a consumer name, so none goes while anything is pending"
     else:
         note = "every pod is busy"
-    return _hold(fleet, Reason.DRAINING, f"{target} would do, but {note}; {why}")
+        if drain.cordoned:
+            note += f" ({len(drain.cordoned)} take no more tasks and go when theirs are done)"
+    return Decision(have, Reason.DRAINING, f"{have}: {target} would do, but {note}; {why}", (), drain.cordoned)
+
+
+def _cordons(spec: Scaling) -> int:
+    """How many pods may be told to take no more. Those of one slot are idle between two tasks anyway."""
+    return NO_LIMIT if spec.concurrency > 1 else 0
 
 
 def _room(spec: Scaling, fleet: Fleet, target: int) -> int:

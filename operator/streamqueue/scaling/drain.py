@@ -33,10 +33,11 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """`victims` to mark, and the number of pods (`fall`) by which the count may fall now."""
+    """`victims` to mark, the number of pods (`fall`) by which the count may fall now, and those to take no more."""
 
     victims: tuple[str, ...]
     fall: int
+    cordoned: tuple[str, ...] = ()
 
 
 NOTHING = Drain((), 0)
@@ -63,11 +64,11 @@ def note_marks(before: Marks, fleet: Fleet, observation: Observation) -> Marks:
     return Marks(names, batch, missing_since)
 
 
-def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: Observation) -> Drain:
+def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: Observation, cordons: int) -> Drain:
     """Choose the pods that go on the way from `fleet.replicas` to `target`.
 
     `soon` (at most `target`) is what will be wanted in a moment if nothing changes: its victims are marked
-    ahead of time.
+    ahead of time. At most `cordons` pods take no more tasks.
     """
     if fleet.shared_names and observation.pending > 0:
         return NOTHING
@@ -77,15 +78,16 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
         unborn = min(fleet.missing, fleet.replicas - target)
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])
+    cordoned = _cordon(fleet, min(len(fleet.ready) - target, cordons))
     marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
     if any(pod.pending or pod.name not in names for pod in marked):
         # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
-        return Drain(names, unborn)
+        return Drain(names, unborn, cordoned)
     if any(_may_work(pod, observation) for pod in _unready(fleet)):
-        return Drain(names, unborn)  # a ReplicaSet would take this one first of all
+        return Drain(names, unborn, cordoned)  # a ReplicaSet would take this one first of all
     settled = sum(1 for pod in victims if is_settled(pod, now))
     fall = max(0, settled - fleet.leaving)
-    return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn)
+    return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn, cordoned)
 
 
 def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
@@ -107,6 +109,14 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     return unready + sorted(fleet.idle, key=_idle_order)[:surplus]
 
 
+def _cordon(fleet: Fleet, surplus: int) -> tuple[str, ...]:
+    """Of so many ready pods that aren't wanted those at work: a pod of many slots may never be idle by itself."""
+    if surplus <= 0:
+        return ()
+    going = sorted(fleet.ready, key=_cordon_order)[:surplus]
+    return tuple([pod.name for pod in going if pod.pending or pod.cordoned])
+
+
 def _unready(fleet: Fleet) -> list[Pod]:
     return [*fleet.unschedulable, *fleet.failing, *fleet.starting]
 
@@ -125,5 +135,9 @@ def _unready_order(pod: Pod) -> tuple[int, float]:
     return (rank, -pod.created)
 
 
-def _idle_order(pod: Pod) -> tuple[bool, float, str]:
-    return (not pod.marked, -pod.created, pod.name)
+def _idle_order(pod: Pod) -> tuple[bool, bool, float, str]:
+    return (not pod.marked, not pod.cordoned, -pod.created, pod.name)
+
+
+def _cordon_order(pod: Pod) -> tuple[bool, int, bool, float, str]:
+    return (not pod.cordoned, pod.pending or 0, not pod.marked, -pod.created, pod.name)

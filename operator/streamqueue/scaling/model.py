@@ -27,6 +27,7 @@ class Pod:
     pending: int | None = None
     marked: bool = False  # carries the victim's pod-deletion-cost
     marked_since: float | None = None  # since when our own watch shows that; None: not yet
+    cordoned: bool = False  # was told to take no more tasks
     restarted: bool = False  # a container of it ended and came again, so that `ready_at` may be of a later start
 
 
@@ -68,7 +69,7 @@ class Reason(StrEnum):
     UNKNOWN = "Unknown"  # Redis can't be read: hold
     LEARNING = "Learning"  # new operator process: hold or up
     COOLING_DOWN = "CoolingDown"  # fewer would do, the delay isn't over
-    DRAINING = "Draining"  # fewer would do, the pods are busy
+    DRAINING = "Draining"  # fewer would do, the pods are busy: some take no more tasks
     ROLLING_OUT = "RollingOut"  # fewer would do, not inside a rollout
     UNSCHEDULABLE = "Unschedulable"  # more are wanted, the last ones have no node yet
 
@@ -86,3 +87,6 @@ class Decision:
     # Pods to mark (pod-deletion-cost) before the count may fall: idle ones, or a lone one at work. The count in
     # `replicas` has fallen only by those that are idle and were seen marked for a second.
     victims: tuple[str, ...] = ()
+    # Pods to take no more tasks: there are more than are wanted, and too few of them idle. They are idle once their
+    # tasks are done, and capacity again at once if they are not on this list any more.
+    cordoned: tuple[str, ...] = ()

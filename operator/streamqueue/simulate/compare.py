@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from streamqueue.api.spec import QueueSpec
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time
-from streamqueue.simulate.fleet import Fleet, Outcome, tail
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric, StreamQueueLaw
+from streamqueue.simulate.outcome import Outcome, tail
 from streamqueue.simulate.text import HEADERS, Progress, row, sparkline, table
 from streamqueue.simulate.trace import Trace
 from streamqueue.simulate.tune import tune_keda

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from streamqueue.simulate.fleet import Outcome
+from streamqueue.simulate.outcome import Outcome
 from streamqueue.simulate.trace import Trace
 
 HOUR = 3600.0

@@ -12,20 +12,15 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Protocol
 
 from streamqueue.scaling import Observation, PodState
 from streamqueue.simulate.cluster import Cluster, Room
+from streamqueue.simulate.outcome import TAIL, Outcome
 from streamqueue.simulate.worker import Worker, removal_order
 
-TAIL = 4 * 3600.0  # seconds that a run goes on after the last arrival, where not all is done before
-
-
-def tail(target: float) -> float:
-    """The same where tasks may wait for `target` seconds by plan."""
-    return max(TAIL, 2 * target)
+HEED = 1.0  # seconds until a worker takes no more, or takes again: it looks once a second
 
 
 class Law(Protocol):
@@ -36,18 +31,6 @@ class Law(Protocol):
 
     def decide(self, fleet: Fleet) -> int:
         """Replicas to run from now on."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to. Times in seconds, one wait per task in order of arrival."""
-
-    waits: list[float]
-    pod_seconds: float
-    started: int = 0
-    killed: int = 0
-    peak: int = 0
-    timeline: list[tuple[float, int, int, int]] = field(default_factory=list)  # time, replicas, ready, waiting
 
 
 class Fleet:
@@ -73,6 +56,7 @@ class Fleet:
         self.starts: list[float] = [math.nan] * len(arrivals)
         self.ready = 0  # of the pods that the Deployment asks for
         self._marked = False  # whether any live pod may be
+        self._cordoned = False  # the same
         self.pods: dict[str, Worker] = {}  # all that exist, draining ones included
         self.live: dict[str, Worker] = {}  # those that the Deployment still asks for
         self.free: deque[Worker] = deque()  # one entry per free slot, in the order of blocking
@@ -124,6 +108,19 @@ class Fleet:
             if (worker.marked_at is not None) != wanted:
                 worker.marked_at = self.now if wanted else None
                 worker.change()
+
+    def cordon(self, names: Sequence[str]) -> None:
+        """These pods take no more tasks, all others do."""
+        if not names and not self._cordoned:
+            return
+        self._cordoned = bool(names)
+        chosen = set(names)
+        for worker in self.live.values():
+            wanted = worker.name in chosen
+            if worker.cordoned != wanted:
+                worker.cordoned = wanted
+                worker.change()
+                self._push(HEED, self._heed, worker)
 
     def run(self, progress: Callable[[float], None] | None = None) -> Outcome:
         """Play until every task is done, or `tail` seconds after the last arrival."""
@@ -217,6 +214,8 @@ class Fleet:
         if worker.state is not PodState.READY:
             if not worker.running:
                 self._vanish(worker)
+        elif not worker.takes:
+            pass
         elif self.head == self.added and not self.returned:
             self.free.append(worker)
         elif self.free:
@@ -224,6 +223,21 @@ class Fleet:
             self._hand_out()
         else:
             self._take(worker)
+
+    def _heed(self, worker: Worker | None, _: int) -> None:
+        assert worker is not None
+        if worker.takes != worker.cordoned:
+            return
+        worker.takes = not worker.cordoned
+        if worker.state is not PodState.READY:
+            return
+        if worker.takes:
+            self.free.extend([worker] * (self.cluster.concurrency - len(worker.running)))
+            self._hand_out()
+        else:
+            others = [each for each in self.free if each is not worker]
+            self.free.clear()
+            self.free.extend(others)
 
     def _become_ready(self, worker: Worker | None, _: int) -> None:
         assert worker is not None
@@ -233,6 +247,8 @@ class Fleet:
         worker.ready_at = self.now
         worker.change()
         self.ready += 1
+        if not worker.takes:
+            return
         self.free.extend([worker] * self.cluster.concurrency)
         self._hand_out()
 

@@ -28,6 +28,7 @@ class StreamQueueLaw:
         observation = fleet.observe()
         decision, self.memory = decide(self.spec, self.memory, observation)
         fleet.mark(decision.victims)
+        fleet.cordon(decision.cordoned)
         self._rest = rest(self.spec.polling_interval, settling(decision.victims, observation))
         self._empty_until = 0.0 if decision.replicas else fleet.empty_until
         return decision.replicas

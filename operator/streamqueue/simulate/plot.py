@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from streamqueue.simulate.figures import over_time, p95_over_time
-from streamqueue.simulate.fleet import Outcome
+from streamqueue.simulate.outcome import Outcome
 from streamqueue.simulate.trace import Trace
 
 BINS = 400

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import Figures, figures_of
-from streamqueue.simulate.fleet import Fleet, tail
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
+from streamqueue.simulate.outcome import tail
 from streamqueue.simulate.trace import Trace
 
 TARGETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

@@ -8,7 +8,7 @@ WATCH = 0.05  # seconds until the operator's watch shows a mark
 
 
 class Worker:
-    __slots__ = ("created", "marked_at", "name", "ready_at", "running", "seen", "state", "views")
+    __slots__ = ("cordoned", "created", "marked_at", "name", "ready_at", "running", "seen", "state", "takes", "views")
 
     def __init__(self, name: str, created: float) -> None:
         self.name = name
@@ -17,6 +17,8 @@ class Worker:
         self.state = PodState.STARTING
         self.running: set[int] = set()
         self.marked_at: float | None = None
+        self.cordoned = False  # was told to take no more
+        self.takes = True  # it heeds that a moment later
         self.seen: Pod | None = None  # what an observation shows, until something changes
         self.views: dict[int, Pod] = {}  # by the number of tasks in its hands, until its state or mark changes
 
@@ -31,7 +33,14 @@ class Worker:
             marked = self.marked_at is not None
             shown = None if self.marked_at is None else self.marked_at + WATCH
             view = self.views[pending] = Pod(
-                self.name, self.state, self.created, self.ready_at, pending, marked, marked_since=shown
+                self.name,
+                self.state,
+                self.created,
+                self.ready_at,
+                pending,
+                marked,
+                marked_since=shown,
+                cordoned=self.cordoned,
             )
         self.seen = view
         return view

@@ -1,5 +1,5 @@
 -- Settle what has ended, then take as much work as there are free slots: one round trip for both.
--- KEYS from 7 on: set of outboxes, then streams that results are emitted to, or outboxes of streams out of reach.
+-- KEYS from 7 on: set of outboxes, workers that take no more, then streams that results are emitted to, or outboxes of streams out of reach.
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
@@ -8,7 +8,7 @@
 --   retry: delay ms, charge (0 or 1), cause     crash: the same, and the task runs alone next time
 --   dead: reason, cause     release: none
 -- Reply: {runs of equal verdicts {verdict, how many}, entries taken again, new entries {ids with blanks between, fields
--- of each}, ms until something falls due (-1: nothing will)}.
+-- of each}, ms until something falls due (-1: nothing will), 1 where nothing was taken as this worker takes no more}.
 local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local outboxes = KEYS[7]
 local OUTBOX = string.sub(outboxes, 1, -3) .. ':' -- what an outbox's name begins with; its target follows
@@ -212,10 +212,18 @@ local function take_new(limit)
   if size > 0 then redis.call('HSET', lease, unpack(leases)) end
 end
 
-if wanted > 0 then
+-- A key of another type cordons nobody.
+local function is_cordoned()
+  local workers = redis.pcall('GET', KEYS[8])
+  local worker = string.match(consumer, '^(.*)%.') or consumer
+  return type(workers) == 'string' and string.find(workers, ' ' .. worker .. ' ', 1, true) ~= nil
+end
+
+local cordoned = wanted > 0 and is_cordoned()
+if wanted > 0 and not cordoned then
   take_due(due_first)
   take_new(wanted - #taken)
   if not is_full then take_due(wanted - #taken - #ids) end
 end
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
-return {verdicts, taken, {table.concat(ids, ' '), fields}, head[2] and math.max(0, tonumber(head[2]) - now) or -1}
+return {verdicts, taken, {table.concat(ids, ' '), fields}, head[2] and math.max(0, tonumber(head[2]) - now) or -1, cordoned and 1 or 0}

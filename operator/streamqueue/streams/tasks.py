@@ -52,6 +52,7 @@ class Exchange:
     new: New
     next_due: float | None  # seconds until a parked entry falls due
     outboxed: bool = False  # something was put into an outbox: it wants a relay
+    cordoned: bool = False  # nothing was taken, as this worker is to take no more for now
 
 
 class TaskStore:
@@ -63,7 +64,7 @@ class TaskStore:
         self._consumer = consumer
         self.reach = Reach(client, keys.stream)
         self._names = [keys.stream, keys.lease, keys.due, keys.attempts, keys.done, keys.dlq]
-        self._exchanged = [*self._names, keys.outboxes]
+        self._exchanged = [*self._names, keys.outboxes, keys.cordon]
         self._outbox = keys.outbox("")
         self._tokens = map(f"{secrets.token_hex(8)}{{:x}}".format, itertools.count())
         self._head: list[Arg] = [
@@ -96,13 +97,14 @@ class TaskStore:
                 args += (settlement.kind, entry.id, entry.token, len(values), *values)
         if done:
             args += ("whole", "", done.token, 1, done.ids)
-        verdicts, again, (ids, rows), due = await _EXCHANGE(self._client, names, args)
+        verdicts, again, (ids, rows), due, cordoned = await _EXCHANGE(self._client, names, args)
         return Exchange(
             [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],
             [entry_of(row, token) for row in again],
             New(ids, rows, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._outbox) for name in names[len(self._exchanged) :]),
+            cordoned=bool(cordoned),
         )
 
     async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:

@@ -35,6 +35,7 @@ class Intake:
         self._must_adopt = False
         self._concurrency = self._at_once = settings.concurrency  # the latter: entries in one reply
         self.settled_at_once = self._settling = STEP  # the latter: in the request that may have failed
+        self._cordoned = False  # the operator lets this worker go once its tasks are done
         self._due_first = True
         self._due_at = self._promote_at = 0.0  # loop times
         self._guard = guard.ClaimGuard(settings.visibility_timeout, self._now())
@@ -73,15 +74,21 @@ class Intake:
         self.settled_at_once = min(STEP, 2 * self.settled_at_once)
         if wanted:
             self._due_at = self._now() + (BLOCK if reply.next_due is None else reply.next_due)
+            self._cordoned = reply.cordoned
             self._arrived(len(reply.again) + len(reply.new))
         return reply
 
     def block(self, most: int) -> None:
-        """Wait for new entries, at most BLOCK. Never cancelled: a reply that nobody reads would hide its entries."""
+        """Wait for new entries, at most BLOCK; a worker that is to take no more waits for another word.
+
+        Never cancelled: a reply that nobody reads would hide its entries.
+        """
         if not self.is_settled:
             return
         until = min(self._now() + BLOCK, self._due_at, self._promote_at)
-        self._read = asyncio.create_task(self._store.wait(min(most, self._at_once), until - self._now()))
+        seconds = until - self._now()
+        read = asyncio.sleep(BLOCK, False) if self._cordoned else self._store.wait(min(most, self._at_once), seconds)
+        self._read = asyncio.create_task(read)
         self._read.add_done_callback(lambda _: self._wake.set())
 
     async def adopt(self, running: Iterable[str]) -> list[Entry]:
@@ -108,7 +115,7 @@ class Intake:
 
     async def claim(self, most: int) -> list[Entry]:
         """Stuck work of others, from time to time: a round through the pending entries, until `most` are found."""
-        if self._now() < self._claim_at:
+        if self._cordoned or self._now() < self._claim_at:
             return []
         self._claim_at = self._next_claim()
         if not self._guard.trusts(await guard.look(await node_of(self._client, self._stream)), self._now()):

@@ -43,6 +43,7 @@ def a_pod(draw: st.DrawFn, name: str, now: float) -> Pod:
         # A pod at work may be unready, for a sidecar or a probe of the user's own.
         pending=draw(st.sampled_from([0, 0, 1, 2, None] if can_hold else [0, 0, 0, 1, None])),
         marked=marked,
+        cordoned=draw(st.sampled_from([False, False, True])),
         # None: written, and not shown by the watch yet.
         marked_since=draw(st.one_of(st.none(), st.floats(now - 5, now))) if marked else None,
     )

@@ -9,7 +9,8 @@ from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Decision, Memory, Observation, decide, rest, settling
 from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.figures import percentile
-from streamqueue.simulate.fleet import Fleet, Outcome
+from streamqueue.simulate.fleet import Fleet
+from streamqueue.simulate.outcome import Outcome
 
 Bend = Callable[[Observation], Observation]
 
@@ -34,6 +35,7 @@ class BentLaw:
         observation = self.bend(fleet.observe())
         decision, self.memory = decide(self.spec, self.memory, observation)
         fleet.mark(decision.victims)
+        fleet.cordon(decision.cordoned)
         self.settles = settling(decision.victims, observation)
         self.log.append((observation, decision))
         return decision.replicas

@@ -45,7 +45,7 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             if spec.scale_up.max_step and spec.replicas is None:
                 assert decision.replicas - have <= spec.scale_up.max_step
         if not observation.known or spec.paused:
-            assert decision.victims == ()
+            assert decision.victims == decision.cordoned == ()
             assert decision.replicas == have or (spec.replicas is not None and decision.replicas > have)
         if spec.replicas is None and not spec.paused and observation.known:
             if observation.waiting or observation.pending:
@@ -62,6 +62,15 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
                 # A lone victim keeps its mark while it works, and goes when next seen idle; the last pod gets it so.
                 alone = [each for each in observation.pods if each.state is not PodState.TERMINATING] == [pod]
                 assert pod.pending == 0 or observation.pending == 0 or pod.marked or alone
+        if decision.cordoned:
+            assert not observation.rollout
+            assert spec.concurrency > 1
+            takes = [p for p in observation.pods if p.state is PodState.READY and p.name not in decision.cordoned]
+            work = observation.waiting or observation.pending
+            assert takes or not work or spec.replicas == 0
+        for name in decision.cordoned:
+            assert pods[name].state is PodState.READY
+            assert pods[name].pending or pods[name].cordoned
         if decision.replicas < have:
             assert not observation.rollout
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)

@@ -15,7 +15,7 @@ NOW = 100.0
 
 
 def plan(seen: Observation, target: int, soon: int) -> Drain:
-    return plan_drain(take_stock(seen, patience=120.0), Marks(), target, soon, seen)
+    return plan_drain(take_stock(seen, patience=120.0), Marks(), target, soon, seen, 0)
 
 
 def test_it_is_marked_at_work_and_does_not_go_then() -> None:

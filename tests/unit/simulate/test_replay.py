@@ -13,8 +13,9 @@ from streamqueue.api.spec import Scaling
 from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.compare import OURS, compare
 from streamqueue.simulate.figures import figures_of, over_time
-from streamqueue.simulate.fleet import Fleet, Outcome
+from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, StreamQueueLaw
+from streamqueue.simulate.outcome import Outcome
 from streamqueue.simulate.trace import Trace
 
 from .test_fleet import Plan

@@ -1,0 +1,55 @@
+"""The loop tells busy workers that are too many to take no more, and takes the word back when they are wanted."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from redis.asyncio import Redis
+
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.store import Store
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until
+from tests.redis.worker.stores import KEYS, store, take
+from tests.unit.controller.bodies import condition, owned, pod
+
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+BUSY, BUSIER = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
+
+
+async def write(request: web.Request) -> web.Response:
+    return taken(await request.json())
+
+
+async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, shared_server: RunningServer) -> None:
+    queue, seen = Queue(redis), Store()
+    await queue.create()
+    await queue.add(3)
+    await take(store(redis, f"{BUSY}.1"), 1)
+    await take(store(redis, f"{BUSIER}.1"), 2)
+    handler = {"image": "image", "concurrency": 20}
+
+    def show(replicas: int, version: int) -> None:
+        scaling = {"replicas": replicas, "pollingInterval": "200ms"}
+        body = queue_on(shared_server, handler=handler, scaling=scaling)
+        body["metadata"] |= {"generation": version, "resourceVersion": str(version)}
+        seen.show(STREAM_QUEUES, body)
+
+    async def told() -> bytes | None:
+        found: bytes | None = await redis.get(KEYS.cordon)
+        return found
+
+    async def nobody_is() -> bool:
+        return await told() is None
+
+    show(1, version=1)
+    seen.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2, "template": {"metadata": {}}}))
+    for name in (BUSY, BUSIER):
+        seen.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+    async with loop_over(seen, write) as loop, running(loop):
+        assert await until(told, "one is told") == f" {BUSY} ".encode()
+        show(2, version=2)
+        await until(nobody_is, "both are wanted")
