@@ -10,6 +10,7 @@ from benchmarks.report import machine, publish
 from benchmarks.scaling.traces import mm_image
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, decide
+from streamqueue.scaling.explain import Journal
 from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import StreamQueueLaw
@@ -17,6 +18,7 @@ from streamqueue.simulate.text import table
 
 SPEC = Scaling(max_replicas=500, target_wait=60.0)
 IDLE_ROUNDS = 100_000
+PARTS = 12  # moments at which the memory is weighed
 GOALS = {"idle decision": 10e-6, "busy decision, median": 500e-6, "busy decision, p99": 500e-6, "memory": 30_000.0}
 
 
@@ -61,19 +63,22 @@ def busy_seconds(seen: list[Observation]) -> list[float]:
 
 
 def memory_bytes(seen: list[Observation]) -> float:
-    """What a queue's memory holds on to after a busy time, observations aside."""
+    """The most that a queue's memory and its journal hold on to at any of some moments, observations aside."""
+    return max(_bytes_after(seen[: len(seen) * part // PARTS]) for part in range(1, PARTS + 1))
+
+
+def _bytes_after(seen: list[Observation]) -> float:
     gc.collect()
     tracemalloc.start()
-    kept = []
-    for _ in range(20):  # queues
-        memory: Memory | None = None
-        for observation in seen[:300]:
-            _, memory = decide(SPEC, memory, observation)
-        kept.append(memory)
+    memory, journal = None, Journal()
+    for observation in seen:
+        decision, memory = decide(SPEC, memory, observation)
+        journal.note(observation, decision)
+    del decision
     gc.collect()
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return size / len(kept)
+    return float(size)
 
 
 def main() -> None:

@@ -5,11 +5,13 @@ Level n is "the n-th pod". Keeping it costs its time; dropping it costs a restar
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-Gaps = tuple[float, ...]  # weight of gaps per bin, fading
+# Weight of gaps per bin, fading. Never changed; a third of a tuple's size.
+Gaps: TypeAlias = "array[float]"
 Prices = tuple[float, float, float]  # default, restart, lowest: see `Levels.keep`
 
 RATIO = 1.35
@@ -144,4 +146,4 @@ def _add(gaps: Gaps | None, gap: float) -> Gaps:
             break
     else:
         cells[-1] += 1
-    return tuple(cells)
+    return array("f", cells)
