@@ -60,7 +60,7 @@ SETTINGS = (
 
 
 def run_ours(trace: Trace, setting: Setting) -> Figures:
-    spec = Scaling(max_replicas=MAX_REPLICAS, target_wait=setting.target, concurrency=setting.concurrency)
+    spec = Scaling(max_replicas=MAX_REPLICAS, target_wait=setting.target, concurrency=setting.concurrency, cordons=True)
     outcome = Fleet(trace.arrivals, trace.services, setting.cluster, StreamQueueLaw(spec)).run()
     return figures_of(trace, outcome, setting.target, setting.concurrency)
 

@@ -155,8 +155,9 @@ class Scaling:
     polling_interval: float = 1.0
     scale_down: ScaleDown = field(default_factory=ScaleDown)
     scale_up: ScaleUp = field(default_factory=ScaleUp)
-    # Known from the handler; the law needs it to turn pods into slots.
+    # Known from the handler: slots of a pod, and whether its worker takes no more tasks when told to.
     concurrency: int = 1
+    cordons: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from streamqueue.api.keys import Keys
 from streamqueue.streams.cordon import cordon
 
 LEAST = 15.0  # seconds until a word that isn't repeated is forgotten
+RETRY = 5.0  # seconds
 LOOKS = 3.0  # the same in looks, where these are far apart
 
 
@@ -28,6 +29,6 @@ class Cordon:
         if wanted == self.workers and now < self.again:
             return
         lasts = max(LEAST, LOOKS * interval)
-        self.workers, self.again = wanted, now  # a call that fails may have been heard, and is repeated
+        self.workers, self.again = wanted, now + RETRY  # a call that fails may have been heard, and is repeated
         await cordon(client, keys, sorted(wanted), lasts)
         self.again = now + lasts / 2 if wanted else math.inf

@@ -129,7 +129,7 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
 
 def _cordons(spec: Scaling) -> int:
     """How many pods may be told to take no more. Those of one slot are idle between two tasks anyway."""
-    return NO_LIMIT if spec.concurrency > 1 else 0
+    return NO_LIMIT if spec.cordons and spec.concurrency > 1 else 0
 
 
 def _room(spec: Scaling, fleet: Fleet, target: int) -> int:

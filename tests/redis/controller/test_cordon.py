@@ -30,7 +30,7 @@ async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, s
     await queue.add(3)
     await take(store(redis, f"{BUSY}.1"), 1)
     await take(store(redis, f"{BUSIER}.1"), 2)
-    handler = {"image": "image", "concurrency": 20}
+    handler = {"image": "image", "protocol": "sdk", "concurrency": 20}
 
     def show(replicas: int, version: int) -> None:
         scaling = {"replicas": replicas, "pollingInterval": "200ms"}

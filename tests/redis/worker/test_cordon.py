@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.loop.cordon import Cordon
+from streamqueue.loop.cordon import RETRY, Cordon
 from streamqueue.streams.cordon import cordon
 from streamqueue.streams.errors import RedisProblem
 from tests.redis.queue import Queue
@@ -164,5 +164,5 @@ async def test_a_word_that_failed_is_repeated(queue: Queue, workers: list[str]) 
     async with Redis(port=1) as nobody:
         with pytest.raises(RedisProblem):
             await word.keep(nobody, KEYS, workers, 1.0, now=0.0)
-    await word.keep(queue.redis, KEYS, workers, 1.0, now=0.0)
+    await word.keep(queue.redis, KEYS, workers, 1.0, now=RETRY)
     assert await queue.redis.get(KEYS.cordon) == (b" a " if workers else None)

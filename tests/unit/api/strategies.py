@@ -38,7 +38,7 @@ _steps = st.none() | st.integers(1, 10_000)
 
 
 @st.composite
-def _scalings(draw: st.DrawFn, concurrency: int) -> Scaling:
+def _scalings(draw: st.DrawFn, handler: Handler) -> Scaling:
     most = draw(st.integers(1, 10_000))
     backlog = draw(st.none() | st.integers(1, 1_000_000))
     return Scaling(
@@ -51,7 +51,8 @@ def _scalings(draw: st.DrawFn, concurrency: int) -> Scaling:
         polling_interval=draw(_seconds(0.2, 60)),
         scale_down=ScaleDown(ScaleDown().delay if backlog is None else draw(_seconds(0, 3600)), draw(_steps)),
         scale_up=ScaleUp(draw(_steps)),
-        concurrency=concurrency,
+        concurrency=handler.concurrency,
+        cordons=handler.protocol is not Protocol.REDIS,
     )
 
 
@@ -121,6 +122,6 @@ def specs(draw: st.DrawFn) -> QueueSpec:
         ),
         retention=draw(_retentions),
         next=None if handler.protocol is Protocol.REDIS else draw(st.none() | following),
-        scaling=draw(_scalings(handler.concurrency)),
+        scaling=draw(_scalings(handler)),
         template=draw(st.sampled_from([{}, {"spec": {"nodeSelector": {"disk": "ssd"}}}])),
     )

@@ -50,6 +50,11 @@ def test_the_scaling_law_learns_the_handlers_concurrency() -> None:
     assert parse_spec(_spec(handler={"image": "x", "concurrency": 8})).scaling.concurrency == 8
 
 
+@pytest.mark.parametrize(("protocol", "cordons"), [("redis", False), ("sdk", True), ("http", True)])
+def test_a_plain_loop_is_not_told_to_take_no_more(protocol: str, cordons: bool) -> None:
+    assert parse_spec(_spec(handler={"image": "x", "protocol": protocol})).scaling.cordons is cordons
+
+
 def test_a_null_counts_as_absent() -> None:
     assert parse_spec(_spec(scaling=None, template=None)) == parse_spec(_spec())
     assert parse_spec(_spec(template={"metadata": None, "spec": {"containers": None}})).handler.batch == 1

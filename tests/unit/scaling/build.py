@@ -99,4 +99,5 @@ def specs(draw: st.DrawFn) -> Scaling:
         scale_down=ScaleDown(draw(st.floats(0, 100)), draw(st.sampled_from([None, 1, 2]))),
         scale_up=ScaleUp(draw(st.sampled_from([None, 1, 5]))),
         concurrency=draw(st.integers(1, 8)),
+        cordons=draw(st.booleans()),
     )

@@ -17,7 +17,7 @@ from tests.unit.scaling.build import look, pods, ready
 from tests.unit.scaling.play import BentLaw, play
 
 SLOTS = 20
-SPEC = Scaling(max_replicas=10, target_backlog=SLOTS, concurrency=SLOTS, scale_down=ScaleDown(0.0, None))
+SPEC = Scaling(max_replicas=10, target_backlog=SLOTS, concurrency=SLOTS, cordons=True, scale_down=ScaleDown(0.0, None))
 NOW = 2 * LEARNING
 
 
@@ -73,6 +73,12 @@ def test_pods_of_one_slot_are_idle_often_enough() -> None:
     assert answer(look(NOW, pods=pods(1, 1, 1)), concurrency=1).cordoned == ()
 
 
+def test_plain_loops_know_nothing_of_it() -> None:
+    decision = answer(look(NOW, pods=pods(9, 2, 5)), cordons=False)
+    assert (decision.cordoned, decision.reason) == ((), Reason.DRAINING)
+    assert "take no more" not in decision.sentence
+
+
 def test_a_new_process_tells_nobody() -> None:
     assert decide(SPEC, None, look(NOW, pods=pods(9, 2, 5)))[0].cordoned == ()
 
@@ -101,7 +107,7 @@ def test_a_fleet_of_many_slots_shrinks_with_its_load(slots: int) -> None:
         at += dice.expovariate((8 if at < 900 else 8 / 3) * slots / service)
         arrivals.append(at)
     services = [dice.uniform(0.2, 1.8) * service for _ in arrivals]
-    law = BentLaw(Scaling(max_replicas=100, target_wait=30.0, concurrency=slots))
+    law = BentLaw(Scaling(max_replicas=100, target_wait=30.0, concurrency=slots, cordons=True))
     outcome = play(arrivals, services, law, Cluster(ColdStart(5.0), slots))
     full = [seen.replicas for seen, _ in law.log if 600 < seen.now < 900]
     later = [seen.replicas for seen, _ in law.log if 1500 < seen.now < 2400]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from streamqueue.api.block import Block
-from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling
+from streamqueue.api.spec import Handler, Protocol, ScaleDown, ScaleUp, Scaling
 
 MAX_REPLICAS = 10_000
 
 _SCALING = Scaling()
 
 
-def parse_scaling(spec: Block, concurrency: int) -> Scaling:
+def parse_scaling(spec: Block, handler: Handler) -> Scaling:
     """Raises SpecError."""
     block = spec.block(
         "scaling",
@@ -38,7 +38,8 @@ def parse_scaling(spec: Block, concurrency: int) -> Scaling:
             max_step=down.integer("maxStep", 1, MAX_REPLICAS, None),
         ),
         scale_up=ScaleUp(max_step=up.integer("maxStep", 1, MAX_REPLICAS, None)),
-        concurrency=concurrency,
+        concurrency=handler.concurrency,
+        cordons=handler.protocol is not Protocol.REDIS,
     )
     if scaling.min_replicas > scaling.max_replicas:
         raise block.error(

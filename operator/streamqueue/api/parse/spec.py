@@ -62,7 +62,7 @@ def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:
         reclaim=_reclaim(spec),
         retention=_retention(spec),
         next=_next(spec),
-        scaling=parse_scaling(spec, handler.concurrency),
+        scaling=parse_scaling(spec, handler),
         template=_template(spec, handler.protocol),
     )
     _check_visibility(parsed)
