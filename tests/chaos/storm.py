@@ -9,12 +9,16 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from redis.asyncio import Redis
 
+from streamqueue.api.keys import Keys
 from streamqueue.maintenance import sweep
+from streamqueue.streams import RedisProblem
+from streamqueue.streams.cordon import cordon
 from tests.chaos.actors import STREAM, VISIBILITY, Actor
 from tests.chaos.nursery import Child, Nursery
 from tests.chaos.records import Records
@@ -29,7 +33,8 @@ SLOW = 0.2  # seconds that each piece takes while the network is slow
 SLOW_TICKS = 4
 STANDSTILL = 60.0  # seconds without a run and without a fault, after which what is left will never be done
 SHARE = 0.1  # of the tasks that the plan has between two faults of a kind, done before the next one
-FAULTS = ("kill", "term", "network", "restart", "failover")
+FAULTS = ("kill", "term", "cordon", "network", "restart", "failover")
+CORDONED = 2.0  # seconds
 
 
 class Storm:
@@ -99,6 +104,8 @@ class Storm:
                 self._workers[victim].signal(number)
                 self._leaving.append(self._workers[victim])
                 self._workers[victim] = await self._worker(proxy)
+        if self._is_due("cordon", now):
+            await self._cordon(f"done-{self._started - self._chance.randrange(len(self._workers))}")
         if self._is_due("network", now):
             if self._chance.random() < 0.5:
                 proxy.cut()
@@ -108,6 +115,11 @@ class Storm:
             await self._stage.restart()
         if self._is_due("failover", now) and not await self._stage.fail_over():
             self._after.faults["failover"] -= 1
+
+    async def _cordon(self, worker: str) -> None:
+        async with Redis.from_url(self._stage.primary.url, protocol=2) as redis:
+            with suppress(RedisProblem):
+                await cordon(redis, Keys(STREAM, Queue.group), [worker], CORDONED)
 
     def _is_due(self, fault: str, now: float) -> bool:
         done = len(self._after.runs)

@@ -28,6 +28,7 @@ class Progress:
 ROWS = {
     "kill": "workers killed",
     "term": "workers told to end",
+    "cordon": "workers told to take no more for a while",
     "restart": "Redis restarted",
     "failover": "failed over to the replica",
     "network": "network cut or slow",

@@ -32,6 +32,7 @@ def weather(minutes: float) -> Weather:
         loss=0.001,
         deadline=minutes * 60 * 2 + 300,
         term=5.0,
+        cordon=5.0,
         failover=20.0,
         long=0.01,
         chance=True,
@@ -64,4 +65,6 @@ async def test_a_long_storm(minutes: float, capsys: pytest.CaptureFixture[str]) 
     assert after.lost == 0, after
     assert (after.pending, after.consumers, after.dead) == (0, 0, 0), after
     assert after.duplicates <= after.allowed_duplicates, after
-    assert min(after.faults[kind] for kind in ("kill", "term", "restart", "failover", "network")) > 0, "no storm"
+    assert min(after.faults[kind] for kind in ("kill", "term", "cordon", "restart", "failover", "network")) > 0, (
+        "no storm"
+    )

@@ -37,6 +37,7 @@ class Weather:
     loss: float
     deadline: float  # seconds for the whole
     term: float = NEVER  # SIGTERM for a worker
+    cordon: float = NEVER  # a worker is told to take no more, for a moment
     failover: float = NEVER
     long: float = 0.0  # share of tasks that take longer than the visibility timeout
     chance: bool = False

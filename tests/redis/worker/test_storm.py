@@ -9,7 +9,16 @@ from tests.chaos.weather import BATCHES, SDK, Loop, Weather
 from tests.redis.servers.process import RunningServer
 
 SHORT = Weather(
-    tasks=1200, producers=2, workers=3, rate=250.0, kill=2.0, restart=4.0, network=3.0, loss=0.02, deadline=200.0
+    tasks=1200,
+    producers=2,
+    workers=3,
+    rate=250.0,
+    kill=2.0,
+    cordon=1.0,
+    restart=4.0,
+    network=3.0,
+    loss=0.02,
+    deadline=200.0,
 )
 
 
@@ -22,4 +31,4 @@ async def test_a_short_storm_loses_nothing(durable_server: RunningServer, loop: 
     assert len(after.acknowledged) == SHORT.tasks and after.lost == 0, after
     assert (after.pending, after.consumers, after.dead) == (0, 0, 0), after
     assert after.duplicates <= after.allowed_duplicates, after
-    assert min(after.faults[kind] for kind in ("restart", "kill", "network", "lost reply")) > 0, "no storm"
+    assert min(after.faults[kind] for kind in ("restart", "kill", "cordon", "network", "lost reply")) > 0, "no storm"
