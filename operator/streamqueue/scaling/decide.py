@@ -113,6 +113,8 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     cordons = min(step, _cordons(spec))
     drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation, cordons)
     replicas = max(target, have - min(drain.fall, step))
+    if drain.cordoned:
+        why = f"{len(drain.cordoned)} take no more tasks and go when theirs are done; {why}"
     if replicas < have:
         return Decision(replicas, Reason.SCALING_DOWN, _arrow(have, replicas, why), drain.victims, drain.cordoned)
     if drain.victims:
@@ -122,8 +124,6 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
         note = "the pods share a consumer name, so none goes while anything is pending"
     else:
         note = "every pod is busy"
-        if drain.cordoned:
-            note += f" ({len(drain.cordoned)} take no more tasks and go when theirs are done)"
     return Decision(have, Reason.DRAINING, f"{have}: {target} would do, but {note}; {why}", (), drain.cordoned)
 
 
