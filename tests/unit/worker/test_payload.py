@@ -218,3 +218,33 @@ def test_a_generator_is_refused_where_it_is_written() -> None:
         for register in (Worker().task, Worker().batch):
             with pytest.raises(TypeError, match="yields"):
                 register(each)
+
+
+TRACE = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"tracestate": b"a=1"}
+
+
+class Sealed(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    sku: str
+
+
+class Traced(Sealed):
+    traceparent: str
+
+
+def test_a_trace_beside_the_payload_is_no_part_of_it() -> None:
+    """As plain producers write it."""
+    assert decoder_for(bytes)({b"page": b"\xff"} | TRACE) == b"\xff"
+    assert decoder_for(Sealed)({b"sku": b"1"} | TRACE) == Sealed(sku="1")
+
+
+def test_a_trace_that_is_asked_for_is_there() -> None:
+    parent, only = TRACE[b"traceparent"], {b"traceparent": TRACE[b"traceparent"]}
+    assert decoder_for(bytes)(only) == parent
+    assert decoder_for(Traced)({b"sku": b"1"} | only).traceparent == parent.decode()
+
+
+@pytest.mark.parametrize("fields", [{b"a": b"1", b"b": b"2"}, TRACE, {}], ids=["two", "a trace", "none"])
+def test_bytes_are_of_one_field(fields: dict[bytes, bytes]) -> None:
+    with pytest.raises(PayloadError, match="one field"):
+        decoder_for(bytes)(fields)
