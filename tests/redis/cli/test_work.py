@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.streams import connect
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.cluster import RunningCluster
+from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
 
 
@@ -83,6 +86,40 @@ async def test_redrive_past_other_groups_goes_into_another_stream(cli: Cli, queu
     moved = await queue.redis.xrange("{orders}:mended")
     assert [fields[b"sq-id"].decode() for _, fields in moved] == ids
     assert await queue.dead() == []
+
+
+async def test_a_dry_run_is_refused_where_the_run_would_be(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 1)
+    await queue.redis.xgroup_create(queue.stream, "audit", "$")
+    for words in (["dlq", "redrive"], ["replay", "--from", "1h"]):
+        assert "other groups" in await cli.refused(*words, "--dry-run", code=1)
+        assert "would" in await cli(*words, "--dry-run", "--into", "{orders}:mended")
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_a_stream_on_another_node_of_a_cluster_is_refused(cli: Cli, server: Server) -> None:
+    cluster = await asyncio.to_thread(RunningCluster, server, replicas=False)
+    try:
+        await cluster.form()
+        cli.url = cluster.url
+        async with connect(cluster.url) as client:
+            await Queue(client).create()
+            await kill(Queue(client), 1)
+            for words in (["dlq", "redrive"], ["replay", "--from", "1h"]):
+                for dry in ([], ["--dry-run"]):
+                    assert "as in {orders}:NAME" in await cli.refused(*words, "--into", "mended", *dry, code=2)
+                await cli(*words, "--into", "{orders}:mended")
+            assert await client.xlen("{orders}:mended") == 2
+    finally:
+        cluster.close()
+
+
+async def test_an_empty_variable_is_no_bound(cli: Cli, queue: Queue) -> None:
+    """As of a script's `--until "$END"`: what is left out would mean another thing."""
+    await queue.add()
+    for words in (["replay", "--from", "1h", "--until", ""], ["peek", "--from", ""]):
+        assert words[-2] in await cli.refused(*words, code=2)
+    assert len(await queue.entries()) == 1
 
 
 async def test_redrive_keeps_its_rate(cli: Cli, queue: Queue) -> None:

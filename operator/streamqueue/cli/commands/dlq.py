@@ -10,6 +10,7 @@ import click
 
 from streamqueue.api.keys import Keys
 from streamqueue.cli.commands.peek import record as entry_record
+from streamqueue.cli.copying import goal_of, into_option, reaches_others
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.letters import Wanted, choosing, died_at
 from streamqueue.cli.options import (
@@ -83,7 +84,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
 @dlq.command("redrive")
 @queue_argument()
 @choosing
-@click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
+@into_option
 @rate_option
 @queue_options
 @dry_run_option
@@ -164,8 +165,8 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
 
 async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
+        goal = await goal_of(target, into)
         ids = [letter.id for letter in await _matching(target, wanted)]
-        goal = into or target.spec.stream
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
@@ -174,10 +175,7 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
             result = await redrive(target.client, target.spec, ids=step, into=into)
             done += result.redriven
             if result.needs_worker:
-                raise Failure(
-                    f"{done} redriven; stream {goal} has other groups, which would get the copies too: "
-                    "give --into STREAM"
-                )
+                raise Failure(f"{done} redriven; {reaches_others(goal)}")
     click.echo(f"{done} dead letter(s) went into {goal}")
 
 

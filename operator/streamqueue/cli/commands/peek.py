@@ -52,7 +52,7 @@ def _fields(row: Any) -> str:
 async def _peek(selection: Selection, count: int, start: str | None, newest: bool) -> list[Entry]:
     async with open_target(selection) as target:
         found = await target.snapshot()
-        if start:
+        if start is not None:
             first = parse_moment(start, found.time, "--from")
         else:
             first = "-" if newest else successor(found.last_delivered_id or "0-0")

@@ -44,7 +44,7 @@ def pending(
 ) -> None:
     """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
     try:
-        least = parse_duration(idle) if idle else 0.0
+        least = parse_duration(idle) if idle is not None else 0.0
     except ValueError as error:
         raise BadInput(f"--idle: {error}") from None
     rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))

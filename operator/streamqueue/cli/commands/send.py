@@ -46,6 +46,8 @@ def send(
         raise BadInput("give the task as FIELD=VALUE words, or --file FILE")
     if file and task_id:
         raise BadInput("--task-id is for one task, --file for many")
+    if task_id == "":
+        raise BadInput("--task-id is empty: leave it out, or give an id")
     tasks = list(_lines(file) if file else [_task(pairs)])
     wait = _seconds(delay)
     if dry_run:
@@ -56,7 +58,7 @@ def send(
 
 def _seconds(delay: str | None) -> float:
     try:
-        return parse_duration(delay) if delay else 0.0
+        return parse_duration(delay) if delay is not None else 0.0
     except ValueError as error:
         raise BadInput(f"--delay: {error}") from None
 

@@ -64,7 +64,7 @@ def simulate(
 
     if from_stream == (csv is not None):
         raise BadInput("give one of --trace CSV and --from-stream")
-    if not from_stream and (since or service is not None):
+    if not from_stream and (since is not None or service is not None):
         raise BadInput("--since and --service belong to --from-stream")
     if plot is not None and not can_plot():
         raise BadInput("--plot needs matplotlib: pip install 'streamqueue[simulate]'")

@@ -75,7 +75,7 @@ async def _history(target: Target, source: Source) -> Trace:
 
     spec = target.spec
     start = "-"
-    if source.since:
+    if source.since is not None:
         start = parse_moment(source.since, (await target.snapshot()).time, "--since")
     with progress("reading the stream", None) as advance:
         arrivals = await read_arrivals(target.client, spec.stream, start, advance)
