@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from streamqueue.api.errors import SpecError
@@ -38,15 +39,36 @@ def read_documents(path: Path) -> list[Document]:
     return [document for document in documents if isinstance(document, Mapping)]
 
 
-def read_queue(path: Path) -> Manifest:
-    """The one StreamQueue in a file, which may hold other objects too. Raises BadInput."""
+def which_option(command: Any) -> Any:
+    """`which`, for `read_queue`."""
+    return click.option(
+        "--queue", "which", metavar="NAME", help="The StreamQueue of this name, where the file holds several."
+    )(command)
+
+
+def read_queue(path: Path, which: str | None = None) -> Manifest:
+    """The StreamQueue `which` of a file, or the only one; it may hold other objects too. Raises BadInput."""
     queues = [document for document in read_documents(path) if document.get("kind") == KIND]
-    if len(queues) != 1:
-        raise BadInput(f"{path.name}: wants one object of kind {KIND}, has {len(queues)}")
-    metadata, spec = queues[0].get("metadata"), queues[0].get("spec")
+    if not queues:
+        raise BadInput(f"{path.name}: wants one object of kind {KIND}, has 0")
+    names = ", ".join(str(_name(each)) for each in queues)
+    chosen = queues if which is None else [each for each in queues if _name(each) == which]
+    if not chosen:
+        raise BadInput(f"{path.name} holds no {KIND} {which!r}; there is {names}")
+    if len(chosen) > 1:
+        raise BadInput(f"{path.name} holds {names}: choose one by --queue NAME")
+    return _manifest(path, chosen[0])
+
+
+def _name(queue: Document) -> object:
+    metadata = queue.get("metadata")
+    return metadata.get("name") if isinstance(metadata, Mapping) else None
+
+
+def _manifest(path: Path, queue: Document) -> Manifest:
+    name, spec = _name(queue), queue.get("spec")
     if not isinstance(spec, Mapping):
         raise BadInput(f"{path.name}: the {KIND} has no spec")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str):
         raise BadInput(f"{path.name}: the {KIND} has no metadata.name")
     try:
