@@ -14,6 +14,8 @@ import click
 
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
+from streamqueue.streams.connection import read_url
+from streamqueue.streams.errors import RedisProblem
 
 Command = Callable[..., Any]
 
@@ -104,11 +106,21 @@ def _selecting(command: Command, *options: Callable[[Command], Command]) -> Comm
     return decorated
 
 
+def usable_url(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    """Of an option: what is no URL is bad input."""
+    try:
+        if url is not None:
+            read_url(url)
+    except RedisProblem as problem:
+        raise BadInput(problem.message) from None
+    return url
+
+
 def _or_from_a_file(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
     """In a pod whose worker rereads its URL."""
     path = os.environ.get("STREAMQUEUE_REDIS_URL_FILE")
     if url or not path:
-        return url
+        return usable_url(context, parameter, url)
     try:
         return Path(path).read_text().strip()
     except (OSError, ValueError):

@@ -18,6 +18,7 @@ from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.cli.dev_view import View
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import Manifest, read_queue, which_option
+from streamqueue.cli.options import usable_url
 from streamqueue.local.fleet import Fleet
 from streamqueue.local.redis_server import NoServer, redis_server
 from streamqueue.local.run import environment, run
@@ -32,7 +33,13 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
 @click.option("-f", "--file", "manifest", required=True, type=click.Path(path_type=Path), help="The manifest.")
 @which_option
 @click.option("--command", help="What runs in a worker, instead of a Python file.")
-@click.option("--redis", metavar="URL", envvar="STREAMQUEUE_REDIS_URL", help="This Redis, instead of one of its own.")
+@click.option(
+    "--redis",
+    metavar="URL",
+    envvar="STREAMQUEUE_REDIS_URL",
+    callback=usable_url,
+    help="This Redis, instead of one of its own.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),

@@ -23,7 +23,9 @@ Fields = dict[str, str]
 
 @click.command()
 @queue_argument("[QUEUE] [FIELD=VALUE]...")
-@click.option("-f", "--file", type=click.File(), help="One task a line as a JSON object; - is standard input.")
+@click.option(
+    "-f", "--file", type=click.File(encoding="utf-8-sig"), help="One task a line as a JSON object; - is standard input."
+)
 @click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
 @click.option("--delay", metavar="DURATION", help="Let the task wait so long before it enters the stream.")
 @click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
@@ -84,7 +86,7 @@ def _object(line: str, number: int) -> Fields:
     """Strings go as they are, other values as JSON: a stream holds text."""
     try:
         found = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of too many digits, too many brackets
         raise BadInput(f"--file: line {number} is no JSON: {error}") from None
     if not isinstance(found, dict) or not found:
         raise BadInput(f"--file: line {number} must be a JSON object with at least one field")

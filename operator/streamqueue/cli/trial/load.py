@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """As typed. `which` of the manifest's queues; `csv` None: from the stream, `since` a moment; `service` is seconds a task, where no result tells."""
+    """As typed. `which`: of the manifest's queues. `csv` None: from the stream, `since` a moment; `service` is seconds
+    a task, where no result tells.
+    """
 
     manifest: Path | None
     which: str | None
