@@ -142,7 +142,13 @@ _STREAM = click.option(
 _GROUP = click.option(
     "--group", metavar="NAME", envvar="STREAMQUEUE_GROUP", help="With --redis: the group. [env: STREAMQUEUE_GROUP]"
 )
-_CA = click.option("--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA.")
+_CA = click.option(
+    "--ca-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="STREAMQUEUE_REDIS_CA_FILE",
+    help="PEM file of a CA. [env: STREAMQUEUE_REDIS_CA_FILE]",
+)
 
 output_option = click.option(
     "-o",

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import yaml
+from rich.cells import cell_len
 
 Record = Mapping[str, Any]
 
@@ -48,8 +49,12 @@ def table(records: Sequence[Record], columns: Sequence[Column]) -> list[str]:
     """Lines with aligned columns, header first. Never cut: a pipe has no width."""
     rows = [[column.title for column in columns]]
     rows += [[printable(column.cell(record)) for column in columns] for record in records]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    return [GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(columns))]
+    return [GAP.join(map(_filled, row, widths)).rstrip() for row in rows]
+
+
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - cell_len(cell))
 
 
 def printable(value: object) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from streamqueue.cli.main import run
+from streamqueue.streams import connect
 from tests.redis.cli.conftest import Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.servers.tls import TlsServer
 
 
 async def test_status_counts(cli: Cli, queue: Queue) -> None:
@@ -35,6 +38,20 @@ async def test_in_a_worker_pod_the_url_may_be_in_a_file(
     file.write_text(f"{cli.url}\n")
     assert await asyncio.to_thread(run, ["status", "-o", "json"]) == 0
     assert '"lag": 2' in capsys.readouterr().out
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_in_a_worker_pod_the_ca_is_a_file_too(
+    tls_server: Callable[[str], TlsServer], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tls = tls_server("DNS:localhost")
+    url = f"rediss://localhost:{tls.port}/0"
+    async with connect(url, ca_file=str(tls.ca)) as client:
+        await Queue(client).create()
+    pod = {"REDIS_URL": url, "REDIS_CA_FILE": str(tls.ca), "STREAM": Queue.stream, "GROUP": Queue.group}
+    for name, value in pod.items():
+        monkeypatch.setenv(f"STREAMQUEUE_{name}", value)
+    assert await asyncio.to_thread(run, ["status", "-o", "name"]) == 0, capsys.readouterr().err
 
 
 async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, queue: Queue) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import re
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +38,61 @@ async def test_send_adds_one_task_or_one_a_line(cli: Cli, queue: Queue, tmp_path
     )
     assert "2 task(s)" in await cli("send", "--file", str(file), "--dry-run")
     assert len(await queue.entries()) == 3
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("count", [1, 3])
+async def test_on_a_terminal_ids_stand_by_themselves(cli: Cli, queue: Queue, tmp_path: Path, count: int) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * count)
+    said, out = await asyncio.to_thread(on_a_terminal, cli.url, "send", "--file", str(file), "--rate", "20")
+    assert (said.split(), out) == ([entry for entry, _ in await queue.entries()], "")
+
+
+@pytest.mark.on("redis-7.0")
+async def test_beside_a_file_of_ids_a_terminal_shows_how_far_it_is(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * 3)
+    words = ("send", "--file", str(file), "--rate", "20")
+    said, out = await asyncio.to_thread(on_a_terminal, cli.url, *words, stdout=subprocess.PIPE)
+    assert "sending" in said and out.split() == [entry for entry, _ in await queue.entries()]
+
+
+@pytest.mark.on("redis-7.0")
+async def test_who_reads_no_more_ids_is_told_how_many_tasks_were_added(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    """As of `send --file … | head -1`."""
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * 3)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "send", "--file", str(file), *where),
+        stdout=theirs,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(theirs)
+    _, said = await process.communicate()
+    assert (process.returncode, len(await queue.entries())) == (1, 1)
+    assert said.decode() == "streamqueue: the ids can't be printed: Broken pipe; 1 task(s) were added\n"
+
+
+def on_a_terminal(url: str, *words: str, stdout: int | None = None) -> tuple[str, str]:
+    """What the terminal shows of standard error, and of standard output unless that is a pipe; what the pipe got."""
+    ours, theirs = pty.openpty()
+    where = ["--redis", url, "--stream", Queue.stream, "--group", Queue.group]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamqueue.cli", *words, *where], stdout=stdout or theirs, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # how a terminal says that all have left it
+        while part := os.read(ours, 65536):
+            said += part
+    os.close(ours)
+    out, _ = process.communicate()
+    assert process.returncode == 0, said
+    return said.decode(), out or ""
 
 
 async def test_send_takes_all_or_nothing_of_a_broken_file(cli: Cli, queue: Queue, tmp_path: Path) -> None:

@@ -55,6 +55,15 @@ def test_nothing_printed_moves_the_cursor() -> None:
     assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
 
 
+def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
+    columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
+    assert table([{"a": "漢字", "b": 1}, {"a": "cafe\u0301", "b": 2}], columns) == [
+        "A      B",
+        "漢字   1",
+        "cafe\u0301   2",
+    ]
+
+
 def test_the_last_column_gives_way() -> None:
     table = new_table(("NAME", "REPLICAS", "MESSAGE"), "namespace shop")
     add_row(table, "orders", 3, "[3 -> 4] " + "a long sentence " * 9)

@@ -110,13 +110,18 @@ async def _send(
         if selection.straight and not create:
             await _require_stream(target)
         pace = Pace(rate)
-        with progress("sending", len(tasks) if len(tasks) > 1 else None) as advance:
+        with progress("sending", len(tasks), beside_lines=True) as advance:
             for done, task in enumerate(tasks):
                 await pace.wait(1)
                 try:
-                    click.echo(await _add(target, task, task_id, delay))
+                    added = await _add(target, task, task_id, delay)
                 except RedisProblem as problem:
                     raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
+                try:
+                    click.echo(added)
+                except OSError as error:
+                    said = f"the ids can't be printed: {error.strerror}; {done + 1} task(s) were added"
+                    raise Failure(said) from None
                 advance(1)
 
 
