@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,13 +44,13 @@ class Selection:
 
     @property
     def again(self) -> str:
-        """What to type after a command to mean the same queue. Shows no password."""
-        parts = [] if self.straight else [self.queue or ""]
-        parts += ["-n", self.namespace] if self.namespace and not self.straight else []
+        """What to type after a command to mean the same queue, as a shell takes it. Shows no password."""
+        parts = [] if self.straight else [quote(self.queue or "")]
+        parts += ["-n", quote(self.namespace)] if self.namespace and not self.straight else []
         if self.redis:
             plain = "@" not in self.redis and not urlsplit(self.redis).query
-            parts += ["--redis", self.redis if plain else '"$STREAMQUEUE_REDIS_URL"']
-        parts += ["--stream", self.stream, "--group", self.group or ""] if self.stream else []
+            parts += ["--redis", quote(self.redis) if plain else '"$STREAMQUEUE_REDIS_URL"']
+        parts += ["--stream", quote(self.stream), "--group", quote(self.group or "")] if self.stream else []
         return " ".join(parts)
 
     def take_queue(self, words: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]]:

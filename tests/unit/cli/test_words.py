@@ -97,3 +97,8 @@ def test_what_to_type_again_shows_no_password() -> None:
     straight = Selection(redis="redis://user:pw@h:1/0", stream="orders", group="workers")
     assert straight.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders --group workers'
     assert Selection(queue="orders", namespace="shop").again == "orders -n shop"
+
+
+def test_what_to_type_again_can_be_pasted() -> None:
+    straight = Selection(redis="redis://[::1]:6379/0", stream="{shop}:new orders", group="a;b")
+    assert straight.again == "--redis 'redis://[::1]:6379/0' --stream '{shop}:new orders' --group 'a;b'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from shlex import quote
 from typing import Any
 
 import click
@@ -156,7 +157,7 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
         found = await _matching(target, Wanted(ids=chosen)) or await _matching(target, Wanted(tasks=chosen))
         if not found:
             raise Failure(
-                f"no dead letter and no dead task has the id {wanted}: streamqueue explain {selection.again} {wanted}"
+                f"no dead letter and no dead task has the id {wanted}: streamqueue explain {selection.again} {quote(wanted)}"
             )
         key = Keys(target.spec.stream, target.spec.group).dlq
         (entry,) = await read_entries(target.client, key, found[-1].id, found[-1].id, count=1)
