@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import os
 import pty
 import re
@@ -112,6 +113,13 @@ async def test_reclaim_returns_what_is_overdue(cli: Cli, queue: Queue) -> None:
     assert len(await queue.pending()) == 2
     assert "2 returned" in await cli("reclaim", *visibility)
     assert await queue.pending() == []
+
+
+async def test_reclaim_says_in_words_until_when_it_rests(cli: Cli, queue: Queue) -> None:
+    began = await queue.now()
+    said = re.search(r"is off until (\S+) \(first-look\)", await cli("reclaim", "--visibility-timeout", "90s"))
+    assert said
+    assert 0 < datetime.datetime.fromisoformat(said[1]).timestamp() - began <= 92
 
 
 async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:

@@ -156,9 +156,8 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
         chosen = frozenset({wanted})
         found = await _matching(target, Wanted(ids=chosen)) or await _matching(target, Wanted(tasks=chosen))
         if not found:
-            raise Failure(
-                f"no dead letter and no dead task has the id {wanted}: streamqueue explain {selection.again} {quote(wanted)}"
-            )
+            look = f"streamqueue explain {selection.again} {quote(wanted)}"
+            raise Failure(f"no dead letter and no dead task has the id {wanted}: {look}")
         key = Keys(target.spec.stream, target.spec.group).dlq
         (entry,) = await read_entries(target.client, key, found[-1].id, found[-1].id, count=1)
         return entry_record(entry)
