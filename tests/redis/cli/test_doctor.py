@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.maintenance import release
+from streamqueue.streams.settlement import Settlement
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
@@ -110,6 +111,27 @@ async def test_handler_never_acknowledges(cli: Cli, queue: Queue) -> None:
     assert "never-acknowledges" in await cli.doctor()
     await queue.ack(*(await queue.pending())[:1])
     assert "never-acknowledges" not in await cli.doctor(), "one is done"
+
+
+async def test_who_waits_for_a_retry_is_not_said_to_forget_acknowledging(cli: Cli, queue: Queue) -> None:
+    """As while something that all tasks of an SDK worker need is away."""
+    await queue.add(4)
+    worker = store(queue.redis, "pod-1.a1")
+    await settle(worker, *(retry(entry, delay=300) for entry in await take(worker)))
+    await queue.age(90)
+    assert await cli.doctor() == {}
+    await queue.add(3)
+    assert len(await take(worker)) == 3
+    assert await cli.doctor() == {}, "they have only just been delivered"
+
+
+async def test_what_a_handler_refuses_is_no_missing_acknowledgement(cli: Cli, queue: Queue) -> None:
+    await queue.add(4)
+    worker = store(queue.redis, "pod-1.a1")
+    await settle(
+        worker, *((entry, Settlement("dead", ("handler", "no such customer"))) for entry in await take(worker))
+    )
+    assert (await cli.doctor()).keys() == {"dead-letters"}
 
 
 async def test_never_acknowledges_though_everything_comes_back(cli: Cli, queue: Queue) -> None:
