@@ -15,6 +15,7 @@ from tests.redis.cli.conftest import Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.servers.tls import TlsServer
+from tests.redis.worker.stores import retry, settle, store, take
 
 
 async def test_status_counts(cli: Cli, queue: Queue) -> None:
@@ -38,6 +39,18 @@ async def test_in_a_worker_pod_the_url_may_be_in_a_file(
     file.write_text(f"{cli.url}\n")
     assert await asyncio.to_thread(run, ["status", "-o", "json"]) == 0
     assert '"lag": 2' in capsys.readouterr().out
+
+
+async def test_status_counts_retries_and_delayed_tasks(cli: Cli, queue: Queue) -> None:
+    await queue.add(3)
+    worker = store(queue.redis, "pod-1.a1")
+    late, soon, _ = await take(worker)
+    await settle(worker, retry(late, delay=600), retry(soon, delay=0.001))
+    await asyncio.sleep(0.002)
+    row = await cli.json("status")
+    assert (row["pending"], row["parked"], row["due"]) == (1, 1, 1)
+    titles, cells = (line.split() for line in (await cli("status", "-o", "wide")).splitlines())
+    assert [cells[titles.index(title)] for title in ("PENDING", "PARKED", "DUE")] == ["1", "1", "1"]
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's

@@ -7,6 +7,7 @@ import datetime
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -295,6 +296,29 @@ async def test_a_replay_that_broke_off_says_how_to_go_on(
     await cli("replay", *options[1].split())
     copied = [fields["sq-replay-entry"] for _, fields in (await queue.entries())[60:]]
     assert set(copied) == set(wanted) and len(copied) <= len(wanted) + 10, "one step may be done twice"
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("by", ["--from", "--id"])
+async def test_a_replay_that_was_interrupted_says_how_to_go_on(cli: Cli, queue: Queue, by: str) -> None:
+    ids = await queue.add(60)
+    words = ["--from", ids[0]] if by == "--from" else [word for entry in ids for word in ("--id", entry)]
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "replay", *words, "--rate", "50", *where),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    while await queue.redis.xlen(queue.stream) < 75:  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, said = await process.communicate()
+    assert (process.returncode, out) == (130, b"")
+    options = re.search(r"^Interrupted: \d+ copied, .*: go on with (.*)$", said.decode(), re.MULTILINE)
+    assert options, said
+    await cli("replay", *options[1].split())
+    copied = [fields["sq-replay-entry"] for _, fields in (await queue.entries())[60:]]
+    assert set(copied) == set(ids) and len(copied) <= 60 + 5, "one step may be done twice"
 
 
 async def test_an_entry_that_is_named_twice_is_copied_once(cli: Cli, queue: Queue) -> None:

@@ -115,10 +115,15 @@ async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into:
         except WouldReachOthers:
             raise Failure(f"{done} copied; {reaches_others(target.spec.stream)}") from None
         except RedisProblem as problem:
-            raise Failure(
-                f"{problem.message}; {done} copied, the next {pace.step} perhaps: go on with {_options(left)}"
-            ) from None
+            raise Failure(f"{problem.message}; {_so_far(done, pace, left)}") from None
+        except asyncio.CancelledError:  # Ctrl-C
+            click.echo(f"Interrupted: {_so_far(done, pace, left)}", err=True)
+            raise
     return done
+
+
+def _so_far(done: int, pace: Pace, left: list[tuple[str, str]]) -> str:
+    return f"{done} copied, the next {pace.step} perhaps: go on with {_options(left)}"
 
 
 def _options(left: list[tuple[str, str]]) -> str:
