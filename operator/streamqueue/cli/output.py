@@ -26,8 +26,10 @@ class Column:
     wide: bool = False
 
 
-def show(records: Sequence[Record], columns: Sequence[Column], output: str, name: str) -> None:
-    """Print `records` as `output` says; `name` is the field that `-o name` prints."""
+def show(
+    records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str = "Nothing."
+) -> None:
+    """Print `records` as `output` says; `name` is the field that `-o name` prints, `nothing` what people read of none."""
     if output in ("json", "yaml"):
         document(list(records), output)
     elif output == "name":
@@ -35,6 +37,8 @@ def show(records: Sequence[Record], columns: Sequence[Column], output: str, name
             click.echo(printable(record[name]))
     elif records:
         click.echo("\n".join(table(records, [each for each in columns if output == "wide" or not each.wide])))
+    else:
+        click.echo(nothing, err=True)
 
 
 def document(value: object, output: str) -> None:

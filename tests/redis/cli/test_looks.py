@@ -41,6 +41,24 @@ async def test_in_a_worker_pod_the_url_may_be_in_a_file(
     assert '"lag": 2' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["peek"], "No task waits."),
+        (["peek", "--newest"], "No entries."),
+        (["pending"], "No such tasks in workers' hands."),
+        (["dlq", "ls"], "No such dead letters."),
+    ],
+    ids=lambda each: each if isinstance(each, str) else " ".join(each),
+)
+async def test_nothing_is_said_to_be_nothing(cli: Cli, queue: Queue, words: list[str], says: str) -> None:
+    called = await cli.call(*words)
+    assert (called.code, called.out, called.err) == (0, "", f"{says}\n")
+    for output, out in (("name", ""), ("json", "[]\n")):
+        called = await cli.call(*words, "-o", output)
+        assert (called.code, called.out, called.err) == (0, out, "")
+
+
 async def test_status_counts_retries_and_delayed_tasks(cli: Cli, queue: Queue) -> None:
     await queue.add(3)
     worker = store(queue.redis, "pod-1.a1")

@@ -36,7 +36,13 @@ def peek(
 ) -> None:
     """The tasks of QUEUE that wait to be delivered, the next one first."""
     entries = asyncio.run(_peek(only_queue(selection, words), count, start, newest))
-    show([record(entry) for entry in entries], COLUMNS, output, "entry")
+    show(
+        [record(entry) for entry in entries],
+        COLUMNS,
+        output,
+        "entry",
+        "No entries." if newest or start else "No task waits.",
+    )
 
 
 def record(entry: Entry) -> dict[str, Any]:

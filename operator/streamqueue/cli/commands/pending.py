@@ -48,7 +48,7 @@ def pending(
     except ValueError as error:
         raise BadInput(f"--idle: {error}") from None
     rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))
-    show(rows, COLUMNS, output, "entry")
+    show(rows, COLUMNS, output, "entry", "No such tasks in workers' hands.")
 
 
 async def _pending(selection: Selection, count: int, consumer: str | None, least: float) -> list[dict[str, Any]]:

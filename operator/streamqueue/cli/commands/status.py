@@ -83,9 +83,8 @@ async def _many(selection: Selection, everywhere: bool, output: str) -> None:
     async with open_cluster(selection) as cluster:
         rows = [summary(body, time.time()) for body in await cluster.queues(everywhere)]
         namespace = cluster.namespace
-    if not rows and output in ("table", "wide"):
-        click.echo(f"No StreamQueues in {'any namespace' if everywhere else f'namespace {namespace}'}.", err=True)
-    show(rows, (_NAMESPACE, *COLUMNS) if everywhere else COLUMNS, output, "name")
+    nothing = f"No StreamQueues in {'any namespace' if everywhere else f'namespace {namespace}'}."
+    show(rows, (_NAMESPACE, *COLUMNS) if everywhere else COLUMNS, output, "name", nothing)
 
 
 async def _one(selection: Selection, output: str) -> None:
