@@ -29,7 +29,7 @@ class Column:
 def show(
     records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str = "Nothing."
 ) -> None:
-    """Print `records` as `output` says; `name` is the field that `-o name` prints, `nothing` what people read of none."""
+    """Print `records` as `output` says; `name` is the field that `-o name` prints, `nothing` what people read."""
     if output in ("json", "yaml"):
         document(list(records), output)
     elif output == "name":

@@ -272,6 +272,21 @@ async def test_a_terminal_that_is_closed_leaves_no_workers_behind(
 
 
 @pytest.mark.on("redis-7.0")
+async def test_whose_redis_it_is_is_said_where_the_shell_has_one(
+    shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    """Its tasks, of a real queue perhaps, are done here."""
+    async with dev(tmp_path, SDK, protocol="sdk", STREAMQUEUE_REDIS_URL=shared_server.url) as running:
+        await running.says("Redis for this run: that of STREAMQUEUE_REDIS_URL, whose tasks are done here")
+        await running.says("Idle: 0")
+        assert await running.end() == 0
+    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
+        await running.says("Idle: 0")
+        assert await running.end() == 0
+    assert "whose tasks" not in running.out
+
+
+@pytest.mark.on("redis-7.0")
 async def test_what_a_pod_has_in_its_environment_is_not_for_the_workers(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:

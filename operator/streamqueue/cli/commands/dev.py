@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.cli.dev_view import View
@@ -38,7 +39,7 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
     metavar="URL",
     envvar="STREAMQUEUE_REDIS_URL",
     callback=usable_url,
-    help="This Redis, instead of one of its own.",
+    help="This Redis, instead of one of its own. [env: STREAMQUEUE_REDIS_URL]",
 )
 @click.option(
     "--workers",
@@ -46,8 +47,15 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
     default=4 * (os.cpu_count() or 1),
     help="At most so many processes, where maxReplicas is more.  [default: 4 per core]",
 )
+@click.pass_context
 def dev(
-    handler: Path | None, manifest: Path, which: str | None, command: str | None, redis: str | None, workers: int
+    context: click.Context,
+    handler: Path | None,
+    manifest: Path,
+    which: str | None,
+    command: str | None,
+    redis: str | None,
+    workers: int,
 ) -> None:
     """Run a manifest on this machine: HANDLER, a Python file, in processes that scale as its pods would.
 
@@ -56,6 +64,8 @@ def dev(
     Ends with Ctrl-C: the workers finish what they do; once more ends them at once.
     """
     queue = read_queue(manifest, which)
+    if context.get_parameter_source("redis") is ParameterSource.ENVIRONMENT:
+        click.echo("Redis for this run: that of STREAMQUEUE_REDIS_URL, whose tasks are done here")
     words = _words(handler, command, queue.spec)
     most = queue.spec.scaling.max_replicas
     if most > workers:
