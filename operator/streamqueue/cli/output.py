@@ -46,7 +46,13 @@ def document(value: object, output: str) -> None:
     if output == "yaml":
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
     else:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
+        click.echo("\n".join(line if line.isprintable() else _in_json(line) for line in lines))
+
+
+def _in_json(line: str) -> str:
+    """What is not printable stands in strings alone, and as JSON escapes it."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
 def table(records: Sequence[Record], columns: Sequence[Column]) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
+import yaml
 from rich.console import Console
 
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.live import add_row, new_table
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection
-from streamqueue.cli.output import Column, age, printable, table
+from streamqueue.cli.output import Column, age, document, printable, table
 from streamqueue.cli.port_forward import Address, cluster_address
 
 
@@ -53,6 +55,18 @@ def test_nothing_printed_moves_the_cursor() -> None:
     assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
     columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
     assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_no_document_moves_the_cursor(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Terminals take U+009B for the beginning of an escape sequence; JSON leaves it as it is."""
+    given = {"text": "\x1b[2J \x9b2J \x7f \u202e Wörter 漢字 \U000e0041 \ud800", "lines": ["a", "b"]}
+    document(given, output)
+    printed = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\x7f"} & set(printed), printed
+    assert "Wörter 漢字" in printed and yaml.safe_load(printed)["lines"] == ["a", "b"]
+    if output == "json":
+        assert json.loads(printed) == given and printed.replace("\n", "").isprintable()
 
 
 def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
