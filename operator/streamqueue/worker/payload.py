@@ -231,7 +231,9 @@ def _model_decoder(model: Any) -> Decoder:
     for name, item in model.model_fields.items():
         readers |= dict.fromkeys(_aliases(item.validation_alias), readers[name])
     other = reader_of(Any)
-    beside = _TRACE - readers.keys() if model.model_config.get("extra") == "forbid" else frozenset()
+    # What a model that forbids other fields sends itself, or a plain producer beside it.
+    others = _TRACE.union(model.model_computed_fields) - readers.keys()
+    beside = others if model.model_config.get("extra") == "forbid" else frozenset()
     # Older ones know no such choice; what was sent of a model has the names of its fields.
     both = (
         {"by_alias": True, "by_name": True} if "by_name" in inspect.signature(model.model_validate).parameters else {}

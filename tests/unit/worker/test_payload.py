@@ -84,6 +84,15 @@ class Strict(pydantic.BaseModel, strict=True):
     tags: list[str]
 
 
+class Computed(pydantic.BaseModel, extra="forbid"):
+    amount: int
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        return 2 * self.amount
+
+
 class Aliased(pydantic.BaseModel):
     sku: str = pydantic.Field(alias="articleNumber")
     note: str = pydantic.Field(validation_alias=pydantic.AliasChoices("note", "remark"))
@@ -109,6 +118,7 @@ def decoded(shape: Any, value: bytes) -> Any:
         Model(name='{"a": 1}', price=decimal.Decimal("12345678901234567.10"), anything=[1, {"a": None}]),
         Model(when=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), lines=[Line(sku="0", price=decimal.Decimal(1))]),
         Strict(name="17", amount=1, ratio=2, is_new=False, tags=["1"]),
+        Computed(amount=3),
         Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
         Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
     ],
