@@ -44,6 +44,8 @@ class Node:
     items: dict[str, Item] = dataclasses.field(default_factory=dict)
     pair: tuple[int, str] = (0, "")
     first: Item | None = None
+    counts: dict[int, dict[Colour, float]] = dataclasses.field(default_factory=dict)
+    seen: dict[uuid.UUID | None, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -121,6 +123,7 @@ def decoded(shape: Any, value: bytes) -> Any:
         Computed(amount=3),
         Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
         Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
+        Node("17", counts={1: {Colour.RED: 0.5}, -2: {}}, seen={None: True}),
     ],
     ids=lambda each: type(each).__name__,
 )
@@ -151,6 +154,9 @@ def test_what_is_sent_arrives(sent: Any) -> None:
         (datetime.date, b"2026-01-02", datetime.date(2026, 1, 2)),
         (set[int], b"[1, 1]", {1}),
         (tuple[int, ...], b"[1, 2]", (1, 2)),
+        (dict[int | None, str], b'{"1": "1", "null": "x"}', {1: "1", None: "x"}),
+        (dict[str, int], b'{"1": 1}', {"1": 1}),
+        (dict[datetime.date, Any], b'{"2026-01-02": [1]}', {datetime.date(2026, 1, 2): [1]}),
         (dict[str, list[Item]], b'{"a": [{"sku": "1"}]}', {"a": [Item("1")]}),
         (Any, b"17", 17),
         (Any, b"x", "x"),
@@ -175,6 +181,8 @@ def test_a_field_is_what_its_annotation_says(kind: Any, value: bytes, got: Any) 
         (list[int], b"7", "which is no list"),
         (tuple[int, str], b"[1]", "which is no tuple"),
         (dict[str, Item], b'{"a": {"amount": 1}}', "which is no dict"),
+        (dict[int, str], b'{"x": "a"}', "which is no dict"),
+        (dict[int, str], b'{"\\ud800": "a"}', "is no UTF-8 text"),
         (Item, b'{"sku": 1}', "which is no Item"),
         (Positive, b'{"amount": 0}', "which is no Positive"),
         (Colour, b"blue", "which is no Colour"),
