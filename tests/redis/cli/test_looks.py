@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,6 +131,27 @@ async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
     out = await cli("top", "--looks", "2", "--interval", "0.2")
     assert "WAITING" in out and "orders/workers" in out
     assert len([line for line in out.splitlines() if line.split()[1:3] == ["3", "0"]]) >= 2
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_top_shows_each_look_to_a_pipe_too(cli: Cli, queue: Queue) -> None:
+    """As of `top QUEUE | tee`, which ends with Ctrl-C."""
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "top", "--interval", "0.2", *where), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    try:
+        for count in (0, 2):
+            async with asyncio.timeout(10):
+                while (await process.stdout.readline()).split()[1:3] != [str(count).encode(), b"0"]:
+                    pass
+            await queue.add(2 - count)
+    finally:
+        process.send_signal(signal.SIGINT)
+    rest = await process.stdout.read()
+    assert await process.wait() == 130
+    assert len(rest.splitlines()) <= 3, "each look stands by itself"
 
 
 async def test_no_command_creates_a_stream_by_a_slip(cli: Cli, redis: Redis) -> None:
