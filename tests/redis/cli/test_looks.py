@@ -48,8 +48,10 @@ async def test_in_a_worker_pod_the_url_may_be_in_a_file(
     [
         (["peek"], "No task waits."),
         (["peek", "--newest"], "No entries."),
-        (["pending"], "No such tasks in workers' hands."),
-        (["dlq", "ls"], "No such dead letters."),
+        (["pending"], "No task is pending."),
+        (["pending", "--idle", "1m"], "No such task is pending."),
+        (["dlq", "ls"], "No dead letters."),
+        (["dlq", "ls", "--reason", "OOM"], "No such dead letters."),
     ],
     ids=lambda each: each if isinstance(each, str) else " ".join(each),
 )

@@ -62,7 +62,7 @@ def ls(
 ) -> None:
     """List QUEUE's dead letters, oldest first."""
     rows = asyncio.run(_ls(only_queue(selection, words), wanted, count))
-    show(rows, COLUMNS, output, "letter", "No such dead letters.")
+    show(rows, COLUMNS, output, "letter", "No dead letters." if wanted.everything else "No such dead letters.")
 
 
 @dlq.command("show")

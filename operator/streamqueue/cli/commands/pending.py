@@ -48,7 +48,8 @@ def pending(
     except ValueError as error:
         raise BadInput(f"--idle: {error}") from None
     rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))
-    show(rows, COLUMNS, output, "entry", "No such tasks in workers' hands.")
+    nothing = "No such task is pending." if consumer or idle else "No task is pending."
+    show(rows, COLUMNS, output, "entry", nothing)
 
 
 async def _pending(selection: Selection, count: int, consumer: str | None, least: float) -> list[dict[str, Any]]:
