@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
+from rich.cells import cell_len
 
 from streamqueue.maintenance import release
 from streamqueue.streams.settlement import Settlement
@@ -147,6 +148,19 @@ async def test_dead_letters_by_cause(cli: Cli, queue: Queue) -> None:
     await kill(queue, 1, "other")
     found = await cli.doctor()
     assert "2 x container OOMKilled, exit code 137" in found["dead-letters"]["cause"]
+    again = f"--redis {cli.url} --stream orders --group workers"
+    assert found["dead-letters"]["next"].endswith(f"once mended: streamqueue dlq redrive {again}")
+
+
+async def test_a_long_cause_is_shown_whole_for_one_letter_alone(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 1, "no such customer: " + "漢字" * 200)
+    (_, row) = (await cli("dlq", "ls")).splitlines()
+    assert "no such customer: 漢字" in row and row.endswith("…") and cell_len(row) < 220
+    (_, row) = (await cli("dlq", "ls", "-o", "wide")).splitlines()
+    assert len(row) < 250
+    assert len((await cli.doctor())["dead-letters"]["cause"]) < 200
+    (found,) = await cli.json("dlq", "ls")
+    assert found["cause"].endswith("漢字" * 200)
 
 
 async def test_one_forgotten_group_pins_the_trim(cli: Cli, queue: Queue) -> None:

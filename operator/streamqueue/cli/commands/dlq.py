@@ -23,12 +23,14 @@ from streamqueue.cli.options import (
     queue_options,
     rate_option,
 )
-from streamqueue.cli.output import Column, age, document, printable, show
+from streamqueue.cli.output import Column, age, document, printable, shorten, show
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import letters, purge, redrive
 from streamqueue.streams.entries import Entry, read_entries
 from streamqueue.streams.errors import execute
+
+_WIDTH = 80  # of the cause in a table
 
 COLUMNS = (
     Column("LETTER", lambda row: row["letter"]),
@@ -36,7 +38,7 @@ COLUMNS = (
     Column("DIED", lambda row: age(row["deadSeconds"])),
     Column("ATTEMPTS", lambda row: row["attempts"]),
     Column("REASON", lambda row: row["reason"]),
-    Column("CAUSE", lambda row: row["cause"]),
+    Column("CAUSE", lambda row: row["cause"] and shorten(row["cause"], _WIDTH)),
     Column("CONSUMER", lambda row: row["consumer"], wide=True),
     Column("DELIVERIES", lambda row: row["deliveries"], wide=True),
 )

@@ -9,7 +9,7 @@ from streamqueue.api.durations import format_duration
 from streamqueue.cli.doctor.checks.reading import ACTIVE
 from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.finding import Finding
-from streamqueue.cli.output import age
+from streamqueue.cli.output import age, shorten
 from streamqueue.controller.consumers import pod_of
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry
@@ -105,9 +105,11 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
         return
     assert facts.stream
     causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
-    said = ", ".join(f"{count} x {cause}" for cause, count in causes.most_common(3))
+    said = ", ".join(f"{count} x {shorten(cause, 100)}" for cause, count in causes.most_common(3))
     cause = f"{found.dead_letters} task(s) gave up after all their attempts; the newest by cause: {said}"
-    yield Finding("dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive")
+    yield Finding(
+        "dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive {facts.again}"
+    )
 
 
 def _delivered(stream: StreamFacts, last: str) -> dict[str, Entry]:
