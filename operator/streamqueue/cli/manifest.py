@@ -36,7 +36,13 @@ def read_documents(path: Path) -> list[Document]:
         raise BadInput(f"{path.name}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2026-13-01 is a ValueError
         raise BadInput(f"{path.name}: no YAML: {' '.join(str(error).split())}") from None
-    return [document for document in documents if isinstance(document, Mapping)]
+    return [each for document in documents for each in _listed(document) if isinstance(each, Mapping)]
+
+
+def _listed(document: Any) -> list[Any]:
+    """The objects of a List, as kubectl prints several; else the one."""
+    items = document.get("items") if isinstance(document, Mapping) and document.get("kind") == "List" else None
+    return items if isinstance(items, list) else [document]
 
 
 def which_option(command: Any) -> Any:

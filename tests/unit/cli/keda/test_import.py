@@ -91,6 +91,14 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(
     assert says in said.err and said.err.count("\n") == 1 and said.out == ""
 
 
+def test_objects_may_come_in_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `kubectl get scaledobject,deployment -o yaml` prints them."""
+    found = list(yaml.safe_load_all((FOLDER / "lag.yaml").read_text()))
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": found}))
+    assert run(["import", "keda", "-f", str(tmp_path / "all.yaml")]) == 0
+    assert capsys.readouterr().out == (FOLDER / "lag.golden").read_text()
+
+
 def logging_in(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What becomes of a ScaledObject whose TriggerAuthentication has this source."""
     scaled = yaml.safe_load((FOLDER / "lag.yaml").read_text().split("---\n")[0])
