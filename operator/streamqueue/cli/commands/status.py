@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from streamqueue.api.conditions import is_well
-from streamqueue.cli.cluster import Body, open_cluster
+from streamqueue.cli.cluster import Body, no_queues, open_cluster
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, document, paint, printable, show
@@ -83,7 +83,7 @@ async def _many(selection: Selection, everywhere: bool, output: str) -> None:
     async with open_cluster(selection) as cluster:
         rows = [summary(body, time.time()) for body in await cluster.queues(everywhere)]
         namespace = cluster.namespace
-    nothing = f"No StreamQueues in {'any namespace' if everywhere else f'namespace {namespace}'}."
+    nothing = no_queues(None if everywhere else namespace)
     show(rows, (_NAMESPACE, *COLUMNS) if everywhere else COLUMNS, output, "name", nothing)
 
 
