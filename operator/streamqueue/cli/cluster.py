@@ -40,6 +40,11 @@ class Cluster:
         return (await self.kube.list(STREAM_QUEUES, None if everywhere else self.namespace))[0]
 
 
+def no_queues(namespace: str | None) -> str:
+    """What people are told of an empty list; None: of all namespaces."""
+    return f"No StreamQueues in {'any namespace' if namespace is None else f'namespace {namespace}'}."
+
+
 @asynccontextmanager
 async def open_cluster(selection: Selection) -> AsyncIterator[Cluster]:
     """Connect; errors of the API server leave as Failure, or as BadInput where it found the input invalid."""

@@ -17,7 +17,8 @@ from streamqueue.local.run import Look
 from streamqueue.streams import Snapshot
 
 KEPT = 12  # looks in the table
-_TITLES = (*LOOK, "WORKERS", "REASON")
+_SHARED = LOOK.index("CONSUMERS")  # it and what follows is for fleets that others run: 80 columns hold no more
+_TITLES = (*LOOK[:_SHARED], "WORKERS", "REASON")
 
 
 class View:
@@ -70,7 +71,7 @@ class View:
         if look.snapshot:
             cells = look_cells(self._before, look.snapshot)
             workers = f"{look.ready}/{look.decision.replicas}"
-            self._rows = [*self._rows, (*cells, workers, look.decision.reason)][-KEPT:]
+            self._rows = [*self._rows, (*cells[:_SHARED], workers, look.decision.reason)][-KEPT:]
             self._before = look.snapshot
         self._live.update(self._table(sentence), refresh=True)
 

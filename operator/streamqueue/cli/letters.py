@@ -48,6 +48,8 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     def filtered(
         ids: tuple[str, ...], tasks: tuple[str, ...], reason: str | None, older_than: str | None, **given: Any
     ) -> Any:
+        if reason == "":  # it is part of any other
+            raise BadInput("--reason is empty: leave it out, or give a text")
         wanted = Wanted(frozenset(ids), frozenset(tasks), reason, _seconds(older_than))
         return command(wanted=wanted, **given)
 
@@ -64,6 +66,6 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _seconds(older_than: str | None) -> float:
     try:
-        return parse_duration(older_than) if older_than else 0.0
+        return parse_duration(older_than) if older_than is not None else 0.0
     except ValueError as error:
         raise BadInput(f"--older-than: {error}") from None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -37,7 +38,14 @@ def main() -> None:
     # What goes wrong is said once, in a line of ours.
     logging.disable(logging.CRITICAL)
     name = "kubectl streamqueue" if called_as.startswith("kubectl-") else "streamqueue"
-    sys.exit(run(sys.argv[1:], name))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # tasks hold what no terminal may speak
+    code = run(sys.argv[1:], name)
+    try:
+        sys.stdout.flush()
+    except OSError:  # which was said: the interpreter would say it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], name: str = "streamqueue") -> int:
@@ -53,6 +61,8 @@ def run(arguments: Sequence[str], name: str = "streamqueue") -> int:
         return _fail(name, problem.message, 1)
     except UnicodeEncodeError:
         return _fail(name, "what was typed is no UTF-8 text", 2)
+    except OSError as error:
+        return _fail(name, error.strerror or type(error).__name__, 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0

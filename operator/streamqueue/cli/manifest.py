@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from streamqueue.api.errors import SpecError
@@ -35,18 +36,45 @@ def read_documents(path: Path) -> list[Document]:
         raise BadInput(f"{path.name}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2026-13-01 is a ValueError
         raise BadInput(f"{path.name}: no YAML: {' '.join(str(error).split())}") from None
-    return [document for document in documents if isinstance(document, Mapping)]
+    return [each for document in documents for each in _listed(document) if isinstance(each, Mapping)]
 
 
-def read_queue(path: Path) -> Manifest:
-    """The one StreamQueue in a file, which may hold other objects too. Raises BadInput."""
+def _listed(document: Any) -> list[Any]:
+    """The objects of a List, as kubectl prints several; else the one."""
+    items = document.get("items") if isinstance(document, Mapping) and document.get("kind") == "List" else None
+    return items if isinstance(items, list) else [document]
+
+
+def which_option(command: Any) -> Any:
+    """`which`, for `read_queue`."""
+    return click.option(
+        "--queue", "which", metavar="NAME", help="The StreamQueue of this name, where the file holds several."
+    )(command)
+
+
+def read_queue(path: Path, which: str | None = None) -> Manifest:
+    """The StreamQueue `which` of a file, or the only one; it may hold other objects too. Raises BadInput."""
     queues = [document for document in read_documents(path) if document.get("kind") == KIND]
-    if len(queues) != 1:
-        raise BadInput(f"{path.name}: wants one object of kind {KIND}, has {len(queues)}")
-    metadata, spec = queues[0].get("metadata"), queues[0].get("spec")
+    if not queues:
+        raise BadInput(f"{path.name}: wants one object of kind {KIND}, has 0")
+    names = ", ".join(str(_name(each)) for each in queues)
+    chosen = queues if which is None else [each for each in queues if _name(each) == which]
+    if not chosen:
+        raise BadInput(f"{path.name} holds no {KIND} {which!r}; there is {names}")
+    if len(chosen) > 1:
+        raise BadInput(f"{path.name} holds {names}: choose one by --queue NAME")
+    return _manifest(path, chosen[0])
+
+
+def _name(queue: Document) -> object:
+    metadata = queue.get("metadata")
+    return metadata.get("name") if isinstance(metadata, Mapping) else None
+
+
+def _manifest(path: Path, queue: Document) -> Manifest:
+    name, spec = _name(queue), queue.get("spec")
     if not isinstance(spec, Mapping):
         raise BadInput(f"{path.name}: the {KIND} has no spec")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str):
         raise BadInput(f"{path.name}: the {KIND} has no metadata.name")
     try:

@@ -33,22 +33,31 @@ def parse_moment(word: str, now: float, option: str) -> str:
 
 
 def parse_clock(word: str, now: float, option: str) -> float:
-    """Unix seconds of a local time of day (its latest), a date and time, or a duration ago. Raises BadInput."""
+    """Unix seconds of a time of day (its latest), a date and time (local without a zone), or how long ago.
+
+    Raises BadInput, also for what is to come.
+    """
     try:
         return now - parse_duration(word)
     except ValueError:
         pass
-    today = datetime.datetime.fromtimestamp(now).astimezone()
     try:
-        day = datetime.time.fromisoformat(word)
-        moment = today.replace(hour=day.hour, minute=day.minute, second=day.second, microsecond=day.microsecond)
-        return (moment if moment <= today else moment - datetime.timedelta(days=1)).timestamp()
+        return _latest(datetime.time.fromisoformat(word), now)
     except ValueError:
         pass
     try:
-        return _given(word)
+        moment = _given(word)
     except (ValueError, OverflowError):
         raise BadInput(f"{option}: {word!r} is no time (03:12, 2026-01-31T03:12) or duration ago (2h30m)") from None
+    if moment > now:
+        raise BadInput(f"{option}: {word!r} is yet to come")
+    return moment
+
+
+def _latest(day: datetime.time, now: float) -> float:
+    """Unix seconds. Of a time without a zone a date alone tells by which clock: the clocks may have changed since."""
+    today = datetime.datetime.combine(datetime.datetime.fromtimestamp(now, day.tzinfo).date(), day)
+    return max(each for each in (today - datetime.timedelta(days=1), today) if each.timestamp() <= now).timestamp()
 
 
 def _given(word: str) -> float:

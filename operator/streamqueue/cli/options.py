@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ import click
 
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
+from streamqueue.streams.connection import read_url
+from streamqueue.streams.errors import RedisProblem
 
 Command = Callable[..., Any]
 
@@ -41,13 +44,13 @@ class Selection:
 
     @property
     def again(self) -> str:
-        """What to type after a command to mean the same queue. Shows no password."""
-        parts = [] if self.straight else [self.queue or ""]
-        parts += ["-n", self.namespace] if self.namespace and not self.straight else []
+        """What to type after a command to mean the same queue, as a shell takes it. Shows no password."""
+        parts = [] if self.straight else [quote(self.queue or "")]
+        parts += ["-n", quote(self.namespace)] if self.namespace and not self.straight else []
         if self.redis:
             plain = "@" not in self.redis and not urlsplit(self.redis).query
-            parts += ["--redis", self.redis if plain else '"$STREAMQUEUE_REDIS_URL"']
-        parts += ["--stream", self.stream, "--group", self.group or ""] if self.stream else []
+            parts += ["--redis", quote(self.redis) if plain else '"$STREAMQUEUE_REDIS_URL"']
+        parts += ["--stream", quote(self.stream), "--group", quote(self.group or "")] if self.stream else []
         return " ".join(parts)
 
     def take_queue(self, words: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]]:
@@ -104,11 +107,21 @@ def _selecting(command: Command, *options: Callable[[Command], Command]) -> Comm
     return decorated
 
 
+def usable_url(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
+    """Of an option: what is no URL is bad input."""
+    try:
+        if url is not None:
+            read_url(url)
+    except RedisProblem as problem:
+        raise BadInput(problem.message) from None
+    return url
+
+
 def _or_from_a_file(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:
     """In a pod whose worker rereads its URL."""
     path = os.environ.get("STREAMQUEUE_REDIS_URL_FILE")
     if url or not path:
-        return url
+        return usable_url(context, parameter, url)
     try:
         return Path(path).read_text().strip()
     except (OSError, ValueError):
@@ -130,7 +143,13 @@ _STREAM = click.option(
 _GROUP = click.option(
     "--group", metavar="NAME", envvar="STREAMQUEUE_GROUP", help="With --redis: the group. [env: STREAMQUEUE_GROUP]"
 )
-_CA = click.option("--ca-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="PEM file of a CA.")
+_CA = click.option(
+    "--ca-file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="STREAMQUEUE_REDIS_CA_FILE",
+    help="PEM file of a CA. [env: STREAMQUEUE_REDIS_CA_FILE]",
+)
 
 output_option = click.option(
     "-o",

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import yaml
+from rich.cells import cell_len
 
 Record = Mapping[str, Any]
 
@@ -25,8 +26,10 @@ class Column:
     wide: bool = False
 
 
-def show(records: Sequence[Record], columns: Sequence[Column], output: str, name: str) -> None:
-    """Print `records` as `output` says; `name` is the field that `-o name` prints."""
+def show(
+    records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str = "Nothing."
+) -> None:
+    """Print `records` as `output` says; `name` is the field that `-o name` prints, `nothing` what people read."""
     if output in ("json", "yaml"):
         document(list(records), output)
     elif output == "name":
@@ -34,6 +37,8 @@ def show(records: Sequence[Record], columns: Sequence[Column], output: str, name
             click.echo(printable(record[name]))
     elif records:
         click.echo("\n".join(table(records, [each for each in columns if output == "wide" or not each.wide])))
+    else:
+        click.echo(nothing, err=True)
 
 
 def document(value: object, output: str) -> None:
@@ -41,15 +46,25 @@ def document(value: object, output: str) -> None:
     if output == "yaml":
         click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
     else:
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
+        click.echo("\n".join(line if line.isprintable() else _in_json(line) for line in lines))
+
+
+def _in_json(line: str) -> str:
+    """What is not printable stands in strings alone, and as JSON escapes it."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
 def table(records: Sequence[Record], columns: Sequence[Column]) -> list[str]:
     """Lines with aligned columns, header first. Never cut: a pipe has no width."""
     rows = [[column.title for column in columns]]
     rows += [[printable(column.cell(record)) for column in columns] for record in records]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    return [GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(columns))]
+    return [GAP.join(map(_filled, row, widths)).rstrip() for row in rows]
+
+
+def _filled(cell: str, width: int) -> str:
+    return cell + " " * (width - cell_len(cell))
 
 
 def printable(value: object) -> str:

@@ -15,10 +15,13 @@ STEP = 100  # entries per call of Redis, at most
 
 
 @contextmanager
-def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Yields a function that takes how many more are done. `total` None: nobody knows."""
+def progress(label: str, total: int | None, *, beside_lines: bool = False) -> Iterator[Callable[[int], None]]:
+    """Yields a function that takes how many more are done. `total` None: nobody knows.
+
+    `beside_lines`: what is done is printed, a line each; where a terminal shows those a bar would stand in their way.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not sys.stderr.isatty()
+    hidden = not sys.stderr.isatty() or (beside_lines and sys.stdout.isatty())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +71,8 @@ class SweepReport(ReleaseReport):
         }
         parts = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to return"]
         if self.quiet_until is not None:
-            parts.append(f"reclaim by idle time is off until {self.quiet_until:.0f} ({self.quiet_reason})")
+            until = datetime.fromtimestamp(self.quiet_until, UTC)
+            parts.append(f"reclaim by idle time is off until {until:%Y-%m-%dT%H:%M:%SZ} ({self.quiet_reason})")
         if self.stuck:
             parts.append(f"results wait in the outbox for {', '.join(self.stuck)}")
         if self.trim_blocked_by:

@@ -153,7 +153,7 @@ def _one(arm: Any) -> Build:
     if origin in _LISTS:
         return _list(_LISTS[origin], _builder(args[0]) if args else _as_it_is)
     if origin in _DICTS:
-        return _dict(_builder(args[1]) if args else _as_it_is)
+        return _dict(_key(args[0]), _builder(args[1])) if args else _dict(_as_it_is, _as_it_is)
     if origin is float:
         return _made(float, _SCALARS[float])
     if origin in (NoneType, bool, int, str, bytes):
@@ -192,9 +192,17 @@ def _row(builders: list[Build]) -> Build:
     return lambda value: tuple(build(each) for build, each in zip(builders, check(value), strict=True))
 
 
-def _dict(build: Build) -> Build:
+def _key(kind: Any) -> Build:
+    """JSON has texts for names: of any other kind they are what fields are."""
+    if kind in (str, Any):
+        return _as_it_is
+    read = field_of(kind)
+    return lambda name: read(name.encode(errors="surrogatepass"))
+
+
+def _dict(build_key: Build, build: Build) -> Build:
     check = _checked(lambda value: type(value) is dict)
-    return lambda value: {key: build(each) for key, each in check(value).items()}
+    return lambda value: {build_key(key): build(each) for key, each in check(value).items()}
 
 
 def _dataclass(shape: Any, value: Any) -> Any:

@@ -13,12 +13,14 @@ from typing import Any
 from streamqueue.streams.enqueue import MAX_FIELDS
 from streamqueue.worker.annotations import Read, Unfit, field_of, reader_of
 from streamqueue.worker.errors import PayloadError
+from streamqueue.worker.tracing import NAMES
 
 Fields = Mapping[bytes, bytes]
 Decoder = Callable[[Fields], Any]
 
 OWN = "sq-"  # fields of ours begin with it
 _OWN = OWN.encode()
+_TRACE = frozenset(NAMES)  # plain producers write these beside the payload
 MAX_NAMES = 256  # that are remembered
 BODY = "body"  # the field of a payload that is bytes
 
@@ -54,7 +56,7 @@ def _hints(function: Callable[..., Any], parameter: inspect.Parameter) -> dict[s
 
 
 def decoder_for(shape: Any) -> Decoder:
-    """`dict` (strings), `dict[str, bytes]`, `bytes` (the only field), a dataclass, or a pydantic model."""
+    """`dict` (strings), `dict[str, bytes]`, `bytes` (the only field but a trace), a dataclass, or a pydantic model."""
     origin = typing.get_origin(shape) or shape
     if shape is bytes:
         return _only_field
@@ -186,9 +188,10 @@ def texts_of(rows: Iterable[Sequence[bytes]]) -> list[dict[str, str]]:
 
 
 def _only_field(fields: Fields) -> bytes:
-    values = _users(fields)
+    users = _users(fields)
+    values = users if len(users) == 1 else {name: value for name, value in users.items() if name not in _TRACE}
     if len(values) != 1:
-        raise PayloadError(f"a handler of bytes takes entries of one field, this one has {sorted(values)}")
+        raise PayloadError(f"a handler of bytes takes entries of one field, this one has {sorted(users)}")
     return next(iter(values.values()))
 
 
@@ -228,6 +231,9 @@ def _model_decoder(model: Any) -> Decoder:
     for name, item in model.model_fields.items():
         readers |= dict.fromkeys(_aliases(item.validation_alias), readers[name])
     other = reader_of(Any)
+    # What a model that forbids other fields sends itself, or a plain producer beside it.
+    others = _TRACE.union(model.model_computed_fields) - readers.keys()
+    beside = others if model.model_config.get("extra") == "forbid" else frozenset()
     # Older ones know no such choice; what was sent of a model has the names of its fields.
     both = (
         {"by_alias": True, "by_name": True} if "by_name" in inspect.signature(model.model_validate).parameters else {}
@@ -236,6 +242,8 @@ def _model_decoder(model: Any) -> Decoder:
     def decode(fields: Fields) -> Any:
         values: dict[str, Any] = {}
         for name, value in _users(fields).items():
+            if name in beside:
+                continue
             try:
                 values[name] = readers.get(name, other)(value)
             except UnicodeDecodeError:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
+from rich.cells import cell_len
 
 from streamqueue.maintenance import release
+from streamqueue.streams.settlement import Settlement
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
@@ -112,6 +114,27 @@ async def test_handler_never_acknowledges(cli: Cli, queue: Queue) -> None:
     assert "never-acknowledges" not in await cli.doctor(), "one is done"
 
 
+async def test_who_waits_for_a_retry_is_not_said_to_forget_acknowledging(cli: Cli, queue: Queue) -> None:
+    """As while something that all tasks of an SDK worker need is away."""
+    await queue.add(4)
+    worker = store(queue.redis, "pod-1.a1")
+    await settle(worker, *(retry(entry, delay=300) for entry in await take(worker)))
+    await queue.age(90)
+    assert await cli.doctor() == {}
+    await queue.add(3)
+    assert len(await take(worker)) == 3
+    assert await cli.doctor() == {}, "they have only just been delivered"
+
+
+async def test_what_a_handler_refuses_is_no_missing_acknowledgement(cli: Cli, queue: Queue) -> None:
+    await queue.add(4)
+    worker = store(queue.redis, "pod-1.a1")
+    await settle(
+        worker, *((entry, Settlement("dead", ("handler", "no such customer"))) for entry in await take(worker))
+    )
+    assert (await cli.doctor()).keys() == {"dead-letters"}
+
+
 async def test_never_acknowledges_though_everything_comes_back(cli: Cli, queue: Queue) -> None:
     await queue.add(3)
     for _ in range(2):
@@ -125,17 +148,30 @@ async def test_dead_letters_by_cause(cli: Cli, queue: Queue) -> None:
     await kill(queue, 1, "other")
     found = await cli.doctor()
     assert "2 x container OOMKilled, exit code 137" in found["dead-letters"]["cause"]
+    again = f"--redis {cli.url} --stream orders --group workers"
+    assert found["dead-letters"]["next"].endswith(f"once mended: streamqueue dlq redrive {again}")
+
+
+async def test_a_long_cause_is_shown_whole_for_one_letter_alone(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 1, "no such customer: " + "漢字" * 200)
+    (_, row) = (await cli("dlq", "ls")).splitlines()
+    assert "no such customer: 漢字" in row and row.endswith("…") and cell_len(row) < 220
+    (_, row) = (await cli("dlq", "ls", "-o", "wide")).splitlines()
+    assert len(row) < 250
+    assert len((await cli.doctor())["dead-letters"]["cause"]) < 200
+    (found,) = await cli.json("dlq", "ls")
+    assert found["cause"].endswith("漢字" * 200)
 
 
 async def test_one_forgotten_group_pins_the_trim(cli: Cli, queue: Queue) -> None:
-    await queue.redis.xgroup_create(queue.stream, "forgotten", "0")
+    await queue.redis.xgroup_create(queue.stream, "forgotten; by all", "0")
     ids = await queue.add(3)
     await queue.read(count=3)
     await queue.ack(*ids)
     found = await cli.doctor()
-    assert "group forgotten has no consumer" in found["trim-pinned"]["cause"]
-    assert "XGROUP DESTROY orders forgotten" in found["trim-pinned"]["next"]
-    await queue.read("reader", group="forgotten", count=1)
+    assert "group forgotten; by all has no consumer" in found["trim-pinned"]["cause"]
+    assert "XGROUP DESTROY orders 'forgotten; by all'" in found["trim-pinned"]["next"], "as a shell takes it"
+    await queue.read("reader", group="forgotten; by all", count=1)
     assert "trim-pinned" not in await cli.doctor(), "that group is being read"
 
 

@@ -91,6 +91,26 @@ async def test_a_producers_own_task_id(cli: Cli, queue: Queue) -> None:
     assert (await cli.json("explain", "order-17"))["state"] == "waiting"
 
 
+async def test_a_task_whose_id_is_of_another_servers_clock(cli: Cli, queue: Queue) -> None:
+    """As of a pipeline's first stage, on a server whose clock is ahead."""
+    ahead = f"{round((await queue.now() + 30) * 1000)}-0"
+    await queue.redis.xadd(queue.stream, {"sq-id": ahead})
+    assert (await cli.json("explain", ahead))["state"] == "waiting"
+
+
+async def test_a_queue_whose_tasks_come_later_is_not_empty(cli: Cli, queue: Queue) -> None:
+    await cli("send", "--delay", "10m", "a=b")
+    story = await cli.json("explain")
+    assert story["state"] == "waiting" and "is due in 9m5" in story["sentences"][-1]
+    await queue.add(1)
+    worker = store(queue.redis, "pod-1.a1")
+    (entry,) = await take(worker)
+    await settle(worker, retry(entry, delay=300))
+    story = await cli.json("explain")
+    assert story["sentences"][1] == "1 task(s) have failed and wait for their retry."
+    assert story["next"].startswith("streamqueue pending")
+
+
 async def test_a_queue_in_sentences(cli: Cli, queue: Queue) -> None:
     await kill(queue, 1)
     await queue.add(3)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from streamqueue.cli.main import run
+from streamqueue.streams import connect
 from tests.redis.cli.conftest import Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.servers.tls import TlsServer
+from tests.redis.worker.stores import retry, settle, store, take
 
 
 async def test_status_counts(cli: Cli, queue: Queue) -> None:
@@ -35,6 +41,52 @@ async def test_in_a_worker_pod_the_url_may_be_in_a_file(
     file.write_text(f"{cli.url}\n")
     assert await asyncio.to_thread(run, ["status", "-o", "json"]) == 0
     assert '"lag": 2' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["peek"], "No task waits."),
+        (["peek", "--newest"], "No entries."),
+        (["pending"], "No task is pending."),
+        (["pending", "--idle", "1m"], "No such task is pending."),
+        (["dlq", "ls"], "No dead letters."),
+        (["dlq", "ls", "--reason", "OOM"], "No such dead letters."),
+    ],
+    ids=lambda each: each if isinstance(each, str) else " ".join(each),
+)
+async def test_nothing_is_said_to_be_nothing(cli: Cli, queue: Queue, words: list[str], says: str) -> None:
+    called = await cli.call(*words)
+    assert (called.code, called.out, called.err) == (0, "", f"{says}\n")
+    for output, out in (("name", ""), ("json", "[]\n")):
+        called = await cli.call(*words, "-o", output)
+        assert (called.code, called.out, called.err) == (0, out, "")
+
+
+async def test_status_counts_retries_and_delayed_tasks(cli: Cli, queue: Queue) -> None:
+    await queue.add(3)
+    worker = store(queue.redis, "pod-1.a1")
+    late, soon, _ = await take(worker)
+    await settle(worker, retry(late, delay=600), retry(soon, delay=0.001))
+    await asyncio.sleep(0.002)
+    row = await cli.json("status")
+    assert (row["pending"], row["parked"], row["due"]) == (1, 1, 1)
+    titles, cells = (line.split() for line in (await cli("status", "-o", "wide")).splitlines())
+    assert [cells[titles.index(title)] for title in ("PENDING", "PARKED", "DUE")] == ["1", "1", "1"]
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_in_a_worker_pod_the_ca_is_a_file_too(
+    tls_server: Callable[[str], TlsServer], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tls = tls_server("DNS:localhost")
+    url = f"rediss://localhost:{tls.port}/0"
+    async with connect(url, ca_file=str(tls.ca)) as client:
+        await Queue(client).create()
+    pod = {"REDIS_URL": url, "REDIS_CA_FILE": str(tls.ca), "STREAM": Queue.stream, "GROUP": Queue.group}
+    for name, value in pod.items():
+        monkeypatch.setenv(f"STREAMQUEUE_{name}", value)
+    assert await asyncio.to_thread(run, ["status", "-o", "name"]) == 0, capsys.readouterr().err
 
 
 async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, queue: Queue) -> None:
@@ -81,6 +133,27 @@ async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
     out = await cli("top", "--looks", "2", "--interval", "0.2")
     assert "WAITING" in out and "orders/workers" in out
     assert len([line for line in out.splitlines() if line.split()[1:3] == ["3", "0"]]) >= 2
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_top_shows_each_look_to_a_pipe_too(cli: Cli, queue: Queue) -> None:
+    """As of `top QUEUE | tee`, which ends with Ctrl-C."""
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "top", "--interval", "0.2", *where), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout
+    try:
+        for count in (0, 2):
+            async with asyncio.timeout(10):
+                while (await process.stdout.readline()).split()[1:3] != [str(count).encode(), b"0"]:
+                    pass
+            await queue.add(2 - count)
+    finally:
+        process.send_signal(signal.SIGINT)
+    rest = await process.stdout.read()
+    assert await process.wait() == 130
+    assert len(rest.splitlines()) <= 3, "each look stands by itself"
 
 
 async def test_no_command_creates_a_stream_by_a_slip(cli: Cli, redis: Redis) -> None:

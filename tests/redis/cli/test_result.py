@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 
 import pytest
 
@@ -74,6 +77,28 @@ async def test_a_task_is_followed_to_its_end(cli: Cli, queue: Queue, shared_serv
     assert '{"pages": 3}' in await cli("result", good)
     found = (await cli.json("result", bad))[0]
     assert (found["state"], found["result"], found["error"]) == ("dead", None, "no such customer")
+
+
+async def test_a_result_that_the_terminal_cannot_show_is_escaped(
+    cli: Cli, queue: Queue, shared_server: RunningServer
+) -> None:
+    """Half of a surrogate pair is in no encoding, and JSON may hold it."""
+
+    async def handle(task: dict[str, str], ctx: Context) -> str:
+        return "Wörter \ud800"
+
+    (task,) = await queue.add()
+    async with working(shared_server.url, handle, results_ttl=60) as worker:
+        await until(lambda: worker.counters.acked == 1, "the task")
+    where = ["--redis", cli.url, "--stream", queue.stream, "--group", queue.group]
+    for encoding in ("utf-8", "latin-1"):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "streamqueue.cli", "result", *where, task, "-o", "json"),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        out, _ = await process.communicate()
+        assert (process.returncode, json.loads(out.decode(encoding))[0]["result"]) == (0, "Wörter \ud800"), encoding
 
 
 async def test_a_queue_that_is_not_there_is_no_error(cli: Cli) -> None:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.maintenance import release
+from streamqueue.simulate import history
 from streamqueue.simulate.history import known_services, read_arrivals
 from streamqueue.simulate.trace import TraceError
 from tests.redis.cli.conftest import Cli
@@ -48,6 +49,23 @@ async def test_arrivals_are_the_times_in_the_ids(cli: Cli, queue: Queue, redis: 
     assert "orders: 1,500 tasks in 0.21 h, 0.42 pod-hours of work" in printed
     (row,) = await cli.json(*words, "--since", f"{(BEGAN + 600) * 1000}-0")
     assert row["pod_hours"] < 0.2 and row["late"] <= 0.05
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_what_is_not_read_of_a_long_stream_is_said(
+    cli: Cli, queue: Queue, redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(redis, 2500)
+    manifest = tmp_path / "queue.yaml"
+    manifest.write_text(MANIFEST)
+    words = ("simulate", "-f", str(manifest), "--from-stream", "--service", "1s", "--only")
+    assert (await cli.call(*words)).err == ""
+    monkeypatch.setattr(history, "MOST", 2000)
+    called = await cli.call(*words)
+    assert "orders: 2,000 tasks in" in called.out
+    assert called.err == (
+        "only the oldest 2,000 tasks of stream orders were read, up to 2025-06-15T15:23:19.500Z: --since begins later\n"
+    )
 
 
 async def test_a_retrys_copy_is_no_arrival(queue: Queue, redis: Redis) -> None:

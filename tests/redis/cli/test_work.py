@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.streams import connect
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.cluster import RunningCluster
+from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
 
 
@@ -32,6 +42,61 @@ async def test_send_adds_one_task_or_one_a_line(cli: Cli, queue: Queue, tmp_path
     assert len(await queue.entries()) == 3
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("count", [1, 3])
+async def test_on_a_terminal_ids_stand_by_themselves(cli: Cli, queue: Queue, tmp_path: Path, count: int) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * count)
+    said, out = await asyncio.to_thread(on_a_terminal, cli.url, "send", "--file", str(file), "--rate", "20")
+    assert (said.split(), out) == ([entry for entry, _ in await queue.entries()], "")
+
+
+@pytest.mark.on("redis-7.0")
+async def test_beside_a_file_of_ids_a_terminal_shows_how_far_it_is(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * 3)
+    words = ("send", "--file", str(file), "--rate", "20")
+    said, out = await asyncio.to_thread(on_a_terminal, cli.url, *words, stdout=subprocess.PIPE)
+    assert "sending" in said and out.split() == [entry for entry, _ in await queue.entries()]
+
+
+@pytest.mark.on("redis-7.0")
+async def test_who_reads_no_more_ids_is_told_how_many_tasks_were_added(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    """As of `send --file … | head -1`."""
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * 3)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "send", "--file", str(file), *where),
+        stdout=theirs,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(theirs)
+    _, said = await process.communicate()
+    assert (process.returncode, len(await queue.entries())) == (1, 1)
+    assert said.decode() == "streamqueue: the ids can't be printed: Broken pipe; 1 task(s) were added\n"
+
+
+def on_a_terminal(url: str, *words: str, stdout: int | None = None) -> tuple[str, str]:
+    """What the terminal shows of standard error, and of standard output unless that is a pipe; what the pipe got."""
+    ours, theirs = pty.openpty()
+    where = ["--redis", url, "--stream", Queue.stream, "--group", Queue.group]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamqueue.cli", *words, *where], stdout=stdout or theirs, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # how a terminal says that all have left it
+        while part := os.read(ours, 65536):
+            said += part
+    os.close(ours)
+    out, _ = process.communicate()
+    assert process.returncode == 0, said
+    return said.decode(), out or ""
+
+
 async def test_send_takes_all_or_nothing_of_a_broken_file(cli: Cli, queue: Queue, tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"task": "a"}\n["task"]\n')
@@ -49,6 +114,13 @@ async def test_reclaim_returns_what_is_overdue(cli: Cli, queue: Queue) -> None:
     assert len(await queue.pending()) == 2
     assert "2 returned" in await cli("reclaim", *visibility)
     assert await queue.pending() == []
+
+
+async def test_reclaim_says_in_words_until_when_it_rests(cli: Cli, queue: Queue) -> None:
+    began = await queue.now()
+    said = re.search(r"is off until (\S+) \(first-look\)", await cli("reclaim", "--visibility-timeout", "90s"))
+    assert said
+    assert 0 < datetime.datetime.fromisoformat(said[1]).timestamp() - began <= 92
 
 
 async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:
@@ -83,6 +155,40 @@ async def test_redrive_past_other_groups_goes_into_another_stream(cli: Cli, queu
     moved = await queue.redis.xrange("{orders}:mended")
     assert [fields[b"sq-id"].decode() for _, fields in moved] == ids
     assert await queue.dead() == []
+
+
+async def test_a_dry_run_is_refused_where_the_run_would_be(cli: Cli, queue: Queue) -> None:
+    await kill(queue, 1)
+    await queue.redis.xgroup_create(queue.stream, "audit", "$")
+    for words in (["dlq", "redrive"], ["replay", "--from", "1h"]):
+        assert "other groups" in await cli.refused(*words, "--dry-run", code=1)
+        assert "would" in await cli(*words, "--dry-run", "--into", "{orders}:mended")
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_a_stream_on_another_node_of_a_cluster_is_refused(cli: Cli, server: Server) -> None:
+    cluster = await asyncio.to_thread(RunningCluster, server, replicas=False)
+    try:
+        await cluster.form()
+        cli.url = cluster.url
+        async with connect(cluster.url) as client:
+            await Queue(client).create()
+            await kill(Queue(client), 1)
+            for words in (["dlq", "redrive"], ["replay", "--from", "1h"]):
+                for dry in ([], ["--dry-run"]):
+                    assert "as in {orders}:NAME" in await cli.refused(*words, "--into", "mended", *dry, code=2)
+                await cli(*words, "--into", "{orders}:mended")
+            assert await client.xlen("{orders}:mended") == 2
+    finally:
+        cluster.close()
+
+
+async def test_an_empty_variable_is_no_bound(cli: Cli, queue: Queue) -> None:
+    """As of a script's `--until "$END"`: what is left out would mean another thing."""
+    await queue.add()
+    for words in (["replay", "--from", "1h", "--until", ""], ["peek", "--from", ""]):
+        assert words[-2] in await cli.refused(*words, code=2)
+    assert len(await queue.entries()) == 1
 
 
 async def test_redrive_keeps_its_rate(cli: Cli, queue: Queue) -> None:
@@ -190,6 +296,29 @@ async def test_a_replay_that_broke_off_says_how_to_go_on(
     await cli("replay", *options[1].split())
     copied = [fields["sq-replay-entry"] for _, fields in (await queue.entries())[60:]]
     assert set(copied) == set(wanted) and len(copied) <= len(wanted) + 10, "one step may be done twice"
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("by", ["--from", "--id"])
+async def test_a_replay_that_was_interrupted_says_how_to_go_on(cli: Cli, queue: Queue, by: str) -> None:
+    ids = await queue.add(60)
+    words = ["--from", ids[0]] if by == "--from" else [word for entry in ids for word in ("--id", entry)]
+    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamqueue.cli", "replay", *words, "--rate", "50", *where),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    while await queue.redis.xlen(queue.stream) < 75:  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, said = await process.communicate()
+    assert (process.returncode, out) == (130, b"")
+    options = re.search(r"^Interrupted: \d+ copied, .*: go on with (.*)$", said.decode(), re.MULTILINE)
+    assert options, said
+    await cli("replay", *options[1].split())
+    copied = [fields["sq-replay-entry"] for _, fields in (await queue.entries())[60:]]
+    assert set(copied) == set(ids) and len(copied) <= 60 + 5, "one step may be done twice"
 
 
 async def test_an_entry_that_is_named_twice_is_copied_once(cli: Cli, queue: Queue) -> None:

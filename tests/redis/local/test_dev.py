@@ -234,6 +234,18 @@ async def test_results_for_another_endpoint_stay_on_the_one_redis(
         assert await running.process.wait() == 2
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_one_queue_of_a_pipelines_file_is_run(redis: Redis, shared_server: RunningServer, tmp_path: Path) -> None:
+    more = "---" + MANIFEST.replace("orders", "paid")
+    async with dev(
+        tmp_path, SDK, "--queue", "paid", "--redis", shared_server.url, protocol="sdk", more=more
+    ) as running:
+        await redis.xadd("paid", {"task": "0"})
+        await until_done(redis, 1)
+        assert await running.end() == 0
+    assert not await redis.exists("orders")
+
+
 async def ended_by(signum: signal.Signals, redis: Redis, url: str, folder: Path, *, task: str) -> str:
     """What it prints when the signal comes while a worker has `task`, which is done then; the worker is gone."""
     async with dev(folder, SDK, "--redis", url, protocol="sdk") as running:
@@ -257,6 +269,21 @@ async def test_a_terminal_that_is_closed_leaves_no_workers_behind(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
     await ended_by(signal.SIGHUP, redis, shared_server.url, tmp_path, task="slow 1")
+
+
+@pytest.mark.on("redis-7.0")
+async def test_whose_redis_it_is_is_said_where_the_shell_has_one(
+    shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    """Its tasks, of a real queue perhaps, are done here."""
+    async with dev(tmp_path, SDK, protocol="sdk", STREAMQUEUE_REDIS_URL=shared_server.url) as running:
+        await running.says("Redis for this run: that of STREAMQUEUE_REDIS_URL, whose tasks are done here")
+        await running.says("Idle: 0")
+        assert await running.end() == 0
+    async with dev(tmp_path, SDK, "--redis", shared_server.url, protocol="sdk") as running:
+        await running.says("Idle: 0")
+        assert await running.end() == 0
+    assert "whose tasks" not in running.out
 
 
 @pytest.mark.on("redis-7.0")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,6 +45,39 @@ def test_a_line_has_the_numbers() -> None:
 )
 def test_moments_as_people_type_them(word: str, ago: float) -> None:
     assert parse_clock(word, NOON, "--at") == NOON - ago
+
+
+@pytest.fixture
+def central_europe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("now", "word", "meant"),
+    [
+        ("2026-03-29T10:00Z", "01:30", "2026-03-29T00:30Z"),  # at two the clocks went forward
+        ("2026-03-29T22:30Z", "23:00", "2026-03-29T21:00Z"),
+        ("2026-03-29T01:30Z", "23:00", "2026-03-28T22:00Z"),
+        ("2026-03-04T11:00Z", "10:00Z", "2026-03-04T10:00Z"),
+        ("2026-03-04T11:00Z", "11:30Z", "2026-03-03T11:30Z"),
+        ("2026-03-04T11:00Z", "06:00-04:00", "2026-03-04T10:00Z"),
+        ("2026-03-04T23:30Z", "23:00Z", "2026-03-04T23:00Z"),  # here it is tomorrow
+    ],
+)
+def test_a_time_of_day_is_that_of_its_zone(central_europe: None, now: str, word: str, meant: str) -> None:
+    def epoch(text: str) -> float:
+        return datetime.datetime.fromisoformat(text).timestamp()
+
+    assert parse_clock(word, epoch(now), "--at") == epoch(meant)
+
+
+def test_nothing_is_known_of_what_is_to_come() -> None:
+    with pytest.raises(BadInput, match="--since: '2026-03-05T12:00' is yet to come"):
+        parse_clock("2026-03-05T12:00", NOON, "--since")
 
 
 @pytest.mark.parametrize("word", ["soon", "25:00", "noon", "", "0001-01-01"])

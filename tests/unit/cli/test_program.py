@@ -40,9 +40,20 @@ STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group",
         ["send", *STRAIGHT],
         ["send", *STRAIGHT, "novalue"],
         ["send", *STRAIGHT, "name=\udcff"],
+        ["status", "--redis", "localhost", "--stream", "orders", "--group", "workers"],
+        ["status", "orders", "--redis", "http://u:pw@h"],
+        ["doctor", "--redis", "redis://:pw@[h", "--stream", "orders", "--group", "workers"],
         ["pending", *STRAIGHT, "--idle", "soon"],
         ["dlq", "purge", *STRAIGHT],
         ["dlq", "purge", *STRAIGHT, "--all", "--reason", "x"],
+        ["dlq", "purge", *STRAIGHT, "--reason", ""],
+        ["dlq", "redrive", *STRAIGHT, "--older-than", ""],
+        ["dlq", "redrive", *STRAIGHT, "--into", ""],
+        ["replay", *STRAIGHT, "--from", "1h", "--into", ""],
+        ["send", *STRAIGHT, "--task-id", "", "a=b"],
+        ["send", *STRAIGHT, "--delay", "", "a=b"],
+        ["pending", *STRAIGHT, "--idle", ""],
+        ["reclaim", *STRAIGHT, "--visibility-timeout", ""],
         ["dlq", "show", *STRAIGHT],
         ["dlq", "ls", *STRAIGHT, "--older-than", "old"],
         ["replay", *STRAIGHT],
@@ -145,6 +156,20 @@ def test_a_call_loads_no_other_command() -> None:
     assert not {"streamqueue.cli.commands.dev", "streamqueue.simulate", "kubernetes"} & set(done.stdout.split())
 
 
+def test_a_file_of_tasks_may_begin_with_a_mark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As editors of Windows write it; and a file is UTF-8 whatever the terminal speaks."""
+    (tmp_path / "tasks").write_bytes(b'\xef\xbb\xbf{"name": "a"}\n')
+    assert run(["send", *STRAIGHT, "--file", str(tmp_path / "tasks"), "--dry-run"]) == 0
+    assert capsys.readouterr().out == "1 task(s) would be added to orders/workers (dry run)\n"
+
+
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m streamqueue.cli completion bash > /dev/full", shell=True, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "streamqueue: No space left on device\n")
+
+
 def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
     command = f"{sys.executable} -m streamqueue.cli completion bash | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
@@ -158,7 +183,15 @@ def program(name: str, *words: str, **environment: str) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize(
-    ("line", "says"), [(b"\xff\xfe", "UTF-8"), (b'{"name": "\\ud800"}', "line 1"), (b"[", "line 1")]
+    ("line", "says"),
+    [
+        (b"\xff\xfe", "UTF-8"),
+        (b'{"name": "\\ud800"}', "line 1"),
+        (b"[", "line 1"),
+        (b"[" * 100_000, "line 1"),
+        (b'{"n": ' + b"1" * 5000 + b"}", "line 1"),
+    ],
+    ids=["bytes", "half a pair", "half a list", "deep", "large"],
 )
 def test_a_file_of_tasks_that_are_no_text_adds_none(
     line: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -44,3 +44,17 @@ def test_a_lower_bound_is_said_to_be_one() -> None:
     story = tell_queue(snapshot(undelivered=1000, lag_known=False, outboxed=7), SPEC, "orders")
     assert story.sentences[-1].startswith("7 result(s) are on their way")
     assert story.sentences[0].startswith("at least 1000 task(s) wait")
+
+
+def test_retries_and_delayed_tasks_are_told_of() -> None:
+    parked = tell_queue(snapshot(parked=3, next_due=90.0, unacknowledged=3), SPEC, "orders")
+    assert parked.sentences == (
+        "0 task(s) wait, 0 are in workers' hands.",
+        "3 task(s) have failed and wait for their retry.",
+        "The next retry or delayed task is due in 1m30s.",
+    )
+    assert (parked.state, parked.next) == ("waiting", "streamqueue pending orders")
+    due = tell_queue(snapshot(due=2, delayed_due=1, next_due=0.0), SPEC, "orders")
+    assert (due.state, due.sentences[1]) == ("waiting", "2 retries or delayed tasks are due.")
+    assert tell_queue(snapshot(outboxed=1), SPEC, "orders").state == "working"
+    assert tell_queue(snapshot(), SPEC, "orders").state == "empty"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
+import yaml
 from rich.console import Console
 
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.live import add_row, new_table
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection
-from streamqueue.cli.output import Column, age, printable, table
+from streamqueue.cli.output import Column, age, document, printable, table
 from streamqueue.cli.port_forward import Address, cluster_address
 
 
@@ -55,6 +57,27 @@ def test_nothing_printed_moves_the_cursor() -> None:
     assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
 
 
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_no_document_moves_the_cursor(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Terminals take U+009B for the beginning of an escape sequence; JSON leaves it as it is."""
+    given = {"text": "\x1b[2J \x9b2J \x7f \u202e Wörter 漢字 \U000e0041 \ud800", "lines": ["a", "b"]}
+    document(given, output)
+    printed = capsys.readouterr().out
+    assert not {"\x1b", "\x9b", "\x7f"} & set(printed), printed
+    assert "Wörter 漢字" in printed and yaml.safe_load(printed)["lines"] == ["a", "b"]
+    if output == "json":
+        assert json.loads(printed) == given and printed.replace("\n", "").isprintable()
+
+
+def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
+    columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
+    assert table([{"a": "漢字", "b": 1}, {"a": "cafe\u0301", "b": 2}], columns) == [
+        "A      B",
+        "漢字   1",
+        "cafe\u0301   2",
+    ]
+
+
 def test_the_last_column_gives_way() -> None:
     table = new_table(("NAME", "REPLICAS", "MESSAGE"), "namespace shop")
     add_row(table, "orders", 3, "[3 -> 4] " + "a long sentence " * 9)
@@ -88,3 +111,8 @@ def test_what_to_type_again_shows_no_password() -> None:
     straight = Selection(redis="redis://user:pw@h:1/0", stream="orders", group="workers")
     assert straight.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders --group workers'
     assert Selection(queue="orders", namespace="shop").again == "orders -n shop"
+
+
+def test_what_to_type_again_can_be_pasted() -> None:
+    straight = Selection(redis="redis://[::1]:6379/0", stream="{shop}:new orders", group="a;b")
+    assert straight.again == "--redis 'redis://[::1]:6379/0' --stream '{shop}:new orders' --group 'a;b'"

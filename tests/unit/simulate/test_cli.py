@@ -205,6 +205,45 @@ def test_a_bad_manifest_is_one_line_and_exit_2(
     assert error.count("\n") == 1
 
 
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(QUEUE + "---" + QUEUE.replace("name: orders", "name: paid").replace("30s", "30s, paused: true"))
+    return path
+
+
+@pytest.mark.parametrize("words", [["simulate", "--trace", "arrivals.csv"], ["dev", "--command", "true"]])
+def test_of_several_queues_in_a_file_one_must_be_chosen(
+    words: list[str], pipeline: Path, trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *more = [str(trace) if word == trace.name else word for word in words]
+    for chosen, says in (
+        ([], "pipeline.yaml holds orders, paid: choose one by --queue NAME"),
+        (["--queue", "pay"], "pipeline.yaml holds no StreamQueue 'pay'; there is orders, paid"),
+    ):
+        assert run([command, "-f", str(pipeline), *more, *chosen]) == 2
+        assert capsys.readouterr().err == f"streamqueue: {says}\n"
+
+
+def test_the_chosen_one_of_several_queues_is_simulated(
+    pipeline: Path, trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["simulate", "-f", str(pipeline), "--trace", str(trace), "--only", "-o", "json", "--queue"]
+    assert run([*words, "orders"]) == 0
+    assert "is paused" not in capsys.readouterr().err
+    assert run([*words, "paid"]) == 0
+    assert "is paused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["--queue", "orders", "some-queue"], ["one", "two"]], ids=" ".join)
+def test_words_that_mean_nothing_are_refused(
+    more: list[str], trace: Path, queue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = [] if "--queue" in more else ["-f", str(queue)]
+    assert run(["simulate", *file, "--trace", str(trace), "--only", *more]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_plot_that_cannot_be_written_is_one_line_and_exit_1(
     queue: Path, trace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

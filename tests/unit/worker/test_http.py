@@ -161,6 +161,7 @@ def test_retry_after(value: str, date: str, seconds: float | None) -> None:
     [
         ("application/json; charset=utf-8", b'{"words": 3}', {"words": 3}),
         ("application/cloudevents+json", b"[1]", [1]),
+        ("application/json", b'\xef\xbb\xbf{"words": 3}', {"words": 3}),  # a mark that .NET may write
         ("text/plain", "drei Wörter".encode(), "drei Wörter"),
         ("", b"x", "x"),
         ("application/json", b"", None),

@@ -44,6 +44,8 @@ class Node:
     items: dict[str, Item] = dataclasses.field(default_factory=dict)
     pair: tuple[int, str] = (0, "")
     first: Item | None = None
+    counts: dict[int, dict[Colour, float]] = dataclasses.field(default_factory=dict)
+    seen: dict[uuid.UUID | None, bool] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -84,6 +86,15 @@ class Strict(pydantic.BaseModel, strict=True):
     tags: list[str]
 
 
+class Computed(pydantic.BaseModel, extra="forbid"):
+    amount: int
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        return 2 * self.amount
+
+
 class Aliased(pydantic.BaseModel):
     sku: str = pydantic.Field(alias="articleNumber")
     note: str = pydantic.Field(validation_alias=pydantic.AliasChoices("note", "remark"))
@@ -109,8 +120,10 @@ def decoded(shape: Any, value: bytes) -> Any:
         Model(name='{"a": 1}', price=decimal.Decimal("12345678901234567.10"), anything=[1, {"a": None}]),
         Model(when=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), lines=[Line(sku="0", price=decimal.Decimal(1))]),
         Strict(name="17", amount=1, ratio=2, is_new=False, tags=["1"]),
+        Computed(amount=3),
         Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
         Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
+        Node("17", counts={1: {Colour.RED: 0.5}, -2: {}}, seen={None: True}),
     ],
     ids=lambda each: type(each).__name__,
 )
@@ -141,6 +154,9 @@ def test_what_is_sent_arrives(sent: Any) -> None:
         (datetime.date, b"2026-01-02", datetime.date(2026, 1, 2)),
         (set[int], b"[1, 1]", {1}),
         (tuple[int, ...], b"[1, 2]", (1, 2)),
+        (dict[int | None, str], b'{"1": "1", "null": "x"}', {1: "1", None: "x"}),
+        (dict[str, int], b'{"1": 1}', {"1": 1}),
+        (dict[datetime.date, Any], b'{"2026-01-02": [1]}', {datetime.date(2026, 1, 2): [1]}),
         (dict[str, list[Item]], b'{"a": [{"sku": "1"}]}', {"a": [Item("1")]}),
         (Any, b"17", 17),
         (Any, b"x", "x"),
@@ -165,6 +181,8 @@ def test_a_field_is_what_its_annotation_says(kind: Any, value: bytes, got: Any) 
         (list[int], b"7", "which is no list"),
         (tuple[int, str], b"[1]", "which is no tuple"),
         (dict[str, Item], b'{"a": {"amount": 1}}', "which is no dict"),
+        (dict[int, str], b'{"x": "a"}', "which is no dict"),
+        (dict[int, str], b'{"\\ud800": "a"}', "is no UTF-8 text"),
         (Item, b'{"sku": 1}', "which is no Item"),
         (Positive, b'{"amount": 0}', "which is no Positive"),
         (Colour, b"blue", "which is no Colour"),
@@ -218,3 +236,33 @@ def test_a_generator_is_refused_where_it_is_written() -> None:
         for register in (Worker().task, Worker().batch):
             with pytest.raises(TypeError, match="yields"):
                 register(each)
+
+
+TRACE = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"tracestate": b"a=1"}
+
+
+class Sealed(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    sku: str
+
+
+class Traced(Sealed):
+    traceparent: str
+
+
+def test_a_trace_beside_the_payload_is_no_part_of_it() -> None:
+    """As plain producers write it."""
+    assert decoder_for(bytes)({b"page": b"\xff"} | TRACE) == b"\xff"
+    assert decoder_for(Sealed)({b"sku": b"1"} | TRACE) == Sealed(sku="1")
+
+
+def test_a_trace_that_is_asked_for_is_there() -> None:
+    parent, only = TRACE[b"traceparent"], {b"traceparent": TRACE[b"traceparent"]}
+    assert decoder_for(bytes)(only) == parent
+    assert decoder_for(Traced)({b"sku": b"1"} | only).traceparent == parent.decode()
+
+
+@pytest.mark.parametrize("fields", [{b"a": b"1", b"b": b"2"}, TRACE, {}], ids=["two", "a trace", "none"])
+def test_bytes_are_of_one_field(fields: dict[bytes, bytes]) -> None:
+    with pytest.raises(PayloadError, match="one field"):
+        decoder_for(bytes)(fields)

@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.cli.dev_view import View
 from streamqueue.cli.errors import BadInput, Failure
-from streamqueue.cli.manifest import Manifest, read_queue
+from streamqueue.cli.manifest import Manifest, read_queue, which_option
+from streamqueue.cli.options import usable_url
 from streamqueue.local.fleet import Fleet
 from streamqueue.local.redis_server import NoServer, redis_server
 from streamqueue.local.run import environment, run
@@ -30,22 +32,40 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
 @click.command()
 @click.argument("handler", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-f", "--file", "manifest", required=True, type=click.Path(path_type=Path), help="The manifest.")
+@which_option
 @click.option("--command", help="What runs in a worker, instead of a Python file.")
-@click.option("--redis", metavar="URL", envvar="STREAMQUEUE_REDIS_URL", help="This Redis, instead of one of its own.")
+@click.option(
+    "--redis",
+    metavar="URL",
+    envvar="STREAMQUEUE_REDIS_URL",
+    callback=usable_url,
+    help="This Redis, instead of one of its own. [env: STREAMQUEUE_REDIS_URL]",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
     default=4 * (os.cpu_count() or 1),
     help="At most so many processes, where maxReplicas is more.  [default: 4 per core]",
 )
-def dev(handler: Path | None, manifest: Path, command: str | None, redis: str | None, workers: int) -> None:
+@click.pass_context
+def dev(
+    context: click.Context,
+    handler: Path | None,
+    manifest: Path,
+    which: str | None,
+    command: str | None,
+    redis: str | None,
+    workers: int,
+) -> None:
     """Run a manifest on this machine: HANDLER, a Python file, in processes that scale as its pods would.
 
     With protocol http, HANDLER (or --command) is a server on the port that PORT names; each has a runner beside it.
 
     Ends with Ctrl-C: the workers finish what they do; once more ends them at once.
     """
-    queue = read_queue(manifest)
+    queue = read_queue(manifest, which)
+    if context.get_parameter_source("redis") is ParameterSource.ENVIRONMENT:
+        click.echo("Redis for this run: that of STREAMQUEUE_REDIS_URL, whose tasks are done here")
     words = _words(handler, command, queue.spec)
     most = queue.spec.scaling.max_replicas
     if most > workers:

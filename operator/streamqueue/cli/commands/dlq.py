@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from shlex import quote
 from typing import Any
 
 import click
 
 from streamqueue.api.keys import Keys
 from streamqueue.cli.commands.peek import record as entry_record
+from streamqueue.cli.copying import goal_of, into_option, reaches_others
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.letters import Wanted, choosing, died_at
 from streamqueue.cli.options import (
@@ -21,12 +23,14 @@ from streamqueue.cli.options import (
     queue_options,
     rate_option,
 )
-from streamqueue.cli.output import Column, age, document, printable, show
+from streamqueue.cli.output import Column, age, document, printable, shorten, show
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import letters, purge, redrive
 from streamqueue.streams.entries import Entry, read_entries
 from streamqueue.streams.errors import execute
+
+_WIDTH = 80  # of the cause in a table
 
 COLUMNS = (
     Column("LETTER", lambda row: row["letter"]),
@@ -34,7 +38,7 @@ COLUMNS = (
     Column("DIED", lambda row: age(row["deadSeconds"])),
     Column("ATTEMPTS", lambda row: row["attempts"]),
     Column("REASON", lambda row: row["reason"]),
-    Column("CAUSE", lambda row: row["cause"]),
+    Column("CAUSE", lambda row: row["cause"] and shorten(row["cause"], _WIDTH)),
     Column("CONSUMER", lambda row: row["consumer"], wide=True),
     Column("DELIVERIES", lambda row: row["deliveries"], wide=True),
 )
@@ -60,7 +64,7 @@ def ls(
 ) -> None:
     """List QUEUE's dead letters, oldest first."""
     rows = asyncio.run(_ls(only_queue(selection, words), wanted, count))
-    show(rows, COLUMNS, output, "letter")
+    show(rows, COLUMNS, output, "letter", "No dead letters." if wanted.everything else "No such dead letters.")
 
 
 @dlq.command("show")
@@ -83,7 +87,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
 @dlq.command("redrive")
 @queue_argument()
 @choosing
-@click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
+@into_option
 @rate_option
 @queue_options
 @dry_run_option
@@ -154,9 +158,8 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
         chosen = frozenset({wanted})
         found = await _matching(target, Wanted(ids=chosen)) or await _matching(target, Wanted(tasks=chosen))
         if not found:
-            raise Failure(
-                f"no dead letter and no dead task has the id {wanted}: streamqueue explain {selection.again} {wanted}"
-            )
+            look = f"streamqueue explain {selection.again} {quote(wanted)}"
+            raise Failure(f"no dead letter and no dead task has the id {wanted}: {look}")
         key = Keys(target.spec.stream, target.spec.group).dlq
         (entry,) = await read_entries(target.client, key, found[-1].id, found[-1].id, count=1)
         return entry_record(entry)
@@ -164,8 +167,8 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
 
 async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
+        goal = await goal_of(target, into)
         ids = [letter.id for letter in await _matching(target, wanted)]
-        goal = into or target.spec.stream
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
@@ -174,10 +177,7 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
             result = await redrive(target.client, target.spec, ids=step, into=into)
             done += result.redriven
             if result.needs_worker:
-                raise Failure(
-                    f"{done} redriven; stream {goal} has other groups, which would get the copies too: "
-                    "give --into STREAM"
-                )
+                raise Failure(f"{done} redriven; {reaches_others(goal)}")
     click.echo(f"{done} dead letter(s) went into {goal}")
 
 

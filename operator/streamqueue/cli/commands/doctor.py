@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import click
 
-from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.cluster import no_queues, open_cluster
 from streamqueue.cli.doctor.checks import CHECKS, diagnose
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
@@ -28,7 +28,7 @@ Diagnosis = tuple[Selection, Facts, list[Finding]]
 def doctor(context: click.Context, selection: Selection, words: tuple[str, ...], output: str) -> None:
     """What is wrong with QUEUE, or with each queue of the namespace, and the next command. Exit code 1: a problem."""
     chosen = only_queue(selection, words) if words or selection.straight else None
-    diagnoses = asyncio.run(_diagnoses(selection, chosen))
+    diagnoses, namespace = asyncio.run(_diagnoses(selection, chosen))
     if output in ("json", "yaml"):
         document(
             [
@@ -40,15 +40,20 @@ def doctor(context: click.Context, selection: Selection, words: tuple[str, ...],
     else:
         for queue, facts, findings in diagnoses:
             _print(queue, facts, findings, output)
+        if not diagnoses and output != "name":
+            click.echo(no_queues(namespace), err=True)
     context.exit(any(not each.warning for _, _, findings in diagnoses for each in findings))
 
 
-async def _all(selection: Selection) -> list[Selection]:
+async def _all(selection: Selection) -> tuple[list[Selection], str]:
+    """The queues of the namespace, and its name."""
     async with open_cluster(selection) as cluster:
-        return [replace(selection, queue=body["metadata"]["name"]) for body in await cluster.queues()]
+        queues = [replace(selection, queue=body["metadata"]["name"]) for body in await cluster.queues()]
+        return queues, cluster.namespace
 
 
-async def _diagnoses(selection: Selection, chosen: Selection | None) -> list[Diagnosis]:
+async def _diagnoses(selection: Selection, chosen: Selection | None) -> tuple[list[Diagnosis], str]:
+    queues, namespace = ([chosen], "") if chosen else await _all(selection)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(queue: Selection) -> Diagnosis:
@@ -56,7 +61,7 @@ async def _diagnoses(selection: Selection, chosen: Selection | None) -> list[Dia
             facts = await gather(queue)
             return queue, facts, diagnose(facts)
 
-    return await asyncio.gather(*map(one, [chosen] if chosen else await _all(selection)))
+    return await asyncio.gather(*map(one, queues)), namespace
 
 
 def _print(queue: Selection, facts: Facts, findings: list[Finding], output: str) -> None:

@@ -36,7 +36,13 @@ def peek(
 ) -> None:
     """The tasks of QUEUE that wait to be delivered, the next one first."""
     entries = asyncio.run(_peek(only_queue(selection, words), count, start, newest))
-    show([record(entry) for entry in entries], COLUMNS, output, "entry")
+    show(
+        [record(entry) for entry in entries],
+        COLUMNS,
+        output,
+        "entry",
+        "No entries." if newest or start else "No task waits.",
+    )
 
 
 def record(entry: Entry) -> dict[str, Any]:
@@ -52,7 +58,7 @@ def _fields(row: Any) -> str:
 async def _peek(selection: Selection, count: int, start: str | None, newest: bool) -> list[Entry]:
     async with open_target(selection) as target:
         found = await target.snapshot()
-        if start:
+        if start is not None:
             first = parse_moment(start, found.time, "--from")
         else:
             first = "-" if newest else successor(found.last_delivered_id or "0-0")

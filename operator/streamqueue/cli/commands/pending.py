@@ -44,11 +44,12 @@ def pending(
 ) -> None:
     """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
     try:
-        least = parse_duration(idle) if idle else 0.0
+        least = parse_duration(idle) if idle is not None else 0.0
     except ValueError as error:
         raise BadInput(f"--idle: {error}") from None
     rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))
-    show(rows, COLUMNS, output, "entry")
+    nothing = "No such task is pending." if consumer or idle else "No task is pending."
+    show(rows, COLUMNS, output, "entry", nothing)
 
 
 async def _pending(selection: Selection, count: int, consumer: str | None, least: float) -> list[dict[str, Any]]:

@@ -31,24 +31,30 @@ def reclaim(
 ) -> None:
     """Return QUEUE's tasks that are past their visibility timeout, trim, and delete idle consumers: one pass, now."""
     chosen = only_queue(selection, words)
-    if (visibility_timeout or max_deliveries) and not chosen.straight:
+    if (visibility_timeout is not None or max_deliveries) and not chosen.straight:
         raise BadInput("--visibility-timeout and --max-deliveries are the queue's own: change its spec.delivery")
     click.echo(asyncio.run(_reclaim(chosen, visibility_timeout, max_deliveries, dry_run)))
 
 
 async def _reclaim(selection: Selection, visibility: str | None, most: int | None, dry_run: bool) -> str:
+    timeout = _seconds(visibility)
     async with open_target(selection) as target:
-        spec = _with(target.spec, visibility, most)
+        spec = _with(target.spec, timeout, most)
         await target.snapshot()  # names what is missing
         return await _overdue(target, spec) if dry_run else (await sweep(target.client, spec)).summary()
 
 
-def _with(spec: QueueSpec, timeout: str | None, most: int | None) -> QueueSpec:
-    delivery = spec.delivery
+def _seconds(timeout: str | None) -> float | None:
     try:
-        visibility = parse_duration(timeout) if timeout else delivery.visibility_timeout
+        return parse_duration(timeout) if timeout is not None else None
     except ValueError as error:
         raise BadInput(f"--visibility-timeout: {error}") from None
+
+
+def _with(spec: QueueSpec, visibility: float | None, most: int | None) -> QueueSpec:
+    delivery = spec.delivery
+    if visibility is None:
+        visibility = delivery.visibility_timeout
     return replace(
         spec, delivery=replace(delivery, visibility_timeout=visibility, max_deliveries=most or delivery.max_deliveries)
     )

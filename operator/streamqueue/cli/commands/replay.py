@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from streamqueue.cli.copying import goal_of, into_option, reaches_others
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.moments import is_entry_id, parse_moment
 from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_argument, queue_options, rate_option
@@ -24,7 +25,7 @@ from streamqueue.streams.errors import RedisProblem
 @click.option("--id", "ids", multiple=True, metavar="ID", help="This entry; may be repeated.")
 @click.option("--from", "start", metavar="WHEN", help="From this entry id, time, or duration ago.")
 @click.option("--until", metavar="WHEN", help="Up to this entry id, time, or duration ago; by default up to now.")
-@click.option("--into", metavar="STREAM", default="", help="Into this stream instead of the queue's own.")
+@into_option
 @rate_option
 @queue_options
 @dry_run_option
@@ -45,7 +46,7 @@ def replay(
     """
     if bool(ids) == bool(start):
         raise BadInput("choose entries by --id, or by --from and perhaps --until")
-    if until and not start:
+    if until is not None and not start:
         raise BadInput("--until needs --from")
     if wrong := [word for word in ids if not is_entry_id(word)]:
         raise BadInput(f"--id: {wrong[0]!r} is no entry id, as in 1700000000000-0")
@@ -62,9 +63,9 @@ async def _replay(
     dry_run: bool,
 ) -> None:
     async with open_target(selection) as target:
+        goal = await goal_of(target, into)
         ranges = [(word, word) for word in dict.fromkeys(ids)] or [await _range(target, start or "", until)]
         total = sum([await _count(target, *each) for each in ranges])
-        goal = into or target.spec.stream
         if dry_run:
             click.echo(f"{counted(total, 'entry', 'entries')} would be copied into {goal} (dry run)")
             return
@@ -76,7 +77,7 @@ async def _range(target: Target, start: str, until: str | None) -> tuple[str, st
     """The newest id is fixed now: a replay into its own stream would follow itself for ever."""
     found = await target.snapshot()
     newest = await read_entries(target.client, target.spec.stream, count=1, newest=True)
-    last = parse_moment(until, found.time, "--until") if until else newest[0].id if newest else "0-0"
+    last = parse_moment(until, found.time, "--until") if until is not None else newest[0].id if newest else "0-0"
     if newest and _order(newest[0].id) < _order(last):
         last = newest[0].id
     return parse_moment(start, found.time, "--from"), last
@@ -112,15 +113,17 @@ async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into:
                     await pace.wait(count)
                 del left[0]
         except WouldReachOthers:
-            raise Failure(
-                f"{done} copied; stream {target.spec.stream} has other groups, which would get the copies too: "
-                "give --into STREAM"
-            ) from None
+            raise Failure(f"{done} copied; {reaches_others(target.spec.stream)}") from None
         except RedisProblem as problem:
-            raise Failure(
-                f"{problem.message}; {done} copied, the next {pace.step} perhaps: go on with {_options(left)}"
-            ) from None
+            raise Failure(f"{problem.message}; {_so_far(done, pace, left)}") from None
+        except asyncio.CancelledError:  # Ctrl-C
+            click.echo(f"Interrupted: {_so_far(done, pace, left)}", err=True)
+            raise
     return done
+
+
+def _so_far(done: int, pace: Pace, left: list[tuple[str, str]]) -> str:
+    return f"{done} copied, the next {pace.step} perhaps: go on with {_options(left)}"
 
 
 def _options(left: list[tuple[str, str]]) -> str:

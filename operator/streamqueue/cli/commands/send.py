@@ -23,7 +23,9 @@ Fields = dict[str, str]
 
 @click.command()
 @queue_argument("[QUEUE] [FIELD=VALUE]...")
-@click.option("-f", "--file", type=click.File(), help="One task a line as a JSON object; - is standard input.")
+@click.option(
+    "-f", "--file", type=click.File(encoding="utf-8-sig"), help="One task a line as a JSON object; - is standard input."
+)
 @click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
 @click.option("--delay", metavar="DURATION", help="Let the task wait so long before it enters the stream.")
 @click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
@@ -46,6 +48,8 @@ def send(
         raise BadInput("give the task as FIELD=VALUE words, or --file FILE")
     if file and task_id:
         raise BadInput("--task-id is for one task, --file for many")
+    if task_id == "":
+        raise BadInput("--task-id is empty: leave it out, or give an id")
     tasks = list(_lines(file) if file else [_task(pairs)])
     wait = _seconds(delay)
     if dry_run:
@@ -56,7 +60,7 @@ def send(
 
 def _seconds(delay: str | None) -> float:
     try:
-        return parse_duration(delay) if delay else 0.0
+        return parse_duration(delay) if delay is not None else 0.0
     except ValueError as error:
         raise BadInput(f"--delay: {error}") from None
 
@@ -82,7 +86,7 @@ def _object(line: str, number: int) -> Fields:
     """Strings go as they are, other values as JSON: a stream holds text."""
     try:
         found = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of too many digits, too many brackets
         raise BadInput(f"--file: line {number} is no JSON: {error}") from None
     if not isinstance(found, dict) or not found:
         raise BadInput(f"--file: line {number} must be a JSON object with at least one field")
@@ -106,13 +110,18 @@ async def _send(
         if selection.straight and not create:
             await _require_stream(target)
         pace = Pace(rate)
-        with progress("sending", len(tasks) if len(tasks) > 1 else None) as advance:
+        with progress("sending", len(tasks), beside_lines=True) as advance:
             for done, task in enumerate(tasks):
                 await pace.wait(1)
                 try:
-                    click.echo(await _add(target, task, task_id, delay))
+                    added = await _add(target, task, task_id, delay)
                 except RedisProblem as problem:
                     raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
+                try:
+                    click.echo(added)
+                except OSError as error:
+                    said = f"the ids can't be printed: {error.strerror}; {done + 1} task(s) were added"
+                    raise Failure(said) from None
                 advance(1)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamqueue.cli.errors import BadInput, Failure
+from streamqueue.cli.manifest import which_option
 from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @queue_argument()
 @click.option("-f", "--file", type=click.Path(path_type=Path), help="Manifest to try; by default QUEUE's own spec.")
+@which_option
 @click.option("--trace", "csv", type=click.Path(path_type=Path), help="CSV: arrival time, service seconds.")
 @click.option("--from-stream", is_flag=True, help="Arrivals as the stream's own entries tell them.")
 @click.option("--since", metavar="WHEN", help="With --from-stream: from this id, time, or duration ago.")
@@ -42,6 +44,7 @@ def simulate(
     selection: Selection,
     words: tuple[str, ...],
     file: Path | None,
+    which: str | None,
     csv: Path | None,
     from_stream: bool,
     since: str | None,
@@ -64,14 +67,16 @@ def simulate(
 
     if from_stream == (csv is not None):
         raise BadInput("give one of --trace CSV and --from-stream")
-    if not from_stream and (since or service is not None):
+    if not from_stream and (since is not None or service is not None):
         raise BadInput("--since and --service belong to --from-stream")
+    if which is not None and file is None:
+        raise BadInput("--queue chooses a queue of -f FILE; name one in the cluster without it")
     if plot is not None and not can_plot():
         raise BadInput("--plot needs matplotlib: pip install 'streamqueue[simulate]'")
     if plot is not None and not plot.absolute().parent.is_dir():
         raise BadInput(f"--plot: there is no folder {str(plot.parent)!r}")
     try:
-        queue, trace = asyncio.run(load(selection, words, Source(file, csv, since, service, seed)))
+        queue, trace = asyncio.run(load(selection, words, Source(file, which, csv, since, service, seed)))
     except TraceError as error:
         raise BadInput(str(error)) from None
     if queue.scaling.paused:

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from streamqueue.api.conditions import is_well
-from streamqueue.cli.cluster import Body, open_cluster
+from streamqueue.cli.cluster import Body, no_queues, open_cluster
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
-from streamqueue.cli.output import Column, age, document, paint, printable, show, table
+from streamqueue.cli.output import Column, age, document, paint, printable, show
 from streamqueue.cli.target import open_target
 from streamqueue.controller.pods import epoch
 
@@ -83,9 +83,8 @@ async def _many(selection: Selection, everywhere: bool, output: str) -> None:
     async with open_cluster(selection) as cluster:
         rows = [summary(body, time.time()) for body in await cluster.queues(everywhere)]
         namespace = cluster.namespace
-    if not rows and output in ("table", "wide"):
-        click.echo(f"No StreamQueues in {'any namespace' if everywhere else f'namespace {namespace}'}.", err=True)
-    show(rows, (_NAMESPACE, *COLUMNS) if everywhere else COLUMNS, output, "name")
+    nothing = no_queues(None if everywhere else namespace)
+    show(rows, (_NAMESPACE, *COLUMNS) if everywhere else COLUMNS, output, "name", nothing)
 
 
 async def _one(selection: Selection, output: str) -> None:
@@ -120,6 +119,8 @@ async def _straight(selection: Selection, output: str) -> None:
         "lag": found.undelivered,
         "lagKnown": found.lag_known,
         "pending": found.pending,
+        "parked": found.parked,
+        "due": found.due,
         "oldestWaitingSeconds": found.oldest_waiting_age,
         "oldestPendingSeconds": found.oldest_pending_age,
         "deadLetters": found.dead_letters,
@@ -129,10 +130,8 @@ async def _straight(selection: Selection, output: str) -> None:
     }
     if output in ("json", "yaml"):
         document(row, output)
-    elif output == "name":
-        click.echo(row["name"])
     else:
-        click.echo("\n".join(table([row], _STRAIGHT)))
+        show([row], _STRAIGHT, output, "name")
 
 
 _STRAIGHT = (
@@ -140,4 +139,6 @@ _STRAIGHT = (
     Column("CONSUMERS", lambda row: row["consumers"]),
     Column("LENGTH", lambda row: row["length"]),
     Column("GROUPS", lambda row: row["groups"]),
+    Column("PARKED", lambda row: row["parked"], wide=True),  # retries whose time has not come
+    Column("DUE", lambda row: row["due"], wide=True),  # retries and delayed tasks whose time has
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -32,26 +32,32 @@ _KEPT = 20  # lines of one queue's history
 @queue_options
 def top(selection: Selection, words: tuple[str, ...], interval: float, looks: int | None) -> None:
     """All queues of the namespace, live; with QUEUE, that one's numbers straight from Redis, look by look."""
-    one = bool(words) or selection.straight
-    tables = _one(only_queue(selection, words)) if one else _all(selection)
-    asyncio.run(_run(tables, interval, looks))
+    one, redrawn = bool(words) or selection.straight, Console().is_terminal
+    tables = _one(only_queue(selection, words), _KEPT if redrawn else 1) if one else _all(selection)
+    asyncio.run(_run(tables, interval, looks) if redrawn else _print(tables, interval, looks))
 
 
 async def _run(tables: AsyncGenerator[Table, None], interval: float, looks: int | None) -> None:
-    console = Console(width=None if Console().is_terminal else 200)
-    async with aclosing(tables):
-        with Live(console=console, auto_refresh=False) as live:
-            await _update(live, tables, interval, looks)
+    with Live(auto_refresh=False) as live:
+        await _update(lambda table: live.update(table, refresh=True), tables, interval, looks)
 
 
-async def _update(live: Live, tables: AsyncGenerator[Table, None], interval: float, looks: int | None) -> None:
+async def _print(tables: AsyncGenerator[Table, None], interval: float, looks: int | None) -> None:
+    """To what is no terminal: one after another."""
+    await _update(Console(width=200).print, tables, interval, looks)
+
+
+async def _update(
+    show: Callable[[Table], None], tables: AsyncGenerator[Table, None], interval: float, looks: int | None
+) -> None:
     shown = 0
-    async for table in tables:
-        live.update(table, refresh=True)
-        shown += 1
-        if shown == looks:
-            return
-        await asyncio.sleep(interval)
+    async with aclosing(tables):
+        async for table in tables:
+            show(table)
+            shown += 1
+            if shown == looks:
+                return
+            await asyncio.sleep(interval)
 
 
 async def _all(selection: Selection) -> AsyncGenerator[Table, None]:
@@ -69,13 +75,13 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     return (row["name"], row["ready"], *counters, row["replicas"], row["reason"], row["message"])
 
 
-async def _one(selection: Selection) -> AsyncGenerator[Table, None]:
+async def _one(selection: Selection, kept: int) -> AsyncGenerator[Table, None]:
     async with open_target(selection) as target:
         lines: list[tuple[object, ...]] = []
         before: Snapshot | None = None
         while True:
             now = await target.snapshot()
-            lines = [*lines, look_cells(before, now)][-_KEPT:]
+            lines = [*lines, look_cells(before, now)][-kept:]
             table = new_table(LOOK, selection.label)
             for line in lines:
                 add_row(table, *line)

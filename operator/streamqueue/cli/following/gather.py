@@ -19,7 +19,7 @@ from streamqueue.streams.errors import execute
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 
 DEPTH = 1_000_000  # entries looked at, at most
-CLOCK_SKEW = 60_000  # ms by which a producer's clock may be ahead of Redis's
+CLOCK_SKEW = 60_000  # ms by which a clock that gave an id may be ahead of this Redis's
 
 _UUID7 = re.compile(r"([0-9a-f]{8})-?([0-9a-f]{4})-?7[0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE)
 
@@ -71,7 +71,7 @@ async def _entries(target: Target, wanted: str, task: str, length: int) -> tuple
     found: list[Entry] = []
     seen = 0
     with progress("reading the stream", min(length, DEPTH)) as advance:
-        async for page in _pages(target, _start(task)):
+        async for page in _pages(target, await _start(target, task)):
             found += [entry for entry in page if entry.task == task or entry.id == wanted]
             seen += len(page)
             advance(len(page))
@@ -80,13 +80,16 @@ async def _entries(target: Target, wanted: str, task: str, length: int) -> tuple
     return found, True
 
 
-def _start(task: str) -> str:
+async def _start(target: Target, task: str) -> str:
     """Nothing of a task is older than its id, if that tells a time."""
-    if is_entry_id(task):
+    uuid = _UUID7.fullmatch(task)
+    if not uuid and not is_entry_id(task):
+        return "-"
+    if not uuid and (await read_headers(target.client, target.spec.stream, task, task, count=1))[0]:
         return task
-    if uuid := _UUID7.fullmatch(task):
-        return str(max(0, int(uuid[1] + uuid[2], 16) - CLOCK_SKEW))
-    return "-"
+    # Given by a producer, or by the server of a pipeline's first stage.
+    given = int(uuid[1] + uuid[2], 16) if uuid else entry_order(task)[0]
+    return str(max(0, given - CLOCK_SKEW))
 
 
 async def _pages(target: Target, start: str) -> AsyncIterator[list[Entry]]:

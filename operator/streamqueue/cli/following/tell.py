@@ -147,6 +147,12 @@ def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
         said.append(f"Consumer {view.name} holds {view.pending}; its last command was {age(view.idle)} ago.")
     if len(busy) > 10:
         said.append(f"So do {len(busy) - 10} more consumers.")
+    if snapshot.parked:
+        said.append(f"{snapshot.parked} task(s) have failed and wait for their retry.")
+    if snapshot.due:
+        said.append(f"{snapshot.due} retries or delayed tasks are due.")
+    elif snapshot.next_due is not None:
+        said.append(f"The next retry or delayed task is due in {age(snapshot.next_due)}.")
     if snapshot.outboxed:
         said.append(f"{snapshot.outboxed} result(s) are on their way to streams that no script reaches from here.")
     if snapshot.groups > 1:
@@ -155,10 +161,10 @@ def tell_queue(snapshot: Snapshot, spec: QueueSpec, again: str) -> Story:
     if snapshot.dead_letters:
         said.append(f"{snapshot.dead_letters} task(s) are dead.")
         return Story(_state(snapshot), tuple(said), f"streamqueue dlq ls {again}")
-    return Story(_state(snapshot), tuple(said), f"streamqueue pending {again}" if snapshot.pending else "")
+    return Story(_state(snapshot), tuple(said), f"streamqueue pending {again}" if snapshot.unacknowledged else "")
 
 
 def _state(snapshot: Snapshot) -> str:
-    if snapshot.pending:
+    if snapshot.pending or snapshot.outboxed:
         return "working"
-    return "waiting" if snapshot.undelivered else "empty"
+    return "waiting" if snapshot.undelivered or snapshot.next_due is not None else "empty"

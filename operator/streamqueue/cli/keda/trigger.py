@@ -11,7 +11,7 @@ from streamqueue.cli.keda.workload import Workload
 
 COUNTS = ("lagCount", "pendingEntriesCount", "streamLength")
 DEFAULT_PENDING = 5  # KEDA's pendingEntriesCount
-_ELSEWHERE = {"redis-cluster-streams": "Redis Cluster", "redis-sentinel-streams": "Redis Sentinel"}
+_ELSEWHERE = {"redis-cluster-streams": "a Redis Cluster", "redis-sentinel-streams": "Redis Sentinel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def read_triggers(
         kind = str(given.get("type"))
         if kind in _ELSEWHERE:
             raise CannotImport(
-                f"trigger {kind}: {_ELSEWHERE[kind]} can't be used: a StreamQueue reads one Redis server"
+                f"trigger {kind}: {_ELSEWHERE[kind]} isn't imported: write spec.redis by hand, as docs/redis.md has it"
             )
         if kind == "redis-streams":
             ours.append(_read(given, documents, workload))
@@ -66,9 +66,9 @@ def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Wor
         group=group if isinstance(group, str) and group else None,
         address=_address(metadata, authentication, workload),
         database=number(metadata.get("databaseIndex", 0), "databaseIndex"),
-        tls=str(metadata.get("enableTLS", "false")).lower() == "true" or authentication.get("tls") == "enable",
+        tls=str(metadata.get("enableTLS", "false")).lower() == "true" or "tls" in authentication,
         has_password=any(name in metadata for name in ("password", "passwordFromEnv", "usernameFromEnv"))
-        or "password" in authentication,
+        or not authentication.keys().isdisjoint(("password", "username")),
         secrets=tuple(authentication.values()),
         counts=counts or {"pendingEntriesCount": DEFAULT_PENDING},
         activation=number(metadata.get("activationLagCount", 0), "activationLagCount") > 0,
@@ -76,7 +76,7 @@ def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Wor
 
 
 def _authentication(given: Mapping[str, Any], documents: Sequence[Document]) -> dict[str, str]:
-    """NAME/KEY by parameter, of the TriggerAuthentication; "?" where that isn't in the files."""
+    """Where each parameter of the TriggerAuthentication comes from, NAME/KEY of a Secret, or as near as can be told."""
     reference = block(given, "authenticationRef")
     if not reference:
         return {}
@@ -84,8 +84,15 @@ def _authentication(given: Mapping[str, Any], documents: Sequence[Document]) -> 
     found = find(documents, kind, str(reference.get("name")))
     if found is None:
         return {"password": f"{kind} {reference.get('name')}"}
-    secrets = items(block(found, "spec"), "secretTargetRef")
-    return {str(each.get("parameter")): f"{each.get('name')}/{each.get('key')}" for each in secrets}
+    spec = block(found, "spec")
+    secrets = items(spec, "secretTargetRef")
+    named = {str(each.get("parameter")): f"{each.get('name')}/{each.get('key')}" for each in secrets}
+    others = {
+        str(each.get("parameter")): f"{source} of {kind} {reference.get('name')}"
+        for source in spec
+        for each in (*items(spec, source), *items(block(spec, source), "secrets"))
+    }
+    return others | named
 
 
 def _address(metadata: Mapping[str, Any], authentication: Mapping[str, str], workload: Workload | None) -> str | None:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.decisions.fetch import fetch
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import read_queue
-from streamqueue.cli.moments import parse_moment
+from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection, only_queue
+from streamqueue.cli.output import printable
 from streamqueue.cli.progress import progress
 from streamqueue.cli.target import Target, open_target, reach, spec_of
 from streamqueue.streams import connect
@@ -26,9 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """As typed. `csv` None: from the stream, `since` a moment; `service` is seconds a task, where no result tells."""
+    """As typed. `which`: of the manifest's queues. `csv` None: from the stream, `since` a moment; `service` is seconds
+    a task, where no result tells.
+    """
 
     manifest: Path | None
+    which: str | None
     csv: Path | None
     since: str | None
     service: float | None
@@ -39,7 +45,9 @@ async def load(selection: Selection, words: tuple[str, ...], source: Source) -> 
     """Raises BadInput, Failure, RedisProblem, and TraceError."""
     from streamqueue.simulate.trace import read_trace
 
-    tried = read_queue(source.manifest).spec if source.manifest else None
+    tried = read_queue(source.manifest, source.which).spec if source.manifest else None
+    if len(words) > 1:
+        raise BadInput(f"{words[1]!r} is one word too many")
     if source.csv is not None:
         trace = read_trace(source.csv)
         return tried or await _spec_in_cluster(selection, words), trace
@@ -71,19 +79,25 @@ async def _target_of(selection: Selection, spec: QueueSpec) -> AsyncIterator[Tar
 
 
 async def _history(target: Target, source: Source) -> Trace:
-    from streamqueue.simulate.history import history_trace, known_services, read_arrivals
+    from streamqueue.simulate import history
 
     spec = target.spec
     start = "-"
-    if source.since:
+    if source.since is not None:
         start = parse_moment(source.since, (await target.snapshot()).time, "--since")
     with progress("reading the stream", None) as advance:
-        arrivals = await read_arrivals(target.client, spec.stream, start, advance)
-        known = await known_services(target.client, Keys(spec.stream, spec.group), [task for task, _ in arrivals])
+        arrivals = await history.read_arrivals(target.client, spec.stream, start, advance)
+        known = await history.known_services(
+            target.client, Keys(spec.stream, spec.group), [task for task, _ in arrivals]
+        )
+    if len(arrivals) >= history.MOST:
+        last = entry_time(f"{arrivals[-1][1] * 1000:.0f}-0")
+        said = f"only the oldest {len(arrivals):,} tasks of stream {spec.stream} were read, up to {last}"
+        click.echo(f"{printable(said)}: --since begins later", err=True)
     otherwise = source.service
     if otherwise is None and not known and target.selection.queue:
         otherwise = await _learnt(target.selection)
-    return history_trace(spec.stream, arrivals, known, otherwise, source.seed)
+    return history.history_trace(spec.stream, arrivals, known, otherwise, source.seed)
 
 
 async def _learnt(selection: Selection) -> float | None:

@@ -55,7 +55,7 @@ def result_of(content_type: str, body: bytes, is_whole: bool) -> Any:
         return None
     kind = content_type.partition(";")[0].strip().lower()
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")
         return json.loads(text) if kind == "application/json" or kind.endswith("+json") else text
     except UnicodeDecodeError:
         raise Unusable("its body is no UTF-8 text") from None

@@ -50,8 +50,18 @@ def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: py
     [
         ("lag", "kind: ScaledObject", "kind: ScaledJob", "a ScaledJob starts a Job for each piece of work"),
         ("lag", "kind: ScaledObject", "kind: Secret", "wants one ScaledObject, has 0"),
-        ("lag", "type: redis-streams", "type: redis-cluster-streams", "Redis Cluster can't be used"),
-        ("lag", "type: redis-streams", "type: redis-sentinel-streams", "Redis Sentinel can't be used"),
+        (
+            "lag",
+            "type: redis-streams",
+            "type: redis-cluster-streams",
+            "a Redis Cluster isn't imported: write spec.redis by hand",
+        ),
+        (
+            "lag",
+            "type: redis-streams",
+            "type: redis-sentinel-streams",
+            "Redis Sentinel isn't imported: write spec.redis by hand",
+        ),
         ("lag", "type: redis-streams", "type: kafka", "no trigger of type redis-streams (has kafka)"),
         ("lag", "consumerGroup: workers", "a: b", "give --group NAME"),
         ("lag", "stream: orders", "a: b", "the trigger names no stream"),
@@ -79,6 +89,46 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(
     assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml")]) == 2
     said = capsys.readouterr()
     assert says in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_objects_may_come_in_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `kubectl get scaledobject,deployment -o yaml` prints them."""
+    found = list(yaml.safe_load_all((FOLDER / "lag.yaml").read_text()))
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": found}))
+    assert run(["import", "keda", "-f", str(tmp_path / "all.yaml")]) == 0
+    assert capsys.readouterr().out == (FOLDER / "lag.golden").read_text()
+
+
+def logging_in(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """What becomes of a ScaledObject whose TriggerAuthentication has this source."""
+    scaled = yaml.safe_load((FOLDER / "lag.yaml").read_text().split("---\n")[0])
+    scaled["spec"]["triggers"][0]["authenticationRef"] = {"name": "login"}
+    login = f"kind: TriggerAuthentication\nmetadata: {{name: login}}\nspec:\n  {source}\n"
+    (folder / "scaled.yaml").write_text(yaml.safe_dump(scaled) + "---\n" + login)
+    assert run(["import", "keda", "-f", str(folder / "scaled.yaml"), "--image", "i:1"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "env: [{parameter: password, name: REDIS_PASSWORD}]",
+        "hashiCorpVault: {address: a, secrets: [{parameter: password, path: p, key: k}]}",
+        "configMapTargetRef: [{parameter: username, name: n, key: k}]",
+    ],
+    ids=["env", "vault", "user name"],
+)
+def test_a_login_is_not_lost_wherever_it_comes_from(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = logging_in(tmp_path, source, capsys)
+    assert "url" not in yaml.safe_load(printed)["spec"]["redis"]
+    assert f"the parts are in {source.partition(':')[0]} of TriggerAuthentication login" in printed
+
+
+def test_tls_may_be_a_parameter_of_the_login(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = logging_in(tmp_path, "secretTargetRef: [{parameter: tls, name: redis, key: tls}]", capsys)
+    assert yaml.safe_load(printed)["spec"]["redis"]["url"].startswith("rediss://")
 
 
 def test_the_image_and_the_group_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

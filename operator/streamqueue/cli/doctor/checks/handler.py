@@ -9,7 +9,7 @@ from streamqueue.api.durations import format_duration
 from streamqueue.cli.doctor.checks.reading import ACTIVE
 from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.finding import Finding
-from streamqueue.cli.output import age
+from streamqueue.cli.output import age, shorten
 from streamqueue.controller.consumers import pod_of
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry
@@ -17,6 +17,7 @@ from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.tasks import PARKED
 
 ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
+_SILENT = ("abandoned", "visibility-timeout")  # causes of dead letters of which nobody has said anything
 
 
 def never_acknowledges(facts: Facts) -> Iterator[Finding]:
@@ -24,16 +25,18 @@ def never_acknowledges(facts: Facts) -> Iterator[Finding]:
     found, stream = facts.snapshot, facts.stream
     if not (found and stream and stream.held_complete):
         return
-    # A container that ended could not acknowledge: `dead_letters` tells of it.
-    ended = {letter.task for letter in stream.letters if (letter.field("sq-cause") or "").startswith("container")}
+    # A worker of the SDK has told how it went; a container that ended could not: `dead_letters` tells of both.
+    told = {letter.task for letter in stream.letters if letter.field("sq-cause") not in _SILENT}
+    parked = {row.id for row in stream.held if row.consumer == PARKED.encode()}
     delivered = _delivered(stream, found.last_delivered_id or "0-0")
-    delivered = {task: entry for task, entry in delivered.items() if task not in ended}
-    alive = {entry.id for entry in delivered.values()} & {row.id for row in stream.held}
+    delivered = {task: entry for task, entry in delivered.items() if task not in told and entry.id not in parked}
+    held = [row for row in stream.held if row.id not in parked]
+    alive = {entry.id for entry in delivered.values()} & {row.id for row in held}
     dead = {letter.task for letter in stream.letters}
     waiting = _waiting(stream, found.last_delivered_id or "0-0")
     done = [task for task, last in delivered.items() if last.id not in alive and task not in dead | waiting]
     patience = facts.configured.handler.timeout if facts.configured else ACTIVE
-    longest = max((row.idle / 1000 for row in stream.held), default=0.0)
+    longest = max((row.idle / 1000 for row in held), default=0.0)
     given_up = sum(1 for task in delivered if task in dead | waiting)
     if done or len(delivered) < ENOUGH or (longest < patience and given_up < ENOUGH):
         return
@@ -102,9 +105,11 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
         return
     assert facts.stream
     causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
-    said = ", ".join(f"{count} x {cause}" for cause, count in causes.most_common(3))
+    said = ", ".join(f"{count} x {shorten(cause, 100)}" for cause, count in causes.most_common(3))
     cause = f"{found.dead_letters} task(s) gave up after all their attempts; the newest by cause: {said}"
-    yield Finding("dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive")
+    yield Finding(
+        "dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive {facts.again}"
+    )
 
 
 def _delivered(stream: StreamFacts, last: str) -> dict[str, Entry]:

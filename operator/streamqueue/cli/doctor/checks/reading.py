@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from shlex import quote
 
 from streamqueue.cli.doctor.facts import Body, Facts
 from streamqueue.cli.doctor.finding import Finding
@@ -37,7 +38,8 @@ def no_group(facts: Facts) -> Iterator[Finding]:
     names = [group.name for group in facts.stream.groups]
     near = get_close_matches(facts.spec.group, names, 3, 0.6)
     others = f"; its groups are {', '.join(near or names[:5])}" if names else "; it has no group at all"
-    command = f"redis-cli XGROUP CREATE {facts.spec.stream} {facts.spec.group} {facts.spec.start_from}"
+    which = f"{quote(facts.spec.stream)} {quote(facts.spec.group)} {quote(facts.spec.start_from)}"
+    command = f"redis-cli XGROUP CREATE {which}"
     cause = f"stream {facts.spec.stream} has no group {facts.spec.group}{others}"
     yield Finding("no-group", cause, f"the operator creates it when it runs; by hand: {command}")
 

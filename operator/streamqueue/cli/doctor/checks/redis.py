@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
@@ -25,7 +26,7 @@ def unreachable(facts: Facts) -> Iterator[Finding]:
         return
     kind = facts.redis.kind
     secret = facts.spec.redis.secret_ref.name if facts.spec and facts.spec.redis.secret_ref else ""
-    stream = facts.spec.stream if facts.spec else ""
+    stream = quote(facts.spec.stream) if facts.spec else ""
     advice = _NEXT.get(kind, "redis-cli INFO").format(namespace=facts.namespace, secret=secret, stream=stream)
     if kind is ProblemKind.AUTH and not secret:
         advice = "check user and password of the URL"
