@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -27,12 +27,13 @@ class Fleet:
     world: World
     kube: Kube
     owner: dict[str, Any]
+    container: dict[str, Any] = field(default_factory=lambda: {"command": ["sleep", "60"]})
 
     def body(self, replicas: int) -> dict[str, Any]:
         labels = {"app": NAME}
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": NAME, "uid": self.owner["uid"], "controller": True}
         metadata = {"name": NAME, "namespace": self.world.kubectl.namespace, "ownerReferences": [owner]}
-        pod = {"containers": [{"name": "handler", "image": IMAGE, "command": ["sleep", "60"]}]}
+        pod = {"containers": [{"name": "handler", "image": IMAGE, **self.container}]}
         spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
         return {
             "apiVersion": "apps/v1",
@@ -81,6 +82,15 @@ async def test_an_object_that_was_deleted_meanwhile_is_not_made_anew_by_an_updat
     with pytest.raises(KubeError):
         await fleet.converge(old, 4)
     assert fleet.world.kubectl("get", "deployment", NAME, check=False).returncode != 0
+
+
+async def test_what_is_left_out_of_what_was_created_goes(fleet: Fleet) -> None:
+    """The API server takes a POST and an apply for two managers, and would keep what the first one set."""
+    live = await fleet.kube.get(DEPLOYMENTS, fleet.world.kubectl.namespace, NAME)  # as a watch shows it
+    fleet.container = {"args": ["60"]}
+    await fleet.converge(live, 3)
+    [container] = fleet.live()["spec"]["template"]["spec"]["containers"]
+    assert (container.get("command"), container["args"]) == (None, ["60"])
 
 
 async def test_who_doesnt_lead_writes_nothing(fleet: Fleet) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from streamqueue.controller import managed_fields
 from streamqueue.controller.kinds import DEPLOYMENTS, Kind
 from streamqueue.controller.kube import TERMINATING, Body, Kube, KubeError
 from streamqueue.controller.store import Holdings, Store, controller_of
@@ -86,6 +87,8 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
 
 
 async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
+    if managed_fields.is_posted(live["metadata"]):
+        live = await _hand_over(kube, kind, live)
     fence = {"uid": live["metadata"]["uid"]}
     if kind is DEPLOYMENTS and body["spec"]["replicas"] < live["spec"]["replicas"]:
         fence["resourceVersion"] = live["metadata"]["resourceVersion"]
@@ -93,6 +96,18 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
         return await kube.apply(kind, body | {"metadata": body["metadata"] | fence})
     except KubeError as error:
         raise _refused(error) or error from None
+
+
+async def _hand_over(kube: Kube, kind: Kind, live: Body) -> Body:
+    """`live` as it is when what our POST set is an apply's; at the version it was, where it has changed since."""
+    metadata = live["metadata"]
+    now = await kube.get(kind, metadata["namespace"], metadata["name"])
+    if now is None or not managed_fields.is_posted(now["metadata"]):
+        return live
+    written = await kube.set_managed_fields(kind, now, managed_fields.handed_over(now["metadata"]["managedFields"]))
+    if now["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+        return live
+    return live | {"metadata": metadata | {"resourceVersion": written["metadata"]["resourceVersion"]}}
 
 
 def _refused(error: KubeError) -> Refused | None:

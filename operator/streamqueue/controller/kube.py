@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
+from streamqueue.controller import managed_fields
 from streamqueue.controller.kinds import EVENTS, Kind
+from streamqueue.controller.managed_fields import MANAGER
 
 Body = dict[str, Any]
 
-MANAGER = "streamqueue"
 STATUS_MANAGER = "streamqueue-status"
 MARKS_MANAGER = "streamqueue-marks"
 
@@ -31,6 +32,7 @@ TERMINATING = "NamespaceTerminating"  # the reason of a refusal that time resolv
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 _JSON = "application/json"
 
 
@@ -83,7 +85,7 @@ class Kube:
         while True:
             page = await self._request("GET", kind.path(namespace), query)
             for item in page["items"]:
-                item["metadata"].pop("managedFields", None)  # which are most of it
+                managed_fields.cut(item["metadata"])
                 # Items of a list come without their type.
                 found.append({"apiVersion": kind.api_version, "kind": kind.kind} | item)
             token = page["metadata"].get("continue")
@@ -116,6 +118,14 @@ class Kube:
         path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"])
         return await self._write("PATCH", path, {"fieldManager": MANAGER, "force": "true"}, body, _APPLY)
 
+    async def set_managed_fields(self, kind: Kind, live: Body, entries: Sequence[Body]) -> Body:
+        """Who set which of its fields, fenced by the version of `live`."""
+        metadata = live["metadata"]
+        values = {"managedFields": entries, "resourceVersion": metadata["resourceVersion"]}
+        changes = [{"op": "replace", "path": f"/metadata/{name}", "value": value} for name, value in values.items()]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        return await self._write("PATCH", path, {"fieldManager": MANAGER}, changes, _JSON_PATCH)
+
     async def apply_status(self, kind: Kind, body: Body) -> Body:
         path = kind.path(body["metadata"]["namespace"], body["metadata"]["name"], "status")
         return await self._write("PATCH", path, {"fieldManager": STATUS_MANAGER, "force": "true"}, body, _APPLY)
@@ -129,7 +139,14 @@ class Kube:
         await self._write("POST", EVENTS.path(event["metadata"]["namespace"]), {}, event)
 
     async def _write(
-        self, method: str, path: str, query: Mapping[str, str], body: Body, content: str = _JSON, *, gated: bool = True
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | Sequence[Body],
+        content: str = _JSON,
+        *,
+        gated: bool = True,
     ) -> Body:
         if not gated:
             return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
@@ -143,7 +160,7 @@ class Kube:
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
-        body: Body | None = None,
+        body: Body | Sequence[Body] | None = None,
         content: str = _JSON,
         timeout: float = READ_TIMEOUT,  # noqa: ASYNC109 - the client takes it per request
     ) -> Body:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from streamqueue.controller import managed_fields
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Kind
 from streamqueue.controller.pods import is_marked, remains
 from streamqueue.manifests.labels import QUEUE
@@ -94,7 +95,7 @@ class Store:
                 return
             if known["metadata"].get("resourceVersion") == body["metadata"].get("resourceVersion", ""):
                 body = known  # what has lived long costs Python's collector nothing
-        body["metadata"].pop("managedFields", None)
+        managed_fields.cut(body["metadata"])
         if kind is STREAM_QUEUES:
             held.queue = body
         elif kind is PODS:

@@ -1,0 +1,106 @@
+"""What a POST set is made an apply's before the first apply: else nothing would ever be taken out of the object.
+
+The bookkeeping is the API server's own: `e2e/test_writes` sees a field go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from streamqueue.controller.children import Applied, converge
+from streamqueue.controller.kinds import DEPLOYMENTS
+from streamqueue.controller.managed_fields import handed_over
+from streamqueue.controller.store import Body, Holdings, Store
+from tests.kube.api import answered_by
+from tests.unit.controller.bodies import owned, queue
+
+
+def entry(manager: str, operation: str, fields: Body, **more: str) -> Body:
+    found = {"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1"}
+    return found | {"fieldsV1": fields} | more
+
+
+POSTED = entry("streamqueue", "Update", {"f:spec": {"f:replicas": {}, "f:template": {"f:a": {}}}})
+OTHERS = [
+    entry("kube-controller-manager", "Update", {"f:status": {"f:replicas": {}}}, subresource="status"),
+    entry("kubectl-rollout", "Update", {"f:spec": {"f:template": {"f:restartedAt": {}}}}),
+]
+
+
+def test_a_posts_fields_become_an_applys_and_others_stay() -> None:
+    first, *others = handed_over([POSTED, *OTHERS])
+    assert first == POSTED | {"operation": "Apply"}
+    assert others == OTHERS
+
+
+def test_with_an_apply_beside_it_both_are_one() -> None:
+    """A field without children is itself, and stays so beside those that it has elsewhere."""
+    applied = entry("streamqueue", "Apply", {"f:spec": {"f:replicas": {".": {}, "f:b": {}}, "f:template": {"f:c": {}}}})
+    [joined] = handed_over([applied, POSTED])
+    fields = {"f:replicas": {".": {}, "f:b": {}}, "f:template": {"f:a": {}, "f:c": {}}}
+    assert joined == applied | {"fieldsV1": {"f:spec": fields}}
+
+
+class ApiServer:
+    """A Deployment that was POSTed, at a version of its own."""
+
+    def __init__(self, version: str) -> None:
+        self.live = owned("Deployment", spec={"replicas": 3}, version=int(version))
+        self.live["metadata"]["managedFields"] = [POSTED, *OTHERS]
+        self.asked: list[tuple[str, str]] = []  # method and type of content
+        self.bodies: list[Any] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked.append((request.method, request.content_type))
+        if request.method == "GET":
+            return web.json_response(self.live)
+        self.bodies.append(await request.json())
+        return web.json_response(self.live | {"metadata": self.live["metadata"] | {"resourceVersion": "9"}})
+
+
+def seen() -> tuple[Store, Holdings]:
+    """The store, as the watch filled it at version 5."""
+    store = Store()
+    store.show(DEPLOYMENTS, ApiServer("5").live)
+    held = store.get(("shop", "orders"))
+    assert held is not None
+    held.queue = queue()
+    return store, held
+
+
+async def scaled_down(api: ApiServer) -> None:
+    store, held = seen()
+    body = owned("Deployment", spec={"replicas": 1})
+    async with answered_by(api.handle) as kube:
+        await converge(kube, store, held, Applied(), [(DEPLOYMENTS, body)])
+
+
+@pytest.mark.parametrize(("version", "fence"), [("5", "9"), ("6", "5")])
+async def test_it_is_done_before_the_first_apply_which_keeps_its_fence(version: str, fence: str) -> None:
+    """A scale-down that was decided on another version is refused, as ever."""
+    api = ApiServer(version)
+    await scaled_down(api)
+    assert [method for method, _ in api.asked] == ["GET", "PATCH", "PATCH"]
+    assert api.asked[1][1] == "application/json-patch+json"
+    written, applied = api.bodies
+    assert [change["value"] for change in written] == [handed_over([POSTED, *OTHERS]), version]
+    assert applied["metadata"]["resourceVersion"] == fence
+
+
+async def test_what_was_applied_ever_since_is_applied_at_once() -> None:
+    api = ApiServer("5")
+    api.live["metadata"]["managedFields"] = OTHERS
+    store, held = seen()
+    store.show(DEPLOYMENTS, api.live | {"metadata": api.live["metadata"] | {"resourceVersion": "6"}})
+    async with answered_by(api.handle) as kube:
+        await converge(kube, store, held, Applied(), [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 3}))])
+    assert api.asked == [("PATCH", "application/apply-patch+yaml")]
+
+
+def test_of_all_that_is_told_a_hint_is_kept() -> None:
+    _, held = seen()
+    [kept] = held.owned[DEPLOYMENTS]["metadata"]["managedFields"]
+    assert "fieldsV1" not in kept
