@@ -49,4 +49,5 @@ def _union(one: Body, other: Body) -> Body:
     if one == other:
         return one
     one, other = one or _THERE, other or _THERE
-    return {name: _union(one.get(name, found), other.get(name, found)) for name, found in (one | other).items()}
+    ones, others = other | one, one | other  # each with what the other has alone
+    return {name: _union(ones[name], others[name]) for name in ones}
