@@ -13,7 +13,7 @@ from streamqueue.controller import marks, metrics
 from streamqueue.controller.children import converge
 from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
-from streamqueue.controller.kinds import PODS
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas
 from streamqueue.controller.runtime import Runtime
@@ -55,11 +55,9 @@ class Actor:
         """
         assert held.queue is not None
         before = live_replicas(held)
-        if decision.replicas != before:
-            metrics.DECISIONS.labels(*key_of(held), decision.reason).inc()
         await self._mark(held, runtime, decision.victims)
         try:
-            wanted = desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused)
+            wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
                     await converge(self._kube, self._store, held, runtime.applied, wanted)
@@ -68,6 +66,10 @@ class Actor:
                 raise
             log.info("decided on an older state, again next round: %s", error.message)
             return
+        if not any(kind is DEPLOYMENTS for kind, _ in wanted):
+            return
+        if decision.replicas != before:
+            metrics.DECISIONS.labels(*key_of(held), decision.reason).inc()
         if (before == 0) != (decision.replicas == 0):
             self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
 

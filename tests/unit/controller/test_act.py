@@ -1,0 +1,76 @@
+"""What is said of a decision that was carried out, and of one that was not."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from streamqueue.api.spec import Handler, QueueSpec, Redis
+from streamqueue.controller import metrics
+from streamqueue.controller.act import Actor
+from streamqueue.controller.children import Refused
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import STREAM_QUEUES
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.store import Store
+from streamqueue.scaling import Decision, Reason
+from tests.kube.api import answered_by
+from tests.unit.controller.bodies import SETTINGS, queue
+
+KEY = ("shop", "orders")
+SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
+UP = Decision(2, Reason.SCALING_UP, "0 -> 2: 20 waiting")
+
+
+async def carried_out(*, refused: bool, deployments: int = 201) -> None:
+    """For a queue that has no fleet yet. `deployments`: the answer to their POST."""
+
+    async def handle(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if request.path.endswith("/deployments") and deployments != 201:
+            return web.json_response({"reason": "Invalid", "message": "no such field"}, status=deployments)
+        body["metadata"] = {"uid": request.path, "resourceVersion": "2"} | body["metadata"]
+        return web.json_response(body, status=201)
+
+    store = Store()
+    store.show(STREAM_QUEUES, queue())
+    held = store.get(KEY)
+    assert held is not None
+    async with answered_by(handle) as kube:
+        actor = Actor(kube, Recorder(kube), store, SETTINGS)
+        await actor.carry_out(held, Runtime("q1"), SPEC, UP, None, None, refused=refused)
+
+
+def counted() -> float | None:
+    labels = {"namespace": "shop", "queue": "orders", "reason": "ScalingUp"}
+    return REGISTRY.get_sample_value("streamqueue_decisions_total", labels)
+
+
+@pytest.fixture(autouse=True)
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    metrics.forget(KEY)
+    return caplog
+
+
+async def test_the_first_workers_are_news_and_count(told: pytest.LogCaptureFixture) -> None:
+    await carried_out(refused=False)
+    assert "shop/orders ScalingUp: 0 -> 2" in told.text
+    assert counted() == 1
+
+
+async def test_without_a_fleet_that_could_grow_there_is_no_news(told: pytest.LogCaptureFixture) -> None:
+    """Its template was refused: each second would have an event of its own."""
+    await carried_out(refused=True)
+    assert "ScalingUp" not in told.text
+    assert not counted()
+
+
+async def test_what_is_refused_changed_no_count() -> None:
+    with pytest.raises(Refused):
+        await carried_out(refused=False, deployments=422)
+    assert not counted()
