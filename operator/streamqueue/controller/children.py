@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streamqueue.controller import managed_fields
+from streamqueue.controller import managed_fields, refusal
 from streamqueue.controller.kinds import DEPLOYMENTS, Kind
 from streamqueue.controller.kube import TERMINATING, Body, Kube, KubeError
 from streamqueue.controller.store import Holdings, Store, controller_of
@@ -24,11 +25,19 @@ class NameConflict(Exception):
 
 
 class Refused(Exception):
-    """The API server won't have the object as it is; `reason` is a condition's, the message its own."""
+    """The API server won't have the object as it is; `reason` is a condition's, the message its own.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `at`: when it was asked, monotonic.
+    """
+
+    def __init__(self, reason: str, message: str, at: float) -> None:
         super().__init__(message)
         self.reason = reason
+        self.at = at
+
+    def anew(self) -> Refused:
+        """The same, to be raised once more: without what it was raised through."""
+        return Refused(self.reason, str(self), self.at)
 
 
 @dataclass(slots=True)
@@ -40,6 +49,7 @@ class Applied:
     """
 
     marks: dict[Kind, tuple[str, int | None]] = field(default_factory=dict)
+    refused: dict[Kind, tuple[str, Refused]] = field(default_factory=dict)  # what it would not have, and its word
 
 
 async def converge(
@@ -52,25 +62,41 @@ async def converge(
     assert held.queue is not None
     uid = held.queue["metadata"]["uid"]
 
-    def wrote(kind: Kind, body: Body, written: Body) -> None:
-        applied.marks[kind] = (_fingerprint(body), _generation(written))
+    async def write(kind: Kind, body: Body, live: Body | None) -> None:
+        mark = _fingerprint(body)
+        _spare(applied, kind, mark)
+        try:
+            written = await (_apply(kube, kind, body, live) if live else _create(kube, kind, body, uid))
+        except Refused as refused:
+            applied.refused[kind] = mark, refused.anew()
+            raise
+        applied.marks[kind] = mark, _generation(written)
         store.put(kind, written)
 
-    async def apply(kind: Kind, body: Body, live: Body) -> None:
-        wrote(kind, body, await _apply(kube, kind, body, live))
-
     changes: list[tuple[Kind, Body, Body]] = []
+    left: Refused | None = None
     for kind, body in desired:
         live = held.owned.get(kind)
-        if live is None or not _is_of(live, uid):
-            wrote(kind, body, await _create(kube, kind, body, uid))
-        elif applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
-            changes.append((kind, body, live))
+        if live and _is_of(live, uid):
+            if applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
+                changes.append((kind, body, live))
+        elif not left:
+            try:
+                await write(kind, body, None)
+            except Refused as refused:
+                left = refused  # of this object: what there is goes on
     # The last, the fleet, goes first: it takes the connection that is open.
-    answers = await asyncio.gather(*(apply(*change) for change in reversed(changes)), return_exceptions=True)
-    for answer in answers:
+    answers = await asyncio.gather(*(write(*change) for change in reversed(changes)), return_exceptions=True)
+    for answer in (*answers, left):
         if isinstance(answer, BaseException):
             raise answer
+
+
+def _spare(applied: Applied, kind: Kind, mark: str) -> None:
+    """Ask no more for what was refused a moment ago; but the fleet's count can't wait."""
+    known, refused = applied.refused.get(kind, (None, None))
+    if refused and known == mark and kind is not DEPLOYMENTS and time.monotonic() - refused.at < refusal.RETRY:
+        raise refused.anew()
 
 
 async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
@@ -112,14 +138,15 @@ async def _hand_over(kube: Kube, kind: Kind, live: Body) -> Body:
 
 def _refused(error: KubeError) -> Refused | None:
     """The refusal behind an error, which stays until somebody mends the spec or the cluster; None for what passes."""
+    now = time.monotonic()
     # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480).
     untyped = error.status == 500 and "failed to create typed" in error.message
     if error.status in (400, 422) or untyped:
-        return Refused("TemplateInvalid", error.message)
+        return Refused("TemplateInvalid", error.message, now)
     # A quota, a policy's webhook, or one that must be asked and is away.
     forbidden = error.status == 403 and error.reason != TERMINATING
     if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
-        return Refused("Forbidden", error.message)
+        return Refused("Forbidden", error.message, now)
     return None
 
 

@@ -126,7 +126,7 @@ class Rounds:
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refusal:
-            runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), now)
+            runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), refusal.at)
         else:
             runtime.refusal = runtime.refusal if refused else None
         facts.rejected = runtime.refusal.trouble if runtime.refusal else None

@@ -1,0 +1,102 @@
+"""An object that is refused holds up no other, and isn't asked for with each look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from streamqueue.controller import refusal
+from streamqueue.controller.children import Applied, Refused, converge
+from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Kind
+from streamqueue.controller.kube import Kube
+from streamqueue.controller.store import Body, Store
+from tests.kube.api import answered_by
+from tests.unit.controller.bodies import owned, queue
+
+KEY = ("shop", "orders")
+
+
+class ApiServer:
+    """A policy refuses disruption budgets."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []  # method and plural, in order of arrival
+        self.refuses = True
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        self.asked.append(f"{request.method} {request.path.split('/')[6]}")
+        if self.refuses and "poddisruptionbudgets" in request.path:
+            return web.json_response({"reason": "Forbidden", "message": "no budgets here"}, status=403)
+        body["metadata"] = body["metadata"] | {"uid": body["kind"], "resourceVersion": "2", "generation": 2}
+        return web.json_response(body)
+
+
+class Queue:
+    """It has a fleet of one, and a CronJob that may differ."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._store = Store()
+        self._applied = Applied()
+        self._store.show(STREAM_QUEUES, queue())
+        for kind, spec in ((CRON_JOBS, {}), (DEPLOYMENTS, {"replicas": 1})):
+            self._store.show(kind, owned(kind.kind, uid=kind.kind, spec=spec))
+
+    async def converge(self, replicas: int, *kinds: Kind) -> None:
+        wanted: list[tuple[Kind, Body]] = [(kind, owned(kind.kind, spec={})) for kind in kinds]
+        held = self._store.get(KEY)
+        assert held is not None
+        fleet = owned("Deployment", spec={"replicas": replicas})
+        await converge(self._kube, self._store, held, self._applied, [*wanted, (DEPLOYMENTS, fleet)])
+
+
+@pytest.fixture
+async def api() -> ApiServer:
+    return ApiServer()
+
+
+@pytest.fixture
+async def orders(api: ApiServer) -> AsyncIterator[Queue]:
+    async with answered_by(api.handle) as kube:
+        yield Queue(kube)
+
+
+async def test_the_fleet_there_is_scales_though_something_else_is_refused(orders: Queue, api: ApiServer) -> None:
+    with pytest.raises(Refused):
+        await orders.converge(2, DISRUPTION_BUDGETS)
+    assert api.asked == ["POST poddisruptionbudgets", "PATCH deployments"]
+
+
+async def test_what_is_refused_is_asked_for_again_after_a_while(
+    orders: Queue, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for replicas in (2, 3):
+        with pytest.raises(Refused, match="no budgets here"):
+            await orders.converge(replicas, DISRUPTION_BUDGETS)
+    assert api.asked.count("POST poddisruptionbudgets") == 1
+    monkeypatch.setattr(refusal, "RETRY", 0.0)
+    api.refuses = False
+    await orders.converge(3, DISRUPTION_BUDGETS)
+    assert api.asked.count("POST poddisruptionbudgets") == 2
+
+
+async def test_a_refusal_that_is_only_remembered_is_as_old_as_it_is(orders: Queue) -> None:
+    """Or a template that was refused beside it would never be tried again."""
+    told = []
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            await orders.converge(1, DISRUPTION_BUDGETS)
+        told.append(refused.value.at)
+    assert told[0] == told[1]
+
+
+async def test_nothing_more_is_created_after_a_refusal(orders: Queue, api: ApiServer) -> None:
+    """A fleet is, once all that its pods need is there."""
+    orders._store.remove(DEPLOYMENTS, owned("Deployment", uid="Deployment"))
+    with pytest.raises(Refused):
+        await orders.converge(1, DISRUPTION_BUDGETS, CRON_JOBS)
+    assert api.asked == ["POST poddisruptionbudgets", "PATCH cronjobs"]
