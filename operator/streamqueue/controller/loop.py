@@ -154,6 +154,7 @@ class Loop:
             message = f"StreamQueue {other[0]}/{other[1]} has this stream and group already: delete one of the two"
             self._reject(queue, Trouble("Duplicate", message))
             return None
+        queue.runtime.look_at(endpoint.server)
         return endpoint, spec
 
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:

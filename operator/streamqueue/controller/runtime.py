@@ -41,6 +41,7 @@ class Runtime:
     generation: int = 0  # of the spec that the last round saw
     leaving: set[str] = field(default_factory=set)  # pods that were told to go
     reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
+    server: str = ""  # where the queue was last looked at, as a hash
     had_group: bool = False
     counted: Snapshot | None = None  # the last look whose progress was counted
     trimming: Trimming = field(default_factory=Trimming)
@@ -57,6 +58,13 @@ class Runtime:
         """The round is over; the next one is due after this time, or at once if an entry came meanwhile."""
         self.due = 0.0 if self.woken else time.monotonic() + seconds
         self.busy = self.fresh = False
+
+    def look_at(self, server: str) -> None:
+        """What was seen on one server says nothing of the next, to which a changed URL leads."""
+        if self.server and self.server != server:
+            self.memory, self.counted, self.had_group = None, None, False
+            self.trimming, self.handing_on = Trimming(), HandingOn()
+        self.server = server
 
     def spec(self, queue: Body) -> QueueSpec:
         """The parsed spec, parsed once per generation; raises `SpecError`."""
