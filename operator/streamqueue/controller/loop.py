@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TICK = 0.1  # seconds between looks for queues that are due
 ERROR_BACKOFF = 5.0  # seconds until a queue whose round failed is tried again
+ENDING_BACKOFF = 60.0  # the same in a namespace that is being deleted, which no queue outlives
 HOUSEKEEPING = 60.0  # seconds
 
 
@@ -81,7 +82,7 @@ class Loop:
         """Begin what is due, and forget what is gone."""
         now = time.monotonic()
         due = [found for key, held in self._store.queues() if (found := self._begun(key, held, now))]
-        for key in [key for key in self._runtimes if not self._store.has(key)]:
+        for key in [key for key, known in self._runtimes.items() if not (known.busy or self._store.has(key))]:
             del self._runtimes[key]
             self._waker.rouse(key)
             self._claims.drop(key)
@@ -97,8 +98,7 @@ class Loop:
         runtime = self._runtimes.get(key)
         if runtime is None or runtime.uid != metadata["uid"]:
             runtime = self._runtimes[key] = Runtime(metadata["uid"])
-        is_due = runtime.due <= now or runtime.generation != metadata["generation"]
-        if not is_due or runtime.busy or "deletionTimestamp" in metadata:
+        if runtime.busy or (runtime.due > now and runtime.generation == metadata["generation"]):
             return None
         runtime.busy, runtime.woken, runtime.settling = True, False, None
         runtime.generation = metadata["generation"]
@@ -198,7 +198,7 @@ class Loop:
         due = []
         for key in keys:
             held, runtime = self._store.get(key), self._runtimes.get(key)
-            if runtime and held and held.queue:
+            if runtime and held and self._store.has(key):
                 runtime.due, runtime.woken = 0.0, True
                 if begun := self._begun(key, held, now):
                     due.append(begun)
@@ -218,8 +218,9 @@ class Loop:
             sleeper = await work()
             interval = rest(interval, queue.runtime.settling)
         except KubeError as error:
-            log.log(logging.DEBUG if error.reason == TERMINATING else logging.WARNING, "%s/%s: %s", *queue.key, error)
-            interval = ERROR_BACKOFF
+            ending = error.reason == TERMINATING
+            log.log(logging.DEBUG if ending else logging.WARNING, "%s/%s: %s", *queue.key, error)
+            interval = ENDING_BACKOFF if ending else ERROR_BACKOFF
         except Exception:
             if queue.held.queue is None:
                 log.debug("%s/%s: deleted during its round", *queue.key)

@@ -65,13 +65,13 @@ class Store:
         self._buried: dict[Kind, dict[str, int]] = {}
 
     def queues(self) -> Iterator[tuple[Key, Holdings]]:
-        """The queues that exist."""
-        return ((key, held) for key, held in self._holdings.items() if held.queue is not None)
+        """The queues that exist, without those that are only held by a finalizer."""
+        return ((key, held) for key, held in self._holdings.items() if _stays(held))
 
     def has(self, key: Key) -> bool:
-        """Whether this queue exists."""
+        """Whether it is one of these."""
         held = self._holdings.get(key)
-        return held is not None and held.queue is not None
+        return held is not None and _stays(held)
 
     def get(self, key: Key) -> Holdings | None:
         return self._holdings.get(key)
@@ -159,6 +159,10 @@ def controller_of(body: Body) -> Body | None:
     """The owner reference with `controller: true`, if any."""
     references: list[Body] = body["metadata"].get("ownerReferences", [])
     return next((reference for reference in references if reference.get("controller")), None)
+
+
+def _stays(held: Holdings) -> bool:
+    return held.queue is not None and "deletionTimestamp" not in held.queue["metadata"]
 
 
 def _find(held: Holdings, kind: Kind, body: Body) -> Body | None:

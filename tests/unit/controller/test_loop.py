@@ -1,0 +1,90 @@
+"""What the loop does about queues that end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from streamqueue.controller import metrics
+from streamqueue.controller.assess import Facts
+from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
+from streamqueue.controller.kube import TERMINATING, KubeError
+from streamqueue.controller.loop import Due, Loop
+from streamqueue.controller.round import Rounds
+from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.store import Store
+from tests.unit.controller.bodies import CREATED, owned, queue
+from tests.unit.monitoring.scrape import Scraper, scraping
+
+KEY = ("shop", "orders")
+
+
+@pytest.fixture
+async def scrape() -> AsyncIterator[Scraper]:
+    async with scraping() as scraper:
+        yield scraper
+    metrics.forget(KEY)
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store()
+    store.show(STREAM_QUEUES, queue())
+    store.show(DEPLOYMENTS, owned("Deployment"))
+    return store
+
+
+@pytest.fixture
+def loop(store: Store) -> Loop:
+    """It has looked at its queue once, and the next look is far off."""
+    loop = Loop(store, cast(Endpoints, None), cast(Rounds, None))
+    loop._runtimes[KEY] = Runtime("q1", due=time.monotonic() + 600, generation=1)
+    metrics.show(KEY, Facts())
+    return loop
+
+
+def told_to_go(store: Store) -> None:
+    """By somebody, while a finalizer of somebody's holds it."""
+    body = queue(version=2)
+    body["metadata"]["deletionTimestamp"] = CREATED
+    store.show(STREAM_QUEUES, body)
+
+
+async def test_a_queue_that_is_held_by_a_finalizer_leaves_no_old_figures(
+    store: Store, loop: Loop, scrape: Scraper
+) -> None:
+    loop._dispatch()
+    assert (await scrape()).series("orders")
+    told_to_go(store)
+    loop._dispatch()
+    assert not (await scrape()).series("orders")
+    assert loop.runtime(KEY) is None
+
+
+async def test_a_round_under_way_leaves_none_either(store: Store, loop: Loop, scrape: Scraper) -> None:
+    """It shows them at its end: they go after that."""
+    runtime = loop.runtime(KEY)
+    assert runtime
+    runtime.busy = True
+    told_to_go(store)
+    loop._dispatch()
+    metrics.show(KEY, Facts())
+    runtime.rest(1.0)
+    loop._dispatch()
+    assert not (await scrape()).series("orders")
+
+
+async def test_in_a_namespace_that_goes_little_is_tried_again(store: Store, loop: Loop) -> None:
+    """Each try is a write that is refused; a queue of that name in the next such namespace is another one."""
+    held, runtime = store.get(KEY), loop.runtime(KEY)
+    assert held and runtime
+
+    async def refused() -> Any:
+        raise KubeError(403, TERMINATING, "namespace shop is being terminated")
+
+    await loop._guard(Due(KEY, held, runtime), 1.0, refused)
+    assert runtime.due > time.monotonic() + 50
