@@ -55,8 +55,9 @@ class Rounds:
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
-        facts = Facts(rejected=trouble, pods=present(held))
+        facts = Facts(rejected=trouble, pods=present(held), now=time.time())
         metrics.show(key_of(held), facts)
+        metrics.show_stuck(key_of(held), False)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
 
     async def run(

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
+from streamqueue.controller import metrics
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES
 from streamqueue.controller.store import Store
 from tests.redis.controller.loops import loop_over, queue_on, running, taken
@@ -51,6 +53,18 @@ async def test_a_pod_that_was_evicted_once_says_nothing_of_a_queue_at_zero(store
     store.show(PODS, pod(phase="Failed", reason="Evicted", containerStatuses=statuses))
     said = {each["type"]: each["status"] for each in (await first_status(store))["conditions"]}
     assert said["Ready"] == "True" and "PodsFailing" not in said
+
+
+async def test_of_a_spec_that_cant_be_used_old_crashes_are_no_news(store: Store) -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": CREATED}}
+    running = {"running": {"startedAt": CREATED}}
+    store.show(PODS, pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)]))
+    store.show(STREAM_QUEUES, queue(version=2, spec={"stream": "orders"}))
+    metrics.show_stuck(("shop", "orders"), True)
+    said = {each["type"]: each["reason"] for each in (await first_status(store))["conditions"]}
+    assert said["Accepted"] == "Invalid" and "PodsFailing" not in said
+    labels = {"namespace": "shop", "queue": "orders"}
+    assert REGISTRY.get_sample_value("streamqueue_results_stuck", labels) == 0, "as the conditions say"
 
 
 async def test_dead_letters_under_a_key_that_is_no_stream_are_unknown(store: Store, redis: Redis) -> None:
