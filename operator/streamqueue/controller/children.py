@@ -107,7 +107,9 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
             raise _refused(error) or error from None
     metadata = body["metadata"]
     existing = await kube.get(kind, metadata["namespace"], metadata["name"])
-    if existing is None or not _is_of(existing, uid):
+    if existing is None or _goes(existing, body):
+        raise KubeError(409, "Conflict", f"{kind.kind} {metadata['name']} of an earlier queue is about to go")
+    if not _is_of(existing, uid):
         raise NameConflict(kind, metadata["name"])
     return await _apply(kube, kind, body, existing)
 
@@ -153,6 +155,14 @@ def _refused(error: KubeError) -> Refused | None:
 def _is_of(body: Body, uid: str) -> bool:
     owner = controller_of(body)
     return owner is not None and owner["uid"] == uid
+
+
+def _goes(existing: Body, body: Body) -> bool:
+    """Whether it is of an earlier queue of this name, whose end will be its own."""
+    theirs, ours = controller_of(existing), controller_of(body)
+    if not theirs or not ours or theirs["uid"] == ours["uid"] or "deletionTimestamp" in existing["metadata"]:
+        return False
+    return bool((theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"]))
 
 
 def _generation(body: Body) -> int | None:

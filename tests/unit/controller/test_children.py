@@ -1,4 +1,4 @@
-"""An object that is refused holds up no other, and isn't asked for with each look."""
+"""What is in an object's way: a refusal, which holds up no other and is not asked for with each look; one of its name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller import refusal
-from streamqueue.controller.children import Applied, Refused, converge
+from streamqueue.controller.children import Applied, NameConflict, Refused, converge
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Kind
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.store import Body, Store
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import owned, queue
+from tests.unit.controller.bodies import CREATED, owned, queue
 
 KEY = ("shop", "orders")
 
@@ -100,3 +100,40 @@ async def test_nothing_more_is_created_after_a_refusal(orders: Queue, api: ApiSe
     with pytest.raises(Refused):
         await orders.converge(1, DISRUPTION_BUDGETS, CRON_JOBS)
     assert api.asked == ["POST poddisruptionbudgets", "PATCH cronjobs"]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_what_an_earlier_queue_of_the_name_leaves_is_waited_for(gone: bool) -> None:
+    """It goes with that queue, within moments: nobody need rename anything."""
+    left = owned("Deployment", spec={"replicas": 1})
+    left["metadata"]["ownerReferences"][0]["uid"] = "an earlier one"
+    with pytest.raises(KubeError) as refused:
+        await _created_beside(None if gone else left)
+    assert refused.value.status == 409, "again with the next look"
+
+
+async def test_what_is_somebody_elses_is_a_conflict() -> None:
+    theirs = owned("Deployment", spec={"replicas": 1})
+    theirs["metadata"]["ownerReferences"][0] |= {"name": "another", "uid": "q9"}
+    held_up = owned("Deployment", spec={"replicas": 1})
+    held_up["metadata"]["ownerReferences"][0]["uid"] = "an earlier one"
+    held_up["metadata"]["deletionTimestamp"] = CREATED  # by a finalizer, for who knows how long
+    for existing in (theirs, held_up, owned("Deployment", controller=False)):
+        with pytest.raises(NameConflict):
+            await _created_beside(existing)
+
+
+async def _created_beside(existing: Body | None) -> None:
+    """A new queue's Deployment, where the API server has one of that name, or had one a moment ago."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.json_response({"reason": "AlreadyExists", "message": "it exists"}, status=409)
+        return web.json_response(existing) if existing else web.json_response({"reason": "NotFound"}, status=404)
+
+    store = Store()
+    store.show(STREAM_QUEUES, queue())
+    held = store.get(KEY)
+    assert held is not None
+    async with answered_by(handle) as kube:
+        await converge(kube, store, held, Applied(), [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2}))])
