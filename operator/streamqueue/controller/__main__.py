@@ -21,7 +21,7 @@ from streamqueue.controller.round import Rounds
 from streamqueue.controller.server import Decisions, Health, serve
 from streamqueue.controller.settings import Settings, SettingsError
 from streamqueue.controller.store import Key, Store
-from streamqueue.controller.watch import keep_relisting, relist, run_kopf
+from streamqueue.controller.watch import keep_relisting, list_first, run_kopf
 
 log = logging.getLogger("streamqueue")
 
@@ -57,7 +57,7 @@ async def run(settings: Settings) -> None:
 
 async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, leader: Leader) -> None:
     """Stand by with a warm store; poll while leading."""
-    await relist(kube, store, settings)
+    await list_first(kube, store, settings)
     health.synced = True
     endpoints = Endpoints(kube)
     recorder = Recorder(kube)
@@ -70,7 +70,7 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
                 group.create_task(leader.keep())
                 # What ended the leader before us may have cut our watch too, which is silent for a minute then. The
                 # counts, which hold, are asked for anew.
-                await relist(kube, store, settings, (DEPLOYMENTS,))
+                await list_first(kube, store, settings, (DEPLOYMENTS,))
             health.last_tick = lambda: loop.last_tick
             health.decisions = _decisions(loop)
             group.create_task(recorder.run())

@@ -15,7 +15,7 @@ import kopf
 
 from streamqueue.controller import collector
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED, Kind
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Store
 from streamqueue.manifests.labels import OWNED_SELECTOR, WORKERS_SELECTOR
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # kopf relists after a lost watch without telling what vanished meanwhile; a list of our own does.
 RELIST_INTERVAL = 300.0  # seconds
+RETRY = 1.0  # seconds
 LISTS_SET_ASIDE = 12  # lists until the collector looks at all that they brought
 
 
@@ -102,6 +103,20 @@ async def relist(kube: Kube, store: Store, settings: Settings, kinds: Iterable[K
         lists = [await kube.list(kind, namespace, selector(kind)) for namespace in settings.namespaces or (None,)]
         bodies = [body for found, _ in lists for body in found]
         store.replace(kind, bodies, min(version for _, version in lists))
+
+
+async def list_first(kube: Kube, store: Store, settings: Settings, kinds: Iterable[Kind] = WATCHED) -> None:
+    """The same, without which nothing can begin: tried until it succeeds. Raises `KubeError` where a kind is missing,
+    which no watch of ours would see come.
+    """
+    while True:
+        try:
+            return await relist(kube, store, settings, kinds)
+        except KubeError as error:
+            if error.status == 404:
+                raise
+            log.warning("full list failed: %s", error)
+        await asyncio.sleep(RETRY)
 
 
 async def keep_relisting(kube: Kube, store: Store, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What is in an object's way: a refusal, which holds up no other and is not asked for with each look; one of its name."""
+"""What is in the way of an object: a refusal, which neither holds up others nor is asked for all the time; its name."""
 
 from __future__ import annotations
 
