@@ -98,10 +98,17 @@ def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
         running = state.get("running")
         young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE and times > 1
         ended = status.get("lastState", {}).get("terminated") if young else times and state.get("terminated")
-        if ended and ended.get("exitCode"):
+        done = not running and status in body["status"].get("initContainerStatuses", [])
+        if ended and (ended.get("exitCode") or (not done and _ended_soon(ended))):
             message = f"ended {times} times, last with exit code {ended['exitCode']}"
             return "CrashLoop", f"{message} ({ended.get('reason', 'Error')}): see its log"
     return failure(body)
+
+
+def _ended_soon(terminated: Body) -> bool:
+    """The kubelet holds back what ends well, too, where it runs for moments."""
+    started, finished = terminated.get("startedAt"), terminated.get("finishedAt")
+    return bool(started and finished and epoch(finished) - epoch(started) < _CONVALESCENCE)
 
 
 def unschedulable(body: Body) -> str | None:

@@ -77,6 +77,30 @@ def test_a_loop_of_crashes_is_said_in_the_moment_of_one() -> None:
     assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=0)]), now) is None
 
 
+SHORT = {"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:09:58Z", "finishedAt": "2026-01-01T00:10:00Z"}}
+LONG = {"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:10:00Z"}}
+AGAIN = {"running": {"startedAt": "2026-01-01T00:10:20Z"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (container(state=AGAIN, lastState=SHORT, restartCount=3), True),
+        (container(state=SHORT, restartCount=3), True),
+        (container(state=AGAIN, lastState=LONG, restartCount=3), False),
+        (container(state=LONG, restartCount=3), False),
+    ],
+)
+def test_a_worker_that_ends_well_again_and_again_is_held_back_as_one_that_crashes(status: Any, said: bool) -> None:
+    """Such as a loop that ends after a task: the kubelet says so, but not between two of its waits."""
+    assert (pods.crash_loop(pod(containerStatuses=[status]), pods.epoch("2026-01-01T00:10:30Z")) is not None) is said
+
+
+def test_an_init_container_that_is_done_is_no_crash() -> None:
+    done = container("migrate", state=SHORT, restartCount=1)
+    assert pods.crash_loop(pod(initContainerStatuses=[done], containerStatuses=[container()]), 0.0) is None
+
+
 def test_a_pod_that_goes_needs_no_help() -> None:
     body = pod(containerStatuses=WAITING)
     assert pods.crash_loop(body, 0.0) is not None
