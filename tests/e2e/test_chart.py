@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -102,6 +103,23 @@ def test_an_older_kubernetes_is_refused() -> None:
 
     assert result.returncode != 0
     assert ">=1.29.0" in result.stderr
+
+
+NUMBERS = ("2024", "123456", '["777","1e3","true"]')
+
+
+@pytest.mark.parametrize("release", [NUMBERS[0], "2.streamqueue", "my.release", "streamqueue"])
+def test_names_of_any_shape_stay_names(release: str) -> None:
+    """Of releases and namespaces: digits alone are a number to YAML, and a Service's name has no dots and begins with a
+    letter.
+    """
+    more = ("--set-json", f"watchNamespaces={NUMBERS[2]}")
+    text = render(*EVERYTHING, release=release, namespace=NUMBERS[1], more=more)
+    found = [each for each in yaml.safe_load_all(text) if each]
+    assert {each["metadata"].get("namespace") for each in found} == {None, NUMBERS[1], *json.loads(NUMBERS[2])}
+    assert all(isinstance(value, str) for each in found for value in each["metadata"].get("labels", {}).values())
+    (service,) = of_kind(found, "Service")
+    assert re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", service["metadata"]["name"])
 
 
 def test_the_whole_cluster_is_served_with_the_rights_needed_and_no_more() -> None:

@@ -1,8 +1,12 @@
+{{/* Of the Service too: no dots, and a letter first. */}}
 {{- define "streamqueue.name" -}}
-{{- if contains "streamqueue" .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $release -}}
+{{- printf "streamqueue-%s" ($release | trunc 40 | trimSuffix "-") -}}
+{{- else if contains "streamqueue" $release -}}
+{{- $release | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-streamqueue" (.Release.Name | trunc 40 | trimSuffix "-") -}}
+{{- printf "%s-streamqueue" ($release | trunc 40 | trimSuffix "-") -}}
 {{- end -}}
 {{- end -}}
 
@@ -12,14 +16,14 @@
 
 {{- define "streamqueue.selectorLabels" -}}
 app.kubernetes.io/name: streamqueue
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
 {{/* Of the pod that `helm test` runs. */}}
 {{- define "streamqueue.testLabels" -}}
 app.kubernetes.io/name: streamqueue-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Two releases in one namespace must not share one. */}}
