@@ -19,6 +19,7 @@ _MERGE_KEYS: dict[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 _APPENDED = ("tolerations",)
+_DEFAULTS = {"protocol": "TCP"}  # of the keys
 
 
 def merge_overlay(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,4 +56,4 @@ def _merge_list(keys: Sequence[str], base: list[Any], overlay: list[Any]) -> lis
 
 
 def _identity(item: Mapping[str, Any], keys: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(item.get(key) for key in keys)
+    return tuple(item.get(key, _DEFAULTS.get(key)) for key in keys)

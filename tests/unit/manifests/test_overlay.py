@@ -83,6 +83,16 @@ def test_lists_merge_by_the_key_of_their_items() -> None:
     }
 
 
+def test_a_port_without_protocol_is_that_of_tcp() -> None:
+    """As to the API server, which refuses to apply one twice."""
+    base = {"ports": [{"name": "handler", "containerPort": 8080, "protocol": "TCP"}]}
+    assert merge_overlay(base, {"ports": [{"name": "http", "containerPort": 8080}]}) == {
+        "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+    }
+    both = merge_overlay(base, {"ports": [{"containerPort": 8080, "protocol": "UDP"}]})
+    assert len(both["ports"]) == 2
+
+
 def test_merging_leaves_its_arguments_alone() -> None:
     base = {"volumes": [{"name": "a", "emptyDir": {}}]}
 
