@@ -192,13 +192,7 @@ class Rounds:
             self._recorder.say(held.queue, "Normal", "Recovered", message)
 
     def _hand_on(
-        self,
-        endpoint: Endpoint,
-        beyond: Beyond,
-        spec: QueueSpec,
-        runtime: Runtime,
-        held: Holdings,
-        snapshot: Snapshot,
+        self, endpoint: Endpoint, beyond: Beyond, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
     ) -> None:
         if snapshot.outboxed:
             self._relays.begin(key_of(held), spec, endpoint, beyond, runtime.handing_on)

@@ -63,7 +63,7 @@ class Runtime:
         """What was seen on one server says nothing of the next, to which a changed URL leads."""
         if self.server and self.server != server:
             self.memory, self.counted, self.had_group = None, None, False
-            self.trimming, self.handing_on = Trimming(), HandingOn()
+            self.trimming, self.handing_on, self.cordon = Trimming(), HandingOn(), Cordon()
         self.server = server
 
     def spec(self, queue: Body) -> QueueSpec:
