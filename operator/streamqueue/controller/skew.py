@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KEEP = 300.0  # seconds after which a look is too old, however quick it was: clocks drift
+KEEP = 300.0  # seconds after which a look is too old, however quick it was: clocks drift, and ours may be set back
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Skew:
     def note(self, sent: float, received: float, server: float) -> None:
         """One look: our times before and after it, and the server's in between; epoch seconds all."""
         round_trip = received - sent
-        if round_trip <= self._round_trip or received - self._measured > KEEP:
+        if round_trip < 0:
+            return
+        if round_trip <= self._round_trip or not 0 <= received - self._measured <= KEEP:
             self.seconds = server - (sent + received) / 2
             self._round_trip, self._measured = round_trip, received

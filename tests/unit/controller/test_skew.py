@@ -15,3 +15,20 @@ def test_a_quick_look_of_long_ago_is_no_measure_of_now() -> None:
     skew.note(sent=100.0, received=100.0, server=103.0)
     skew.note(sent=101.0 + KEEP, received=101.5 + KEEP, server=111.25 + KEEP)
     assert skew.seconds == 10.0
+
+
+def test_a_clock_of_ours_that_was_set_back_is_measured_anew() -> None:
+    """What was measured before is wrong by as much, for as long as the clock was set back."""
+    skew = Skew()
+    skew.note(sent=4000.0, received=4000.01, server=400.0)
+    skew.note(sent=401.0, received=401.05, server=401.02)
+    assert abs(skew.seconds) < 0.1
+
+
+def test_a_look_during_which_our_clock_was_set_back_tells_nothing() -> None:
+    skew = Skew()
+    skew.note(sent=100.0, received=100.1, server=100.05)
+    skew.note(sent=101.0, received=41.0, server=101.0)
+    assert abs(skew.seconds) < 0.1
+    skew.note(sent=42.0, received=42.1, server=102.05)
+    assert abs(skew.seconds - 60.0) < 0.1
