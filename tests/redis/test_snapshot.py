@@ -159,6 +159,22 @@ async def test_groups_that_still_need_entries_are_named(redis: Redis) -> None:
     assert (await look(redis)).trim_blockers == ()
 
 
+async def test_what_another_group_keeps_is_told_once_nothing_before_it_is_left(redis: Redis) -> None:
+    await ensure_group(redis, "orders", "workers")
+    await ensure_group(redis, "orders", "audit")
+    ids = await add(redis, 5)
+    await redis.xack("orders", "workers", *await read(redis, 5))
+    assert (await look(redis)).kept_id == ids[0], "it has read nothing"
+    await redis.xack("orders", "audit", *await read(redis, 2, group="audit"))
+    assert (await look(redis)).kept_id is None, "two may go"
+    await redis.xtrim("orders", maxlen=4, approximate=False)
+    assert (await look(redis)).kept_id == ids[2], "what it read last stays as well"
+    await redis.xtrim("orders", maxlen=3, approximate=False)
+    assert (await look(redis)).kept_id == ids[2]
+    await redis.xack("orders", "audit", *await read(redis, 3, group="audit"))
+    assert (await look(redis)).kept_id is None
+
+
 async def test_dead_letters_are_counted_and_a_wrong_key_is_unknown(redis: Redis) -> None:
     await ensure_group(redis, "orders", "workers")
     await redis.xadd("{orders}:g:workers:dlq", {"n": "1"})

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import Protocol, QueueSpec
+from streamqueue.api.spec import Protocol, QueueSpec, Retention
 from streamqueue.controller import pods as workers
 from streamqueue.controller.risks import risks
 from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import lost_pending
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
+from streamqueue.streams.entry_ids import YEAR_2000, entry_order
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.snapshot import Snapshot
 
@@ -150,9 +151,20 @@ def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]
             message += "; where those can bear copies, spec.delivery.requeue: all-groups has them made"
         yield Condition("RequeueNeedsWorker", True, "SeveralGroups", message)
     blockers = [group for group in snapshot.trim_blockers if group != spec.group]
-    if blockers and spec.retention.policy != "none":
+    if blockers and _kept(snapshot, spec.retention):
         message = f"nothing that group {blockers[0]} still needs is trimmed: it holds the stream at its oldest entry"
         yield Condition("TrimBlocked", True, "OtherGroup", message)
+
+
+def _kept(snapshot: Snapshot, retention: Retention) -> bool:
+    """Whether other groups keep what retention would remove. They always are a moment behind or ahead."""
+    if snapshot.kept_id is None:
+        return False
+    longest, oldest = retention.max_length, retention.max_age
+    if longest is not None and snapshot.length - (snapshot.kept_id != snapshot.first_id) > longest:
+        return True
+    added = entry_order(snapshot.kept_id)[0]
+    return oldest is not None and added >= YEAR_2000 and snapshot.time - added / 1000 > oldest
 
 
 def _stuck(snapshot: Snapshot, stuck: Mapping[str, Trouble]) -> Iterator[Condition]:

@@ -51,15 +51,22 @@ local function since(entry)
   return ms >= 946684800000 and ms or -1
 end
 
--- Groups that still need entries which this one is done with.
-local function blockers(rows, mine)
-  local names = {}
-  if #rows < 2 then return names end
+-- Groups that still need entries which this one is done with; and the first that they need, where all that is before
+-- it is gone, but for the one that retention leaves.
+local function blockers(rows, mine, first)
+  local names, least = {}, nil
+  if #rows < 2 then return names, '' end
   local floor = floor_of(stream, mine)
   for _, row in ipairs(rows) do
-    if #names < 8 and before(floor_of(stream, row), floor) then names[#names + 1] = row.name end
+    local theirs = #names < 8 and floor_of(stream, row)
+    if theirs and before(theirs, floor) then
+      names[#names + 1] = row.name
+      if not least or before(theirs, least) then least = theirs end
+    end
   end
-  return names
+  if not (least and first) or before(first[1], least) then return names, '' end
+  local kept = after(least, 1)[1]
+  return names, kept and kept[1] or ''
 end
 
 -- Who has entries in hand, how many they are, and the entries that wait with the one that is no worker.
@@ -151,10 +158,12 @@ local count, rule, waiting = undelivered(info, delivered, mine.lag)
 local views, workers, parked = consumers()
 local pending, smallest, idle = mine.pending - parked, '', -1
 if mine.pending > 0 then smallest, idle = oldest_pending(parked) end
+local first = info['first-entry']
+local names, kept = blockers(rows, mine, first)
 return {
   'stream', now, dead, outbox, info.length, #rows, added,
   count, rule, pending, workers, delivered, type(read) == 'number' and read or -1,
   waiting and waiting[1] or '', waiting and since(waiting) or -1, idle,
-  views, blockers(rows, mine), parked, retries, delayed, next_due,
-  overdue, smallest, info['first-entry'] and info['first-entry'][1] or '', info['max-deleted-entry-id'] or '', returns,
+  views, names, parked, retries, delayed, next_due,
+  overdue, smallest, first and first[1] or '', info['max-deleted-entry-id'] or '', returns, kept,
 }

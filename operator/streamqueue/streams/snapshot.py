@@ -104,6 +104,8 @@ class Snapshot:
     last_delivered_id: str | None = None
     dead_letters: int | None = None
     trim_blockers: tuple[str, ...] = ()  # at most 8 other groups that still need entries this group is done with
+    # The first entry that these still need, where nothing before it is left to trim.
+    kept_id: str | None = None
     uncounted_returns: int = 0  # that maintenance made from consumers not known to be dead: see maintenance.returns
 
     @property
@@ -178,7 +180,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
             dead_letters=dead,
         )
     count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
-    parked, due_retries, due_delayed, next_due, overdue, smallest, first, deleted, returns = reply[18:]
+    parked, due_retries, due_delayed, next_due, overdue, smallest, first, deleted, returns, kept = reply[18:]
     lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
@@ -210,6 +212,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
         last_delivered_id=delivered.decode(),
         dead_letters=dead,
         trim_blockers=tuple(_text(name) for name in blockers),
+        kept_id=kept.decode() or None,
         uncounted_returns=returns,
     )
 

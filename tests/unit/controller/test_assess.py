@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis, Requeue, Retention, RetentionPolicy
 from streamqueue.controller.assess import Facts, Trouble, conditions
@@ -76,13 +78,36 @@ def test_stuck_entries_of_a_shared_stream_need_a_worker_that_claims() -> None:
     assert "RequeueNeedsWorker" not in said(Facts(spec=copied, snapshot=stuck))
 
 
-def test_another_group_that_blocks_the_trim_is_named_where_trimming_was_asked_for() -> None:
-    held = snapshot(trim_blockers=("audit",))
-    trimming = QueueSpec(
-        SPEC.redis, "orders", "workers", SPEC.handler, retention=Retention(RetentionPolicy.ACKNOWLEDGED, max_length=10)
-    )
-    assert "audit" in said(Facts(spec=trimming, snapshot=held))["TrimBlocked"].message
-    assert "TrimBlocked" not in said(Facts(spec=SPEC, snapshot=held))
+def trimmed(**limit: Any) -> QueueSpec:
+    return replace(SPEC, retention=Retention(RetentionPolicy.ACKNOWLEDGED, **limit))
+
+
+# An entry of 1,000 s ago is the first that "audit" needs, and with one before it, which stays, all that there is.
+HELD = replace(
+    snapshot(length=12, first_id="1699999999000-0", kept_id="1700000000000-0", trim_blockers=("audit",)),
+    time=1_700_001_000.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said_so"),
+    [({"max_length": 10}, True), ({"max_length": 11}, False), ({"max_age": 900.0}, True), ({"max_age": 1100.0}, False)],
+)
+def test_another_group_that_keeps_what_retention_would_remove_is_named(limit: Any, said_so: bool) -> None:
+    warning = said(Facts(spec=trimmed(**limit), snapshot=HELD)).get("TrimBlocked")
+    assert (warning is not None) is said_so
+    assert warning is None or "audit" in warning.message
+    assert "TrimBlocked" not in said(Facts(spec=SPEC, snapshot=HELD)), "trimming wasn't asked for"
+
+
+def test_another_group_that_is_a_moment_behind_blocks_nothing() -> None:
+    """There are entries to trim before those that it needs: with each of its reads the warning would come and go."""
+    behind = replace(HELD, kept_id=None)
+    assert "TrimBlocked" not in said(Facts(spec=trimmed(max_length=10, max_age=900.0), snapshot=behind))
+
+
+def test_an_id_that_a_producer_made_up_has_no_age() -> None:
+    assert "TrimBlocked" not in said(Facts(spec=trimmed(max_age=900.0), snapshot=replace(HELD, kept_id="5-1")))
 
 
 def test_warnings_are_there_only_while_they_hold() -> None:
