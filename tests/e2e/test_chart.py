@@ -219,6 +219,8 @@ def test_placement_values_reach_the_pod() -> None:
         ("topologySpreadConstraints[0].maxSkew=1", "topologyKey"),
         ("imagePullSecrets={registry}", "imagePullSecrets"),
         ("networkPolicy.scrapeFrom=all", "scrapeFrom"),
+        (r"podLabels.app\.kubernetes\.io/name=x", "app.kubernetes.io/name"),
+        (r"podMonitor.labels.helm\.sh/chart=x", "helm.sh/chart"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str, says: str) -> None:
