@@ -42,6 +42,7 @@ class Facts:
     snapshot: Snapshot | None = None
     decision: Decision | None = None
     pods: list[Body] = field(default_factory=list)  # without those that are over
+    unmade: Trouble | None = None  # more pods are asked for, and the cluster won't have them
     durability: Durability | None = None
     stuck: Mapping[str, Trouble] = field(default_factory=dict)  # streams that have taken no results for a while
     trimmed: int = 0  # undelivered entries that producers trimmed of late
@@ -94,6 +95,8 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
     failing = [trouble for body in facts.pods if (trouble := _failure(body, facts.now))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
+    elif facts.unmade:
+        yield Condition("PodsFailing", True, facts.unmade.reason, facts.unmade.message)
     unplaced = [said for body in facts.pods if (said := workers.unschedulable(body))]
     if unplaced:
         yield Condition("PodsUnschedulable", True, "Unschedulable", f"{len(unplaced)} pod(s): {unplaced[0]}")
@@ -181,7 +184,15 @@ def _no_working_pod(facts: Facts) -> Trouble | None:
         if trouble is None and workers.state(body) is PodState.READY:
             return None
         failing = failing or trouble
-    return failing
+    return failing or facts.unmade
+
+
+def unmade(deployment: Body | None) -> Trouble | None:
+    """Why the cluster takes no more pods of this fleet: a quota, a policy, a ServiceAccount that isn't there."""
+    for condition in (deployment or {}).get("status", {}).get("conditions", []):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return Trouble("FailedCreate", f"pods can't be created: {condition.get('message', '')}")
+    return None
 
 
 def _failure(body: Body, now: float) -> Trouble | None:

@@ -11,11 +11,12 @@ from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics, recovery
 from streamqueue.controller.act import Actor
-from streamqueue.controller.assess import Facts, Trouble, trouble_of
+from streamqueue.controller.assess import Facts, Trouble, trouble_of, unmade
 from streamqueue.controller.children import NameConflict, Refused
 from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.progress import progress
@@ -120,6 +121,7 @@ class Rounds:
     ) -> None:
         assert held.queue is not None
         assert facts.decision is not None
+        facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
         generation, now = held.queue["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
         try:

@@ -11,12 +11,12 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from streamqueue.controller import metrics
-from streamqueue.controller.kinds import PODS, STREAM_QUEUES
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.store import Store
 from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import CREATED, container, pod, queue
+from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -53,6 +53,24 @@ async def test_a_pod_that_was_evicted_once_says_nothing_of_a_queue_at_zero(store
     store.show(PODS, pod(phase="Failed", reason="Evicted", containerStatuses=statuses))
     said = {each["type"]: each["status"] for each in (await first_status(store))["conditions"]}
     assert said["Ready"] == "True" and "PodsFailing" not in said
+
+
+QUOTA = 'pods "orders-6b7f9-abcde" is forbidden: exceeded quota: compute'
+
+
+@pytest.mark.parametrize("ready", [False, True])
+async def test_pods_that_the_cluster_wont_have_are_told_of(store: Store, ready: bool) -> None:
+    """A quota, a policy, a ServiceAccount that isn't there: the ReplicaSet is told, and we are by the Deployment."""
+    failure = condition("ReplicaFailure", "True", "FailedCreate", QUOTA)
+    template = {"metadata": {}, "spec": {}}
+    status = {"replicas": int(ready), "conditions": [condition("Available", "True"), failure]}
+    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2, "template": template}, status=status))
+    if ready:
+        store.show(PODS, pod(conditions=[condition("Ready", "True")]))
+    said = {each["type"]: each for each in (await first_status(store))["conditions"]}
+    assert (said["PodsFailing"]["reason"], QUOTA in said["PodsFailing"]["message"]) == ("FailedCreate", True)
+    assert said["Ready"]["status"] == str(ready)
+    assert ready or said["Ready"]["reason"] == "FailedCreate"
 
 
 async def test_of_a_spec_that_cant_be_used_old_crashes_are_no_news(store: Store) -> None:
