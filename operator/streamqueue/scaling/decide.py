@@ -76,7 +76,7 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
     wish, learnt = wish_by_deadline(
         target, spec.concurrency, spec.max_replicas, learnt, memory.cold, fleet, observation
     )
-    return wish, Memory(memory.since, memory.last, memory.marks, memory.cold, memory.peaks, learnt)
+    return wish, Memory(memory.since, memory.last, memory.marks, memory.cold, None, learnt)
 
 
 def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:

@@ -59,6 +59,21 @@ def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> No
     assert [len(d.victims) for d in decisions] == [0, 0, 0, 3, 3, 3]
 
 
+def test_a_queue_that_scales_by_its_backlog_again_keeps_its_pods_for_the_delay() -> None:
+    """What was needed when it last did is no measure, and what the other law had is needed until the delay is over."""
+    by_wait = Scaling(target_wait=30.0, max_replicas=20)
+    busy, idle = pods(1, 1, 1, 1), pods(0, 0, 0, 0)
+    memory: Memory | None = None
+    for spec, observation in (
+        (SPEC, look(0.0, waiting=6, pods=busy)),
+        (by_wait, look(40.0, pods=busy)),
+        (by_wait, look(100.0, pods=busy)),
+        (SPEC, look(101.0, pods=idle)),
+    ):
+        decision, memory = decide(spec, memory, observation)
+    assert (decision.reason, decision.victims) == (Reason.COOLING_DOWN, ())
+
+
 def test_work_that_comes_back_takes_the_marks_off() -> None:
     idle = pods(0, 0)
     first, second, third = run(
