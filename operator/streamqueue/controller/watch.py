@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import kopf
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # kopf relists after a lost watch without telling what vanished meanwhile; a list of our own does.
 RELIST_INTERVAL = 300.0  # seconds
 RETRY = 1.0  # seconds
+RETRIES = (1.0, 2.0, 3.0, 5.0)  # seconds between kopf's tries, the last ever again
 LISTS_SET_ASIDE = 12  # lists until the collector looks at all that they brought
 
 
@@ -57,6 +58,15 @@ class _NoDiffs(kopf.DiffBaseStorage):
         pass
 
 
+class _Tries:
+    """The pauses between tries of one request, without end: kopf's own do end, and with them the process, which the
+    kubelet then holds back for minutes.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain(RETRIES, itertools.repeat(RETRIES[-1]))
+
+
 def build_settings() -> kopf.OperatorSettings:
     """kopf for watching alone: no events, no peering, no listing of CRDs."""
     settings = kopf.OperatorSettings()
@@ -65,6 +75,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.networking.request_timeout = 10
+    settings.networking.error_backoffs = _Tries()
     # Handlers only feed the store: nothing is worth waiting for while another process could lead.
     settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.1
