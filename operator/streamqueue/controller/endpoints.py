@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import time
 from contextlib import suppress
@@ -19,12 +20,15 @@ from streamqueue.api.spec import Redis
 from streamqueue.controller.addresses import as_pods_see_it
 from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kube import Kube, KubeError
+from streamqueue.controller.risks import steady
 from streamqueue.controller.secrets import NoEndpoint, Secrets, Value
 from streamqueue.controller.skew import Skew
 from streamqueue.manifests import Fingerprints
 from streamqueue.streams.connection import connect, credentials_for, read_url
-from streamqueue.streams.durability import Durability
+from streamqueue.streams.durability import Durability, read_durability
 from streamqueue.streams.errors import RedisProblem
+
+log = logging.getLogger(__name__)
 
 UNUSED_TTL = 600.0  # seconds
 OWN, NEXT = "spec.redis", "spec.next.redis"  # the blocks that name endpoints
@@ -40,6 +44,14 @@ class Endpoint:
     skew: Skew = field(default_factory=Skew)
     durability: Durability | None = None  # None: not read yet
     durability_read: float = -math.inf  # monotonic
+
+    async def look_after(self) -> None:
+        """Ask whether this server may lose work."""
+        try:
+            self.durability = steady(self.durability, await read_durability(self.client))
+        except RedisProblem as problem:
+            log.debug("durability not read: %s", problem)  # the rounds say what is wrong with the server
+            self.durability = None
 
 
 class Endpoints:

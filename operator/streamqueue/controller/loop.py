@@ -24,7 +24,6 @@ from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store, seniority
 from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.scaling import rest
-from streamqueue.streams.durability import read_durability
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot, take_snapshots
 
@@ -182,7 +181,7 @@ class Loop:
         """Ask beside the rounds, now and then, whether this server may lose work."""
         if time.monotonic() - endpoint.durability_read > HOUSEKEEPING:
             endpoint.durability_read = time.monotonic()
-            self._spawn(_read_durability(endpoint))
+            self._spawn(endpoint.look_after())
 
     def _reject(self, queue: Due, trouble: Trouble) -> None:
         work = partial(self._rounds.reject, queue.held, queue.runtime, trouble)
@@ -239,11 +238,3 @@ class Loop:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _read_durability(endpoint: Endpoint) -> None:
-    try:
-        endpoint.durability = await read_durability(endpoint.client)
-    except RedisProblem as problem:
-        log.debug("durability not read: %s", problem)  # the rounds say what is wrong with the server
-        endpoint.durability = None

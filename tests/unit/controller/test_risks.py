@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.controller.assess import Facts, conditions
+from streamqueue.controller.risks import steady
 from streamqueue.streams.durability import Durability, worst
 
 SAFE = Durability("noeviction", True, 0.5)
@@ -46,3 +47,16 @@ def test_the_gravest_reason_is_said(durability: Durability | None, expected: str
 )
 def test_a_cluster_is_as_safe_as_its_worst_node(others: list[Durability], expected: Durability) -> None:
     assert worst([SAFE, *others]) == expected
+
+
+def test_a_memory_around_the_limit_is_nearly_full_all_the_while() -> None:
+    """Each look would be another event, for each queue of the server."""
+    said, known = [], None
+    for share in (0.79, 0.81, 0.79, 0.76, 0.81, 0.74, 0.76):
+        known = steady(known, Durability("noeviction", True, share))
+        said.append(reason(known) is not None)
+    assert said == [False, True, True, True, True, False, False]
+
+
+def test_what_is_nearly_full_and_then_hidden_is_unknown() -> None:
+    assert steady(Durability("noeviction", True, 0.9), Durability()) == Durability()
