@@ -18,8 +18,10 @@ def progress(before: Snapshot, now: Snapshot) -> Progress:
     """Exact where the server counts what is added (Redis 7.0) and the lag is known at both looks.
 
     Elsewhere what the two looks prove: a shorter pending list, or one that didn't grow while the group read on, tells
-    of acknowledgements.
+    of acknowledgements. Of a group that was made or deleted meanwhile nothing is known.
     """
+    if not (before.group_exists and now.group_exists):
+        return Progress(0, 0)
     counted = added_between(before, now)
     unacknowledged = now.unacknowledged - before.unacknowledged
     unfinished = now.undelivered - before.undelivered + unacknowledged

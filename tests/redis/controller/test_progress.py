@@ -73,3 +73,16 @@ async def test_what_survives_is_read_from_the_server(own_server: RunningServer) 
         assert (await read_durability(client)).may_lose_work is False
         await client.config_set("maxmemory-policy", "volatile-lru")
         assert (await read_durability(client)).may_lose_work is True
+
+
+async def test_a_group_that_comes_or_goes_is_no_progress(redis: Redis) -> None:
+    queue = Queue(redis)
+    absent = await queue.snapshot()
+    await queue.create()
+    there = await queue.snapshot()
+    assert progress(absent, there) == Progress(0, 0)
+    await queue.add(3)
+    await queue.read(POD, count=2)
+    held = await queue.snapshot()
+    await redis.delete(Queue.stream)
+    assert progress(held, await queue.snapshot()) == Progress(0, 0), "what was lost was not done"
