@@ -74,12 +74,15 @@ async def converge(
         store.put(kind, written)
 
     changes: list[tuple[Kind, Body, Body]] = []
+    posted: list[tuple[Kind, Body]] = []
     left: Refused | None = None
     for kind, body in desired:
         live = held.owned.get(kind)
         if live and _is_of(live, uid):
             if applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
                 changes.append((kind, body, live))
+            elif managed_fields.is_posted(live["metadata"]):
+                posted.append((kind, live))
         elif not left:
             try:
                 await write(kind, body, None)
@@ -90,6 +93,9 @@ async def converge(
     for answer in (*answers, left):
         if isinstance(answer, BaseException):
             raise answer
+    for kind, live in posted:  # in a quiet round, so that no wake has to wait for it
+        if now := await kube.get(kind, live["metadata"]["namespace"], live["metadata"]["name"]):
+            store.put(kind, await _handed_over(kube, kind, now))
 
 
 def _spare(applied: Applied, kind: Kind, mark: str) -> None:
@@ -101,7 +107,7 @@ def _spare(applied: Applied, kind: Kind, mark: str) -> None:
 
 async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
     try:
-        return await kube.create(kind, body)
+        return await _handed_over(kube, kind, await kube.create(kind, body))
     except KubeError as error:
         if error.reason != "AlreadyExists":
             raise _refused(error) or error from None
@@ -126,13 +132,25 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
         raise _refused(error) or error from None
 
 
+async def _handed_over(kube: Kube, kind: Kind, now: Body) -> Body:
+    """`now`, with what our POST set as an apply's. As it was where that is refused, or came too late: another round."""
+    if not managed_fields.is_posted(now["metadata"]):
+        return now
+    try:
+        return await kube.set_managed_fields(kind, now, managed_fields.handed_over(now["metadata"]["managedFields"]))
+    except KubeError as error:
+        if not error.status:
+            raise
+        return now
+
+
 async def _hand_over(kube: Kube, kind: Kind, live: Body) -> Body:
     """`live` as it is when what our POST set is an apply's; at the version it was, where it has changed since."""
     metadata = live["metadata"]
     now = await kube.get(kind, metadata["namespace"], metadata["name"])
-    if now is None or not managed_fields.is_posted(now["metadata"]):
+    if now is None:
         return live
-    written = await kube.set_managed_fields(kind, now, managed_fields.handed_over(now["metadata"]["managedFields"]))
+    written = await _handed_over(kube, kind, now)
     if now["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
         return live
     return live | {"metadata": metadata | {"resourceVersion": written["metadata"]["resourceVersion"]}}

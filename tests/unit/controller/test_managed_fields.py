@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller.children import Applied, converge
-from streamqueue.controller.kinds import DEPLOYMENTS
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
 from streamqueue.controller.managed_fields import handed_over
 from streamqueue.controller.store import Body, Holdings, Store
 from tests.kube.api import answered_by
@@ -98,6 +98,46 @@ async def test_what_was_applied_ever_since_is_applied_at_once() -> None:
     async with answered_by(api.handle) as kube:
         await converge(kube, store, held, Applied(), [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 3}))])
     assert api.asked == [("PATCH", "application/apply-patch+yaml")]
+
+
+class Newborn(ApiServer):
+    """Nothing is there at first. The first hand-over is refused with `refusals` left: a controller was quicker."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__("5")
+        self.refusals = refusals
+
+    async def handle(self, request: web.Request) -> web.Response:
+        answer = await super().handle(request)
+        if request.content_type != "application/json-patch+json":
+            return answer
+        if self.refusals:
+            self.refusals -= 1
+            return web.json_response({"reason": "Conflict", "message": "it has changed"}, status=409)
+        metadata = self.live["metadata"] | {"resourceVersion": "10", "managedFields": self.bodies[-1][0]["value"]}
+        return web.json_response(self.live | {"metadata": metadata})
+
+
+async def rounds(api: ApiServer, count: int) -> list[tuple[str, str]]:
+    """What was asked in so many rounds of a queue that owns nothing yet."""
+    store, applied = Store(), Applied()
+    store.show(STREAM_QUEUES, queue())
+    held = store.get(("shop", "orders"))
+    assert held is not None
+    async with answered_by(api.handle) as kube:
+        for _ in range(count):
+            await converge(kube, store, held, applied, [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 3}))])
+    return [(method, content.rpartition("/")[2]) for method, content in api.asked]
+
+
+async def test_it_is_done_with_the_creation_so_that_no_wake_waits_for_it() -> None:
+    assert await rounds(Newborn(refusals=0), 3) == [("POST", "json"), ("PATCH", "json-patch+json")]
+
+
+async def test_refused_then_it_is_done_in_a_round_that_changes_nothing() -> None:
+    asked = await rounds(Newborn(refusals=2), 5)
+    patch = ("PATCH", "json-patch+json")
+    assert [each for each in asked if each[0] != "GET"] == [("POST", "json"), patch, patch, patch]
 
 
 def test_of_all_that_is_told_a_hint_is_kept() -> None:
