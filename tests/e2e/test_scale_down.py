@@ -91,6 +91,7 @@ def test_a_fleet_of_many_slots_shrinks_while_it_works(world: World) -> None:
     template = worker_command("-c", LASTING)
     queue = world.queue("slots", handler=handler, scaling=scaling, template=template, delivery={}).apply()
     queue.await_ready_pods(3)
+    world.view.eventually(lambda: len(_readers(queue)) == 3, 60, "all pods read")
     added = 0
     while len(+_in_hand(queue)) < 3:  # one at a time, each to the next of the pods that wait
         assert added < 10, "a pod takes nothing"
@@ -105,7 +106,9 @@ def test_a_fleet_of_many_slots_shrinks_while_it_works(world: World) -> None:
     assert len(told) == 2
     calm: list[bool] = []  # between two reads a worker looks as if it had heard
     world.view.eventually(
-        lambda: calm.append(not _reading(queue, told)) or (len(calm) > 3 and all(calm[-3:])), 30, "they read no more"
+        lambda: calm.append(_readers(queue).isdisjoint(told)) or (len(calm) > 3 and all(calm[-3:])),
+        30,
+        "they read no more",
     )
     queue.add(6, until="slots:second")
     [staying] = {pod["metadata"]["name"] for pod in queue.pods()} - set(told)
@@ -126,11 +129,11 @@ def _in_hand(queue: Queue) -> Counter[str]:
     return Counter({each["name"].rpartition(".")[0]: each["pending"] for each in consumers})
 
 
-def _reading(queue: Queue, names: list[str]) -> bool:
-    """Whether one of these pods waits for new entries."""
-    addresses = {pod["status"]["podIP"] for pod in queue.pods() if pod["metadata"]["name"] in names}
+def _readers(queue: Queue) -> set[str]:
+    """The pods that wait for new entries."""
     clients = queue.client.client_list()
-    return any(each["cmd"] == "xreadgroup" and each["addr"].rpartition(":")[0] in addresses for each in clients)
+    addresses = {each["addr"].rpartition(":")[0] for each in clients if each["cmd"] == "xreadgroup"}
+    return {pod["metadata"]["name"] for pod in queue.pods() if pod["status"].get("podIP") in addresses}
 
 
 def _image(world: World, queue: Queue, image: str) -> None:

@@ -96,6 +96,7 @@ async def converge(
     for kind, live in posted:  # in a quiet round, so that no wake has to wait for it
         if now := await kube.get(kind, live["metadata"]["namespace"], live["metadata"]["name"]):
             store.put(kind, await _handed_over(kube, kind, now))
+            applied.marks.pop(kind, None)  # an apply before it took nothing away
 
 
 def _spare(applied: Applied, kind: Kind, mark: str) -> None:
