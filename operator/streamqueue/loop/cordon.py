@@ -21,7 +21,7 @@ class Cordon:
     """Of one queue: the `workers` that were told last, and when they are told again, on the caller's clock."""
 
     workers: frozenset[str] = frozenset()
-    again: float = math.inf
+    again: float = -math.inf  # a process before may have told some
 
     async def keep(self, client: Redis, keys: Keys, workers: Iterable[str], interval: float, now: float) -> None:
         """`workers` take no more; a look comes every `interval` seconds. Raises RedisProblem."""

@@ -7,6 +7,7 @@ and it falls only by pods whose marks have settled (`looks`).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from streamqueue.scaling.fleet import Fleet
@@ -78,7 +79,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
         unborn = min(fleet.missing, fleet.replicas - target)
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])
-    cordoned = _cordon(fleet, min(len(fleet.ready) - target, cordons))
+    cordoned = _cordon(fleet, names, min(len(fleet.ready) - target, cordons))
     marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
     if any(pod.pending or pod.name not in names for pod in marked):
         # A ReplicaSet would as soon take this one: wait until it is idle, or its mark gone.
@@ -109,11 +110,14 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     return unready + sorted(fleet.idle, key=_idle_order)[:surplus]
 
 
-def _cordon(fleet: Fleet, surplus: int) -> tuple[str, ...]:
-    """Of so many ready pods that aren't wanted those at work: a pod of many slots may never be idle by itself."""
+def _cordon(fleet: Fleet, victims: Collection[str], surplus: int) -> tuple[str, ...]:
+    """Of so many ready pods that aren't wanted, the `victims` first, those at work: a pod of many slots may never be
+    idle by itself.
+    """
     if surplus <= 0:
         return ()
-    going = sorted(fleet.ready, key=_cordon_order)[:surplus]
+    first = set(victims)
+    going = sorted(fleet.ready, key=lambda pod: (pod.name not in first, *_cordon_order(pod)))[:surplus]
     return tuple([pod.name for pod in going if pod.pending or pod.cordoned])
 
 
@@ -139,5 +143,5 @@ def _idle_order(pod: Pod) -> tuple[bool, bool, float, str]:
     return (not pod.marked, not pod.cordoned, -pod.created, pod.name)
 
 
-def _cordon_order(pod: Pod) -> tuple[bool, int, bool, float, str]:
-    return (not pod.cordoned, pod.pending or 0, not pod.marked, -pod.created, pod.name)
+def _cordon_order(pod: Pod) -> tuple[bool, int, float, str]:
+    return (not pod.cordoned, pod.pending or 0, -pod.created, pod.name)

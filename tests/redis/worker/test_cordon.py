@@ -152,6 +152,13 @@ async def test_the_word_is_written_when_it_changes_and_before_it_expires(queue: 
     assert not await queue.redis.exists(KEYS.cordon)
 
 
+async def test_a_new_process_withdraws_the_word_of_the_one_before(queue: Queue) -> None:
+    """It knows nothing of it, and may want all of them at once."""
+    await cordon(queue.redis, KEYS, ["a"], LONG)
+    await Cordon().keep(queue.redis, KEYS, [], 1.0, now=0.0)
+    assert not await queue.redis.exists(KEYS.cordon)
+
+
 async def test_a_word_outlasts_rare_looks(queue: Queue) -> None:
     await Cordon().keep(queue.redis, KEYS, ["a"], 60.0, now=0.0)
     assert await queue.redis.pttl(KEYS.cordon) > 2 * 60_000

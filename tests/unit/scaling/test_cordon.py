@@ -55,6 +55,13 @@ def test_one_that_was_told_and_is_idle_by_now_is_the_victim_and_stays_told() -> 
     assert (decision.victims, decision.cordoned) == (("p1",), ("p1",))
 
 
+def test_a_victim_is_one_of_those_that_go() -> None:
+    """Beside one that was told, and is busy still, nobody would be left to take a task."""
+    fleet = (ready("p0", 0, marked=True, marked_since=NOW - 2), ready("p1", 5, cordoned=True))
+    decision = answer(look(NOW, pods=fleet))
+    assert (decision.replicas, decision.victims, decision.cordoned) == (1, ("p0",), ())
+
+
 @pytest.mark.parametrize(
     ("bent", "more"),
     [

@@ -65,7 +65,8 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
         if decision.cordoned:
             assert not observation.rollout
             assert spec.cordons and spec.concurrency > 1
-            takes = [p for p in observation.pods if p.state is PodState.READY and p.name not in decision.cordoned]
+            going = {*decision.cordoned, *(decision.victims if decision.replicas < have else ())}
+            takes = [p for p in observation.pods if p.state is PodState.READY and p.name not in going]
             work = observation.waiting or observation.pending
             assert takes or not work or spec.replicas == 0
         for name in decision.cordoned:
