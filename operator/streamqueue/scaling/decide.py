@@ -15,6 +15,8 @@ from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
 from streamqueue.scaling.model import Decision, Observation, Reason
 
+# Pods of fewer slots are idle often enough: in the simulator to tell them cost more starts than it saved pods.
+CORDON_SLOTS = 4
 LEARNING = 30.0  # seconds for which a new process holds or scales up only
 
 _ASLEEP = Decision(0, Reason.IDLE, "0: nothing waiting or pending")
@@ -128,8 +130,8 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
 
 
 def _cordons(spec: Scaling) -> int:
-    """How many pods may be told to take no more. Those of one slot are idle between two tasks anyway."""
-    return NO_LIMIT if spec.cordons and spec.concurrency > 1 else 0
+    """How many pods may be told to take no more."""
+    return NO_LIMIT if spec.cordons and spec.concurrency >= CORDON_SLOTS else 0
 
 
 def _room(spec: Scaling, fleet: Fleet, target: int) -> int:

@@ -76,8 +76,9 @@ def test_no_pod_is_told_where_none_may_go(bent: dict[str, Any], more: dict[str, 
     assert answer(look(NOW, **{"pods": pods(9, 2, 5), **bent}), **more).cordoned == ()
 
 
-def test_pods_of_one_slot_are_idle_often_enough() -> None:
-    assert answer(look(NOW, pods=pods(1, 1, 1)), concurrency=1).cordoned == ()
+@pytest.mark.parametrize(("slots", "told"), [(1, 0), (3, 0), (4, 2)])
+def test_pods_of_few_slots_are_idle_often_enough(slots: int, told: int) -> None:
+    assert len(answer(look(NOW, pods=pods(1, 1, 1)), concurrency=slots).cordoned) == told
 
 
 def test_plain_loops_know_nothing_of_it() -> None:
