@@ -102,7 +102,7 @@ def test_a_fleet_of_many_slots_shrinks_while_it_works(world: World) -> None:
     patch = json.dumps({"spec": {"scaling": {"minReplicas": 0}}})
     world.kubectl("patch", "streamqueue", queue.name, "--type=merge", f"--patch={patch}")
     world.view.eventually(lambda: queue.status.get("reason") == "Draining", 60, "two pods take no more")
-    told = str(queue.client.get(f"{{{queue.stream}}}:g:{queue.group}:cordon")).split()
+    told = list(queue.client.smembers(f"{{{queue.stream}}}:g:{queue.group}:cordon"))
     assert len(told) == 2
     calm: list[bool] = []  # between two reads a worker looks as if it had heard
     world.view.eventually(

@@ -118,6 +118,9 @@ async def work(queue: Queue, client: Redis) -> None:
         pass
     assert (await relay(client, KEYS, budget=5, beyond=queue.redis)).delivered == 2
     a = store(client, "sdk.2", results_ttl=60.0)
+    await cordon(queue.redis, KEYS, ["sdk"], 60.0)
+    assert (await a.exchange([], 1, 0)).cordoned
+    await cordon(queue.redis, KEYS, [], 60.0)
     async with queue.redis.pubsub(ignore_subscribe_messages=True) as told:
         await told.psubscribe(KEYS.results + "*")
         done, failed, back = await take(a, 3)

@@ -126,7 +126,7 @@ class Keys:
 
     @property
     def cordon(self) -> str:
-        """String: the workers that are to take no more tasks, with blanks around each; it expires."""
+        """Set: the workers that are to take no more tasks; it expires."""
         return f"{self.prefix}:cordon"
 
     @property

@@ -11,13 +11,11 @@ from collections.abc import Iterable
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.streams.errors import execute
+from streamqueue.streams.script import Script
+
+_CORDON = Script.beside(__package__, "cordon.lua")
 
 
 async def cordon(client: Redis, keys: Keys, workers: Iterable[str], seconds: float) -> None:
     """For so many seconds these `workers`, and no others of the group, take no more. Raises RedisProblem."""
-    names = " ".join(workers)
-    if names:
-        await execute(client, "SET", keys.cordon, f" {names} ", "PX", int(seconds * 1000))
-    else:
-        await execute(client, "DEL", keys.cordon)
+    await _CORDON(client, [keys.cordon], [int(seconds * 1000), *workers])

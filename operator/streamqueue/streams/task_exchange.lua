@@ -214,9 +214,7 @@ end
 
 -- A key of another type cordons nobody.
 local function is_cordoned()
-  local workers = redis.pcall('GET', KEYS[8])
-  local worker = string.match(consumer, '^(.*)%.') or consumer
-  return type(workers) == 'string' and string.find(workers, ' ' .. worker .. ' ', 1, true) ~= nil
+  return redis.pcall('SISMEMBER', KEYS[8], string.match(consumer, '^(.*)%.') or consumer) == 1
 end
 
 local cordoned = wanted > 0 and is_cordoned()

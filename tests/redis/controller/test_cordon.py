@@ -38,18 +38,18 @@ async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, s
         body["metadata"] |= {"generation": version, "resourceVersion": str(version)}
         seen.show(STREAM_QUEUES, body)
 
-    async def told() -> bytes | None:
-        found: bytes | None = await redis.get(KEYS.cordon)
+    async def told() -> set[bytes]:
+        found: set[bytes] = await redis.smembers(KEYS.cordon)
         return found
 
     async def nobody_is() -> bool:
-        return await told() is None
+        return not await told()
 
     show(1, version=1)
     seen.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2, "template": {"metadata": {}}}))
     for name in (BUSY, BUSIER):
         seen.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
     async with loop_over(seen, write) as loop, running(loop):
-        assert await until(told, "one is told") == f" {BUSY} ".encode()
+        assert await until(told, "one is told") == {BUSY.encode()}
         show(2, version=2)
         await until(nobody_is, "both are wanted")

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.api.parse.scaling import MAX_REPLICAS
 from streamqueue.loop.cordon import RETRY, Cordon
 from streamqueue.streams.cordon import cordon
 from streamqueue.streams.errors import RedisProblem
@@ -122,6 +123,22 @@ async def test_only_those_that_are_named_whole(queue: Queue, name: str) -> None:
     assert len(await take(store(queue.redis, "pod.1a2b3c4d"))) == 1
 
 
+async def test_a_long_list_costs_an_exchange_nothing(queue: Queue) -> None:
+    """Workers ask thousands of times a second, and the server does nothing else meanwhile."""
+    mine = store(queue.redis, "pod.1a2b3c4d")
+
+    async def seconds() -> float:
+        await queue.redis.config_resetstat()
+        for _ in range(50):
+            assert not (await mine.exchange([], 5, 5)).cordoned
+        stats: dict[str, dict[str, float]] = await queue.redis.info("commandstats")
+        return stats["cmdstat_evalsha"]["usec_per_call"] / 1e6
+
+    before = await seconds()
+    await cordon(queue.redis, KEYS, [f"pod-6b7f9c5d4f-{n:05}" for n in range(MAX_REPLICAS)], LONG)
+    assert await seconds() < 2 * before + 50e-6
+
+
 async def test_retries_that_are_due_are_left_to_others(queue: Queue) -> None:
     await cordon(queue.redis, KEYS, ["pod"], LONG)
     await queue.add()
@@ -131,7 +148,7 @@ async def test_retries_that_are_due_are_left_to_others(queue: Queue) -> None:
 
 
 async def test_a_key_of_another_type_stops_nobody(queue: Queue) -> None:
-    await queue.redis.sadd(KEYS.cordon, "pod")
+    await queue.redis.set(KEYS.cordon, "pod")
     await queue.add()
     assert len(await take(store(queue.redis, "pod.1a2b3c4d"))) == 1
 
@@ -141,7 +158,7 @@ async def test_the_word_is_written_when_it_changes_and_before_it_expires(queue: 
     await word.keep(queue.redis, KEYS, [], 1.0, now=0.0)
     assert not await queue.redis.exists(KEYS.cordon)
     await word.keep(queue.redis, KEYS, ["b", "a"], 1.0, now=0.0)
-    assert await queue.redis.get(KEYS.cordon) == b" a b "
+    assert await queue.redis.smembers(KEYS.cordon) == {b"a", b"b"}
     lasts = await queue.redis.pttl(KEYS.cordon) / 1000
     await queue.redis.delete(KEYS.cordon)
     await word.keep(queue.redis, KEYS, ["a", "b"], 1.0, now=lasts / 3)
@@ -167,9 +184,9 @@ async def test_a_word_outlasts_rare_looks(queue: Queue) -> None:
 @pytest.mark.parametrize("workers", [["a"], []])
 async def test_a_word_that_failed_is_repeated(queue: Queue, workers: list[str]) -> None:
     word = Cordon(frozenset({"before"}), again=100.0)
-    await queue.redis.set(KEYS.cordon, " before ")
+    await queue.redis.sadd(KEYS.cordon, "before")
     async with Redis(port=1) as nobody:
         with pytest.raises(RedisProblem):
             await word.keep(nobody, KEYS, workers, 1.0, now=0.0)
     await word.keep(queue.redis, KEYS, workers, 1.0, now=RETRY)
-    assert await queue.redis.get(KEYS.cordon) == (b" a " if workers else None)
+    assert await queue.redis.smembers(KEYS.cordon) == {each.encode() for each in workers}
