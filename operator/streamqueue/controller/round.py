@@ -102,10 +102,11 @@ class Rounds:
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)
+        if facts.snapshot and endpoint:
+            await _cordon(endpoint.client, held, runtime, spec, decision)
         await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
-            await _cordon(endpoint.client, held, runtime, spec, decision)
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
             await _count_returns(endpoint.client, held, spec, facts.snapshot, endpoint.skew.seconds)

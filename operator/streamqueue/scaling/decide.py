@@ -9,7 +9,7 @@ from streamqueue.scaling.backlog import Wish, wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
-from streamqueue.scaling.drain import NO_LIMIT, plan_drain
+from streamqueue.scaling.drain import NO_LIMIT, Drain, plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
@@ -92,6 +92,8 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
         return _hold(fleet, Reason.PINNED, f"{note}; fewer once the rollout is over")
     drain = plan_drain(fleet, memory.marks, target, target, observation, _cordons(spec))
     replicas = max(target, fleet.replicas - drain.fall)
+    if drain.cordoned:
+        note += f"; {_told(drain)}"
     return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims, drain.cordoned)
 
 
@@ -116,7 +118,7 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation, cordons)
     replicas = max(target, have - min(drain.fall, step))
     if drain.cordoned:
-        why = f"{len(drain.cordoned)} take no more tasks and go when theirs are done; {why}"
+        why = f"{_told(drain)}; {why}"
     if replicas < have:
         return Decision(replicas, Reason.SCALING_DOWN, _arrow(have, replicas, why), drain.victims, drain.cordoned)
     if drain.victims:
@@ -132,6 +134,10 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
 def _cordons(spec: Scaling) -> int:
     """How many pods may be told to take no more."""
     return NO_LIMIT if spec.cordons and spec.concurrency >= CORDON_SLOTS else 0
+
+
+def _told(drain: Drain) -> str:
+    return f"{len(drain.cordoned)} told to take no more tasks"
 
 
 def _room(spec: Scaling, fleet: Fleet, target: int) -> int:

@@ -247,8 +247,6 @@ class Fleet:
         worker.ready_at = self.now
         worker.change()
         self.ready += 1
-        if not worker.takes:
-            return
         self.free.extend([worker] * self.cluster.concurrency)
         self._hand_out()
 

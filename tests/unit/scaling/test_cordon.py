@@ -31,7 +31,7 @@ def test_the_least_busy_of_too_many_take_no_more() -> None:
     decision = answer(look(NOW, pods=pods(9, 2, 5)))
     assert sorted(decision.cordoned) == ["p1", "p2"]
     assert (decision.replicas, decision.reason) == (3, Reason.DRAINING)
-    assert "2 take no more tasks" in decision.sentence
+    assert "2 told to take no more tasks" in decision.sentence
 
 
 def test_it_stays_with_those_that_were_told() -> None:
@@ -84,7 +84,7 @@ def test_pods_of_few_slots_are_idle_often_enough(slots: int, told: int) -> None:
 def test_plain_loops_know_nothing_of_it() -> None:
     decision = answer(look(NOW, pods=pods(9, 2, 5)), cordons=False)
     assert (decision.cordoned, decision.reason) == ((), Reason.DRAINING)
-    assert "take no more" not in decision.sentence
+    assert "no more tasks" not in decision.sentence
 
 
 def test_a_new_process_tells_nobody() -> None:
