@@ -21,6 +21,7 @@ def test_each_script_is_made_to_fail() -> None:
     covered |= {(enqueue.__name__, "_ENQUEUE"), (enqueue.__name__, "_PROMOTE")}
     covered.add(("streamqueue.maintenance.replay", "_SCRIPT"))
     covered |= {(outbox.__name__, "_DELIVER"), (outbox.__name__, "_CLEAR")}
+    covered.add(("streamqueue.streams.cordon", "_CORDON"))
     assert scripts() == covered
 
 

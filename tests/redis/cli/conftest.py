@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +47,16 @@ class Cli:
         called = await self.call(*words, **where)
         assert called.code == 0, called
         return called.out
+
+    async def started(self, *words: str) -> asyncio.subprocess.Process:
+        """As a process of its own, which Ctrl-C ends: what a job in the background starts would ignore it."""
+        where = ["--redis", self.url, "--stream", "orders", "--group", "workers"]
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "streamqueue.cli", *words, *where),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
     async def json(self, *words: str, **where: str) -> Any:
         return json.loads(await self(*words, "-o", "json", **where))

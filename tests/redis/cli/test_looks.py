@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,10 +137,7 @@ async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
 async def test_top_shows_each_look_to_a_pipe_too(cli: Cli, queue: Queue) -> None:
     """As of `top QUEUE | tee`, which ends with Ctrl-C."""
-    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamqueue.cli", "top", "--interval", "0.2", *where), stdout=asyncio.subprocess.PIPE
-    )
+    process = await cli.started("top", "--interval", "0.2")
     assert process.stdout
     try:
         for count in (0, 2):

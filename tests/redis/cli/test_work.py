@@ -303,12 +303,7 @@ async def test_a_replay_that_broke_off_says_how_to_go_on(
 async def test_a_replay_that_was_interrupted_says_how_to_go_on(cli: Cli, queue: Queue, by: str) -> None:
     ids = await queue.add(60)
     words = ["--from", ids[0]] if by == "--from" else [word for entry in ids for word in ("--id", entry)]
-    where = ("--redis", cli.url, "--stream", queue.stream, "--group", queue.group)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamqueue.cli", "replay", *words, "--rate", "50", *where),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await cli.started("replay", *words, "--rate", "50")
     while await queue.redis.xlen(queue.stream) < 75:  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.005)
     process.send_signal(signal.SIGINT)

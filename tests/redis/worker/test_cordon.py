@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.api.parse.scaling import MAX_REPLICAS
 from streamqueue.loop.cordon import RETRY, Cordon
+from streamqueue.streams import cordon as words
 from streamqueue.streams.cordon import cordon
 from streamqueue.streams.errors import RedisProblem
+from tests.redis.failing import failing_at
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
@@ -123,22 +125,6 @@ async def test_only_those_that_are_named_whole(queue: Queue, name: str) -> None:
     assert len(await take(store(queue.redis, "pod.1a2b3c4d"))) == 1
 
 
-async def test_a_long_list_costs_an_exchange_nothing(queue: Queue) -> None:
-    """Workers ask thousands of times a second, and the server does nothing else meanwhile."""
-    mine = store(queue.redis, "pod.1a2b3c4d")
-
-    async def seconds() -> float:
-        await queue.redis.config_resetstat()
-        for _ in range(50):
-            assert not (await mine.exchange([], 5, 5)).cordoned
-        stats: dict[str, dict[str, float]] = await queue.redis.info("commandstats")
-        return stats["cmdstat_evalsha"]["usec_per_call"] / 1e6
-
-    before = await seconds()
-    await cordon(queue.redis, KEYS, [f"pod-6b7f9c5d4f-{n:05}" for n in range(MAX_REPLICAS)], LONG)
-    assert await seconds() < 2 * before + 50e-6
-
-
 async def test_retries_that_are_due_are_left_to_others(queue: Queue) -> None:
     await cordon(queue.redis, KEYS, ["pod"], LONG)
     await queue.add()
@@ -174,6 +160,14 @@ async def test_a_new_process_withdraws_the_word_of_the_one_before(queue: Queue) 
     await cordon(queue.redis, KEYS, ["a"], LONG)
     await Cordon().keep(queue.redis, KEYS, [], 1.0, now=0.0)
     assert not await queue.redis.exists(KEYS.cordon)
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+async def test_whatever_fails_nobody_is_told_for_ever(queue: Queue, nth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_CORDON", failing_at(words._CORDON, nth))
+    with suppress(RedisProblem) if nth == 5 else pytest.raises(RedisProblem):
+        await cordon(queue.redis, KEYS, ["a", "b", "c"], LONG)
+    assert await queue.redis.ttl(KEYS.cordon) != -1
 
 
 async def test_a_word_outlasts_rare_looks(queue: Queue) -> None:
