@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from benchmarks.report import RESULTS, machine, publish
 from benchmarks.scaling.synthetic import SYNTHETIC
@@ -122,13 +122,23 @@ def main() -> None:
         "--keep-peers", action="store_true", help="take the peers' rows from the results that are there"
     )
     parser.add_argument("--synthetic", action="store_true", help="made-up arrivals, ours only; writes no result")
+    parser.add_argument(
+        "--concurrency",
+        type=int,
+        help="so many tasks at once in each pod, at all settings; ours only; writes no result",
+    )
     options = parser.parse_args()
     traces = [make() for make in (SYNTHETIC if options.synthetic else TRACES).values()]
-    publishes = not (options.only_ours or options.synthetic)
+    publishes = not (options.only_ours or options.synthetic or options.concurrency)
+    settings = (
+        [replace(each, concurrency=options.concurrency) for each in SETTINGS if each.concurrency == 1]
+        if options.concurrency
+        else SETTINGS
+    )
     kept = peers_before() if publishes and options.keep_peers else {}
     began = time.monotonic()
     progress = Progress("scaling")
-    jobs = [(setting, trace) for setting in SETTINGS for trace in traces]
+    jobs = [(setting, trace) for setting in settings for trace in traces]
     results: list[list[tuple[str, Figures]]] = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         tasks = [pool.submit(run, setting, trace, publishes and not kept) for setting, trace in jobs]
@@ -137,7 +147,7 @@ def main() -> None:
             progress(len(results) / len(jobs))
     progress.done()
     summary, parts, figures = [], [], []
-    for i, setting in enumerate(SETTINGS):
+    for i, setting in enumerate(settings):
         found = results[i * len(traces) : (i + 1) * len(traces)]
         summary.append(summarize(setting, traces, [rows[0][1] for rows in found]))
         named = [(trace.name, law, result) for trace, rows in zip(traces, found, strict=True) for law, result in rows]
