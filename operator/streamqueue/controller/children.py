@@ -74,15 +74,13 @@ async def converge(
         store.put(kind, written)
 
     changes: list[tuple[Kind, Body, Body]] = []
-    posted: list[tuple[Kind, Body]] = []
     left: Refused | None = None
     for kind, body in desired:
         live = held.owned.get(kind)
         if live and _is_of(live, uid):
-            if applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
+            is_posted = managed_fields.is_posted(live["metadata"])  # best mended now, before a wake has to wait for it
+            if is_posted or applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
                 changes.append((kind, body, live))
-            elif managed_fields.is_posted(live["metadata"]):
-                posted.append((kind, live))
         elif not left:
             try:
                 await write(kind, body, None)
@@ -93,10 +91,6 @@ async def converge(
     for answer in (*answers, left):
         if isinstance(answer, BaseException):
             raise answer
-    for kind, live in posted:  # in a quiet round, so that no wake has to wait for it
-        if now := await kube.get(kind, live["metadata"]["namespace"], live["metadata"]["name"]):
-            store.put(kind, await _handed_over(kube, kind, now))
-            applied.marks.pop(kind, None)  # an apply before it took nothing away
 
 
 def _spare(applied: Applied, kind: Kind, mark: str) -> None:

@@ -1,5 +1,6 @@
 -- Settle what has ended, then take as much work as there are free slots: one round trip for both.
--- KEYS from 7 on: set of outboxes, workers that take no more, then streams that results are emitted to, or outboxes of streams out of reach.
+-- KEYS from 7 on: set of outboxes, set of workers that take no more, then streams that results are emitted to, or
+-- outboxes of streams out of reach.
 -- ARGV[8..10]: token for what is taken, entries to take, how many due retries come first.
 -- Then per settlement: kind, id, token, number of arguments, arguments:
 --   ack: task id, result, then per emit: key index, number of values, values
@@ -213,11 +214,8 @@ local function take_new(limit)
 end
 
 -- A key of another type cordons nobody.
-local function is_cordoned()
-  return redis.pcall('SISMEMBER', KEYS[8], string.match(consumer, '^(.*)%.') or consumer) == 1
-end
-
-local cordoned = wanted > 0 and is_cordoned()
+local worker = string.match(consumer, '^(.*)%.') or consumer
+local cordoned = wanted > 0 and redis.pcall('SISMEMBER', KEYS[8], worker) == 1
 if wanted > 0 and not cordoned then
   take_due(due_first)
   take_new(wanted - #taken)

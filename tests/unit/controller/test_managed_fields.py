@@ -109,12 +109,14 @@ class Newborn(ApiServer):
 
     async def handle(self, request: web.Request) -> web.Response:
         answer = await super().handle(request)
-        if request.content_type != "application/json-patch+json":
+        if request.method == "GET":
             return answer
-        if self.refusals:
-            self.refusals -= 1
-            return web.json_response({"reason": "Conflict", "message": "it has changed"}, status=409)
-        metadata = self.live["metadata"] | {"resourceVersion": "10", "managedFields": self.bodies[-1][0]["value"]}
+        if request.content_type == "application/json-patch+json":
+            if self.refusals:
+                self.refusals -= 1
+                return web.json_response({"reason": "Conflict", "message": "it has changed"}, status=409)
+            self.live["metadata"]["managedFields"] = self.bodies[-1][0]["value"]
+        metadata = self.live["metadata"] | {"resourceVersion": str(9 + len(self.bodies))}
         return web.json_response(self.live | {"metadata": metadata})
 
 
