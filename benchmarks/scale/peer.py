@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any, cast
+from typing import Any
 
 from tests.kube.kubectl import Kubectl
 from tests.kube.view import Body
 
-from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw
 
 TICK = 0.25  # seconds between looks at the clock; the law itself acts every 30 and every 15 s
@@ -29,7 +28,7 @@ def deployment(name: str, like: Body) -> dict[str, Any]:
 
 
 class Peer:
-    """Carries the law out, in a thread. What the law reads: `now`, `replicas`, `waiting`, `pending`."""
+    """Carries the law out, in a thread. What the law reads is `Counted`."""
 
     def __init__(self, kubectl: Kubectl, redis: Any, name: str, group: str, config: KedaConfig) -> None:
         self._kubectl, self._redis, self._name, self._group = kubectl, redis, name, group
@@ -39,6 +38,11 @@ class Peer:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.now, self.replicas, self.waiting, self.pending = 0.0, 0, 0, 0
         self.failed: BaseException | None = None
+
+    @property
+    def empty_until(self) -> float:
+        """Nobody knows here when the next task comes, so that every look is due."""
+        return self.now
 
     def start(self) -> None:
         """The law's clock begins: KEDA looks at once, the HPA 7 s later."""
@@ -64,7 +68,7 @@ class Peer:
         if group["lag"] is None:
             raise RuntimeError(f"Redis doesn't know the lag of {self._name}: the peer can't be judged")
         self.waiting, self.pending = group["lag"], group["pending"]
-        want = self._law.decide(cast("Fleet", self))  # it reads the four counters alone
+        want = self._law.decide(self)
         if want != self.replicas:
             self._kubectl("scale", f"deployment/{self._name}", f"--replicas={want}")
             self.replicas = want

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, decide, rest, settling
@@ -65,6 +66,21 @@ class KedaConfig:
     max_replicas: int = 100
 
 
+class Counted(Protocol):
+    """What KEDA and the HPA read of a queue and its Deployment."""
+
+    @property
+    def now(self) -> float: ...
+    @property
+    def replicas(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def empty_until(self) -> float: ...
+
+
 class KedaLaw:
     """KEDA 2.20 between zero and one every 30 s, the HPA above every 15 s."""
 
@@ -79,7 +95,7 @@ class KedaLaw:
     def next_look(self, now: float) -> float:
         return min(self._keda_at, self._hpa_at)
 
-    def decide(self, fleet: Fleet) -> int:
+    def decide(self, fleet: Counted) -> int:
         now, want = fleet.now, fleet.replicas
         triggers = self._triggers(fleet)
         if now >= self._keda_at:
@@ -94,7 +110,7 @@ class KedaLaw:
             self._hpa_at = _not_before(fleet.empty_until, self._hpa_at, self.HPA_PERIOD)
         return want
 
-    def _triggers(self, fleet: Fleet) -> list[tuple[float, float]]:
+    def _triggers(self, fleet: Counted) -> list[tuple[float, float]]:
         """Each trigger's value and its target per replica."""
         target = self.config.target
         match self.config.metric:
