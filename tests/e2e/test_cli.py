@@ -18,6 +18,8 @@ from tests.e2e.world import World
 
 pytestmark = pytest.mark.concurrent
 
+LATE = {"exec": {"command": ["true"]}, "initialDelaySeconds": 4, "periodSeconds": 1}
+
 
 def test_a_queue_is_looked_at_and_steered_by_its_name(world: World) -> None:
     cli, password = Cli(world), "pw-5d1c"
@@ -85,7 +87,8 @@ def test_doctor_names_what_keeps_pods_from_running(world: World) -> None:
 
 def test_doctor_names_what_readers_do_wrong(world: World) -> None:
     cli = Cli(world)
-    strays = world.queue("cli-stray", template=shell("STREAMQUEUE_STREAM=elsewhere"), scaling=workers(1)).apply()
+    elsewhere = shell("STREAMQUEUE_STREAM=elsewhere", readinessProbe=LATE)
+    strays = world.queue("cli-stray", template=elsewhere, scaling={**workers(1), "targetWait": "1s"}).apply()
     shared = world.queue("cli-shared", template=shell("STREAMQUEUE_CONSUMER=worker-1"), scaling=workers(2)).apply()
     shared.await_ready_pods(2)
     shared.add(2, seconds="60")
@@ -97,8 +100,9 @@ def test_doctor_names_what_readers_do_wrong(world: World) -> None:
     (pod,) = strays.await_ready_pods(1)
     ready = next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")
     world.view.eventually(lambda: seconds_since(ready["lastTransitionTime"]) > 17, 30, "a pod that had time to read")
-    found = cli.findings(strays)["other-stream"]
-    assert "nobody reads stream cli-stray" in found["cause"]
+    found = cli.findings(strays)
+    assert "nobody reads stream cli-stray" in found["other-stream"]["cause"]
+    assert "and targetWait is 1s" in found["slow-start"]["cause"]
     for queue in (strays, shared):
         queue.delete()
 
@@ -155,10 +159,10 @@ def workers(count: int) -> dict[str, int]:
     return {"minReplicas": count, "maxReplicas": count}
 
 
-def shell(assignment: str) -> Mapping[str, Any]:
+def shell(assignment: str, **container: Any) -> Mapping[str, Any]:
     """The faults handler, with one variable changed as a careless author would."""
     command = ["sh", "-c", f"{assignment} exec python3 {FAULTS}"]
-    return {"spec": {"containers": [{"name": "handler", "command": command}]}}
+    return {"spec": {"containers": [{"name": "handler", "command": command, **container}]}}
 
 
 def seconds_since(timestamp: str) -> float:

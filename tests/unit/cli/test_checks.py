@@ -192,6 +192,15 @@ def test_somebody_holds_the_count(block: dict[str, object], check: str) -> None:
     assert only(facts(cluster=cluster(queue=queue(spec(scaling=block))), stream=waiting)).check == check
 
 
+def test_pods_that_start_more_slowly_than_a_task_may_wait() -> None:
+    finding = only(facts(cluster=cluster(cold_start=41.3)))
+    assert finding.check == "slow-start" and finding.warning
+    assert "pods take 41s" in finding.cause and "targetWait is 30s" in finding.cause and "above 43s" in finding.next
+    assert diagnose(facts(cluster=cluster(cold_start=30.0))) == []
+    by_backlog = cluster(queue=queue(spec(scaling={"targetBacklog": 5})), cold_start=41.3)
+    assert diagnose(facts(cluster=by_backlog)) == [], "it promises no wait"
+
+
 def test_a_task_that_runs_longer_than_the_spec_says() -> None:
     raw = spec(handler={"image": "i", "timeout": "10s"}, delivery={"visibilityTimeout": "30s"})
     long = stream(snapshot=snapshot(pending=1, oldest_pending_age=20.0), held=(held("10-0", idle=20.0),))

@@ -51,6 +51,7 @@ class ClusterFacts:
     jobs: tuple[Body, ...] = ()
     leases: tuple[Body, ...] | None = None  # of the operator
     unread: tuple[str, ...] = ()
+    cold_start: float | None = None  # seconds from a pod's creation until it is ready, as the operator has learnt it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

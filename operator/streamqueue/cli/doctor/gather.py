@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
-from streamqueue.cli.cluster import open_cluster
+from streamqueue.cli.cluster import Cluster, open_cluster
+from streamqueue.cli.decisions.fetch import fetch
 from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.look_at_cluster import look_at_cluster
 from streamqueue.cli.doctor.look_at_redis import look_at_redis
@@ -18,6 +20,7 @@ from streamqueue.streams import ProblemKind, RedisProblem
 
 # Seconds until the second look, which tells a queue that moves from one that stands.
 PAUSE = 1.0
+ANSWER = 3.0  # seconds that the operator has to say what it has learnt
 
 
 async def gather(selection: Selection) -> Facts:
@@ -40,7 +43,8 @@ async def _straight(selection: Selection) -> Facts:
 async def _by_name(selection: Selection) -> Facts:
     async with open_cluster(selection) as cluster:
         queue = await cluster.queue(selection.queue or "")
-        facts = Facts(again=selection.again, now=time.time(), cluster=await look_at_cluster(cluster, queue))
+        found = replace(await look_at_cluster(cluster, queue), cold_start=await _cold_start(cluster, selection))
+        facts = Facts(again=selection.again, now=time.time(), cluster=found)
         try:
             spec = parse_spec(queue["spec"])
         except SpecError:
@@ -55,3 +59,15 @@ async def _by_name(selection: Selection) -> Facts:
         except Failure as failure:
             return replace(facts, unreachable=failure.message)
         return replace(facts, stream=stream)
+
+
+async def _cold_start(cluster: Cluster, selection: Selection) -> float | None:
+    """Why an operator doesn't answer is for other checks to say."""
+    from streamqueue.controller.kube import KubeError
+
+    try:
+        async with asyncio.timeout(ANSWER):
+            seconds: float | None = (await fetch(cluster, selection.queue or "")).get("coldStartSeconds")
+    except (TimeoutError, Failure, KubeError):
+        return None
+    return seconds

@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     pods.unschedulable,
     scaling.behind_at_max,
     scaling.held,
+    scaling.slow_start,
     handler.never_acknowledges,
     handler.left_behind,
     handler.too_slow,

@@ -42,3 +42,21 @@ def held(facts: Facts) -> Iterator[Finding]:
     if spec.scaling.replicas is not None:
         cause = f"the count is pinned at {spec.scaling.replicas} while {found.undelivered} task(s) wait"
         yield Finding("pinned", cause, f"streamqueue scale {facts.again} auto", warning=True)
+
+
+def slow_start(facts: Facts) -> Iterator[Finding]:
+    """No pod that is started for a task can meet such a target."""
+    spec, took = facts.configured, facts.cluster.cold_start if facts.cluster else None
+    if not spec or took is None or spec.scaling.target_wait is None or took <= spec.scaling.target_wait:
+        return
+    wait = format_duration(spec.scaling.target_wait)
+    cause = (
+        f"pods take {age(took)} to become ready, and targetWait is {wait}: a task waits longer wherever no pod was "
+        "kept for it, and keeping pods costs idle time"
+    )
+    advice = (
+        f"raise scaling.targetWait above {age(took + spec.scaling.polling_interval + 1)}, or keep scaling.minReplicas"
+    )
+    yield Finding(
+        "slow-start", cause, f"{advice}; or let pods start sooner (a smaller image, on the nodes already)", True
+    )
