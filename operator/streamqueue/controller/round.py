@@ -11,11 +11,12 @@ from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics, recovery
 from streamqueue.controller.act import Actor
-from streamqueue.controller.assess import Facts, Trouble, trouble_of, unmade
+from streamqueue.controller.assess import Facts, Trouble, unmade
 from streamqueue.controller.children import NameConflict, Refused
 from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
+from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.observe import observe, present
@@ -32,7 +33,6 @@ from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision, Memory, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.group import ensure_group
 from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Rounds:
             return None
         facts = Facts(spec=spec, pods=present(held), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
-            reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
+            reading = await with_group(endpoint.client, self._recorder, held.queue, runtime, spec, reading)
         attribution = Attribution({}, ())
         facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
@@ -134,28 +134,6 @@ class Rounds:
         else:
             runtime.refusal = runtime.refusal if refused else None
         facts.rejected = runtime.refusal.trouble if runtime.refusal else None
-
-    async def _with_group(
-        self, client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, snapshot: Snapshot
-    ) -> Reading:
-        """Create the group where it is missing. The counters of a missing group are true zeros."""
-        assert held.queue is not None
-        if snapshot.group_exists:
-            runtime.had_group = True
-            return snapshot
-        try:
-            await ensure_group(client, spec.stream, spec.group, spec.start_from)
-        except RedisProblem as problem:
-            return trouble_of(problem)
-        what = "group" if snapshot.stream_exists else "stream"
-        if runtime.had_group:
-            message = f"the {what} was deleted under way: {what} and group are there again, what they held is not"
-            self._recorder.say(held.queue, "Warning", "GroupRecreated", message)
-        else:
-            message = f"group {spec.group} of stream {spec.stream} begins at {spec.start_from}"
-            self._recorder.say(held.queue, "Normal", "GroupCreated", message)
-        runtime.had_group = True
-        return snapshot
 
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:
         assert held.queue is not None
