@@ -18,7 +18,7 @@ from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.progress import progress
 from streamqueue.controller.refusal import Refusal
@@ -104,7 +104,7 @@ class Rounds:
         metrics.show(key_of(held), facts)
         if facts.snapshot and endpoint:
             await _cordon(endpoint.client, held, runtime, spec, decision)
-        await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
+        failure = await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
@@ -115,25 +115,34 @@ class Rounds:
         facts.stuck = runtime.handing_on.note(time.monotonic())
         metrics.show_stuck(key_of(held), bool(facts.stuck))
         await report(self._kube, self._recorder, held, facts, runtime.reported)
+        if failure:
+            raise failure
         return sleeper(spec, facts, runtime.memory)
 
     async def _carry_out(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
-    ) -> None:
+    ) -> KubeError | None:
+        """The error, for the end of the round: what stuck tasks need is Redis alone."""
         assert held.queue is not None
         assert facts.decision is not None
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
         generation, now = held.queue["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
+        failure: KubeError | None = None
         try:
             await self._actor.carry_out(held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refusal:
             runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), refusal.at)
+        except NotLeader:
+            raise
+        except KubeError as error:
+            failure = error
         else:
             runtime.refusal = runtime.refusal if refused else None
         facts.rejected = runtime.refusal.trouble if runtime.refusal else None
+        return failure
 
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:
         assert held.queue is not None
