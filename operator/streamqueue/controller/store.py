@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -130,12 +130,15 @@ class Store:
             held.gone.popleft()
         held.gone.append(Gone(now, remains(pod)))
 
-    def replace(self, kind: Kind, bodies: Iterable[Body], version: int) -> None:
-        """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so."""
+    def replace(self, kind: Kind, bodies: Iterable[Body], version: int, spared: Container[str] = ()) -> None:
+        """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so.
+
+        But for what is in `spared` namespaces, which weren't listed.
+        """
         listed = list(bodies)
         alive = {body["metadata"]["uid"] for body in listed}
-        for held in list(self._holdings.values()):
-            for known in _all(held, kind):
+        for (namespace, _), held in list(self._holdings.items()):
+            for known in _all(held, kind) if namespace not in spared else ():
                 if known["metadata"]["uid"] not in alive and _version(known) <= version:
                     self.remove(kind, known)
         for body in listed:
