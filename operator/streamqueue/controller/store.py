@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from streamqueue.controller import managed_fields
@@ -97,7 +97,11 @@ class Store:
                 body = known  # what has lived long costs Python's collector nothing
         managed_fields.cut(body["metadata"])
         if kind is STREAM_QUEUES:
-            held.queue = body
+            if known is None or not _same(known, body):
+                # A round of the last one of this name may be under way: it finds its queue gone.
+                held.queue, self._holdings[key] = None, replace(held, queue=body)
+            else:
+                held.queue = body
         elif kind is PODS:
             held.pods[body["metadata"]["name"]] = body
             if not is_marked(body):
