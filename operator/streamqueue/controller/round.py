@@ -102,7 +102,7 @@ class Rounds:
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)
-        if facts.snapshot and endpoint:
+        if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await _cordon(endpoint.client, held, runtime, spec, decision)
         failure = await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
@@ -154,7 +154,7 @@ class Rounds:
     ) -> None:
         bodies = list(held.pods.values())
         for name in draining.newly_leaving(bodies, runtime.leaving):
-            if attribution.pending.get(name):
+            if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
                 metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
         runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
