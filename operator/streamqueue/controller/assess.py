@@ -35,6 +35,7 @@ class Facts:
     """All that one round found out. None: not found out this time."""
 
     spec: QueueSpec | None = None
+    generation: int | None = None  # of the spec that was looked at
     rejected: Trouble | None = None  # the spec can't be used, or the API server refused what we made of it
     conflict: Trouble | None = None  # an object of ours can't be had
     redis: Trouble | None = None  # the server can't be read

@@ -56,7 +56,7 @@ class Rounds:
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
-        facts = Facts(rejected=trouble, pods=present(held), now=time.time())
+        facts = Facts(rejected=trouble, generation=runtime.generation, pods=present(held), now=time.time())
         metrics.show(key_of(held), facts)
         metrics.show_stuck(key_of(held), False)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
@@ -73,7 +73,7 @@ class Rounds:
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
-        facts = Facts(spec=spec, pods=present(held), now=time.time())
+        facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
             reading = await with_group(endpoint.client, self._recorder, held.queue, runtime, spec, reading)
         attribution = Attribution({}, ())

@@ -68,7 +68,7 @@ class Runtime:
 
     def spec(self, queue: Body) -> QueueSpec:
         """The parsed spec, parsed once per generation; raises `SpecError`."""
-        generation = queue["metadata"]["generation"]
+        generation = self.generation = queue["metadata"]["generation"]
         if self._parsed is None or self._parsed[0] != generation:
             self.reads_on = False
             try:

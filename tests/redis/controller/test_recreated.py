@@ -1,4 +1,4 @@
-"""A queue that is deleted and made anew under a round's hands: what the old one was is nothing to the new one."""
+"""A queue that is changed, or deleted and made anew, under a round's hands: what was found out is of the one it saw."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.held_back, self.release = asyncio.Event(), asyncio.Event()
-        self.said: list[tuple[str, str]] = []  # of the new queue: whether it is accepted, and why
+        # Uid and generation of a queue, and what is said of them: whether the spec is accepted.
+        self.said: set[tuple[str, int, str]] = set()
 
     async def handle(self, request: web.Request) -> web.Response:
         body: Body = await request.json()
         if request.path.endswith("/deployments/orders") and not self.held_back.is_set():
             self.held_back.set()
             await self.release.wait()
-        if request.path.endswith("/status") and body["metadata"]["uid"] == NEW:
+        if request.path.endswith("/status"):
             accepted = next(each for each in body["status"]["conditions"] if each["type"] == "Accepted")
-            self.said.append((accepted["status"], accepted["reason"]))
+            assert accepted["observedGeneration"] == body["status"]["observedGeneration"]
+            self.said.add((body["metadata"]["uid"], accepted["observedGeneration"], accepted["status"]))
         return taken(body)
 
 
@@ -77,7 +79,7 @@ async def test_what_was_found_out_for_the_old_one_isnt_said_of_the_new_one(share
         await until(lambda: api.said, "the new one is looked at")
         api.release.set()
         await until(lambda: not old.busy, "the old round ends")
-    assert set(api.said) == {("False", "Invalid")}
+    assert api.said == {(NEW, 1, "False")}
 
 
 @pytest.mark.usefixtures("queue")
@@ -91,3 +93,18 @@ async def test_the_end_of_the_old_round_leaves_the_new_one_listened_to(shared_se
         await until(lambda: not old.busy, "the old round ends")
         (sleeper,) = [each for home in loop._waker._sleepers.values() for each in home.values()]
         assert sleeper.stream == f"{Queue.stream}-2"
+
+
+@pytest.mark.usefixtures("queue")
+async def test_what_was_found_out_of_a_spec_isnt_said_of_the_next_one(shared_server: RunningServer) -> None:
+    """Whoever waits for `observedGeneration` would take an edit that can't be used for one that is."""
+    store, api = seen(shared_server), ApiServer()
+    async with loop_over(store, api.handle) as loop, running(loop):
+        await old_round(store, loop, api)
+        body = queue_on(shared_server)
+        del body["spec"]["stream"]
+        body["metadata"] |= {"generation": 2, "resourceVersion": "9"}
+        store.show(STREAM_QUEUES, body)
+        api.release.set()
+        await until(lambda: (OLD, 2, "False") in api.said, "the edit is looked at")
+    assert api.said == {(OLD, 1, "True"), (OLD, 2, "False")}
