@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics
-from streamqueue.controller.children import converge
+from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS
@@ -60,18 +60,20 @@ class Actor:
         if not rises:
             await self._mark(held, runtime, decision.victims)
         wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
+        failure: Exception | None = None
         try:
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
                     await converge(self._kube, self._store, held, runtime.applied, wanted)
-        except KubeError as error:
-            if error.status != 409 or isinstance(error, NotLeader):
-                raise
-            log.info("decided on an older state, again next round: %s", error.message)
+        except (NameConflict, Refused, KubeError) as error:
+            failure = error
+        if rises:
+            await self._mark(held, runtime, decision.victims)  # for which more hands need not wait
+        if isinstance(failure, KubeError) and failure.status == 409:
+            log.info("decided on an older state, again next round: %s", failure.message)
             return
-        finally:
-            if rises:
-                await self._mark(held, runtime, decision.victims)  # for which more hands need not wait
+        if failure:
+            raise failure
         if not any(kind is DEPLOYMENTS for kind, _ in wanted):
             return
         if decision.replicas != before:
