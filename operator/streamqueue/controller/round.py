@@ -176,10 +176,13 @@ class Rounds:
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
             return
-        if returned:
-            metrics.RECOVERED.labels(*key_of(held)).inc(returned)
-            message = f"{returned} task(s) of dead or failed workers returned to work"
+        metrics.RECOVERED.labels(*key_of(held)).inc(returned)
+        runtime.untold += returned
+        now = time.monotonic()
+        if runtime.untold and now - runtime.told >= recovery.NEWS_INTERVAL:
+            message = f"{runtime.untold} task(s) of dead or failed workers are back at work, or dead letters"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
+            runtime.untold, runtime.told = 0, now
 
     def _hand_on(
         self, endpoint: Endpoint, beyond: Beyond, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot

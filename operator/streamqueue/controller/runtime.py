@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -51,6 +52,8 @@ class Runtime:
     checked_abandoned: float = 0.0
     looked: float = 0.0
     swept: float = 0.0
+    told: float = -math.inf  # by an event, of tasks that came back
+    untold: int = 0  # tasks that came back since
     refusal: Refusal | None = None  # of the latest tries to write
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 
