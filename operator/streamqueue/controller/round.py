@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 Reading = Snapshot | Trouble
 
+PATIENCE = 60.0  # seconds for which no write may succeed: an API server that restarts is no news
+
 _COMES_BACK = Trouble("Invalid", "spec.next leads to the queue's own stream, and every result would be a task again")
 # The server answers, but not about this stream.
 _OF_THE_STREAM = frozenset({ProblemKind.WRONG_TYPE, ProblemKind.NO_GROUP, ProblemKind.NO_STREAM})
@@ -142,6 +144,9 @@ class Rounds:
         else:
             runtime.refusal = runtime.refusal if refused else None
         facts.rejected = runtime.refusal.trouble if runtime.refusal else None
+        runtime.failing_since = (runtime.failing_since or now) if failure else None
+        if runtime.failing_since and now - runtime.failing_since >= PATIENCE:
+            facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")
         return failure
 
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:

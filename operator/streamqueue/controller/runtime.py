@@ -55,6 +55,7 @@ class Runtime:
     told: float = -math.inf  # by an event, of tasks that came back
     untold: int = 0  # tasks that came back since
     refusal: Refusal | None = None  # of the latest tries to write
+    failing_since: float | None = None  # monotonic: all tries to write since have failed, for what may pass
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 
     def rest(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from streamqueue.controller import loop as loop_module
 from streamqueue.controller import refusal
+from streamqueue.controller import round as round_module
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
@@ -163,3 +164,18 @@ async def test_what_dead_workers_held_comes_back_though_no_write_is_taken(
         await until(none_is_held, "it came back", patience=PATIENCE)
         await api.comes_to(lambda: api.status.get("pending") == 0)
         assert not api.written, "all the while no write was taken"
+
+
+async def test_writes_that_go_on_failing_are_told_of(
+    store: Store, loop: Loop, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count follows nothing, and the queue would be Ready and ScalingUp for ever."""
+    monkeypatch.setattr(loop_module, "ERROR_BACKOFF", 0.1)
+    api.refusal = (503, "ServiceUnavailable", "no leader")
+    with_a_fleet(store)
+    async with running(loop):
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
+        monkeypatch.setattr(round_module, "PATIENCE", 0.0)
+        await api.comes_to(lambda: api.says("ScalingActive") == ("False", "NotWritten"))
+        api.refusal = INVALID
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
