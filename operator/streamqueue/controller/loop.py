@@ -115,7 +115,8 @@ class Loop:
                 try:
                     found = await self._endpoint_of(queue)
                 except Exception:
-                    log.exception("%s/%s: not prepared", *queue.key)
+                    if queue.held.queue is not None:  # else it was deleted meanwhile
+                        log.exception("%s/%s: not prepared", *queue.key)
                     queue.runtime.rest(ERROR_BACKOFF)
                     continue
                 if found:
