@@ -10,6 +10,7 @@ from aiohttp import web
 from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import MARKS, Actor
+from streamqueue.controller.children import Refused
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.runtime import Runtime
@@ -30,6 +31,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.asked: list[str] = []  # kinds, in order of arrival
         self.tells = asyncio.Event()
+        self.refuses = False  # Deployments
         self._news = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -41,6 +43,8 @@ class ApiServer:
         if kind == "pods":
             await asyncio.wait_for(self.tells.wait(), 5)
             body = pod(request.path.rpartition("/")[2]) | body
+        if kind == "deployments" and self.refuses:
+            return web.json_response({"reason": "Forbidden", "message": "exceeded quota"}, status=403)
         body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
         return web.json_response(body)
 
@@ -72,6 +76,16 @@ async def test_more_hands_wait_for_no_mark_and_fewer_do(replicas: int, first: st
     api.tells.set()
     await acting
     assert (api.asked.count("pods"), api.asked.count("deployments")) == (PODS_THERE, 1)
+
+
+async def test_pods_are_told_though_no_more_may_come() -> None:
+    """Those at work are protected, whatever a quota says of others."""
+    api = ApiServer()
+    api.refuses = True
+    api.tells.set()
+    with pytest.raises(Refused):
+        await carried_out(api, LIVE + 1)
+    assert api.asked.count("pods") == PODS_THERE
 
 
 async def test_a_few_pods_are_told_at_a_time() -> None:
