@@ -1,4 +1,4 @@
-"""Carries a decision out: marks on pods first, then the objects that the queue owns."""
+"""Carries a decision out: marks on pods, before a count that falls, and the objects that the queue owns."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from contextlib import nullcontext
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics
-from streamqueue.controller.children import converge
+from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
-from streamqueue.controller.observe import live_replicas
+from streamqueue.controller.observe import live_replicas, present
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store, key_of
+from streamqueue.controller.store import Body, Holdings, Store, key_of
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # First rounds that write at once. Each writes all that its queue owns, and a new leader has them all to do: a queue
 # that wakes meanwhile must find a place between them.
 BEGINNERS = 8
+MARKS = 4  # pods of a queue that are told at once
 
 
 class Actor:
@@ -55,17 +56,24 @@ class Actor:
         """
         assert held.queue is not None
         before = live_replicas(held)
-        await self._mark(held, runtime, decision.victims)
+        rises = decision.replicas > before
+        if not rises:
+            await self._mark(held, runtime, decision.victims)
+        wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
+        failure: Exception | None = None
         try:
-            wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
                     await converge(self._kube, self._store, held, runtime.applied, wanted)
-        except KubeError as error:
-            if error.status != 409 or isinstance(error, NotLeader):
-                raise
-            log.info("decided on an older state, again next round: %s", error.message)
+        except (NameConflict, Refused, KubeError) as error:
+            failure = error
+        if rises:
+            await self._mark(held, runtime, decision.victims)  # for which more hands need not wait
+        if isinstance(failure, KubeError) and failure.status == 409:
+            log.info("decided on an older state, again next round: %s", failure.message)
             return
+        if failure:
+            raise failure
         if not any(kind is DEPLOYMENTS for kind, _ in wanted):
             return
         if decision.replicas != before:
@@ -78,17 +86,25 @@ class Actor:
 
         A pod that can't be told holds up nobody: none goes without its mark, and others may be needed.
         """
-        now, refused = time.monotonic(), []
-        for name, body in list(held.pods.items()):
-            changes = marks.changes(body, victims, runtime.idle_since, now)
-            if not changes or "deletionTimestamp" in body["metadata"]:
-                continue
-            try:
-                self._store.put(PODS, await self._kube.annotate(PODS, body["metadata"]["namespace"], name, changes))
-            except KubeError as error:
-                if not error.status:
-                    raise
-                if error.status != 404:
-                    refused.append(error)
-        if refused:
-            log.warning("%d pods not marked: %s", len(refused), refused[0])
+        now = time.monotonic()
+        found = [(body, marks.changes(body, victims, runtime.idle_since, now)) for body in present(held)]
+        due = [(body, changes) for body, changes in found if changes and "deletionTimestamp" not in body["metadata"]]
+        for start in range(0, len(due), MARKS):
+            told = (self._annotate(*each) for each in due[start : start + MARKS])
+            errors = [error for error in await asyncio.gather(*told) if error and error.status != 404]
+            if errors:
+                log.warning("%d pods not marked: %s", len(errors), errors[0])
+            if any(not error.status for error in errors):
+                return  # the others would wait as long
+
+    async def _annotate(self, pod: Body, changes: marks.Changes) -> KubeError | None:
+        """The error, if there is one; raises `NotLeader`."""
+        metadata = pod["metadata"]
+        try:
+            written = await self._kube.annotate(PODS, metadata["namespace"], metadata["name"], changes)
+        except NotLeader:
+            raise
+        except KubeError as error:
+            return error
+        self._store.put(PODS, written)
+        return None

@@ -35,8 +35,10 @@ class Facts:
     """All that one round found out. None: not found out this time."""
 
     spec: QueueSpec | None = None
+    generation: int | None = None  # of the spec that was looked at
     rejected: Trouble | None = None  # the spec can't be used, or the API server refused what we made of it
     conflict: Trouble | None = None  # an object of ours can't be had
+    unwritten: Trouble | None = None  # the API server has taken no write for a while, and may take the next
     redis: Trouble | None = None  # the server can't be read
     stream: Trouble | None = None  # the server can, the stream can't
     snapshot: Snapshot | None = None
@@ -82,6 +84,8 @@ def _scaling(facts: Facts) -> Condition:
     decision = facts.decision
     if decision is None:
         return Condition("ScalingActive", False, "NoDecision", "see the other conditions")
+    if facts.unwritten:
+        return Condition("ScalingActive", False, facts.unwritten.reason, facts.unwritten.message)
     if decision.reason in (Reason.PAUSED, Reason.UNKNOWN):
         return Condition("ScalingActive", False, decision.reason, decision.sentence)
     return Condition("ScalingActive", True, "Scaling", "the number of workers follows the queue")

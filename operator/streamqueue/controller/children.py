@@ -57,7 +57,8 @@ async def converge(
 ) -> None:
     """Create what is missing, in this order, then apply what differs, all at once: a wake waits for one write only.
 
-    A scale-down carries the resourceVersion it was decided on. Raises `NameConflict`, `Refused`, `KubeError`.
+    What can't be created keeps back what would be created after it, and nothing else. A scale-down carries the
+    resourceVersion it was decided on. Raises `NameConflict`, `Refused`, `KubeError`.
     """
     assert held.queue is not None
     uid = held.queue["metadata"]["uid"]
@@ -70,11 +71,11 @@ async def converge(
         except Refused as refused:
             applied.refused[kind] = mark, refused.anew()
             raise
-        applied.marks[kind] = mark, _generation(written)
+        applied.marks[kind] = "" if _lowers(kind, body, written) else mark, _generation(written)
         store.put(kind, written)
 
     changes: list[tuple[Kind, Body, Body]] = []
-    left: Refused | None = None
+    left: Exception | None = None
     for kind, body in desired:
         live = held.owned.get(kind)
         if live and _is_of(live, uid):
@@ -84,8 +85,8 @@ async def converge(
         elif not left:
             try:
                 await write(kind, body, None)
-            except Refused as refused:
-                left = refused  # of this object: what there is goes on
+            except (NameConflict, Refused, KubeError) as error:
+                left = error  # of this object: what there is goes on
     # The last, the fleet, goes first: it takes the connection that is open.
     answers = await asyncio.gather(*(write(*change) for change in reversed(changes)), return_exceptions=True)
     for answer in (*answers, left):
@@ -112,6 +113,9 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
         raise KubeError(409, "Conflict", f"{kind.kind} {metadata['name']} of an earlier queue is about to go")
     if not _is_of(existing, uid):
         raise NameConflict(kind, metadata["name"])
+    if _lowers(kind, body, existing):
+        # Whoever decided on the count saw no fleet: it lost the label that our watch goes by.
+        body = body | {"spec": body["spec"] | {"replicas": existing["spec"]["replicas"]}}
     return await _apply(kube, kind, body, existing)
 
 
@@ -119,7 +123,7 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
     if managed_fields.is_posted(live["metadata"]):
         live = await _hand_over(kube, kind, live)
     fence = {"uid": live["metadata"]["uid"]}
-    if kind is DEPLOYMENTS and body["spec"]["replicas"] < live["spec"]["replicas"]:
+    if _lowers(kind, body, live):
         fence["resourceVersion"] = live["metadata"]["resourceVersion"]
     try:
         return await kube.apply(kind, body | {"metadata": body["metadata"] | fence})
@@ -163,6 +167,10 @@ def _refused(error: KubeError) -> Refused | None:
     if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
         return Refused("Forbidden", error.message, now)
     return None
+
+
+def _lowers(kind: Kind, body: Body, live: Body) -> bool:
+    return bool(kind is DEPLOYMENTS and body["spec"]["replicas"] < live["spec"]["replicas"])
 
 
 def _is_of(body: Body, uid: str) -> bool:

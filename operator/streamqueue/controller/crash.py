@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamqueue.api.template import HANDLER, RUNNER
-from streamqueue.controller.pods import epoch
+from streamqueue.controller.pods import epoch, is_over
 
 Body = dict[str, Any]
 
@@ -40,6 +40,8 @@ def crashes(pod: Body, task_time: float) -> Iterator[Crash]:
         ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
         if ended and ended.get("finishedAt"):
             yield from _of_container(pod, state, ended, task_time)
+        elif ended:
+            yield from _at_no_known_time(pod, state.get("running"), _cause(ended))
 
 
 def reader(pod: Body) -> list[Body]:
@@ -69,6 +71,15 @@ def _of_container(pod: Body, state: Body, ended: Body, task_time: float) -> Iter
         # task may take.
         yield Crash(f"{identity}/restarted", name, finished, 0.0, cause)
         yield Crash(f"{identity}/unclear", name, finished + 1, started + 1 + task_time, cause)
+
+
+def _at_no_known_time(pod: Body, running: Body | None, cause: str) -> Iterator[Crash]:
+    """The kubelet found no trace of the container (ContainerStatusUnknown), as of evicted pods and after a reboot."""
+    uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+    if running:
+        yield Crash(f"{uid}/{running['startedAt']}/restarted", name, epoch(running["startedAt"]), 0.0, cause)
+    elif is_over(pod):
+        yield Crash(f"{uid}/over", name, math.inf, 0.0, cause)
 
 
 def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:

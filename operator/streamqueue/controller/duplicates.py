@@ -21,12 +21,12 @@ class Claims:
 
     def claim(self, key: Key, claim: Claim) -> Key | None:
         """Take it for `key`; the answer is who has it already, if somebody else does. Who comes first has it."""
-        holder = self._holder.get(claim, key)
-        if holder != key:
-            return holder
         if self._claims.get(key) != claim:
             self.drop(key)
-            self._holder[claim], self._claims[key] = key, claim
+        holder = self._holder.setdefault(claim, key)
+        if holder != key:
+            return holder
+        self._claims[key] = claim
         return None
 
     def drop(self, key: Key) -> None:

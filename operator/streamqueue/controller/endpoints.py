@@ -99,6 +99,7 @@ class Endpoints:
                 await _close(endpoint)
 
     async def close(self) -> None:
+        await self._secrets.close()
         await asyncio.gather(*map(_close, self._by_id.values()))
 
 

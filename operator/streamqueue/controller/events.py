@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from streamqueue.controller.kinds import STREAM_QUEUES
@@ -38,19 +39,20 @@ class Recorder:
             log.warning("too many events wait for the API server: this one is only logged")
 
     async def run(self) -> None:
-        """Write events for ever, in order."""
+        """Write events for ever; one that isn't taken goes behind the others and is tried again."""
         while True:
             said_at, event = await self._queue.get()
-            while time.monotonic() - said_at < MAX_AGE:
-                try:
-                    await self._kube.emit(event)
-                except KubeError as error:
-                    if error.status in (403, 404, 409, 422):  # the namespace is going, or we may not
-                        log.warning("event not written: %s", error)
-                        break
-                    await asyncio.sleep(RETRY)
-                else:
-                    break
+            if time.monotonic() - said_at > MAX_AGE:
+                continue
+            try:
+                await self._kube.emit(event)
+            except KubeError as error:
+                if error.status in (403, 404, 409, 422):  # the namespace is going, or we may not
+                    log.warning("event not written: %s", error)
+                    continue
+                with suppress(asyncio.QueueFull):
+                    self._queue.put_nowait((said_at, event))
+                await asyncio.sleep(RETRY)
 
 
 def _event(queue: Body, kind: str, reason: str, message: str) -> Body:

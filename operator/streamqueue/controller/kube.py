@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import aiohttp
@@ -27,6 +28,7 @@ READ_TIMEOUT = 10.0  # seconds
 WRITE_TIMEOUT = 2.0  # seconds: a write that hangs longer than this must not outlive the lease it was made under
 PAGE = 100  # objects: they are parsed at one go, and a wake waits meanwhile
 WRITES = 16  # at once, those on the Lease apart: more would only time out, and let the lease go with them
+SILENT = 4  # of these in a namespace whose last write got no answer: a webhook of one tenant that hangs is its own
 
 TERMINATING = "NamespaceTerminating"  # the reason of a refusal that time resolves
 
@@ -62,6 +64,7 @@ class Kube:
     def __init__(self, api: kubernetes_client.ApiClient) -> None:
         self._api = api
         self._writes = asyncio.Semaphore(WRITES)
+        self._silent: dict[str, asyncio.Semaphore] = {}  # by namespace
         self.may_write: Callable[[], bool] = lambda: True
 
     @classmethod
@@ -150,10 +153,21 @@ class Kube:
     ) -> Body:
         if not gated:
             return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
-        async with self._writes:
+        namespace = path.partition("/namespaces/")[2].partition("/")[0]
+        async with self._silent.get(namespace) or nullcontext(), self._writes:
             if not self.may_write():
                 raise NotLeader
-            return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
+            is_silent = False
+            try:
+                return await self._request(method, path, query, body, content, WRITE_TIMEOUT)
+            except KubeError as error:
+                is_silent = not error.status
+                raise
+            finally:
+                if is_silent:
+                    self._silent.setdefault(namespace, asyncio.Semaphore(SILENT))
+                else:
+                    self._silent.pop(namespace, None)
 
     async def _request(
         self,

@@ -115,7 +115,8 @@ class Loop:
                 try:
                     found = await self._endpoint_of(queue)
                 except Exception:
-                    log.exception("%s/%s: not prepared", *queue.key)
+                    if queue.held.queue is not None:  # else it was deleted meanwhile
+                        log.exception("%s/%s: not prepared", *queue.key)
                     queue.runtime.rest(ERROR_BACKOFF)
                     continue
                 if found:
@@ -228,7 +229,9 @@ class Loop:
             interval = ERROR_BACKOFF
         finally:
             # A sleeper is listened to all through its rounds: what comes during one is seen after it.
-            if sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
+            if self._runtimes.get(queue.key) is not queue.runtime:
+                pass  # another queue of this name sleeps, or doesn't
+            elif sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
                 interval = nap(sleeper, interval, queue.runtime.uid, time.monotonic(), self._waker.listened_to)
             else:
                 self._waker.rouse(queue.key)

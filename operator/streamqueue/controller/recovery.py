@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
 SWEEP_INTERVAL = 10.0  # seconds between passes while something is past the visibility timeout
+NEWS_INTERVAL = 60.0  # seconds between events that tell of it
 SWEEP_BUDGET = 2.0  # seconds a pass may hold up the queue's round; the CronJob has minutes
 # The server is looked at this often while work is pending, so that a restart is noticed when it happens and not by the
 # pass that would act on idle times.

@@ -32,19 +32,17 @@ class Reported:
 def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
     """The status to show; what isn't known isn't in it. Pure; `now` in epoch seconds."""
     assert held.queue is not None
-    metadata = held.queue["metadata"]
+    generation = facts.generation or held.queue["metadata"]["generation"]
     deployment = held.owned.get(DEPLOYMENTS, {}).get("status", {})
     ready, desired = deployment.get("readyReplicas", 0), live_replicas(held)
     shown: dict[str, Any] = {
-        "observedGeneration": metadata["generation"],
+        "observedGeneration": generation,
         "replicas": deployment.get("replicas", 0),
         "readyReplicas": ready,
         "desiredReplicas": desired,
         "replicasSummary": f"{ready}/{desired}",
         "selector": selector(owner_of(held.queue)),
-        "conditions": conditions_api.merge(
-            previous.get("conditions", []), conditions(facts), rfc3339(now), metadata["generation"]
-        ),
+        "conditions": conditions_api.merge(previous.get("conditions", []), conditions(facts), rfc3339(now), generation),
     }
     if facts.decision:
         shown |= {"reason": str(facts.decision.reason), "message": facts.decision.sentence}

@@ -11,13 +11,14 @@ from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics, recovery
 from streamqueue.controller.act import Actor
-from streamqueue.controller.assess import Facts, Trouble, trouble_of, unmade
+from streamqueue.controller.assess import Facts, Trouble, unmade
 from streamqueue.controller.children import NameConflict, Refused
 from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
+from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.progress import progress
 from streamqueue.controller.refusal import Refusal
@@ -32,12 +33,13 @@ from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision, Memory, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.group import ensure_group
 from streamqueue.streams.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
 Reading = Snapshot | Trouble
+
+PATIENCE = 60.0  # seconds for which no write may succeed: an API server that restarts is no news
 
 _COMES_BACK = Trouble("Invalid", "spec.next leads to the queue's own stream, and every result would be a task again")
 # The server answers, but not about this stream.
@@ -56,7 +58,7 @@ class Rounds:
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
-        facts = Facts(rejected=trouble, pods=present(held), now=time.time())
+        facts = Facts(rejected=trouble, generation=runtime.generation, pods=present(held), now=time.time())
         metrics.show(key_of(held), facts)
         metrics.show_stuck(key_of(held), False)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
@@ -73,9 +75,9 @@ class Rounds:
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
-        facts = Facts(spec=spec, pods=present(held), now=time.time())
+        facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
-            reading = await self._with_group(endpoint.client, held, runtime, spec, reading)
+            reading = await with_group(endpoint.client, self._recorder, held.queue, runtime, spec, reading)
         attribution = Attribution({}, ())
         facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
@@ -102,9 +104,9 @@ class Rounds:
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(key_of(held), facts)
-        if facts.snapshot and endpoint:
+        if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await _cordon(endpoint.client, held, runtime, spec, decision)
-        await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
+        failure = await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
@@ -115,47 +117,37 @@ class Rounds:
         facts.stuck = runtime.handing_on.note(time.monotonic())
         metrics.show_stuck(key_of(held), bool(facts.stuck))
         await report(self._kube, self._recorder, held, facts, runtime.reported)
+        if failure:
+            raise failure
         return sleeper(spec, facts, runtime.memory)
 
     async def _carry_out(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
-    ) -> None:
+    ) -> KubeError | None:
+        """The error, for the end of the round: what stuck tasks need is Redis alone."""
         assert held.queue is not None
         assert facts.decision is not None
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
         generation, now = held.queue["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
+        failure: KubeError | None = None
         try:
             await self._actor.carry_out(held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refusal:
             runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), refusal.at)
+        except NotLeader:
+            raise
+        except KubeError as error:
+            failure = error
         else:
             runtime.refusal = runtime.refusal if refused else None
         facts.rejected = runtime.refusal.trouble if runtime.refusal else None
-
-    async def _with_group(
-        self, client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, snapshot: Snapshot
-    ) -> Reading:
-        """Create the group where it is missing. The counters of a missing group are true zeros."""
-        assert held.queue is not None
-        if snapshot.group_exists:
-            runtime.had_group = True
-            return snapshot
-        try:
-            await ensure_group(client, spec.stream, spec.group, spec.start_from)
-        except RedisProblem as problem:
-            return trouble_of(problem)
-        what = "group" if snapshot.stream_exists else "stream"
-        if runtime.had_group:
-            message = f"the {what} was deleted under way: {what} and group are there again, what they held is not"
-            self._recorder.say(held.queue, "Warning", "GroupRecreated", message)
-        else:
-            message = f"group {spec.group} of stream {spec.stream} begins at {spec.start_from}"
-            self._recorder.say(held.queue, "Normal", "GroupCreated", message)
-        runtime.had_group = True
-        return snapshot
+        runtime.failing_since = (runtime.failing_since or now) if failure else None
+        if runtime.failing_since and now - runtime.failing_since >= PATIENCE:
+            facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")
+        return failure
 
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:
         assert held.queue is not None
@@ -167,7 +159,7 @@ class Rounds:
     ) -> None:
         bodies = list(held.pods.values())
         for name in draining.newly_leaving(bodies, runtime.leaving):
-            if attribution.pending.get(name):
+            if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
                 metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
         runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
@@ -189,10 +181,13 @@ class Rounds:
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
             return
-        if returned:
-            metrics.RECOVERED.labels(*key_of(held)).inc(returned)
-            message = f"{returned} task(s) of dead or failed workers returned to work"
+        metrics.RECOVERED.labels(*key_of(held)).inc(returned)
+        runtime.untold += returned
+        now = time.monotonic()
+        if runtime.untold and now - runtime.told >= recovery.NEWS_INTERVAL:
+            message = f"{runtime.untold} task(s) of dead or failed workers are back at work, or dead letters"
             self._recorder.say(held.queue, "Normal", "Recovered", message)
+            runtime.untold, runtime.told = 0, now
 
     def _hand_on(
         self, endpoint: Endpoint, beyond: Beyond, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot

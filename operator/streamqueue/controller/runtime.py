@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -51,7 +52,10 @@ class Runtime:
     checked_abandoned: float = 0.0
     looked: float = 0.0
     swept: float = 0.0
+    told: float = -math.inf  # by an event, of tasks that came back
+    untold: int = 0  # tasks that came back since
     refusal: Refusal | None = None  # of the latest tries to write
+    failing_since: float | None = None  # monotonic: all tries to write since have failed, for what may pass
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 
     def rest(self, seconds: float) -> None:
@@ -68,7 +72,7 @@ class Runtime:
 
     def spec(self, queue: Body) -> QueueSpec:
         """The parsed spec, parsed once per generation; raises `SpecError`."""
-        generation = queue["metadata"]["generation"]
+        generation = self.generation = queue["metadata"]["generation"]
         if self._parsed is None or self._parsed[0] != generation:
             self.reads_on = False
             try:

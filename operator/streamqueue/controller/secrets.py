@@ -14,8 +14,9 @@ from streamqueue.api.spec import SecretKey
 from streamqueue.controller.kinds import SECRETS
 from streamqueue.controller.kube import Kube, KubeError
 
-# A rotated Secret is picked up within this time, or at once when the old password is refused.
-TTL = 30.0  # seconds
+# A rotated Secret is picked up within half a minute, or at once when the old password is refused.
+TTL = 25.0  # seconds after which it is read anew, beside the looks: they don't wait for the API server
+LATEST = 100.0  # seconds after which what was read says nothing any more
 
 
 class NoEndpoint(Exception):
@@ -38,6 +39,7 @@ class Secrets:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._known: dict[tuple[str, SecretKey], Value] = {}
+        self._renewing: dict[tuple[str, SecretKey], asyncio.Task[None]] = {}
         # One thread: each that has ever hashed keeps the 16 MiB that it took.
         self._hashing = ThreadPoolExecutor(1, "secrets")
 
@@ -46,9 +48,29 @@ class Secrets:
 
         Raises `NoEndpoint`, or `KubeError` when nobody can tell.
         """
-        known = self._known.get((namespace, reference))
-        if known and time.monotonic() - known.read_at < TTL:
-            return known
+        place = namespace, reference
+        known = self._known.get(place)
+        age = time.monotonic() - known.read_at if known else math.inf
+        if known is None or age >= LATEST:
+            return await self._read(namespace, reference, field, known)
+        if age >= TTL and place not in self._renewing:
+            task = self._renewing[place] = asyncio.create_task(self._renew(namespace, reference, field, known))
+            task.add_done_callback(lambda _: self._renewing.pop(place))
+        return known
+
+    async def close(self) -> None:
+        renewing = list(self._renewing.values())
+        for each in renewing:
+            each.cancel()
+        await asyncio.gather(*renewing, return_exceptions=True)
+
+    async def _renew(self, namespace: str, reference: SecretKey, field: str, known: Value) -> None:
+        try:
+            await self._read(namespace, reference, field, known)
+        except NoEndpoint:
+            self.forget(namespace, reference)  # the next look says what is wrong
+
+    async def _read(self, namespace: str, reference: SecretKey, field: str, known: Value | None) -> Value:
         try:
             secret = await self._kube.get(SECRETS, namespace, reference.name)
         except KubeError as error:

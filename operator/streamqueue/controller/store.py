@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from streamqueue.controller import managed_fields
@@ -97,7 +97,11 @@ class Store:
                 body = known  # what has lived long costs Python's collector nothing
         managed_fields.cut(body["metadata"])
         if kind is STREAM_QUEUES:
-            held.queue = body
+            if known is None or not _same(known, body):
+                # A round of the last one of this name may be under way: it finds its queue gone.
+                held.queue, self._holdings[key] = None, replace(held, queue=body)
+            else:
+                held.queue = body
         elif kind is PODS:
             held.pods[body["metadata"]["name"]] = body
             if not is_marked(body):
@@ -130,12 +134,15 @@ class Store:
             held.gone.popleft()
         held.gone.append(Gone(now, remains(pod)))
 
-    def replace(self, kind: Kind, bodies: Iterable[Body], version: int) -> None:
-        """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so."""
+    def replace(self, kind: Kind, bodies: Iterable[Body], version: int, spared: Container[str] = ()) -> None:
+        """A full list, taken at `version`: what was older and isn't in it is gone, even if no watch ever said so.
+
+        But for what is in `spared` namespaces, which weren't listed.
+        """
         listed = list(bodies)
         alive = {body["metadata"]["uid"] for body in listed}
-        for held in list(self._holdings.values()):
-            for known in _all(held, kind):
+        for (namespace, _), held in list(self._holdings.items()):
+            for known in _all(held, kind) if namespace not in spared else ():
                 if known["metadata"]["uid"] not in alive and _version(known) <= version:
                     self.remove(kind, known)
         for body in listed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import kopf
@@ -108,15 +108,31 @@ async def run_kopf(
     )
 
 
-async def relist(kube: Kube, store: Store, settings: Settings, kinds: Iterable[Kind] = WATCHED) -> None:
-    """Bring the store up to the cluster's state, in all namespaces."""
+async def relist(kube: Kube, store: Store, settings: Settings, kinds: Sequence[Kind] = WATCHED) -> None:
+    """Bring the store up to the cluster's state; `kinds` begin with StreamQueues.
+
+    A namespace whose queues we may not list is passed over: it was deleted, and our Role with it.
+    """
+    closed: set[str] = set()
     for kind in kinds:
-        lists = [await kube.list(kind, namespace, selector(kind)) for namespace in settings.namespaces or (None,)]
+        lists = []
+        for namespace in settings.namespaces or (None,):
+            if namespace in closed:
+                continue
+            try:
+                lists.append(await kube.list(kind, namespace, selector(kind)))
+            except KubeError as error:
+                if kind is not STREAM_QUEUES or error.status != 403 or namespace is None:
+                    raise
+                closed.add(namespace)
+                if closed.issuperset(settings.namespaces):
+                    raise
+                log.warning("namespace %s is passed over: %s", namespace, error)
         bodies = [body for found, _ in lists for body in found]
-        store.replace(kind, bodies, min(version for _, version in lists))
+        store.replace(kind, bodies, min(version for _, version in lists), spared=closed)
 
 
-async def list_first(kube: Kube, store: Store, settings: Settings, kinds: Iterable[Kind] = WATCHED) -> None:
+async def list_first(kube: Kube, store: Store, settings: Settings, kinds: Sequence[Kind] = WATCHED) -> None:
     """The same, without which nothing can begin: tried until it succeeds. Raises `KubeError` where a kind is missing,
     which no watch of ours would see come.
     """

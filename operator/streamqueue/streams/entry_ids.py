@@ -15,3 +15,9 @@ def successor(entry_id: str) -> str:
     """The smallest id after `entry_id`; exclusive ranges need Redis 6.2."""
     milliseconds, sequence = entry_order(entry_id)
     return f"{milliseconds + 1}-0" if sequence == 2**64 - 1 else f"{milliseconds}-{sequence + 1}"
+
+
+def predecessor(entry_id: str) -> str:
+    """The greatest id before `entry_id`, which isn't 0-0."""
+    milliseconds, sequence = entry_order(entry_id)
+    return f"{milliseconds}-{sequence - 1}" if sequence else f"{milliseconds - 1}-{2**64 - 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -15,8 +16,11 @@ class Namespace:
     def __init__(self) -> None:
         self.secrets: dict[str, dict[str, str]] = {}
         self.failure: KubeError | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        await self.answers.wait()
         if self.failure:
             raise self.failure
         values = self.secrets.get(name)

@@ -53,3 +53,20 @@ async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, s
         assert await until(told, "one is told") == {BUSY.encode()}
         show(2, version=2)
         await until(nobody_is, "both are wanted")
+
+
+async def test_where_there_are_no_pods_nobody_is_told(redis: Redis, shared_server: RunningServer) -> None:
+    """A new leader of a thousand idle queues would write a thousand times that nobody is."""
+    await Queue(redis).create()
+    await redis.sadd(KEYS.cordon, BUSY)
+    seen = Store()
+    seen.show(STREAM_QUEUES, queue_on(shared_server, handler={"image": "image", "protocol": "sdk", "concurrency": 20}))
+
+    async def nobody_is() -> bool:
+        return not await redis.exists(KEYS.cordon)
+
+    async with loop_over(seen, write) as loop, running(loop):
+        await until(lambda: (runtime := loop.runtime(("shop", "orders"))) and not runtime.fresh, "a round is over")
+        assert not await nobody_is()
+        seen.show(PODS, pod(BUSY, conditions=[condition("Ready", "True")]))
+        await until(nobody_is, "a leader before this one may have told it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.redis.controller.namespace import Namespace
 from tests.redis.servers import tls
 from tests.redis.servers.process import RunningServer
 from tests.redis.servers.tls import TlsServer
+from tests.redis.worker.pod import until
 
 # What is asked of the server here is AUTH and a handshake.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -32,6 +34,11 @@ async def say(endpoint: Endpoint) -> str:
     """`known`, or the kind of the problem."""
     answer = await steps.look(endpoint.client)
     return "known" if isinstance(answer, Snapshot) else answer.kind
+
+
+def _read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TTL", "LATEST"):
+        monkeypatch.setattr(secrets, name, 0.0)
 
 
 async def test_a_rotated_password_is_picked_up_once_the_old_one_is_refused(
@@ -71,7 +78,7 @@ async def test_a_password_that_stays_wrong_is_hashed_once(
 async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
     shared_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "TTL", 0.0)
+    _read_each_time(monkeypatch)
     namespace.secrets["redis"] = {"url": shared_server.url}
     before = await endpoints.resolve("shop", BY_SECRET)
     namespace.secrets["redis"] = {"url": f"{shared_server.url}\n"}  # as echo writes it: nothing changed
@@ -81,6 +88,32 @@ async def test_a_rotated_secret_is_picked_up_while_the_old_one_works(
     assert after is not before
     assert before.secrets and after.secrets
     assert after.secrets.place != before.secrets.place, "another database: no running worker follows there"
+
+
+async def test_nobody_waits_for_a_secret_that_was_read_before(
+    shared_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An API server that hangs, or is slow: all queues whose turn comes after this one's would wait with it."""
+    namespace.secrets["redis"] = {"url": shared_server.url}
+    before = await endpoints.resolve("shop", BY_SECRET)
+    monkeypatch.setattr(secrets, "TTL", 0.0)
+    namespace.answers.clear()
+    for _ in range(3):
+        assert await asyncio.wait_for(endpoints.resolve("shop", BY_SECRET), 5) is before
+
+    namespace.secrets["redis"] = {"url": shared_server.url.replace("/0", "/1")}
+    namespace.answers.set()
+
+    async def is_another() -> bool:
+        return await endpoints.resolve("shop", BY_SECRET) is not before
+
+    await until(is_another, "it was read beside the looks")
+    namespace.secrets = {}
+
+    async def is_missed() -> bool:
+        return isinstance(await endpoints.find("shop", BY_SECRET), Trouble)
+
+    await until(is_missed, "so is that it was deleted")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +142,7 @@ async def test_it_is_one_server_whoever_logs_in(
 async def test_what_was_read_holds_while_secrets_cant_be_read(
     shared_server: RunningServer, namespace: Namespace, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "TTL", 0.0)
+    _read_each_time(monkeypatch)
     namespace.failure = KubeError(500, "InternalError", "the key service is away")
     assert await endpoints.find("shop", BY_SECRET) == Trouble(
         "SecretUnreadable", "the Secret that spec.redis names can't be read now: InternalError"

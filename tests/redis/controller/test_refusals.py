@@ -10,14 +10,17 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
+from streamqueue.controller import loop as loop_module
 from streamqueue.controller import refusal
+from streamqueue.controller import round as round_module
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
 from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import condition, owned, pod
+from tests.redis.worker.pod import until
+from tests.unit.controller.bodies import condition, container, owned, pod
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -137,3 +140,42 @@ async def test_a_pod_that_cant_be_marked_holds_up_nobody(store: Store, loop: Loo
     api.refusal = (403, "Forbidden", 'admission webhook "policy" denied the request')
     async with running(loop):
         await api.comes_to(lambda: api.says("Accepted") == ("False", "Forbidden"))
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_what_dead_workers_held_comes_back_though_no_write_is_taken(
+    store: Store, loop: Loop, api: ApiServer, redis: Redis, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """It needs no API server: and it is said what is known."""
+    monkeypatch.setattr(loop_module, "ERROR_BACKOFF", 0.1)
+    api.refusal = (status, "", "not now")
+    queue, worker = Queue(redis), pod()
+    await queue.add(1)
+    await queue.read(worker["metadata"]["name"])
+    ended = {"terminated": {"finishedAt": "2100-01-01T00:00:00Z", "exitCode": 137}}
+    worker["status"] = {"containerStatuses": [container(state=ended)]}
+    with_a_fleet(store)
+    store.show(PODS, worker)
+
+    async def none_is_held() -> bool:
+        return not await queue.pending()
+
+    async with running(loop):
+        await until(none_is_held, "it came back", patience=PATIENCE)
+        await api.comes_to(lambda: api.status.get("pending") == 0)
+        assert not api.written, "all the while no write was taken"
+
+
+async def test_writes_that_go_on_failing_are_told_of(
+    store: Store, loop: Loop, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The count follows nothing, and the queue would be Ready and ScalingUp for ever."""
+    monkeypatch.setattr(loop_module, "ERROR_BACKOFF", 0.1)
+    api.refusal = (503, "ServiceUnavailable", "no leader")
+    with_a_fleet(store)
+    async with running(loop):
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
+        monkeypatch.setattr(round_module, "PATIENCE", 0.0)
+        await api.comes_to(lambda: api.says("ScalingActive") == ("False", "NotWritten"))
+        api.refusal = INVALID
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))

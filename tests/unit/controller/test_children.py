@@ -25,12 +25,16 @@ class ApiServer:
     def __init__(self) -> None:
         self.asked: list[str] = []  # method and plural, in order of arrival
         self.refuses = True
+        self.refusal = (403, "Forbidden")
 
     async def handle(self, request: web.Request) -> web.Response:
-        body: dict[str, Any] = await request.json()
         self.asked.append(f"{request.method} {request.path.split('/')[6]}")
+        status, reason = self.refusal
+        if request.method == "GET":
+            return web.json_response(owned("PodDisruptionBudget", controller=False))
+        body: dict[str, Any] = await request.json()
         if self.refuses and "poddisruptionbudgets" in request.path:
-            return web.json_response({"reason": "Forbidden", "message": "no budgets here"}, status=403)
+            return web.json_response({"reason": reason, "message": "no budgets here"}, status=status)
         body["metadata"] = body["metadata"] | {"uid": body["kind"], "resourceVersion": "2", "generation": 2}
         return web.json_response(body)
 
@@ -65,10 +69,22 @@ async def orders(api: ApiServer) -> AsyncIterator[Queue]:
         yield Queue(kube)
 
 
-async def test_the_fleet_there_is_scales_though_something_else_is_refused(orders: Queue, api: ApiServer) -> None:
-    with pytest.raises(Refused):
+@pytest.mark.parametrize(
+    ("status", "reason", "raised"),
+    [
+        (403, "Forbidden", Refused),
+        (409, "AlreadyExists", NameConflict),
+        (500, "InternalError", KubeError),
+        (504, "Timeout", KubeError),
+    ],
+)
+async def test_the_fleet_there_is_scales_though_something_else_cant_be_made(
+    orders: Queue, api: ApiServer, status: int, reason: str, raised: type[Exception]
+) -> None:
+    api.refusal = status, reason
+    with pytest.raises(raised):
         await orders.converge(2, DISRUPTION_BUDGETS)
-    assert api.asked == ["POST poddisruptionbudgets", "PATCH deployments"]
+    assert [asked for asked in api.asked if asked[:3] != "GET"] == ["POST poddisruptionbudgets", "PATCH deployments"]
 
 
 async def test_what_is_refused_is_asked_for_again_after_a_while(
@@ -123,17 +139,36 @@ async def test_what_is_somebody_elses_is_a_conflict() -> None:
             await _created_beside(existing)
 
 
-async def _created_beside(existing: Body | None) -> None:
-    """A new queue's Deployment, where the API server has one of that name, or had one a moment ago."""
+async def test_a_fleet_that_went_out_of_sight_is_not_cut_down_unseen() -> None:
+    """Somebody took the label off that our watch goes by. What was decided was decided on no fleet at all."""
+    fleet = owned("Deployment", version=7, spec={"replicas": 20})
+    written = await _created_beside(fleet)
+    assert [body["spec"]["replicas"] for body in written] == [20, 2], "once it is seen, what is decided counts"
+    assert written[1]["metadata"]["resourceVersion"] == "8"
+
+    fleet["spec"]["replicas"] = 1
+    written = await _created_beside(fleet)
+    assert [body["spec"]["replicas"] for body in written] == [2]
+
+
+async def _created_beside(existing: Body | None) -> list[Body]:
+    """What is written in two rounds of a new queue whose Deployment is there already, or was a moment ago."""
+    written: list[Body] = []
 
     async def handle(request: web.Request) -> web.Response:
         if request.method == "POST":
             return web.json_response({"reason": "AlreadyExists", "message": "it exists"}, status=409)
-        return web.json_response(existing) if existing else web.json_response({"reason": "NotFound"}, status=404)
+        if request.method == "GET":
+            return web.json_response(existing) if existing else web.json_response({"reason": "NotFound"}, status=404)
+        written.append(body := await request.json())
+        return web.json_response(body | {"metadata": owned("Deployment", version=8)["metadata"]})
 
     store = Store()
     store.show(STREAM_QUEUES, queue())
     held = store.get(KEY)
     assert held is not None
     async with answered_by(handle) as kube:
-        await converge(kube, store, held, Applied(), [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2}))])
+        applied = Applied()
+        for _ in range(2):
+            await converge(kube, store, held, applied, [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2}))])
+    return written

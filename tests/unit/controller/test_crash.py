@@ -86,6 +86,26 @@ def test_a_pod_torn_away_may_live_on_for_its_grace() -> None:
     assert crash.not_before == 130.0
 
 
+UNKNOWN = {"terminated": {"finishedAt": None, "startedAt": None, "reason": "ContainerStatusUnknown", "exitCode": 137}}
+
+
+def test_an_evicted_pod_frees_everything_though_nobody_knows_when_it_ended() -> None:
+    (crash,) = crashes(pod(phase="Failed", containerStatuses=[container(state=UNKNOWN)]), task_time=TASK)
+    assert (crash.before, crash.not_before) == (math.inf, 0.0)
+    assert crash.cause == "container ContainerStatusUnknown, exit code 137"
+
+
+def test_an_end_at_a_time_nobody_knows_frees_what_came_before_the_next_start() -> None:
+    (crash,) = found(running("2026-01-01T00:10:03Z"), UNKNOWN)
+    assert (crash.before, crash.not_before) == (epoch(ENDED) + 3, 0.0)
+    (again,) = found(running("2026-01-01T00:20:00Z"), UNKNOWN)
+    assert again.id != crash.id
+
+
+def test_until_that_start_it_frees_nothing() -> None:
+    assert found(UNKNOWN) == found({"waiting": {"reason": "ContainerCreating"}}, UNKNOWN) == []
+
+
 def test_two_ends_of_one_pod_are_two_crashes() -> None:
     again = {"terminated": TERMINATED["terminated"] | {"containerID": "c2"}}
     assert found(TERMINATED)[0].id != found(again)[0].id

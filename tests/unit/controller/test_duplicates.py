@@ -31,3 +31,12 @@ def test_a_queue_that_moves_to_another_endpoint_lets_go_of_the_first() -> None:
     claims.claim(ONE, CLAIM)
     claims.claim(ONE, Claim("other", "orders", "workers"))
     assert claims.claim(TWO, CLAIM) is None
+
+
+def test_a_queue_that_moves_to_where_another_is_lets_go_of_the_first_too() -> None:
+    """Or a third one would be refused for a queue that is refused itself."""
+    claims, other = Claims(), Claim("other", "orders", "workers")
+    claims.claim(TWO, other)
+    claims.claim(ONE, CLAIM)
+    assert claims.claim(ONE, other) == TWO
+    assert claims.claim(("shop", "three"), CLAIM) is None

@@ -88,3 +88,13 @@ async def test_in_a_namespace_that_goes_little_is_tried_again(store: Store, loop
 
     await loop._guard(Due(KEY, held, runtime), 1.0, refused)
     assert runtime.due > time.monotonic() + 50
+
+
+async def test_a_queue_that_is_deleted_before_its_turn_is_no_fault(
+    store: Store, loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, runtime = store.get(KEY), loop.runtime(KEY)
+    assert held and runtime
+    store.remove(STREAM_QUEUES, queue(version=2))
+    await loop._prepare([Due(KEY, held, runtime)])
+    assert not caplog.records

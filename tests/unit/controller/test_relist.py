@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
 from streamqueue.controller import watch
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED
+from streamqueue.controller.kube import KubeError
 from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import SETTINGS, pod, queue
@@ -57,3 +59,40 @@ async def test_what_vanished_without_an_event_is_noticed(monkeypatch: pytest.Mon
     assert held is not None and held.queue is not None and held.pods == {}
     assert lists.failed, "a list that fails is not the last"
     assert lists.asked == {kind.path(None): watch.selector(kind) or None for kind in WATCHED}
+
+
+class Namespaces:
+    """Lists of two namespaces, of which we may see what isn't `closed`."""
+
+    def __init__(self, *closed: str) -> None:
+        self.closed = closed
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if any(request.path.startswith(path) for path in self.closed):
+            return web.json_response({"reason": "Forbidden", "message": "no such right"}, status=403)
+        items = [queue()] if request.path == STREAM_QUEUES.path("shop") else []
+        return web.json_response({"metadata": {"resourceVersion": "9"}, "items": items})
+
+
+SOME = replace(SETTINGS, namespaces=("gone", "shop"))
+GONE = tuple(kind.path("gone") for kind in WATCHED)
+
+
+async def test_a_namespace_that_is_gone_holds_up_no_other() -> None:
+    """With it went the right to list what is in it."""
+    store = Store()
+    left = queue("left", uid="q2")
+    left["metadata"]["namespace"] = "gone"
+    store.show(STREAM_QUEUES, left)
+    async with answered_by(Namespaces(*GONE).handle) as kube:
+        await asyncio.wait_for(watch.list_first(kube, store, SOME), 5)
+    assert store.has(KEY)
+    assert store.has(("gone", "left")), "what can't be listed isn't gone for that"
+
+
+@pytest.mark.parametrize("closed", [GONE + tuple(kind.path("shop") for kind in WATCHED), (PODS.path("shop"),)])
+async def test_what_must_be_known_is_waited_for(closed: tuple[str, ...]) -> None:
+    """No namespace at all, or of a queue's objects not all."""
+    async with answered_by(Namespaces(*closed).handle) as kube:
+        with pytest.raises(KubeError, match="no such right"):
+            await watch.relist(kube, Store(), SOME)

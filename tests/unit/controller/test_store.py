@@ -57,6 +57,20 @@ def test_the_end_of_a_predecessor_doesnt_remove_its_successor(store: Store) -> N
     assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["by-the-watch", "by-a-list"])
+def test_who_held_a_queue_doesnt_hold_its_successor(store: Store, told: bool) -> None:
+    """A round under way would write what the first one's spec says in the second one's name."""
+    before = held(store)
+    if told:
+        store.remove(STREAM_QUEUES, queue(version=5))
+    store.show(STREAM_QUEUES, queue(uid="q2", version=6))
+    assert before.queue is None
+    after = held(store)
+    assert after.queue and after.queue["metadata"]["uid"] == "q2" and after.owned and after.pods
+    store.show(STREAM_QUEUES, queue(uid="q2", version=7))
+    assert held(store) is after
+
+
 def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
     store.put(DEPLOYMENTS, owned("Deployment", owner="mine", uid="o9", controller=False))
     assert store.get(("shop", "mine")) is None

@@ -10,10 +10,11 @@ import pytest
 from aiohttp import web
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis
+from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import BEGINNERS, Actor
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, OWNED, PODS
-from streamqueue.controller.kube import WRITES, Kube
+from streamqueue.controller.kube import SILENT, WRITES, Kube, KubeError
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Store
 from streamqueue.scaling import Decision, Reason
@@ -110,4 +111,28 @@ async def test_a_wake_waits_for_one_round_trip_and_takes_the_cronjob_along(kube:
         await server.holds(len(OWNED))
         patched = {DEPLOYMENTS.path("shop", "orders"), "/apis/batch/v1/namespaces/shop/cronjobs/orders-reclaim"}
         assert {f"PATCH {path}" for path in patched} <= set(server.seen), "in whatever order they arrive"
+        server.release.set()
+
+
+async def test_a_namespace_whose_writes_get_no_answer_leaves_room_for_others(
+    kube: Kube, server: SlowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook of a tenant that hangs: each write there takes as long as a write may."""
+    monkeypatch.setattr(kube_module, "WRITE_TIMEOUT", 0.1)
+    with pytest.raises(KubeError, match="TimeoutError"):
+        await kube.annotate(PODS, "silent", "pod", {"a": "b"})
+    monkeypatch.setattr(kube_module, "WRITE_TIMEOUT", 30.0)
+    async with asyncio.TaskGroup() as writes:
+        for n in range(3 * WRITES):
+            writes.create_task(kube.annotate(PODS, "silent", f"pod-{n}", {"a": "b"}))
+        await server.holds(1 + SILENT)
+        writes.create_task(kube.annotate(PODS, "shop", "pod", {"a": "b"}))
+        await server.holds(1 + SILENT + 1)
+        assert server.seen[-1] == f"PATCH {PODS.path('shop', 'pod')}"
+        server.release.set()
+    async with asyncio.TaskGroup() as writes:
+        server.release.clear()
+        for n in range(WRITES):
+            writes.create_task(kube.annotate(PODS, "silent", f"pod-{n}", {"a": "b"}))
+        await server.holds(1 + 3 * WRITES + 1 + WRITES)
         server.release.set()

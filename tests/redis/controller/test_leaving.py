@@ -1,0 +1,69 @@
+"""Pods that are told to go with tasks in their hands count once, whoever leads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from streamqueue.controller import metrics
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.store import Body, Store
+from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until
+from tests.unit.controller.bodies import CREATED, condition, owned, pod
+
+# What is asked of the server is a look at two pending entries.
+pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
+
+KEY = ("shop", "orders")
+BEFORE, NOW = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    metrics.forget(KEY)
+    yield
+    metrics.forget(KEY)
+
+
+async def write(request: web.Request) -> web.Response:
+    return taken(await request.json())
+
+
+def counted() -> float | None:
+    labels = dict(zip(("namespace", "queue"), KEY, strict=True))
+    return REGISTRY.get_sample_value("streamqueue_busy_pods_terminated_total", labels)
+
+
+def ready(name: str, version: int = 1) -> Body:
+    return pod(name, uid=name, version=version, conditions=[condition("Ready", "True")])
+
+
+def told_to_go(name: str) -> Body:
+    body = ready(name, version=2)
+    body["metadata"] |= {"deletionTimestamp": CREATED, "deletionGracePeriodSeconds": 30}
+    return body
+
+
+async def test_what_left_before_a_new_leader_came_was_counted_by_the_last(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.add(2)
+    for name in (BEFORE, NOW):
+        await queue.read(name, count=1)
+    store = Store()
+    store.show(STREAM_QUEUES, queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
+    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}, "spec": {}}}))
+    store.show(PODS, told_to_go(BEFORE))
+    store.show(PODS, ready(NOW))
+    async with loop_over(store, write) as loop, running(loop):
+        await until(lambda: (runtime := loop.runtime(KEY)) and not runtime.fresh, "a round is over")
+        assert counted() == 0
+        store.show(PODS, told_to_go(NOW))
+        await until(counted, "the next is counted")
+        assert counted() == 1
