@@ -35,7 +35,7 @@ async def with_group(
     if runtime.counted and is_new_stream(runtime.counted, snapshot):
         message = "the stream was deleted under way: stream and group are there again, what they held is not"
     else:
-        message = "the group was deleted under way: it goes on at the oldest task in work, and what came after that one runs again"
+        message = "the group was deleted under way: it goes on at the oldest task in work; what came after runs again"
     recorder.say(queue, "Warning", "GroupRecreated", message)
     return snapshot
 
