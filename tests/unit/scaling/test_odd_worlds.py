@@ -72,10 +72,10 @@ def test_a_new_process_plans_for_all_of_a_backlog_that_is_counted_in_part() -> N
     assert max(at + wait for at, wait in zip(arrivals, outcome.waits, strict=True)) < 300 + 20_000 * 2.0 / 200 * 1.2
 
 
-@pytest.mark.parametrize("share", [0.01, 0.03])
-def test_long_tasks_that_hold_every_slot_are_seen_by_their_silence(share: float) -> None:
+@pytest.mark.parametrize(("rate", "share"), [(1.0, 0.01), (1.0, 0.03), (0.2, 0.01)])
+def test_long_tasks_that_hold_every_slot_are_seen_by_their_silence(rate: float, share: float) -> None:
     """Few tasks take five minutes, the others a tenth of a second: on average, a slot is free soon."""
-    arrivals = poisson(1.0, 7200)
+    arrivals = poisson(rate, 7200 / rate)
     dice = random.Random(7)
     services = [300.0 if dice.random() < share else 0.1 for _ in arrivals]
     outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(10.0), grace=330.0))

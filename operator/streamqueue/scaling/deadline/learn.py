@@ -13,7 +13,7 @@ from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
 
 REMEMBERED = 30.0  # seconds of arrivals that are kept at least
-HELD = 12.0  # tasks that the slots would have ended on average while none was taken
+HELD = 6.0  # tasks that the slots would have ended on average while none was taken
 LONG_GAP = 10.0  # seconds without an observation, after which nothing is learnt from the difference
 
 
