@@ -10,7 +10,7 @@ from typing import Any
 from streamqueue.api.keys import tagged
 from streamqueue.streams.settlement import Emit
 from streamqueue.streams.taken import Entry
-from streamqueue.worker.payload import encode
+from streamqueue.worker.encoding import encode
 from streamqueue.worker.tracing import Fields, context_of
 
 log = logging.getLogger("streamqueue.task")

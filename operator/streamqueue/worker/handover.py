@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamqueue.streams.settlement import Emit
+from streamqueue.worker.encoding import encode
 from streamqueue.worker.errors import DeadLetter, PayloadError
-from streamqueue.worker.payload import encode
 
 
 def next_tasks(

@@ -9,9 +9,9 @@ from typing import Any
 
 from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
+from streamqueue.worker.encoding import as_mapping
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry, WrongResults
 from streamqueue.worker.handler import Overtime, Undecodable
-from streamqueue.worker.payload import as_mapping
 
 RELEASED = Settlement("release")  # handed back unfinished, for another worker; costs no attempt
 ENDINGS = (KeyboardInterrupt, GeneratorExit)  # of the process or its loop; all else that is raised is a task's failure

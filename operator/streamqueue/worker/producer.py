@@ -19,7 +19,7 @@ from streamqueue.streams.connection import MAX_CONNECTIONS, connect, credentials
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
-from streamqueue.worker.payload import encode
+from streamqueue.worker.encoding import encode
 from streamqueue.worker.results import Result, look_up
 from streamqueue.worker.tracing import Fields, sending
 

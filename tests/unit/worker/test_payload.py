@@ -13,7 +13,8 @@ import pydantic
 import pytest
 
 from streamqueue import PayloadError, Worker
-from streamqueue.worker.payload import decoder_for, decoder_of, encode, item_decoder_of
+from streamqueue.worker.encoding import encode
+from streamqueue.worker.payload import decoder_for, decoder_of, item_decoder_of
 
 if TYPE_CHECKING:
     from streamqueue import Context
