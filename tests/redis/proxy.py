@@ -17,6 +17,7 @@ class Proxy:
     `silence()` swallows what passes in either direction without closing: a cut by a firewall.
     `hold(text)` keeps the next request with this text, and closes its connection to the client: the network still has
     it. `let_go()` delivers it, late.
+    `answers`: replies that the proxy gives by itself to requests that begin so.
     """
 
     def __init__(self, port: int) -> None:
@@ -27,6 +28,7 @@ class Proxy:
         self.lost = 0
         self.connections = 0
         self.delay = 0.0
+        self.answers: dict[bytes, bytes] = {}
         self._held_text = b""
         self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._silenced: set[asyncio.StreamWriter] = set()
@@ -50,8 +52,12 @@ class Proxy:
 
     def lead_to(self, port: int) -> None:
         """What connects from now on is led there; what is connected is cut."""
-        self._target = port
+        self.lead_new_to(port)
         self.cut()
+
+    def lead_new_to(self, port: int) -> None:
+        """The same, and what is connected stays: as a Service does, or a name with another address."""
+        self._target = port
 
     def cut(self) -> None:
         """Close what is connected now, wherever a request or its reply is."""
@@ -105,6 +111,9 @@ class Proxy:
                     self._held.append((sink, data))
                     both[0].close()
                     return
+                if not replies and (own := [self.answers[text] for text in self.answers if data.startswith(text)]):
+                    both[0].write(own[0])
+                    continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if replies and self._is_lost():

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from streamqueue import Queue as Producer
 from streamqueue.maintenance import QuietReason, sweep
 from streamqueue.streams import connect
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.clock import ahead
-from tests.redis.servers.install import install
+from tests.redis.servers.install import Server, install
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
 
@@ -96,6 +97,35 @@ async def test_a_busy_workers_task_stays_with_it(primary: RunningServer, hurryin
             await until(lambda: busy.counters.acked + idle.counters.acked == 1, "the acknowledgement")
     assert (busy.counters.claimed, idle.counters.claimed) == (0, 0)
     assert (busy.counters.stolen, idle.counters.stolen) == (0, 0)
+
+
+async def test_a_primary_that_became_a_replica_is_left_for_the_next(own_server: RunningServer, server: Server) -> None:
+    """As in a planned failover, which closes no connection: each write on one is refused from then on."""
+    done: list[str] = []
+
+    async def handle(task: dict[str, str]) -> None:
+        done.append(task["n"])
+
+    settings = {"replicaof": f"127.0.0.1 {own_server.port}"}
+    replica = await asyncio.to_thread(RunningServer, server, settings)
+    try:
+        async with (
+            connect(own_server.url) as first,
+            connect(replica.url) as second,
+            Proxy(own_server.port) as proxy,
+            working(proxy.url, handle),
+            Producer(proxy.url, Queue.stream) as producer,
+        ):
+            await producer.send({"n": 1})
+            await until(lambda: done == ["1"], "the first task")
+            assert await first.execute_command("WAIT", 1, 10_000) == 1
+            proxy.lead_new_to(replica.port)
+            await second.execute_command("REPLICAOF", "NO", "ONE")
+            await first.execute_command("REPLICAOF", "127.0.0.1", replica.port)
+            await producer.send({"n": 2})
+            await until(lambda: done[-1] == "2", "the second task")
+    finally:
+        replica.close()
 
 
 # It is about the heartbeat, which is the same for all.

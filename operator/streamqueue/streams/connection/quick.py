@@ -9,6 +9,8 @@ from typing import Any
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from redis.utils import HIREDIS_AVAILABLE
 
+from streamqueue.streams.errors import ProblemKind, classify
+
 if HIREDIS_AVAILABLE:
     import hiredis
 
@@ -68,8 +70,22 @@ class Quick:
             self._read_until = None
         self.next_health_check = now + self.health_check_interval
         if isinstance(found, ResponseError):
+            self._heed(found)
             raise found from None
         return found
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Of commands that go redis-py's own way."""
+        try:
+            return await super().read_response(*args, **options)  # type: ignore[misc]
+        except ResponseError as error:
+            self._heed(error)
+            raise
+
+    def _heed(self, error: ResponseError) -> None:
+        """A primary that has become a replica keeps its connections, while the address leads to another by now."""
+        if classify(error).kind is ProblemKind.READ_ONLY:
+            self.mark_for_reconnect()  # type: ignore[attr-defined]
 
     def _watch(self) -> float:
         """From now on; returns the loop's time."""
