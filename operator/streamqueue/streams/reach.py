@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from redis.asyncio import Redis
+from redis.crc import key_slot
 
-from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
+from streamqueue.streams.errors import ProblemKind, RedisProblem
+from streamqueue.streams.script import Script
+
+# Proxies spread simple commands over the nodes, EXISTS among them, and so say nothing of scripts.
+_ASK = Script("return 0")
 
 
 class Reach:
-    """Found out by asking, once per stream: proxies in front of a cluster do not say what they are."""
+    """Found out by asking, once per slot: proxies in front of a cluster do not say what they are."""
 
     def __init__(self, client: Redis, stream: str) -> None:
         self._client = client
         self._stream = stream
-        self._known: dict[str, bool] = {}
+        self._known: dict[int, bool] = {}
 
     async def covers(self, stream: str) -> bool:
         """Whether a script may name `stream` beside the queue's own keys. Raises RedisProblem."""
         if tag_of(stream) == tag_of(self._stream):
             return True
-        if stream not in self._known:
-            self._known[stream] = await self._ask(stream)
-        return self._known[stream]
+        slot = key_slot(stream.encode())
+        if slot not in self._known:
+            self._known[slot] = await self._ask(stream)
+        return self._known[slot]
 
     def forget(self) -> None:
         """Ask again: the server may be another one."""
@@ -29,7 +35,7 @@ class Reach:
 
     async def _ask(self, stream: str) -> bool:
         try:
-            await execute(self._client, "EXISTS", self._stream, stream)
+            await _ASK(self._client, [self._stream, stream], [])
         except RedisProblem as problem:
             if problem.kind is not ProblemKind.CLUSTER:
                 raise

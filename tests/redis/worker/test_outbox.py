@@ -22,6 +22,7 @@ from streamqueue.streams.settlement import Emit
 from streamqueue.streams.taken import Entry
 from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import failing_at
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
@@ -74,6 +75,21 @@ async def test_results_reach_a_stream_of_another_slot_once(queue: Queue, one_nod
     assert Counter(fields[b"sq-id"].decode() for _, fields in entries) == dict.fromkeys(ids, 1)
     assert all({b"sq-id", b"sq-origin", b"sq-enqueued-at", b"of"} == set(fields) for _, fields in entries)
     await emptied(queue)
+
+
+async def test_a_proxy_that_spreads_simple_commands_is_not_taken_for_one_server(
+    queue: Queue, one_node: RunningServer
+) -> None:
+    """As that of Redis Enterprise does: EXISTS reaches keys of several slots, a script does not."""
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        return {"of": task["task"]}
+
+    await queue.add()
+    async with Proxy(one_node.port) as proxy:
+        proxy.answers[b"*3\r\n$6\r\nEXISTS\r\n"] = b":1\r\n"
+        async with working(proxy.url, handle, next_stream=FAR):
+            assert await until(lambda: arrived(queue.redis), "the result") == ["0"]
 
 
 async def test_rows_are_work_in_hand_until_a_pass_delivers_them(queue: Queue) -> None:
