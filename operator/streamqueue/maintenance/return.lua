@@ -46,10 +46,11 @@ local function is_leased(id, consumer, held)
   return tonumber(string.match(held, ' (%d+)$')) > now or not copies
 end
 
--- From a dead worker to the next that claims, at once; the old run's token is gone with the lease.
+-- From a dead worker to the next that claims, at once; the old run's token is gone with the lease. In this order a server
+-- out of memory takes it.
 local function hand_on(id, charge)
-  redis.call('ZADD', due, now, id)
   redis.call('XCLAIM', stream, group, RETRIES, 0, id, 'JUSTID')
+  redis.call('ZADD', due, now, id)
   if charge > 0 then
     redis.call('HINCRBY', attempts, id, charge)
     redis.call('HINCRBY', attempts, id .. ':crashes', charge)

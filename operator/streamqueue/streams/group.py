@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from streamqueue.streams.errors import typed
+from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem, execute, typed
 
 
 async def ensure_group(client: Redis, stream: str, group: str, start_from: str = "0") -> bool:
@@ -14,7 +14,23 @@ async def ensure_group(client: Redis, stream: str, group: str, start_from: str =
     `start_from` is `0` (all that the stream holds), `$` (only what comes later) or an entry id.
     Raises RedisProblem for everything but "exists already".
     """
-    return await typed(_create(client, stream, group, start_from))
+    try:
+        return await typed(_create(client, stream, group, start_from))
+    except RedisProblem as problem:
+        # A server out of memory refuses before it has looked.
+        if problem.kind is not ProblemKind.OUT_OF_MEMORY or not await _exists(client, stream, group):
+            raise
+        return False
+
+
+async def _exists(client: Redis, stream: str, group: str) -> bool:
+    try:
+        await execute(client, "XPENDING", stream, group)
+    except RedisProblem as problem:
+        if problem.kind not in ABSENT:
+            raise
+        return False
+    return True
 
 
 async def _create(client: Redis, stream: str, group: str, start_from: str) -> bool:

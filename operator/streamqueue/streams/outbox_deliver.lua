@@ -11,8 +11,10 @@ for i, kind in ipairs({'stream', 'zset'}) do
   if found ~= kind and found ~= 'none' then return redis.error_reply('WRONGTYPE ' .. kind .. ' expected') end
 end
 
--- Marks outlive their rows: they expire only after a call that finds the outbox empty.
-redis.call('PERSIST', seen)
+-- Marks outlive their rows: they expire only after a call that finds the outbox empty. This comes after an entry: a server
+-- out of memory refuses the first write of a script alone, and would take entries without end.
+local function keep_marks() redis.call('PERSIST', seen) end
+
 local new, at = 0, 2
 while at <= #ARGV do
   local mark, count = ARGV[at], tonumber(ARGV[at + 2])
@@ -20,10 +22,12 @@ while at <= #ARGV do
     local values = {}
     for i = at + 3, at + 2 + count do values[#values + 1] = ARGV[i] end
     redis.call('XADD', target, '*', unpack(values))
+    if new == 0 then keep_marks() end
     redis.call('ZADD', seen, ARGV[at + 1], mark)
     new = new + 1
   end
   at = at + 3 + count
 end
+if new == 0 then keep_marks() end
 redis.call('ZREMRANGEBYSCORE', seen, '-inf', string.format('(%d', oldest - SLACK))
 return new

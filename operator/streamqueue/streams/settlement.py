@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     ACKED = "acked"
     PARKED = "parked"  # for its retry
     DEAD = "dead"  # in the dead-letter stream
-    HELD = "held"  # parked, because the dead-letter stream is full
+    HELD = "held"  # parked, because the dead-letter stream or Redis's memory is full
     RELEASED = "released"  # handed back
     ALREADY_MINE = "already-mine"  # an earlier call of the same run did it; its reply was lost
     STOLEN = "stolen"  # the lease was lost: nothing was done

@@ -28,6 +28,7 @@ for _, row in ipairs(rows) do
   if free and not (crash and crashed) then
     if crash then
       crashed = true
+      go_on_without_memory()
       redis.call('HINCRBY', attempts, row[1], 1)
       redis.call('HINCRBY', attempts, row[1] .. ':crashes', 1)
     end

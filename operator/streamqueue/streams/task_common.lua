@@ -8,7 +8,7 @@ local group, consumer, visibility = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local max_deliveries, dlq_max = tonumber(ARGV[4]), tonumber(ARGV[5])
 local results_ttl, results_prefix = tonumber(ARGV[6]), ARGV[7]
 local PARKED = 'streamqueue:parked' -- holds what waits for its retry, so that no worker looks busy with it
-local HOLD = 60000 -- ms until a full dead-letter stream is tried again
+local HOLD = 60000 -- ms until a dead-letter stream that is full is tried again
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 
 if redis.replicate_commands then redis.replicate_commands() end
@@ -70,7 +70,8 @@ local function park(id, at)
   redis.call('HDEL', lease, id)
 end
 
--- To the dead-letter stream, in the form that the reclaim pass uses; held back (parked) while that stream is full.
+-- To the dead-letter stream, in the form that the reclaim pass uses; held back (parked) while that stream is full, or
+-- the server: what is done would wait for it.
 local function bury(row, entry, task, reason, cause)
   local id = entry[1]
   if #task.fields > MAX_ARGS or redis.call('XLEN', dlq) >= dlq_max then
@@ -84,7 +85,12 @@ local function bury(row, entry, task, reason, cause)
                           'sq-consumer', row[2], 'sq-delivered-at', now - row[3], 'sq-dead-at', now}) do
     args[#args + 1] = value
   end
-  redis.call('XADD', dlq, '*', unpack(args))
+  local refusal = redis.pcall('XADD', dlq, '*', unpack(args))
+  if type(refusal) == 'table' then
+    if not string.find(refusal.err, 'OOM', 1, true) then error(refusal.err, 0) end
+    park(id, now + HOLD)
+    return 'held'
+  end
   redis.call('XACK', stream, group, id)
   forget(id)
   note(task.id, 'state', 'dead', 'error', cause)

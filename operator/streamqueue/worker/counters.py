@@ -14,7 +14,7 @@ class Counters:
     acked: int = 0
     parked: int = 0  # for a retry
     dead: int = 0
-    held: int = 0  # parked, because the dead-letter stream is full
+    held: int = 0  # parked, because the dead-letter stream or Redis's memory is full
     released: int = 0  # handed back unfinished
     stolen: int = 0  # the lease was lost: the run counts for nothing
     gone: int = 0  # the payload had been deleted

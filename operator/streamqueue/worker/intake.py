@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterable, Sequence
 
@@ -15,7 +16,10 @@ from streamqueue.streams.settlement import Settlement
 from streamqueue.streams.taken import Entry, New
 from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
+from streamqueue.worker.absence import LONGEST_PAUSE
 from streamqueue.worker.settings import Settings
+
+log = logging.getLogger(__name__)
 
 STEP = 256  # settlements per script call: a script blocks the server
 BLOCK = 1.0  # seconds of one blocked read: what falls due waits no longer
@@ -107,10 +111,20 @@ class Intake:
         return entries
 
     async def promote(self) -> None:
-        """Delayed tasks that are due enter the stream, for whoever reads it."""
+        """Delayed tasks that are due enter the stream, for whoever reads it.
+
+        Where they have no room they wait, and nothing that is in hand waits for them.
+        """
         if self._now() < self._promote_at:
             return
-        _, until = await promote(self._client, self._stream)
+        try:
+            _, until = await promote(self._client, self._stream)
+        except RedisProblem as problem:
+            if problem.kind is not ProblemKind.OUT_OF_MEMORY:
+                raise
+            log.warning("delayed tasks that are due stay where they are: %s", problem.message)
+            self._promote_at = self._now() + LONGEST_PAUSE
+            return
         self._promote_at = self._now() + min(BLOCK / 2, BLOCK if until is None else until)
 
     async def claim(self, most: int) -> list[Entry]:

@@ -17,7 +17,7 @@ _HELP = {
     "acked": ("processed", "Tasks that were done and acknowledged."),
     "parked": ("retried", "Tasks that wait for another try."),
     "dead": ("dead", "Tasks that went to the dead-letter stream."),
-    "held": ("held", "Tasks parked because the dead-letter stream is full."),
+    "held": ("held", "Tasks parked because the dead-letter stream, or Redis's memory, is full."),
     "released": ("released", "Tasks handed back unfinished."),
     "stolen": ("lease_lost", "Runs whose lease another worker took."),
     "gone": ("gone", "Tasks whose payload had been deleted."),

@@ -38,5 +38,8 @@ class Verdicts:
         if verdict is Verdict.STOLEN:
             run.ctx.logger.warning("the lease was lost before the task ended; another worker has it")
         elif verdict is Verdict.HELD:
-            run.ctx.logger.error("the dead-letter stream is full: the task is parked; purge or redrive dead letters")
+            run.ctx.logger.error(
+                "the dead-letter stream or Redis's memory is full: the task is parked; purge or redrive dead letters, "
+                "or give Redis memory"
+            )
         return False

@@ -318,3 +318,18 @@ async def test_each_origin_comes_out_once_on_the_other_server_under_kills(
                 await asyncio.sleep(0.05)
         origins = Counter(fields[b"sq-origin"].decode() for _, fields in await far.xrange("out"))
     assert origins == Counter(task.id for task in sent), "an origin came out twice or never"
+
+
+async def test_a_server_out_of_memory_takes_no_results(queue: Queue, own_server: RunningServer) -> None:
+    """They would fill it until it is killed, with all that it holds."""
+    a, held = await taken(queue, 3)
+    await settle(a, *(handing_on(entry, entry.id) for entry in held))
+    async with connect(own_server.url) as far:
+        await far.config_set("maxmemory", 1)
+        report = await relay(queue.redis, KEYS, budget=5, beyond=far)
+        assert [problem.kind for problem in report.stuck.values()] == [ProblemKind.OUT_OF_MEMORY]
+        assert await arrived(far) == []
+        await far.config_set("maxmemory", 0)
+        assert not (await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck
+        assert await arrived(far) == [entry.id for entry in held]
+        await emptied(queue, far)

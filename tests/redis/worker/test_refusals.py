@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from streamqueue import DeadLetter
+from streamqueue import Context, DeadLetter, Retry
+from streamqueue.maintenance import release
 from streamqueue.streams import RedisProblem, connect
+from streamqueue.streams.enqueue import NewTask, enqueue
+from streamqueue.streams.settlement import Emit
 from streamqueue.streams.tasks import Settlement, Verdict
-from tests.redis.queue import Queue
+from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import KEYS, PARKED, bare_ack, expire, owners, retry, settle, store, take
+from tests.redis.worker.stores import (
+    KEYS,
+    PARKED,
+    ack,
+    bare_ack,
+    claim,
+    expire,
+    owners,
+    retry,
+    settle,
+    store,
+    take,
+)
 
 pytestmark = pytest.mark.usefixtures("short_reads")
 
@@ -75,13 +91,68 @@ async def test_acknowledgements_and_retries_need_no_memory(queue: Queue) -> None
 async def test_an_acknowledgement_does_not_wait_for_what_comes_after_it(queue: Queue) -> None:
     await queue.add(2)
     a = store(queue.redis, "a")
-    good, bad = await take(a)
-    dead = (bad, Settlement("dead", ("handler", "no such customer")))
+    good, other = await take(a)
+    emitting = ack(other, emits=(Emit("{orders}:next", [("of", "x")]),))
     async with no_memory(queue):
         with pytest.raises(RedisProblem):
-            await settle(a, dead)
-        await settle(a, bare_ack(good), dead)
+            await settle(a, emitting)
+        await settle(a, bare_ack(good), emitting)
     assert await queue.pending() == []
+
+
+async def test_a_dead_letter_without_room_is_parked_until_there_is_some(queue: Queue) -> None:
+    """Or its worker does nothing else: what is done frees the memory."""
+    await queue.add()
+    a = store(queue.redis, "a")
+    (bad,) = await take(a)
+    async with no_memory(queue):
+        assert await settle(a, (bad, Settlement("dead", ("handler", "no such customer")))) == [Verdict.HELD]
+    assert await owners(queue) == {bad.id: PARKED} and await queue.dead() == []
+    await queue.redis.zadd(KEYS.due, {bad.id: 0})
+    (again,) = await take(a)
+    assert (again.id, again.attempts) == (bad.id, 1)
+
+
+async def test_stuck_work_is_taken_over_without_memory(queue: Queue) -> None:
+    await queue.add(2)
+    (expired,) = await take(store(queue.redis, "a"), 1)
+    (crashed,) = await take(store(queue.redis, "b"), 1)
+    await expire(queue, expired.id)
+    async with no_memory(queue):
+        assert [entry.id for entry in await claim(store(queue.redis, "c"))] == [expired.id]
+        assert (await release(queue.redis, spec(), "b", math.inf, "OOMKilled")).handed_on == 1
+    assert await owners(queue) == {expired.id: "c", crashed.id: PARKED}
+    assert await queue.redis.hmget(KEYS.attempts, expired.id, crashed.id) == [b"1", b"1"]
+    assert await queue.redis.zcard(KEYS.due) == 1
+
+
+@pytest.mark.process
+async def test_a_worker_begins_without_memory(queue: Queue, own_server: RunningServer) -> None:
+    """The work that fills it waits for workers."""
+
+    async def handle(task: dict[str, str]) -> None: ...
+
+    await queue.add(2)
+    async with no_memory(queue), working(own_server.url, handle) as worker:
+        await until(lambda: worker.counters.acked == 2, "the tasks", patience=5)
+
+
+@pytest.mark.process
+async def test_delayed_tasks_without_room_hold_up_nothing(queue: Queue, own_server: RunningServer) -> None:
+    begun = asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        begun.set()
+        if task["task"] == "0" and ctx.entry.deliveries < 20:
+            raise Retry("not now", after=0.1, counted=False)
+
+    await queue.add()
+    async with working(own_server.url, handle, visibility_timeout=60.0, concurrency=2) as worker:
+        await begun.wait()
+        await enqueue(queue.redis, queue.stream, [NewTask("later", [("task", "later")], delay=0.2)])
+        async with no_memory(queue):
+            await until(lambda: worker.counters.acked == 1, "the task that is retried", patience=6)
+        await until(lambda: worker.counters.acked == 2, "the delayed task, too")
 
 
 @pytest.mark.process
