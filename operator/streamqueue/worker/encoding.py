@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
+import enum
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +16,7 @@ from streamqueue.worker.errors import PayloadError
 
 OWN = "sq-"  # fields of ours begin with it
 BODY = "body"  # the field of a payload that is bytes
+_TEXTS = (datetime.date, datetime.time, uuid.UUID, decimal.Decimal)
 
 
 def encode(payload: Any) -> list[tuple[str, str | bytes]]:
@@ -46,6 +51,20 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     raise PayloadError(f"send a dict, bytes, a dataclass or a pydantic model, not {type(value).__name__}")
 
 
+def plain(value: Any) -> Any:
+    """What JSON has no word for, as that which an annotation reads it from: for json.dumps(). Raises TypeError."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, _TEXTS):
+        return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else str(value)
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    try:
+        return as_mapping(value)
+    except PayloadError:
+        raise TypeError(f"{type(value).__name__} is no JSON") from None
+
+
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not name or name.startswith(OWN):
         raise PayloadError(f"field {name!r}: names are strings that do not begin with {OWN!r}")
@@ -62,11 +81,13 @@ def _must_be_text(what: str, name: str, value: str) -> None:
 
 
 def _value(name: str, value: Any) -> str | bytes:
+    if isinstance(value, (*_TEXTS, enum.Enum)) and not isinstance(value, str):
+        value = plain(value)
     if isinstance(value, str):
         _must_be_text("field", name, value)
     if isinstance(value, (str, bytes)):
         return value
     try:
-        return json.dumps(value)
+        return json.dumps(value, default=plain)
     except (TypeError, ValueError, RecursionError) as exc:
         raise PayloadError(f"field {name!r} cannot be written as JSON: {exc}") from None

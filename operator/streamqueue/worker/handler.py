@@ -70,6 +70,14 @@ async def awaited(returned: Any) -> Any:
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether there is a second parameter that must be given."""
-    parameters = list(inspect.signature(function).parameters.values())[1:2]
-    return any(parameter.default is parameter.empty for parameter in parameters)
+    """Whether there is a second parameter that must be given. Raises TypeError where a call could not but fail."""
+    signature = inspect.signature(function)
+    first, *others = signature.parameters.values()
+    wanted = any(each.default is each.empty for each in others[:1] if each.kind is not each.VAR_KEYWORD)
+    wanted = wanted or (first.kind is first.VAR_POSITIONAL and bool(others))  # around a handler of any kind
+    try:
+        signature.bind(*(None, None)[: 1 + wanted])
+    except TypeError as exc:
+        called = "a task and its context" if wanted else "a task"
+        raise TypeError(f"{function.__name__}() is called with {called}: {exc}") from None
+    return wanted

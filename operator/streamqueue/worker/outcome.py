@@ -9,7 +9,7 @@ from typing import Any
 
 from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
-from streamqueue.worker.encoding import as_mapping
+from streamqueue.worker.encoding import plain
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry, WrongResults
 from streamqueue.worker.handler import Overtime, Undecodable
 
@@ -51,7 +51,7 @@ def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()
 def result_json(ctx: Context, result: Any) -> str:
     """The handler's result as it is kept. The work is done: what is no JSON is logged, not retried."""
     try:
-        return "" if result is None else json.dumps(result, default=as_mapping)
+        return "" if result is None else json.dumps(result, default=plain)
     except (TypeError, ValueError, RecursionError) as exc:
         ctx.logger.warning("the result is not kept, since it cannot be written as JSON: %s", exc)
         return ""

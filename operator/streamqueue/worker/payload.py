@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,14 +55,15 @@ def _hints(function: Callable[..., Any], parameter: inspect.Parameter) -> dict[s
 
 
 def decoder_for(shape: Any) -> Decoder:
-    """`dict` (strings), `dict[str, bytes]`, `bytes` (the only field but a trace), a dataclass, or a pydantic model."""
+    """`dict` (strings), `dict[str, int]`, `bytes` (the only field but a trace), a dataclass, or a pydantic model."""
     origin = typing.get_origin(shape) or shape
     if shape is bytes:
         return _only_field
     if shape is Any:
         return texts
     if isinstance(origin, type) and not typing.is_typeddict(origin) and issubclass(dict, origin):
-        return _raw if bytes in typing.get_args(shape) else texts
+        args = typing.get_args(shape) or (str, str)
+        return _raw if bytes in args else texts if args[1] in (str, Any, object) else _dict_decoder(args[1])
     if dataclasses.is_dataclass(shape) and isinstance(shape, type):
         return _dataclass_decoder(shape)
     if hasattr(shape, "model_validate"):
@@ -134,12 +137,19 @@ def _only_field(fields: Fields) -> bytes:
     return next(iter(values.values()))
 
 
+def _dict_decoder(kind: Any) -> Decoder:
+    read = field_of(kind)
+    return lambda fields: {name: _as(kind, read, name, value) for name, value in _users(fields).items()}
+
+
 def _dataclass_decoder(shape: type) -> Decoder:
     hints = typing.get_type_hints(shape)
-    readers = {item.name: _field_reader(item.name, hints[item.name]) for item in dataclasses.fields(shape) if item.init}
+    kinds = {item.name: hints[item.name] for item in dataclasses.fields(shape) if item.init}
+    readers = {name: field_of(kind) for name, kind in kinds.items()}
 
     def decode(fields: Fields) -> Any:
-        values = {name: readers[name](value) for name, value in _users(fields).items() if name in readers}
+        named = {name: value for name, value in _users(fields).items() if name in readers}
+        values = {name: _as(kinds[name], readers[name], name, value) for name, value in named.items()}
         try:
             return shape(**values)
         except (TypeError, ValueError) as exc:  # a field is missing; __post_init__ refuses
@@ -148,21 +158,16 @@ def _dataclass_decoder(shape: type) -> Decoder:
     return decode
 
 
-def _field_reader(name: str, kind: Any) -> Read:
-    read = field_of(kind)
-
-    def read_field(value: bytes) -> Any:
-        try:
-            return read(value)
-        except Unfit:
-            wanted = kind.__name__ if isinstance(kind, type) else kind
-            raise PayloadError(
-                f"field {name!r} is {value.decode('utf-8', 'replace')[:40]!r}, which is no {wanted}"
-            ) from None
-        except UnicodeDecodeError:
-            raise PayloadError(_no_text(name)) from None
-
-    return read_field
+def _as(kind: Any, read: Read, name: str, value: bytes) -> Any:
+    """What the field's value is for its annotation, `kind`."""
+    try:
+        return read(value)
+    except Unfit:
+        wanted = kind.__name__ if isinstance(kind, type) else kind
+        found = value.decode("utf-8", "replace")[:40]
+        raise PayloadError(f"field {name!r} is {found!r}, which is no {wanted}") from None
+    except UnicodeDecodeError:
+        raise PayloadError(_no_text(name)) from None
 
 
 def _model_decoder(model: Any) -> Decoder:
@@ -191,10 +196,25 @@ def _model_decoder(model: Any) -> Decoder:
             return model.model_validate(values, **both)
         except ValueError as exc:  # pydantic's ValidationError is one
             errors = exc.errors() if hasattr(exc, "errors") else []
+            for each in (values, {name: _unread(fields, name, value, errors) for name, value in values.items()}):
+                with suppress(Exception):
+                    return again(each)
             where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
             raise PayloadError(f"{model.__name__}: {where or exc}") from None
 
+    def again(values: dict[str, Any]) -> Any:
+        """As JSON: what is strict takes dates and the like as text from it alone."""
+        if any(isinstance(value, bytes) for value in values.values()):
+            return model.model_validate(values, **both)
+        return model.model_validate_json(json.dumps(values), **both)
+
     return decode
+
+
+def _unread(fields: Fields, name: str, value: Any, errors: Sequence[Any]) -> Any:
+    """The text itself of a field that was read as JSON and does not fit so: of a secret, of pydantic's Json."""
+    is_misfit = any(error["loc"][:1] == (name,) for error in errors)
+    return fields[name.encode()].decode() if is_misfit and not isinstance(value, (str, bytes)) else value
 
 
 def _aliases(alias: Any) -> list[str]:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import pathlib
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
 
@@ -14,6 +15,7 @@ import pytest
 
 from streamqueue import PayloadError, Worker
 from streamqueue.worker.encoding import encode
+from streamqueue.worker.handler import takes_context
 from streamqueue.worker.payload import decoder_for, decoder_of, item_decoder_of
 
 if TYPE_CHECKING:
@@ -79,6 +81,45 @@ class Model(pydantic.BaseModel):
     anything: Any = None
 
 
+class Shape(enum.Enum):
+    ROUND = "round"
+
+
+@dataclasses.dataclass
+class Stamped:
+    when: datetime.datetime
+    day: datetime.date
+    at: datetime.time
+    key: uuid.UUID
+    price: decimal.Decimal
+    shape: Shape
+    level: Level
+    colour: Colour
+    prices: list[decimal.Decimal]
+    shapes: set[Shape]
+    items: dict[str, Item]
+
+
+NOON = datetime.datetime(2026, 1, 2, 12, tzinfo=datetime.UTC)
+PRICE = decimal.Decimal("1.10")
+
+
+class Exact(pydantic.BaseModel, strict=True):
+    when: datetime.datetime
+    key: uuid.UUID
+    price: decimal.Decimal
+    colour: Colour
+    pair: tuple[int, str]
+    content: bytes | None = None
+
+
+class Opaque(pydantic.BaseModel):
+    numbers: pydantic.Json[list[int]]
+    secret: pydantic.SecretStr
+    path: pathlib.Path
+    amount: int
+
+
 class Strict(pydantic.BaseModel, strict=True):
     name: str
     amount: int
@@ -125,6 +166,20 @@ def decoded(shape: Any, value: bytes) -> Any:
         Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
         Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
         Node("17", counts={1: {Colour.RED: 0.5}, -2: {}}, seen={None: True}),
+        Stamped(
+            NOON,
+            NOON.date(),
+            NOON.time(),
+            uuid.UUID(int=7),
+            PRICE,
+            Shape.ROUND,
+            Level.LOW,
+            Colour.ONE,
+            [PRICE],
+            {Shape.ROUND},
+            {"a": Item("1")},
+        ),
+        Exact(when=NOON, key=uuid.UUID(int=10**31), price=PRICE, colour=Colour.ONE, pair=(1, "1")),
     ],
     ids=lambda each: type(each).__name__,
 )
@@ -198,6 +253,35 @@ def test_what_does_not_fit_is_said(kind: Any, value: bytes, says: str) -> None:
         decoded(kind, value)
 
 
+@pytest.mark.parametrize(
+    ("shape", "value", "got"),
+    [
+        (dict[str, int], b"17", 17),
+        (dict[str, str | None], b"null", None),
+        (dict[str, str | bytes], b"\xff", b"\xff"),
+        (dict[str, list[Item]], b'[{"sku": "1"}]', [Item("1")]),
+        (dict[str, Any], b"17", "17"),
+        (dict[str, object], b"17", "17"),
+        (dict, b"17", "17"),
+    ],
+)
+def test_the_values_of_a_dict_are_what_its_annotation_says(shape: Any, value: bytes, got: Any) -> None:
+    assert decoder_for(shape)({b"a": value, b"sq-id": b"x"}) == {"a": got}
+
+
+def test_a_value_of_a_dict_that_does_not_fit_is_said() -> None:
+    with pytest.raises(PayloadError, match="field 'a' is 'many', which is no int"):
+        decoder_for(dict[str, int])({b"a": b"many"})
+
+
+def test_a_model_gets_the_text_where_what_it_says_in_json_does_not_fit() -> None:
+    fields = {b"numbers": b"[1, 2]", b"secret": b"17", b"path": b"2026", b"amount": b"3"}
+    found = decoder_for(Opaque)(fields)
+    assert (found.numbers, found.secret.get_secret_value(), found.path) == ([1, 2], "17", pathlib.Path("2026"))
+    with pytest.raises(PayloadError, match="amount: Input should be a valid integer"):
+        decoder_for(Opaque)(fields | {b"amount": b"[]"})
+
+
 def test_what_a_dataclass_refuses_never_fits() -> None:
     with pytest.raises(PayloadError, match="Positive: amount must be above 0"):
         decoder_for(Positive)({b"amount": b"0"})
@@ -237,6 +321,30 @@ def test_a_generator_is_refused_where_it_is_written() -> None:
         for register in (Worker().task, Worker().batch):
             with pytest.raises(TypeError, match="yields"):
                 register(each)
+
+
+def test_a_handler_that_no_call_fits_is_refused_where_it_is_written() -> None:
+    def more(task: Any, ctx: Any, db: Any) -> None: ...
+
+    def named(task: Any, *, ctx: Any) -> None: ...
+
+    for each in (more, named):
+        with pytest.raises(TypeError, match=each.__name__ + r"\(\) is called with"):
+            Worker().task(each)
+
+
+def test_a_handler_has_a_context_where_there_is_a_place_for_it() -> None:
+    def plain(task: Any) -> None: ...
+
+    def both(task: Any, ctx: Any) -> None: ...
+
+    def usual(task: Any, db: Any = None) -> None: ...
+
+    def options(task: Any, **options: Any) -> None: ...
+
+    def anything(*args: Any, **options: Any) -> None: ...
+
+    assert [each for each in (plain, both, usual, options, anything) if takes_context(each)] == [both, anything]
 
 
 TRACE = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"tracestate": b"a=1"}

@@ -25,9 +25,9 @@ class BatchHandler:
         must_not_yield(function)
         self.timeout = timeout
         self.threads = Threads()
-        self.wants_contexts = takes_context(function)
         self._function = function
         self._decode = item_decoder_of(function)
+        self.wants_contexts = takes_context(function)
         self._is_async = inspect.iscoroutinefunction(function)
 
     def tasks_of(self, entries: Iterable[Fields]) -> list[Any]:
