@@ -28,7 +28,7 @@ class Calls(Protocol):
 
     @property
     def is_stuck(self) -> bool:
-        """Every slot is held by a thread that is past its timeout."""
+        """Every slot is held by a handler that is past its timeout and does not end."""
 
     def begin(self, runs: Sequence[Run]) -> None:
         """Call the handler for each soon: after `start()` at the latest."""
@@ -56,11 +56,11 @@ class Singles:
 
     @property
     def blocked(self) -> int:
-        return self._threads.overdue
+        return self._threads.overdue + self._slots.overdue
 
     @property
     def is_stuck(self) -> bool:
-        return self._threads.overdue >= self._most
+        return self.blocked >= self._most
 
     def begin(self, runs: Sequence[Run]) -> None:
         for run in runs:
@@ -87,6 +87,7 @@ def calls_of(
     handler.threads.on_free = on_free
     if isinstance(handler, BatchHandler):
         together = BatchExecution(handler, settings, metrics, on_end, on_done)
-        return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free)
+        return Batches(together, handler.timeout, handler.threads, settings.concurrency, on_free, together.give_up)
     execution = Execution(handler, settings, metrics, on_end)
-    return Singles(Slots(execution, handler.timeout), handler.threads, settings.concurrency)
+    slots = Slots(execution, handler.timeout, execution.give_up, on_free)
+    return Singles(slots, handler.threads, settings.concurrency)

@@ -34,7 +34,7 @@ from streamqueue.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5.0  # seconds that plain functions past their timeout have to notice `ctx.cancelled` and return
+PATIENCE = 5.0  # seconds that handlers in every slot, past their timeout, have to notice it and return
 
 
 def new_name(settings: Settings) -> str:
@@ -99,7 +99,7 @@ class Consumer:
         """Until stop(). Redis's absence is waited for.
 
         Raises `Moved` when the URL's file leads to another server by now; RuntimeError when for `PATIENCE` every slot
-        is held by a thread that does not return, so that the container restarts.
+        is held by a handler that does not return, so that the container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()

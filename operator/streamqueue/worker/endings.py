@@ -7,7 +7,7 @@ from typing import Any
 from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement
 from streamqueue.worker.context import Context
 from streamqueue.worker.handover import next_tasks
-from streamqueue.worker.outcome import Backoff, failed, is_expected, readable, result_json, succeeded
+from streamqueue.worker.outcome import Backoff, failed, is_expected, meant, readable, result_json, succeeded
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
 
@@ -35,7 +35,7 @@ class Endings:
 
     def failed(self, ctx: Context, error: BaseException, *, traced: bool = True) -> Settlement:
         """A retry or a dead letter; `traced`: with its traceback in the log, where the error is no expected one."""
-        error = readable(error)
+        error = readable(meant(error))
         shown = error if traced and not is_expected(error) else None
         ctx.logger.warning("attempt %d failed: %s", ctx.attempt, error, exc_info=shown)
         return failed(ctx, error, self._backoff)

@@ -54,5 +54,10 @@ class Execution:
         if not run.is_over:
             self._on_end([(run, settlement)])
 
+    def give_up(self, run: Run) -> None:
+        """Its time is up, and it goes on: its task is settled without it."""
+        if not run.is_over:
+            self._on_end([(run, self._endings.failed(run.ctx, overtime(self._handler.timeout)))])
+
     async def _handled(self, run: Run) -> Settlement:
         return self._endings.done(run, await self._handler(run.ctx))

@@ -76,6 +76,8 @@ def failed(ctx: Context, error: BaseException, backoff: Backoff) -> Settlement:
 
 
 def cause_of(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(cause_of(readable(each)) for each in _leaves(error))[:CAUSE_LENGTH]
     # A file's name may be no text: what cannot be written as UTF-8 would stop all that is settled with it.
     text = str(error).encode(errors="backslashreplace").decode()
     if is_expected(error) and text:
@@ -92,6 +94,21 @@ def readable(error: BaseException) -> BaseException:
         text = f"{type(error).__name__}, whose text raises {type(exc).__name__}"
         return RuntimeError(text).with_traceback(error.__traceback__)
     return error
+
+
+def meant(error: BaseException) -> BaseException:
+    """What a group of exceptions says, as a TaskGroup raises it around a Retry: its only one, or the first of several
+    that say the same of the task.
+    """
+    leaves = _leaves(error)
+    agreed = len(leaves) == 1 or any(all(isinstance(each, kind) for each in leaves) for kind in (Retry, DeadLetter))
+    return leaves[0] if agreed else error
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in _leaves(each)]
 
 
 def is_expected(error: BaseException) -> bool:

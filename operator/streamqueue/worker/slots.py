@@ -24,19 +24,30 @@ class Runnable(Protocol):
 
 T = TypeVar("T", bound=Runnable)
 
+PATIENCE = 5.0  # seconds that a handler has to end once it is cancelled
+
 
 class Slots(Generic[T]):
     """`begin(run)` has `execute(run)` awaited soon. A run that takes longer than `timeout` seconds is cancelled, with
-    `run.is_late`.
+    `run.is_late`; `give_up(run)` is called if it goes on for all that, and `on_free()` when that one ends.
 
     A task of asyncio runs one handler after another, for making one costs more than a small handler does. One whose
     handler leaves a cancellation or a changed context variable behind is not used again. How many run at once is the
     caller's to decide.
     """
 
-    def __init__(self, execute: Callable[[T], Awaitable[None]], timeout: float) -> None:
+    def __init__(
+        self,
+        execute: Callable[[T], Awaitable[None]],
+        timeout: float,
+        give_up: Callable[[T], None] = lambda _: None,
+        on_free: Callable[[], None] = lambda: None,
+    ) -> None:
         self._execute = execute
         self._timeout = timeout
+        self._give_up = give_up
+        self._on_free = on_free
+        self._given_up: set[T] = set()
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()
         self._waiting: deque[T] = deque()
@@ -47,6 +58,11 @@ class Slots(Generic[T]):
         self._clock: asyncio.TimerHandle | None = None
         self._closed = False
         self.failed: asyncio.Future[None] = self._loop.create_future()  # with the first error that left `execute`
+
+    @property
+    def overdue(self) -> int:
+        """Runs that were given up but still have their task."""
+        return len(self._given_up)
 
     def begin(self, run: T) -> None:
         self._waiting.append(run)
@@ -108,6 +124,9 @@ class Slots(Generic[T]):
         finally:
             del self._running[run]
             run.task = None
+            if run in self._given_up:
+                self._given_up.remove(run)
+                self._on_free()
 
     def _check(self) -> None:
         """Cancel whose time is up; the next look is when the oldest of the others' is."""
@@ -120,6 +139,12 @@ class Slots(Generic[T]):
             if not run.is_late:
                 run.is_late = True
                 run.cancel()
+                self._loop.call_later(PATIENCE, self._look_back, run)
+
+    def _look_back(self, run: T) -> None:
+        if run in self._running:
+            self._given_up.add(run)
+            self._give_up(run)
 
 
 def _equal(one: Context, other: Context) -> bool:

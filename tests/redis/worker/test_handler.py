@@ -8,6 +8,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pydantic
@@ -16,7 +17,7 @@ import pytest
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
-from streamqueue.worker import consumer
+from streamqueue.worker import consumer, slots
 from streamqueue.worker.endings import Endings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
@@ -119,6 +120,27 @@ async def test_a_handler_says_what_becomes_of_its_task(queue: Queue, shared_serv
     assert (letter["sq-reason"], letter["sq-cause"]) == ("handler", "never")
 
 
+async def test_what_a_handler_says_in_a_task_group_is_heard(queue: Queue, shared_server: RunningServer) -> None:
+    """Which raises it as a group of one."""
+
+    async def part(task: dict[str, str], attempt: int) -> None:
+        if task["task"] == "0":
+            raise DeadLetter("no such customer")
+        if attempt == 1:
+            raise Retry("rate limited", after=0, counted=False)
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        async with asyncio.TaskGroup() as group, asyncio.TaskGroup() as inner:
+            group.create_task(asyncio.sleep(0))
+            inner.create_task(part(task, ctx.attempt + ctx.entry.deliveries - 1))
+
+    await queue.add(2)
+    async with working(shared_server.url, handle, max_deliveries=1, concurrency=2) as worker:
+        await until(lambda: worker.counters.acked == 1 and worker.counters.dead == 1, "both")
+    (letter,) = await queue.dead()
+    assert (letter["task"], letter["sq-reason"], letter["sq-cause"]) == ("0", "handler", "no such customer")
+
+
 @pytest.mark.parametrize(
     "error",
     [SystemExit(3), asyncio.CancelledError(), KeyError("x"), StopIteration(), MemoryError(), BaseException("so")],
@@ -179,6 +201,33 @@ async def test_a_defect_of_ours_ends_the_worker(
     await queue.add()
     with pytest.raises(LookupError, match="a defect"):
         await asyncio.wait_for(made(shared_server.url, many if together else one, batch=together).serve(), PATIENCE)
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["batch", "one by one"])
+async def test_a_coroutine_that_goes_on_after_its_time_holds_its_slot_and_not_its_task(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """As one does whose clean-up never ends: its lease would be renewed for ever."""
+    monkeypatch.setattr(slots, "PATIENCE", 0.2)
+    over = asyncio.Event()
+    runs = 0
+
+    async def handle(task: Any) -> None:
+        nonlocal runs
+        runs += 1
+        while runs == 1 and not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    await queue.add()
+    async with working(shared_server.url, handle, batch=together, timeout=0.2, concurrency=2) as worker:
+        await until(lambda: worker.counters.parked == 1, "the retry")
+        if together:
+            assert runs == 1, "one call at a time"
+            over.set()
+        await until(lambda: worker.counters.acked == 1, "the second attempt")
+        over.set()
+    assert worker.counters.parked == 1
 
 
 async def test_threads_that_never_return_end_the_worker(

@@ -91,3 +91,35 @@ async def test_a_killed_workers_task_is_done_by_the_next(queue: Queue, shared_se
 async def test_wrong_settings_are_one_line_and_exit_2(shared_server: RunningServer, name: str, value: str) -> None:
     async with process(shared_server, **{name: value}) as child:
         assert await asyncio.wait_for(child.wait(), 10) == 2
+
+
+STUBBORN = """
+import asyncio
+from streamqueue import Worker
+from streamqueue.worker import consumer, process, slots
+consumer.PATIENCE = process.PATIENCE = slots.PATIENCE = 0.3
+worker = Worker()
+@worker.task
+async def handle(task):
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+worker.run()
+"""
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_handler_that_ignores_its_cancellation_keeps_no_process(
+    queue: Queue, shared_server: RunningServer, is_told: bool
+) -> None:
+    await queue.add()
+    settings = {"GRACE": "0.3"} if is_told else {"TIMEOUT": "0.3"}
+    async with running(STUBBORN, shared_server, {}, **settings) as child:
+        await begun(child, 1)
+        if is_told:
+            child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == (0 if is_told else 1)
+    assert set((await owners(queue)).values()) == {PARKED}

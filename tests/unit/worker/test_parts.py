@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from streamqueue.streams.reach import tag_of
 from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.context import Context
-from streamqueue.worker.errors import Retry, SettingsError
+from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.metrics import Histogram
-from streamqueue.worker.outcome import RELEASED, Backoff, failed
+from streamqueue.worker.outcome import RELEASED, Backoff, failed, meant
 from streamqueue.worker.producer import new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
@@ -69,6 +69,26 @@ def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
 
     assert [delay(deliveries) for deliveries in range(1, 51)] == [1] * 50
     assert sum(map(delay, range(1, 100))) > 3600, "a hundred deliveries are the end"
+
+
+def group(*errors: Exception) -> ExceptionGroup[Exception]:
+    return ExceptionGroup("unhandled errors in a TaskGroup", errors)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "cause"),
+    [
+        (group(group(DeadLetter("never"))), "dead", "never"),
+        (group(Retry("slow down", after=30), group(Retry("wait"))), "retry", "slow down"),
+        (group(KeyError("a"), Retry("wait")), "retry", "KeyError: 'a'; wait"),
+        (group(DeadLetter("never"), ValueError("b")), "retry", "never; ValueError: b"),
+    ],
+)
+def test_a_group_of_exceptions_says_what_all_of_it_says(error: Exception, kind: str, cause: str) -> None:
+    """Else it is a failure like any other, whose cause names each."""
+    ctx = Context(Entry("1-0", "t", {}, 0, 0), 1.0, lambda: None)
+    settlement = failed(ctx, meant(error), Backoff(1.0, 60.0))
+    assert (settlement.kind, settlement.args[-1]) == (kind, cause)
 
 
 def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:

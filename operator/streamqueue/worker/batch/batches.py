@@ -39,7 +39,8 @@ class Batch:
 class Batches:
     """`begin(runs)` puts them into the next call; `start()` makes that call, unless one is going on.
 
-    `execute(batch)` is awaited for each, then `on_free()` called. A call has `timeout` seconds, and `most` tasks.
+    `execute(batch)` is awaited for each, then `on_free()` called. A call has `timeout` seconds, and `most` tasks;
+    `give_up(batch)` is called for one that goes on after its time.
     """
 
     are_whole = True
@@ -51,12 +52,13 @@ class Batches:
         threads: Threads,
         most: int,
         on_free: Callable[[], None],
+        give_up: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         self._execute = execute
         self._threads = threads
         self._most = most
         self._on_free = on_free
-        self._slots = Slots(self._run, timeout)
+        self._slots = Slots(self._run, timeout, give_up)
         self.failed = self._slots.failed
         self._next: Sequence[Run] = ()
         self._current: Batch | None = None
@@ -68,7 +70,7 @@ class Batches:
 
     @property
     def is_stuck(self) -> bool:
-        return self._threads.overdue > 0
+        return self._threads.overdue + self._slots.overdue > 0
 
     def begin(self, runs: Sequence[Run]) -> None:
         self._next = [*self._next, *runs] if self._next else runs

@@ -18,7 +18,7 @@ from streamqueue.worker.endings import Endings
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import ENDINGS, is_expected, readable
+from streamqueue.worker.outcome import ENDINGS, is_expected, meant, readable
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
 
@@ -71,6 +71,11 @@ class BatchExecution:
         else:
             self._on_end(self._ended(runs, results, is_silent=is_silent))
 
+    def give_up(self, batch: Batch) -> None:
+        """Its time is up, and it goes on: its tasks are settled without it."""
+        runs = [run for run in batch.runs if not run.is_over]
+        self._on_end(self._ended(runs, self._all_failed(runs, overtime(self._handler.timeout)), is_silent=False))
+
     def _decoded(self, batch: Batch) -> tuple[Sequence[Run], list[Any]]:
         """A payload that does not fit fails alone."""
         if (whole := batch.whole) is not None:
@@ -100,7 +105,7 @@ class BatchExecution:
 
     def _all_failed(self, runs: Sequence[Run], error: BaseException) -> list[Any]:
         """The traceback is logged once."""
-        error = readable(error)
+        error = readable(meant(error))
         if not all(run.is_over for run in runs):
             log.warning("a batch of %d failed: %s", len(runs), error, exc_info=None if is_expected(error) else error)
         return [error] * len(runs)
