@@ -106,7 +106,7 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
     assert facts.stream
     causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
     said = ", ".join(f"{count} x {shorten(cause, 100)}" for cause, count in causes.most_common(3))
-    cause = f"{found.dead_letters} task(s) gave up after all their attempts; the newest by cause: {said}"
+    cause = f"{found.dead_letters} dead letter(s); the newest by cause: {said}"
     yield Finding(
         "dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive {facts.again}"
     )
