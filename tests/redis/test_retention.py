@@ -9,7 +9,9 @@ from redis.asyncio import Redis
 
 from streamqueue.api.spec import Retention, RetentionPolicy
 from streamqueue.maintenance import SweepReport, sweep
+from streamqueue.streams import connect
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import RunningServer
 
 
 def keep(**limit: float) -> Retention:
@@ -35,6 +37,20 @@ async def test_acknowledged_entries_past_the_length_go(queue: Queue) -> None:
     assert (report.trimmed, report.trim_blocked_by) == (200, ())
     assert (await queue.entries())[0][0] == ids[200]
     assert (await trim(queue, keep(max_length=300))).trimmed == 0
+
+
+async def test_what_fills_the_memory_goes_first(own_server: RunningServer) -> None:
+    """A pass begins with writes that a server at maxmemory refuses: it would never come to what frees it."""
+    async with connect(own_server.url) as client:
+        queue = Queue(client)
+        await queue.create()
+        for _ in range(100):
+            await client.xadd(queue.stream, {"body": b"x" * 20_000})
+        ids = [entry_id for entry_id, _ in await queue.read(count=100)]
+        await queue.ack(*ids)
+        await client.config_set("maxmemory", (await client.info("memory"))["used_memory"] - 200_000)
+        report = await trim(queue, keep(max_length=10))
+        assert (report.trimmed, report.quiet_reason) == (90, "first-look")
 
 
 async def test_undelivered_entries_stay_however_short_the_limit(queue: Queue) -> None:

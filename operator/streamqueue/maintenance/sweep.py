@@ -18,7 +18,7 @@ from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
-from streamqueue.streams.errors import ABSENT, RedisProblem
+from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
 
 BUDGET = 120.0  # seconds for a pass
 WINDOW = 10_000  # entries judged together, so that a batch is seen whole
@@ -35,10 +35,15 @@ async def sweep(
     report = SweepReport()
     deadline = time.monotonic() + budget
     try:
-        await _promote(client, spec, deadline, report)
-        relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, beyond=beyond)
-        report.relayed, report.stuck = relayed.delivered, tuple(map(shown, relayed.stuck))
-        await _reclaim(client, spec, deadline, report)
+        try:
+            await _bring_back(client, spec, deadline, report, budget, beyond)
+        except RedisProblem as problem:
+            if problem.kind is not ProblemKind.OUT_OF_MEMORY:
+                raise
+            await trim(client, spec, deadline, report)  # which needs no memory, and may give the rest some
+            if not report.trimmed:
+                raise
+            await _bring_back(client, spec, deadline, report, budget, beyond)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
     except RedisProblem as problem:
@@ -46,6 +51,16 @@ async def sweep(
             raise
         report.missing = True
     return report
+
+
+async def _bring_back(
+    client: Redis, spec: QueueSpec, deadline: float, report: SweepReport, budget: float, beyond: Redis | RedisProblem
+) -> None:
+    await _promote(client, spec, deadline, report)
+    relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, beyond=beyond)
+    report.relayed += relayed.delivered
+    report.stuck = tuple(map(shown, relayed.stuck))
+    await _reclaim(client, spec, deadline, report)
 
 
 async def _promote(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:
