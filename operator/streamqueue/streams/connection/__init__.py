@@ -4,7 +4,7 @@ from streamqueue.streams.connection.address import read_url
 from streamqueue.streams.connection.cluster import ClusterClient, call, node_of, primaries, send_many
 from streamqueue.streams.connection.connect import connect
 from streamqueue.streams.connection.credentials import credentials_for
-from streamqueue.streams.connection.pool import MAX_CONNECTIONS
+from streamqueue.streams.connection.pool import MAX_CONNECTIONS, longest_block
 from streamqueue.streams.connection.url_file import Moved, UrlFile
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "call",
     "connect",
     "credentials_for",
+    "longest_block",
     "node_of",
     "primaries",
     "read_url",

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any, Protocol, runtime_checkable
 
-from redis.asyncio import Connection, ConnectionPool, SSLConnection
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelManagedConnection
 from redis.backoff import NoBackoff
@@ -19,6 +19,8 @@ from streamqueue.streams.connection.url_file import UrlFile
 TIMEOUT = 5.0  # seconds, to connect and for each answer
 HEALTH_CHECK_INTERVAL = 30  # seconds without traffic after which a PING goes first
 MAX_CONNECTIONS = 16  # to one server
+# Seconds of silence, seconds between two tries, tries; macOS calls the first TCP_KEEPALIVE.
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 def options() -> dict[str, Any]:
@@ -28,9 +30,7 @@ def options() -> dict[str, Any]:
         "socket_connect_timeout": TIMEOUT,
         "socket_keepalive": True,
         "socket_keepalive_options": {
-            socket.TCP_KEEPIDLE: 60,
-            socket.TCP_KEEPINTVL: 15,
-            socket.TCP_KEEPCNT: 4,
+            getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)
         },
         "health_check_interval": HEALTH_CHECK_INTERVAL,
         "retry": Retry(NoBackoff(), 0),
@@ -138,3 +138,9 @@ class SecureBySentinel(PlainBySentinel, SSLConnection):
 
 def pool_of(connection_class: type[Connection], settings: dict[str, Any]) -> ConnectionPool:
     return Pool(connection_class=connection_class, **settings)
+
+
+def longest_block(client: Redis) -> float:
+    """Seconds for which the server may keep an answer back; the URL may set a shorter time for each."""
+    timeout: float = client.connection_pool.connection_kwargs.get("socket_timeout") or TIMEOUT
+    return timeout / 2

@@ -83,8 +83,10 @@ class Quick:
             raise
 
     def _heed(self, error: ResponseError) -> None:
-        """A primary that has become a replica keeps its connections, while the address leads to another by now."""
-        if classify(error).kind is ProblemKind.READ_ONLY:
+        """A primary that has become a replica, which may miss its own by now, keeps its connections, while the address
+        leads to another.
+        """
+        if classify(error).kind in (ProblemKind.READ_ONLY, ProblemKind.UNREACHABLE):
             self.mark_for_reconnect()  # type: ignore[attr-defined]
 
     def _watch(self) -> float:
