@@ -14,7 +14,7 @@ from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.clock import ahead
 from tests.redis.servers.install import Server, install
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
 
 VISIBILITY = 1.0
@@ -99,7 +99,10 @@ async def test_a_busy_workers_task_stays_with_it(primary: RunningServer, hurryin
     assert (busy.counters.stolen, idle.counters.stolen) == (0, 0)
 
 
-async def test_a_primary_that_became_a_replica_is_left_for_the_next(own_server: RunningServer, server: Server) -> None:
+@pytest.mark.parametrize("is_linked", [True, False])
+async def test_a_primary_that_became_a_replica_is_left_for_the_next(
+    own_server: RunningServer, server: Server, is_linked: bool
+) -> None:
     """As in a planned failover, which closes no connection: each write on one is refused from then on."""
     done: list[str] = []
 
@@ -121,7 +124,8 @@ async def test_a_primary_that_became_a_replica_is_left_for_the_next(own_server: 
             assert await first.execute_command("WAIT", 1, 10_000) == 1
             proxy.lead_new_to(replica.port)
             await second.execute_command("REPLICAOF", "NO", "ONE")
-            await first.execute_command("REPLICAOF", "127.0.0.1", replica.port)
+            await first.config_set("replica-serve-stale-data", "no")
+            await first.execute_command("REPLICAOF", "127.0.0.1", replica.port if is_linked else free_port())
             await producer.send({"n": 2})
             await until(lambda: done[-1] == "2", "the second task")
     finally:
