@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from streamqueue.worker.context import Context
@@ -65,7 +65,11 @@ def must_not_yield(function: Callable[..., Any]) -> None:
 
 
 async def awaited(returned: Any) -> Any:
-    """A plain function around a coroutine function returns a coroutine: what is not awaited never ran."""
+    """A plain function around a coroutine function returns a coroutine: what is not awaited never ran. Raises TypeError
+    for what one around a generator function returns.
+    """
+    if isinstance(returned, (GeneratorType, AsyncGeneratorType)):
+        raise TypeError("the handler returned a generator, of which nothing has run: return a list")
     return await returned if type(returned) is CoroutineType else returned
 
 

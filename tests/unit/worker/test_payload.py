@@ -14,6 +14,7 @@ import pydantic
 import pytest
 
 from streamqueue import PayloadError, Worker
+from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.encoding import encode
 from streamqueue.worker.handler import takes_context
 from streamqueue.worker.payload import decoder_for, decoder_of, item_decoder_of
@@ -321,6 +322,20 @@ def test_a_generator_is_refused_where_it_is_written() -> None:
         for register in (Worker().task, Worker().batch):
             with pytest.raises(TypeError, match="yields"):
                 register(each)
+
+
+async def test_a_generator_behind_a_decorator_is_a_failure() -> None:
+    """Not a task that is done: nothing has run."""
+
+    def plain(task: Any) -> Any:
+        yield task
+
+    async def in_loop(task: Any) -> Any:
+        yield task
+
+    for each in (plain, in_loop):
+        with pytest.raises(TypeError, match="a generator, of which nothing has run"):
+            await BatchHandler(lambda tasks, each=each: each(tasks), 1.0)([], [])
 
 
 def test_a_handler_that_no_call_fits_is_refused_where_it_is_written() -> None:
