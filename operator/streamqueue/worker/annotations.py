@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import inspect
 import json
 import types
 import typing
@@ -85,6 +86,12 @@ def field_of(kind: Any) -> Read:
     return read if kind in (str, bytes) else lambda value: build(read(value))
 
 
+def both_names(model: Any) -> dict[str, bool]:
+    """For a model's validation: what was sent of it has the names of its fields. Older ones know no such choice."""
+    knows = "by_name" in inspect.signature(model.model_validate).parameters
+    return {"by_alias": True, "by_name": True} if knows else {}
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
@@ -148,6 +155,9 @@ def _one(arm: Any) -> Build:
         return _made(_FROM_TEXT[origin], frozenset((str,)))
     if dataclasses.is_dataclass(origin):
         return lambda value: _dataclass(origin, value)
+    if hasattr(origin, "model_validate"):
+        names = both_names(origin)
+        return _made(lambda value: origin.model_validate(value, **names), _ALL)
     if origin is tuple and args and args[-1] is not ...:
         return _row([_builder(each) for each in args])
     if origin in _LISTS:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from streamqueue.worker.annotations import Read, Unfit, field_of, reader_of
+from streamqueue.worker.annotations import Read, Unfit, both_names, field_of, reader_of
 from streamqueue.worker.encoding import OWN
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.tracing import NAMES
@@ -178,10 +178,7 @@ def _model_decoder(model: Any) -> Decoder:
     # What a model that forbids other fields sends itself, or a plain producer beside it.
     others = _TRACE.union(model.model_computed_fields) - readers.keys()
     beside = others if model.model_config.get("extra") == "forbid" else frozenset()
-    # Older ones know no such choice; what was sent of a model has the names of its fields.
-    both = (
-        {"by_alias": True, "by_name": True} if "by_name" in inspect.signature(model.model_validate).parameters else {}
-    )
+    both = both_names(model)
 
     def decode(fields: Fields) -> Any:
         values: dict[str, Any] = {}

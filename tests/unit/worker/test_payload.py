@@ -144,6 +144,13 @@ class Aliased(pydantic.BaseModel):
     line: Aliased | None = None
 
 
+@dataclasses.dataclass
+class Mixed:
+    line: Line
+    lines: list[Line]
+    aliased: Aliased | None
+
+
 def wire(payload: Any) -> dict[bytes, bytes]:
     """The fields of an entry, as Redis hands them out."""
     return {name.encode(): value if isinstance(value, bytes) else value.encode() for name, value in encode(payload)}
@@ -180,6 +187,7 @@ def decoded(shape: Any, value: bytes) -> Any:
             {Shape.ROUND},
             {"a": Item("1")},
         ),
+        Mixed(Line(sku="1", price=PRICE), [Line(sku="2", price=PRICE)], Aliased(articleNumber="1", note="x")),
         Exact(when=NOON, key=uuid.UUID(int=10**31), price=PRICE, colour=Colour.ONE, pair=(1, "1")),
     ],
     ids=lambda each: type(each).__name__,
@@ -246,6 +254,7 @@ def test_a_field_is_what_its_annotation_says(kind: Any, value: bytes, got: Any) 
         (Literal["a"], b"b", "which is no"),
         (decimal.Decimal, b"x", "which is no Decimal"),
         (uuid.UUID, b"1", "which is no UUID"),
+        (Line, b'{"sku": "1"}', "which is no Line"),
         (list[Any], b"[" * 100_000, "which is no list"),
     ],
 )
