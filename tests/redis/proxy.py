@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import struct
 from contextlib import suppress
 from types import TracebackType
 
@@ -63,6 +65,13 @@ class Proxy:
         """Close what is connected now, wherever a request or its reply is."""
         for writer in self._writers:
             writer.close()
+        self._writers.clear()
+
+    def reset(self) -> None:
+        """The same, as balancers do to connections that were idle for long: without a goodbye."""
+        for writer in self._writers:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
         self._writers.clear()
 
     def silence(self) -> None:

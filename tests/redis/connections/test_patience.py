@@ -16,6 +16,7 @@ from streamqueue.streams.script import Script
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer
 from tests.redis.servers.tls import TlsServer
+from tests.redis.worker.pod import until
 
 TIMEOUT = 60.0
 
@@ -96,3 +97,31 @@ def test_a_client_that_was_closed_has_a_clock_in_its_next_event_loop(shared_serv
         return caught.value.kind
 
     assert [asyncio.run(waits_in_vain()) for _ in range(2)] == [ProblemKind.TIMEOUT] * 2
+
+
+def writer_of(client: Redis) -> asyncio.StreamWriter:
+    """That of its only connection."""
+    (connection,) = client.connection_pool._available_connections
+    writer: asyncio.StreamWriter = connection._writer
+    return writer
+
+
+async def test_a_connection_that_was_reset_is_made_anew(shared_server: RunningServer) -> None:
+    """Nothing was sent on it since: there is nothing that may have been done."""
+    async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
+        assert await _ECHO(client, [], ["x"]) == b"x"
+        proxy.reset()
+        await until(writer_of(client).transport.is_closing, "the reset")
+        assert await _ECHO(client, [], ["y"]) == b"y"
+
+
+async def test_a_connection_that_is_reset_in_somebodys_hands_is_a_problem(shared_server: RunningServer) -> None:
+    """Of a pipeline or a WAIT: what comes next belongs to what was sent before."""
+    async with connect(shared_server.url) as client, client.client() as single:
+        assert await _ECHO(single, [], ["x"]) == b"x"
+        writer: asyncio.StreamWriter = single.connection._writer
+        writer.transport.abort()
+        await writer.wait_closed()
+        with pytest.raises(RedisProblem) as caught:
+            await _ECHO(single, [], ["y"])
+        assert caught.value.kind is ProblemKind.UNREACHABLE

@@ -28,6 +28,11 @@ class Quick:
     _read_until: float | None = None  # loop time, while a reply is waited for
     _is_late = False
 
+    @property
+    def has_ended(self) -> bool:
+        """By a reset, which redis-py does not see: for it this is still connected."""
+        return bool(self._writer) and self._writer.transport.is_closing()
+
     async def _connect(self) -> None:
         if self._patience:  # of another event loop, perhaps
             self._patience.cancel()
@@ -46,6 +51,9 @@ class Quick:
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if check_health and self.is_connected:
             await self.check_health()  # type: ignore[attr-defined]
+        if self.has_ended:  # which asyncio tells by an AttributeError from Python 3.12 on
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise ConnectionError("Connection closed by server.")
         if self.is_connected and isinstance(command, list):
             self._writer.writelines(command)
             if not self._writer.transport.get_write_buffer_size():

@@ -38,6 +38,8 @@ class _InTurns:
                 break
             await self._one_is_free(deadline)
         try:
+            if connection.has_ended:
+                await connection.disconnect(nowait=True)
             # The same look as in ensure_connection(), which takes several coroutines to find that all is well.
             if not connection.is_connected or await connection.can_read():
                 await self.ensure_connection(connection)
