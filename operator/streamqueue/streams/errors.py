@@ -141,6 +141,9 @@ _CERTIFICATE = {
     20: "the certificate's CA is not trusted",
     62: "the certificate is for another host name than the URL's",
     64: "the certificate is not for this IP address: use the host name it was made for",
+    **dict.fromkeys(
+        range(85, 94), "Python wants key usage and key identifiers in a CA and its certificates from 3.13 on: add them"
+    ),
 }
 
 # What each sentinel's failure was, the client doesn't tell.

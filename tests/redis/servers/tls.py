@@ -16,7 +16,7 @@ EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 def authority(folder: Path, name: str) -> Path:
     """A CA's certificate; its key lies beside it."""
     certificate = folder / f"{name}.pem"
-    openssl("req", "-x509", *EC, "-days", "1", "-subj", f"/CN={name}",
+    openssl("req", "-x509", *EC, "-days", "1", "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign",
             "-keyout", certificate.with_suffix(".key"), "-out", certificate)  # fmt: skip
     return certificate
 
@@ -25,7 +25,7 @@ def certificate(folder: Path, ca: Path, names: str) -> Path:
     """A server's certificate for `names`, such as `DNS:localhost`; its key lies beside it."""
     request, signed, extensions = folder / "server.csr", folder / "server.pem", folder / "san.cnf"
     openssl("req", *EC, "-subj", "/CN=redis", "-keyout", signed.with_suffix(".key"), "-out", request)
-    extensions.write_text(f"subjectAltName={names}\n")
+    extensions.write_text(f"subjectAltName={names}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
     openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca.with_suffix(".key"), "-CAcreateserial",
             "-days", "1", "-extfile", extensions, "-out", signed)  # fmt: skip
     return signed
