@@ -104,7 +104,11 @@ class Slots(Generic[T]):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not self.failed.done():
+        if not task.cancelled() and (error := task.exception()):
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failed.done():
             self.failed.set_exception(error)
 
     def _rouse_others(self) -> None:
@@ -144,7 +148,10 @@ class Slots(Generic[T]):
     def _look_back(self, run: T) -> None:
         if run in self._running:
             self._given_up.add(run)
-            self._give_up(run)
+            try:
+                self._give_up(run)
+            except Exception as error:
+                self._fail(error)
 
 
 def _equal(one: Context, other: Context) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
@@ -142,6 +143,29 @@ async def test_an_error_that_leaves_a_run_is_told() -> None:
     with pytest.raises(LookupError, match="1-0"):
         await asyncio.wait_for(slots.failed, 5)
     slots.close()
+
+
+async def test_an_error_in_giving_a_run_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamqueue.worker.slots.PATIENCE", 0.01)
+    over = asyncio.Event()
+
+    async def execute(run: Run) -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    def give_up(run: Run) -> None:
+        raise LookupError(run.id)
+
+    slots = Slots(execute, 0.01, give_up)
+    slots.begin(*runs(1))
+    try:
+        with pytest.raises(LookupError, match="1-0"):
+            await asyncio.wait_for(slots.failed, 5)
+        assert slots.overdue == 1
+    finally:
+        over.set()
+        slots.close()
 
 
 @pytest.mark.filterwarnings("error")
