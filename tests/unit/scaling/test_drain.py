@@ -1,0 +1,90 @@
+"""Which pods go, in which order, and how many of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamqueue.scaling import Observation, Pod, PodState
+from streamqueue.scaling.drain import MISSING_SETTLE, NO_LIMIT, STICKY, Drain, Marks, note_marks, plan_drain
+from streamqueue.scaling.fleet import take_stock
+
+from .build import look, pods, ready
+
+NOW = 1000.0
+
+
+def noted(before: Marks, seen: Observation) -> Marks:
+    return note_marks(before, take_stock(seen, patience=120.0), seen)
+
+
+def plan(marks: Marks, seen: Observation, target: int) -> Drain:
+    return plan_drain(take_stock(seen, patience=120.0), marks, target, target, seen, 0)
+
+
+def test_pods_that_a_deployment_asks_for_and_does_not_get_are_given_up_after_a_moment() -> None:
+    def short(now: float) -> Observation:
+        return look(now, pods=pods(1), replicas=3)
+
+    marks = noted(Marks(), short(NOW))
+    assert plan(marks, short(NOW), 1).fall == 0
+    marks = noted(marks, short(NOW + MISSING_SETTLE - 0.1))
+    assert plan(marks, short(NOW + MISSING_SETTLE - 0.1), 1).fall == 0
+    late = short(NOW + MISSING_SETTLE)
+    assert plan(noted(marks, late), late, 1).fall == 2
+    assert plan(noted(marks, late), late, 2).fall == 1, "no more than are too many"
+    there = noted(marks, look(NOW + 1, pods=pods(1, 1, 1)))
+    assert plan(noted(there, late), late, 1).fall == 0, "they came, and are missing anew"
+
+
+def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes() -> None:
+    idle = look(NOW, pods=pods(*[0] * 8))
+    assert len(plan(Marks(), idle, 0).victims) == 8
+    taken = (ready("p0", 1, marked=True), *(ready(f"p{n}", marked=True) for n in range(1, 8)))
+    spoilt = noted(Marks(), look(NOW, pods=taken))
+    assert (spoilt.batch, len(plan(spoilt, idle, 0).victims)) == (4, 4)
+    assert noted(spoilt, look(NOW, pods=taken[4:])).batch == 8, "four are gone, and none was taken"
+    assert noted(spoilt, look(NOW, pods=taken[:4])).batch == 2
+    alone = Marks(frozenset({"p0"}), 1)
+    assert noted(alone, look(NOW, pods=taken[:1])).batch == 1
+    assert noted(Marks(names=alone.names), look(NOW, pods=idle.pods)).batch == NO_LIMIT
+
+
+def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
+    def at_work(since: float) -> tuple[str, ...]:
+        fleet = (ready("p0", 1, marked=True, marked_since=since), ready("p1"), ready("p2", 1))
+        return plan(Marks(frozenset({"p0"}), 1), look(NOW, pods=fleet), 1).victims
+
+    assert at_work(NOW - STICKY + 1) == ("p0",)
+    assert at_work(NOW - STICKY) == ("p1",)
+
+
+def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of_the_idle() -> None:
+    fleet = (
+        *(Pod(name, PodState.STARTING, created, pending=0) for name, created in (("old", NOW - 9), ("new", NOW - 3))),
+        Pod("fails", PodState.FAILING, 0.0, pending=0),
+        Pod("nowhere", PodState.UNSCHEDULABLE, 0.0, pending=0),
+        ready("first", created=1.0),
+        ready("last", created=2.0),
+        ready("told", created=0.0, cordoned=True),
+        ready("marked", created=0.0, marked=True, marked_since=NOW),
+        ready("busy", 1),
+    )
+    order = ("nowhere", "fails", "new", "old", "marked", "told", "last", "first")
+    for surplus in range(1, 9):
+        assert plan(Marks(), look(NOW, pods=fleet), 9 - surplus).victims == order[:surplus]
+
+
+def test_the_count_falls_by_marks_that_have_settled_and_not_again_for_pods_that_leave() -> None:
+    settled = pods(0, 0, 0, marked_since=NOW - 1)
+    assert plan(Marks(), look(NOW, pods=settled), 1) == Drain(("p0", "p1"), 0), "one more is marked than may go"
+    two = (*settled[:2], ready("p2", 1))
+    assert plan(Marks(), look(NOW, pods=two), 1).fall == 2
+    assert plan(Marks(), look(NOW, pods=two, replicas=2), 1).fall == 1, "one has gone already, and is listed still"
+
+
+@pytest.mark.parametrize(("pending", "fall"), [(1, 0), (None, 0), (0, 1)])
+def test_the_count_does_not_fall_while_an_unready_pod_may_be_at_work(pending: int | None, fall: int) -> None:
+    """A ReplicaSet would take that one first of all."""
+    unready = Pod("sidecar", PodState.FAILING, 0.0, pending=pending)
+    fleet = (*pods(0, marked_since=NOW - 1), ready("busy", 1), unready)
+    assert plan(Marks(), look(NOW, pods=fleet), 1).fall == fall
