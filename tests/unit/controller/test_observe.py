@@ -11,7 +11,7 @@ from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation, PodState
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
+from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
 
 SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
 
@@ -62,6 +62,9 @@ def test_pods_of_an_older_template_are_a_rollout() -> None:
     assert seen(holding(replicas=3, updatedReplicas=1)).rollout is True
     assert seen(holding(replicas=2, updatedReplicas=2)).rollout is False
     assert seen(holding(replicas=2, updatedReplicas=2)).replicas == 2
+    assert seen(holding(replicas=1)).rollout is True, "none of the new template yet"
+    assert seen(holding()).rollout is False, "of a Deployment that has no pods yet"
+    assert (seen().replicas, seen().rollout) == (0, False), "there is none"
 
 
 def test_all_consumers_are_asked_for_while_a_pod_is_to_go() -> None:
@@ -76,10 +79,12 @@ def test_a_worker_goes_on_in_an_unready_pod_and_one_that_crashed_holds_nothing()
     at_work = [container(state={"running": {"startedAt": CREATED}}), sidecar]
     crashed = [container(state={"waiting": {"reason": "CrashLoopBackOff"}})]
     pods = {"a": pod("a", containerStatuses=at_work), "b": pod("b", containerStatuses=crashed)}
+    pods["c"] = pod("c", conditions=[condition("Ready", "True")])
     held = Holdings(queue=queue(), pods=pods)
-    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, pending=2)
-    found = observe(held, snapshot, Attribution({"a": 1, "b": 1}, ()), now=10.0, clock_offset=0.0)
+    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, pending=3)
+    found = observe(held, snapshot, Attribution({"a": 1, "b": 1, "c": 1}, ()), now=10.0, clock_offset=0.0)
     assert {each.name: (each.state, each.pending) for each in found.pods} == {
         "a": (PodState.FAILING, 1),
         "b": (PodState.FAILING, 0),
+        "c": (PodState.READY, 1),
     }
