@@ -75,7 +75,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
         return NOTHING
     now = observation.now
     unborn = 0
-    if fleet.missing and marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
+    if marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
         unborn = min(fleet.missing, fleet.replicas - target)
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])

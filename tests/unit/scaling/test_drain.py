@@ -44,9 +44,14 @@ def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes(
     assert (spoilt.batch, len(plan(spoilt, idle, 0).victims)) == (4, 4)
     assert noted(spoilt, look(NOW, pods=taken[4:])).batch == 8, "four are gone, and none was taken"
     assert noted(spoilt, look(NOW, pods=taken[:4])).batch == 2
-    alone = Marks(frozenset({"p0"}), 1)
-    assert noted(alone, look(NOW, pods=taken[:1])).batch == 1
-    assert noted(Marks(names=alone.names), look(NOW, pods=idle.pods)).batch == NO_LIMIT
+    assert noted(spoilt, look(NOW, pods=taken)).batch == 2, "as long as one is at work"
+    assert noted(spoilt, idle).batch == 8, "all are gone, or wanted again"
+
+
+def test_a_lone_victim_that_was_taken_spoils_no_set() -> None:
+    taken = look(NOW, pods=(ready("p0", 1, marked=True),))
+    assert noted(Marks(), taken) == Marks(frozenset({"p0"}), NO_LIMIT)
+    assert noted(Marks(frozenset({"p0"})), look(NOW, pods=pods(0))) == Marks()
 
 
 def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
@@ -72,6 +77,18 @@ def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of
     order = ("nowhere", "fails", "new", "old", "marked", "told", "last", "first")
     for surplus in range(1, 9):
         assert plan(Marks(), look(NOW, pods=fleet), 9 - surplus).victims == order[:surplus]
+
+
+def test_where_fewer_pods_are_there_than_are_wanted_none_is_chosen() -> None:
+    starting = tuple(Pod(f"s{n}", PodState.STARTING, NOW - n, pending=0) for n in range(3))
+    assert plan(Marks(), look(NOW, pods=starting, replicas=6), 5) == Drain((), 0)
+    assert plan(Marks(), look(NOW, pods=pods(1, 1, 1), replicas=6), 5) == Drain((), 0)
+
+
+def test_pods_that_share_a_name_go_once_nothing_is_pending() -> None:
+    shared = pods(None, None, marked_since=NOW - 1)
+    assert plan(Marks(), look(NOW, pods=shared, pending=1), 0) == Drain((), 0)
+    assert plan(Marks(), look(NOW, pods=shared, pending=0), 0) == Drain(("p0", "p1"), 2)
 
 
 def test_the_count_falls_by_marks_that_have_settled_and_not_again_for_pods_that_leave() -> None:
