@@ -32,6 +32,7 @@ def test_pods_that_a_deployment_asks_for_and_does_not_get_are_given_up_after_a_m
     late = short(NOW + MISSING_SETTLE)
     assert plan(noted(marks, late), late, 1).fall == 2
     assert plan(noted(marks, late), late, 2).fall == 1, "no more than are too many"
+    assert plan(noted(marks, late), look(late.now, pods=pods(1, 1), replicas=3), 0).fall == 1, "or than are missing"
     there = noted(marks, look(NOW + 1, pods=pods(1, 1, 1)))
     assert plan(noted(there, late), late, 1).fall == 0, "they came, and are missing anew"
 
@@ -45,6 +46,8 @@ def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes(
     assert noted(spoilt, look(NOW, pods=taken[4:])).batch == 8, "four are gone, and none was taken"
     assert noted(spoilt, look(NOW, pods=taken[:4])).batch == 2
     assert noted(spoilt, look(NOW, pods=taken)).batch == 2, "as long as one is at work"
+    waiting = Marks(frozenset(pod.name for pod in taken[4:]), 4)
+    assert noted(waiting, look(NOW, pods=taken[4:])) == waiting, "none of them has gone yet"
     assert noted(spoilt, idle).batch == 8, "all are gone, or wanted again"
 
 
@@ -55,12 +58,15 @@ def test_a_lone_victim_that_was_taken_spoils_no_set() -> None:
 
 
 def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
-    def at_work(since: float) -> tuple[str, ...]:
-        fleet = (ready("p0", 1, marked=True, marked_since=since), ready("p1"), ready("p2", 1))
-        return plan(Marks(frozenset({"p0"}), 1), look(NOW, pods=fleet), 1).victims
+    def at_work(since: float | None, batch: int = 1, *more: Pod) -> tuple[str, ...]:
+        fleet = (ready("p0", 1, marked=True, marked_since=since), ready("p1"), ready("p2", 1), *more)
+        return plan(Marks(frozenset({"p0"}), batch), look(NOW, pods=fleet), 2 + len(more)).victims
 
     assert at_work(NOW - STICKY + 1) == ("p0",)
+    assert at_work(None) == ("p0",), "a mark that the watch doesn't show yet is new"
     assert at_work(NOW - STICKY) == ("p1",)
+    assert at_work(NOW - 1, NO_LIMIT) == ("p1",), "where pods are idle for long enough, one of those goes"
+    assert at_work(NOW - 1, 1, ready("p3", marked=True, marked_since=NOW)) == ("p3",), "it isn't alone"
 
 
 def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of_the_idle() -> None:
@@ -96,12 +102,19 @@ def test_the_count_falls_by_marks_that_have_settled_and_not_again_for_pods_that_
     assert plan(Marks(), look(NOW, pods=settled), 1) == Drain(("p0", "p1"), 0), "one more is marked than may go"
     two = (*settled[:2], ready("p2", 1))
     assert plan(Marks(), look(NOW, pods=two), 1).fall == 2
-    assert plan(Marks(), look(NOW, pods=two, replicas=2), 1).fall == 1, "one has gone already, and is listed still"
+    assert plan(Marks(), look(NOW, pods=two, replicas=2), 0).fall == 1, "one has gone already, and is listed still"
+    assert plan(Marks(), look(NOW, pods=pods(0, 0, 0), replicas=2), 1).fall == 0, "and never rises"
+    going = Pod("going", PodState.TERMINATING, 0.0, pending=1, marked=True, marked_since=0.0)
+    assert plan(Marks(), look(NOW, pods=(*settled[:1], going)), 0).fall == 1, (
+        "what has gone holds nobody up"
+    )
 
 
 @pytest.mark.parametrize(("pending", "fall"), [(1, 0), (None, 0), (0, 1)])
 def test_the_count_does_not_fall_while_an_unready_pod_may_be_at_work(pending: int | None, fall: int) -> None:
     """A ReplicaSet would take that one first of all."""
     unready = Pod("sidecar", PodState.FAILING, 0.0, pending=pending)
-    fleet = (*pods(0, marked_since=NOW - 1), ready("busy", 1), unready)
-    assert plan(Marks(), look(NOW, pods=fleet), 1).fall == fall
+    idle = pods(0, marked_since=NOW - 1)
+    drain = plan(Marks(), look(NOW, pods=(*idle, ready("busy", 1), unready)), 1)
+    assert (drain.fall, "sidecar" in drain.victims) == (fall, not pending)
+    assert plan(Marks(), look(NOW, pods=(*idle, unready), pending=0), 0).fall == (0 if pending else 1)
