@@ -105,9 +105,7 @@ def test_the_count_falls_by_marks_that_have_settled_and_not_again_for_pods_that_
     assert plan(Marks(), look(NOW, pods=two, replicas=2), 0).fall == 1, "one has gone already, and is listed still"
     assert plan(Marks(), look(NOW, pods=pods(0, 0, 0), replicas=2), 1).fall == 0, "and never rises"
     going = Pod("going", PodState.TERMINATING, 0.0, pending=1, marked=True, marked_since=0.0)
-    assert plan(Marks(), look(NOW, pods=(*settled[:1], going)), 0).fall == 1, (
-        "what has gone holds nobody up"
-    )
+    assert plan(Marks(), look(NOW, pods=(*settled[:1], going)), 0).fall == 1, "what has gone holds nobody up"
 
 
 @pytest.mark.parametrize(("pending", "fall"), [(1, 0), (None, 0), (0, 1)])
