@@ -88,6 +88,17 @@ async def test_a_full_dead_letter_stream_parks_and_says_so(queue: Queue) -> None
     assert len(await queue.pending()) == 3
 
 
+async def test_a_task_of_more_fields_than_a_script_can_copy_holds_up_no_other(queue: Queue) -> None:
+    await queue.redis.xadd(queue.stream, {f"field-{n}": "x" for n in range(4000)})
+    await queue.add()
+    await queue.read()
+    await queue.age(61)
+    await queue.settle(spec())
+    report = await sweep(queue.redis, spec())
+    assert (report.returned, report.parked) == (1, 1)
+    assert len(await queue.pending()) == 1
+
+
 async def test_with_several_groups_nothing_is_copied(queue: Queue) -> None:
     await queue.redis.xgroup_create(queue.stream, "audit", "0")
     await queue.add(2)
