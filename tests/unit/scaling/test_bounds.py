@@ -64,7 +64,7 @@ def test_up(fleet: tuple[Pod, ...], wish: tuple[int, int, int], spec: Scaling, t
         (THREE, (3, 1, 3), 3, 0, Reason.AT_MIN),
         (THREE, (3, 1, 3), 2, 0, Reason.COOLING_DOWN),
         ((*pods(1, 1), *NOWHERE), (3, 3, 3), 0, 4, Reason.UNSCHEDULABLE),
-        ((*pods(1, 1), *NOWHERE), (2, 2, 2), 0, 4, Reason.STEADY),
+        ((*pods(1, 1), *NOWHERE), (2, 2, 2), 2, 4, Reason.STEADY),
         ((*pods(1, 1), *FAILING), (3, 3, 3), 0, 4, Reason.STEADY),
     ],
 )
@@ -110,3 +110,4 @@ def test_pods_that_are_stuck_go_once_the_others_are_more_than_enough(
 )
 def test_what_is_wanted_in_a_moment_is_no_more_than_now(wish: tuple[int, int, int], least: int, soon: int) -> None:
     assert bounded(THREE, *wish, replace(SPEC, min_replicas=least)).soon == soon
+    assert bounded(THREE, 3, 3, 3, replace(SPEC, max_replicas=2)).soon == 2
