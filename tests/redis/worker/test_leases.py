@@ -179,6 +179,7 @@ async def test_deleted_payloads_end_quietly(queue: Queue) -> None:
     await queue.read("a", count=1)
     await queue.redis.xdel(queue.stream, *ids)
     assert await settle(a, ack(entries[0]), retry(entries[1])) == [Verdict.ACKED, Verdict.GONE]
+    assert await queue.pending() == ids[2:] and await queue.redis.hlen(KEYS.lease) == 0
     assert await a.adopt([], 10) == [] and await queue.pending() == []
 
 
