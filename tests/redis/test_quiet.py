@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,6 +58,12 @@ async def test_clock_and_silence_make_quiet(queue: Queue, field: str, change: in
     quiet = await look(queue.redis, spec())
     assert quiet.reason is reason and quiet.until is not None
     assert (await look(queue.redis, spec())).until == quiet.until
+
+
+async def test_a_clock_of_ours_that_is_an_hour_off_is_no_jump(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamqueue.maintenance.quiet.time", SimpleNamespace(time=lambda: time.time() + 3600))
+    await queue.settle(spec())
+    assert (await look(queue.redis, spec())).until is None
 
 
 async def test_a_long_schedule_is_no_silence(queue: Queue) -> None:

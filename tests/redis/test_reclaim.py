@@ -10,6 +10,7 @@ from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.streams import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, spec
+from tests.redis.worker.stores import KEYS
 
 
 async def test_idle_entries_return_as_copies_that_keep_their_identity(queue: Queue) -> None:
@@ -85,6 +86,17 @@ async def test_a_full_dead_letter_stream_parks_and_says_so(queue: Queue) -> None
     report = await sweep(queue.redis, full)
     assert (report.dead_lettered, report.parked) == (2, 3)
     assert len(await queue.pending()) == 3
+
+
+async def test_a_task_of_more_fields_than_a_script_can_copy_holds_up_no_other(queue: Queue) -> None:
+    await queue.redis.xadd(queue.stream, {f"field-{n}": "x" for n in range(4000)})
+    await queue.add()
+    await queue.read()
+    await queue.age(61)
+    await queue.settle(spec())
+    report = await sweep(queue.redis, spec())
+    assert (report.returned, report.parked) == (1, 1)
+    assert len(await queue.pending()) == 1
 
 
 async def test_with_several_groups_nothing_is_copied(queue: Queue) -> None:
@@ -210,12 +222,13 @@ async def test_missing_streams_and_groups_are_nothing_to_do(redis: Redis) -> Non
     assert (await release(redis, spec(), "pod-1", 1, "Error")).missing
 
 
-async def test_a_wrong_dead_letter_key_stops_before_anything_is_touched(queue: Queue) -> None:
+@pytest.mark.parametrize("key", ["dlq", "lease", "due", "attempts"])
+async def test_a_key_of_the_wrong_type_stops_before_anything_is_touched(queue: Queue, key: str) -> None:
     await queue.add()
     await queue.read()
     await queue.age(61)
     await queue.settle(spec())
-    await queue.redis.set(queue.dlq, "x")
+    await queue.redis.set(getattr(KEYS, key), "x")
     with pytest.raises(RedisProblem) as caught:
         await sweep(queue.redis, spec())
     assert caught.value.kind is ProblemKind.WRONG_TYPE

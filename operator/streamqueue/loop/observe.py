@@ -59,7 +59,7 @@ def _likely(snapshot: Snapshot) -> int | None:
 
 def _age(entry_id: str | None, now: float) -> float | None:
     """Seconds since an entry was added, by the time in its id; None for ids that producers made up."""
-    if not entry_id or entry_id == "0-0":
+    if not entry_id:
         return None
     age = now - int(entry_id.partition("-")[0]) / 1000
     return max(age, 0.0) if age < 10 * 365 * 86400 else None

@@ -64,6 +64,6 @@ def _why_not_more(spec: Scaling, fleet: Fleet, wish: Wish, wanted: int, observat
         return Reason.COOLING_DOWN
     if fleet.replicas == 0:
         return Reason.GATHERING if observation.waiting else Reason.IDLE
-    if spec.min_replicas and fleet.replicas == spec.min_replicas and wish.need <= spec.min_replicas:
+    if fleet.replicas == spec.min_replicas:
         return Reason.AT_MIN
     return Reason.STEADY

@@ -115,7 +115,7 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
         return _hold(fleet, Reason.LEARNING, f"{target} would do; the operator is new and learns for {left:.0f} s more")
     step = NO_LIMIT if spec.scale_down.max_step is None else spec.scale_down.max_step
     cordons = min(step, _cordons(spec))
-    drain = plan_drain(fleet, memory.marks, target, min(target, bounded.soon), observation, cordons)
+    drain = plan_drain(fleet, memory.marks, target, bounded.soon, observation, cordons)
     replicas = max(target, have - min(drain.fall, step))
     if drain.cordoned:
         why = f"{_told(drain)}; {why}"

@@ -75,7 +75,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
         return NOTHING
     now = observation.now
     unborn = 0
-    if fleet.missing and marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
+    if marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
         unborn = min(fleet.missing, fleet.replicas - target)
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])
@@ -102,7 +102,7 @@ def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:
     if fleet.live == 1:
         return list(fleet.ready)  # nobody has a choice: it is marked at work, and goes when next seen idle
     surplus = min(surplus - len(unready), marks.batch)
-    if surplus == 1 and marks.batch == 1:
+    if marks.batch == 1:
         marked = [pod for pod in fleet.marked if pod.state is PodState.READY]
         # Where tasks come fast, no pod stays idle for long: a lone victim may go when next seen idle.
         if len(marked) == 1 and _marked_for(marked[0], now) < STICKY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.redis.connections import steps
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.process import RunningServer
+from tests.redis.test_rights import PAGE, rights
 from tests.redis.worker.pod import until, working
 
 # Clusters differ by the server's generation, not by each version.
@@ -201,5 +203,26 @@ async def test_every_node_is_logged_in_to_with_what_the_file_says_now(
         assert await look() == {ProblemKind.AUTH}
         file.write_text(cluster.url.replace("://", "://app:second@"))
         assert await look() == {"known"}
+    for node in cluster.nodes:
+        await cluster.ask(node, "ACL", "DELUSER", "app")
+
+
+async def test_a_user_with_least_rights_may_learn_the_nodes(cluster: RunningCluster) -> None:
+    """docs/security.md has the rights at one server, and what a cluster asks for besides."""
+
+    async def looked(*more: str) -> Snapshot | RedisProblem:
+        words = ("reset", "on", ">pw", *rights("operator", "redis-7.0"), *more)
+        for node in cluster.nodes:
+            await cluster.ask(node, "ACL", "SETUSER", "app", *words)
+        async with connect(cluster.url.replace("://", "://app:pw@"), mode=RedisMode.CLUSTER) as client:
+            return await steps.look(client)
+
+    extra = re.findall(r"On a Redis Cluster .* needs `(.*)`", PAGE.read_text())[0].split()
+    alone = await looked()
+    assert isinstance(alone, RedisProblem) and alone.kind is ProblemKind.UNSUPPORTED
+    for asking in (extra[:1], extra):  # while a slot is moved a command is asked for
+        assert isinstance(await looked(*asking), Snapshot)
+        told = await cluster.ask(cluster.nodes[0], "ACL", "DRYRUN", "app", "ASKING")
+        assert (told == b"OK") is (asking == extra)
     for node in cluster.nodes:
         await cluster.ask(node, "ACL", "DELUSER", "app")

@@ -141,4 +141,4 @@ async def test_a_cluster_that_was_asked_for_and_hides_its_slots_is_named(one_end
     async with connect(one_endpoint.url.replace("://", "://app:pw@"), mode=RedisMode.CLUSTER) as client:
         answer = await steps.look(client)
     assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.UNSUPPORTED
-    assert "set redis.mode to standalone" in answer.message
+    assert "+cluster|slots" in answer.message and "set redis.mode to standalone" in answer.message

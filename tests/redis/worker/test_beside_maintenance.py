@@ -74,6 +74,20 @@ async def test_a_dead_containers_work_is_handed_on_at_once_and_fenced(queue: Que
     assert set(await settle(b, *map(ack, again))) == {Verdict.ACKED}
 
 
+async def test_what_a_dead_container_had_not_begun_is_handed_on_uncharged(queue: Queue) -> None:
+    await queue.add(3)
+    entries = await take(store(queue.redis, "pod.1"))
+    report = await release(queue.redis, spec(batch=3), "pod.1", await queue.now() + 1, "OOMKilled")
+    assert report.handed_on == 3
+    b = store(queue.redis, "pod.2")
+    again = [*await take(b), *await take(b)]  # the last two at once: nobody died of them
+    assert [(entry.id, entry.attempts, entry.crashes) for entry in again] == [
+        (entries[0].id, 1, 1),
+        (entries[1].id, 0, 0),
+        (entries[2].id, 0, 0),
+    ]
+
+
 async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue) -> None:
     await queue.add()
     for n in range(3):

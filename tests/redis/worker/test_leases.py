@@ -140,6 +140,17 @@ async def test_an_entry_that_was_never_begun_is_claimed_uncharged(queue: Queue) 
     assert (entry.attempts, entry.crashes) == (0, 0)
 
 
+async def test_no_more_is_claimed_than_was_asked_for_and_nothing_of_its_own(queue: Queue) -> None:
+    ids = await queue.add(3)
+    await queue.read("died-between-read-and-lease", count=2)
+    b = store(queue.redis, "b")
+    (own,) = await take(b)
+    await expire(queue, *ids[:2], own.id)
+    first, cursor = await b.claim(1, "-")
+    rest, end = await b.claim(10, cursor)
+    assert ([entry.id for entry in first], [entry.id for entry in rest], end) == (ids[:1], ids[1:2], "-")
+
+
 async def test_crashed_entries_are_claimed_one_at_a_time(queue: Queue) -> None:
     await queue.add(3)
     entries = await take(store(queue.redis, "a"))
@@ -179,6 +190,7 @@ async def test_deleted_payloads_end_quietly(queue: Queue) -> None:
     await queue.read("a", count=1)
     await queue.redis.xdel(queue.stream, *ids)
     assert await settle(a, ack(entries[0]), retry(entries[1])) == [Verdict.ACKED, Verdict.GONE]
+    assert await queue.pending() == ids[2:] and await queue.redis.hlen(KEYS.lease) == 0
     assert await a.adopt([], 10) == [] and await queue.pending() == []
 
 

@@ -98,7 +98,8 @@ def test_a_schedule_that_a_cron_job_would_refuse_is_refused(entry: str) -> None:
         ({"spec": {"containers": ["x"]}}, "spec.template.spec.containers[0]"),
         ({"spec": {"containers": [{"name": 5}]}}, "spec.template.spec.containers[0].name"),
         ({"spec": {"containers": [{"name": "x", "env": {}}]}}, "spec.template.spec.containers[0].env"),
-        ({"spec": {"containers": [{"name": "x", "ports": [8080]}]}}, "spec.template.spec.containers[0].ports"),
+        ({"spec": {"containers": [{"name": "x", "ports": [{}, 8080]}]}}, "spec.template.spec.containers[0].ports"),
+        ({"spec": {"containers": [{"name": "x", "ports": {}}]}}, "spec.template.spec.containers[0].ports"),
     ],
 )
 def test_an_overlay_that_cannot_be_merged_is_refused(template: Any, field: str) -> None:

@@ -111,7 +111,7 @@ def test_pods_unschedulable() -> None:
 def test_operator_down_or_not_leader(leases: tuple[dict[str, object], ...]) -> None:
     finding = only(facts(cluster=cluster(leases=leases)))
     assert finding.check == "operator-down"
-    assert "streamqueue" in finding.next
+    assert "-l app.kubernetes.io/name=streamqueue" in finding.next, "the Deployment's name is the release's"
 
 
 def test_leases_that_may_not_be_read_say_nothing() -> None:
@@ -255,7 +255,10 @@ def test_the_reclaim_cron_job_is_suspended_with_work_pending() -> None:
 
 def test_retries_that_a_second_group_forbids() -> None:
     stuck = stream(snapshot=snapshot(groups=2, pending=1, oldest_pending_age=400.0))
-    assert only(facts(stream=stuck)).check == "several-groups"
+    finding = only(facts(stream=stuck))
+    assert finding.check == "several-groups" and "requeue: all-groups" in finding.next
+    claiming = cluster(queue=queue(spec(handler={"image": IMAGE, "protocol": "sdk"})))
+    assert "requeue" not in only(facts(cluster=claiming, stream=stuck)).next, "refused there: workers claim"
     copied = cluster(queue=queue(spec(delivery={"requeue": "all-groups"})))
     assert diagnose(facts(cluster=copied, stream=stuck)) == []
 

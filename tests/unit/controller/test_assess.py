@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis, Requeue, Retention, RetentionPolicy
-from streamqueue.controller.assess import Facts, Trouble, conditions
+from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Redis, Requeue, Retention, RetentionPolicy
+from streamqueue.controller.assess import Facts, Trouble, conditions, unmade
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
@@ -64,6 +64,7 @@ def test_a_server_that_cant_be_read_stops_scaling_and_says_so() -> None:
 def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
     failing, ready = pod("a", containerStatuses=[BACKOFF]), pod("b", conditions=[condition("Ready", "True")])
     assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing]))["Ready"].reason == "ImagePull"
+    assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, pod("c")]))["Ready"].reason == "ImagePull"
     found = said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, ready]))
     assert found["Ready"].status is True
     assert found["PodsFailing"].status is True
@@ -71,7 +72,10 @@ def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
 
 def test_stuck_entries_of_a_shared_stream_need_a_worker_that_claims() -> None:
     stuck = snapshot(groups=2, pending=1, oldest_pending_age=SPEC.delivery.visibility_timeout + 1)
-    assert "RequeueNeedsWorker" in said(Facts(spec=SPEC, snapshot=stuck))
+    assert "requeue: all-groups" in said(Facts(spec=SPEC, snapshot=stuck))["RequeueNeedsWorker"].message
+    claiming = replace(SPEC, handler=Handler("image", Protocol.SDK))
+    assert "all-groups" not in said(Facts(spec=claiming, snapshot=stuck))["RequeueNeedsWorker"].message
+    assert "RequeueNeedsWorker" not in said(Facts(spec=SPEC, snapshot=replace(stuck, groups=1)))
     fresh = snapshot(groups=2, pending=1, oldest_pending_age=1.0)
     assert "RequeueNeedsWorker" not in said(Facts(spec=SPEC, snapshot=fresh))
     copied = replace(SPEC, delivery=Delivery(requeue=Requeue.ALL_GROUPS))
@@ -113,7 +117,32 @@ def test_an_id_that_a_producer_made_up_has_no_age() -> None:
 def test_warnings_are_there_only_while_they_hold() -> None:
     assert "DeadLetters" in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=2)))
     assert "DeadLetters" not in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=0)))
-    assert "ConsumersShared" in said(Facts(spec=SPEC, shared_consumers=True))
+
+
+def test_each_warning_has_the_status_of_bad_news() -> None:
+    unplaced = pod("a", conditions=[condition("PodScheduled", "False", "Unschedulable", "0/1 nodes")])
+    facts = Facts(
+        spec=trimmed(max_length=10),
+        snapshot=replace(HELD, groups=2, oldest_pending_age=301.0, dead_letters=1),
+        decision=Decision(2, Reason.PINNED, "2"),
+        pods=[unplaced],
+        unmade=Trouble("FailedCreate", "exceeded quota"),
+        shared_consumers=True,
+        reads_on=True,
+    )
+    found = said(facts)
+    assert {kind: each.status for kind, each in found.items() if kind not in said(Facts())} == {
+        "ConsumersShared": True,
+        "DeadLetters": True,
+        "DrainsOnSIGTERM": False,
+        "Pinned": True,
+        "PodsFailing": True,
+        "PodsUnschedulable": True,
+        "RequeueNeedsWorker": True,
+        "TrimBlocked": True,
+    }
+    assert found["PodsFailing"].reason == found["Ready"].reason == "FailedCreate"
+    assert said(Facts(spec=SPEC))["ScalingActive"].status is False, "nothing was decided"
 
 
 def test_tasks_that_a_producer_trimmed_are_counted_and_the_cure_is_named() -> None:
@@ -131,6 +160,8 @@ def test_results_that_get_nowhere_are_named_with_their_stream() -> None:
     found = said(facts)["ResultsStuck"]
     assert (found.status, found.reason) == (True, "WrongType")
     assert "7 result(s)" in found.message and "stream index takes none: the key holds" in found.message
+    both = Facts(spec=SPEC, snapshot=snapshot(outboxed=7), stuck={"search": why, "index": why})
+    assert "stream index (and for 1 more) takes none" in said(both)["ResultsStuck"].message
     assert "ResultsStuck" not in said(Facts(spec=SPEC, snapshot=snapshot(outboxed=7)))
 
 
@@ -147,3 +178,15 @@ def test_a_stream_that_takes_nothing_for_a_moment_is_no_news() -> None:
     assert note({"index": failing["index"]}, 110.0) == {"index": failing["index"]}
     assert note(failing, 111.0) == {"index": failing["index"]}, "search had taken some meanwhile"
     assert note({}, 112.0) == {} and note(failing, 113.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "is_said"),
+    [("ReplicaFailure", "True", True), ("ReplicaFailure", "False", False), ("Progressing", "True", False)],
+)
+def test_pods_that_the_cluster_will_not_have_are_told_of(kind: str, status: str, is_said: bool) -> None:
+    deployment = {"status": {"conditions": [condition(kind, status, message="exceeded quota")]}}
+    told = unmade(deployment)
+    assert (told is not None) is is_said
+    assert told is None or "exceeded quota" in told.message
+    assert unmade(None) is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
+
 from streamqueue.controller.crash import Crash, crash_of_gone, crashes
-from streamqueue.controller.pods import epoch
+from streamqueue.controller.pods import epoch, rfc3339
 from tests.unit.controller.bodies import container, pod
 
 TASK = 5.0
@@ -104,6 +106,18 @@ def test_an_end_at_a_time_nobody_knows_frees_what_came_before_the_next_start() -
 
 def test_until_that_start_it_frees_nothing() -> None:
     assert found(UNKNOWN) == found({"waiting": {"reason": "ContainerCreating"}}, UNKNOWN) == []
+
+
+def test_a_pod_that_never_told_of_its_reader_may_live_on_for_its_grace() -> None:
+    assert crash_of_gone(pod(), now=100.0, grace=30.0).not_before == 130.0
+
+
+@pytest.mark.parametrize(("ends", "since"), [(-60.0, -60.0), (20.0, 0.0)])
+def test_the_grace_of_a_gone_pod_counts_from_when_it_was_to_end_or_from_now(ends: float, since: float) -> None:
+    """`deletionTimestamp` lies ahead where the pod was deleted by force before."""
+    gone, now = pod(containerStatuses=[container(state={"running": {}})]), epoch(ENDED)
+    gone["metadata"]["deletionTimestamp"] = rfc3339(now + ends)
+    assert crash_of_gone(gone, now, grace=30.0).not_before == now + since + 30.0
 
 
 def test_two_ends_of_one_pod_are_two_crashes() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis
+import pytest
+
+from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation, PodState
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
+from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
 
 SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
 
@@ -26,7 +29,27 @@ def test_an_unread_server_is_unknown() -> None:
 
 
 def test_tasks_whose_time_has_come_wait_like_any_other() -> None:
-    assert seen(undelivered=2, due=3).waiting == 5
+    found = seen(undelivered=2, due=3, delayed_due=1, entries_added=7)
+    assert (found.waiting, found.retries, found.entries_added) == (5, 2, 8)
+
+
+def test_a_count_that_stopped_is_completed_by_the_servers_own_counters() -> None:
+    cut = {"undelivered": 5, "lag_known": False, "entries_added": 100, "entries_read": 70, "due": 2, "length": 50}
+    assert (seen(**cut).waiting, seen(**cut).waiting_exact, seen(**cut).waiting_likely) == (7, False, 32)
+    assert seen(**{**cut, "length": 20}).waiting_likely == 22, "no more than there are"
+    for known in ({"lag_known": True}, {"entries_added": None}, {"entries_read": None}):
+        assert seen(**{**cut, **known}).waiting_likely is None
+
+
+@pytest.mark.parametrize(
+    ("handler", "scaling", "cap"),
+    [
+        (Handler("image", concurrency=4, batch=3), Scaling(max_replicas=5), 61),
+        (Handler("image", concurrency=4), Scaling(max_replicas=5, target_wait=None, target_backlog=100), 501),
+    ],
+)
+def test_as_many_are_counted_as_the_fleet_could_take_and_one_more(handler: Handler, scaling: Scaling, cap: int) -> None:
+    assert request(Holdings(queue=queue()), replace(SPEC, handler=handler, scaling=scaling)).cap == cap
 
 
 def test_parked_tasks_keep_no_worker() -> None:
@@ -42,6 +65,7 @@ def test_ids_that_are_no_times_have_no_age() -> None:
     assert seen(last_delivered_id="1799999990000-0").last_delivered_age == 10.0
     assert seen(last_delivered_id="0-0").last_delivered_age is None
     assert seen(last_delivered_id="17-1").last_delivered_age is None
+    assert seen(last_delivered_id="1800000001000-0").last_delivered_age == 0.0, "by a producer's clock"
 
 
 def test_evicted_pods_are_no_pods() -> None:
@@ -62,6 +86,9 @@ def test_pods_of_an_older_template_are_a_rollout() -> None:
     assert seen(holding(replicas=3, updatedReplicas=1)).rollout is True
     assert seen(holding(replicas=2, updatedReplicas=2)).rollout is False
     assert seen(holding(replicas=2, updatedReplicas=2)).replicas == 2
+    assert seen(holding(replicas=1)).rollout is True, "none of the new template yet"
+    assert seen(holding()).rollout is False, "of a Deployment that has no pods yet"
+    assert (seen().replicas, seen().rollout) == (0, False), "there is none"
 
 
 def test_all_consumers_are_asked_for_while_a_pod_is_to_go() -> None:
@@ -76,10 +103,12 @@ def test_a_worker_goes_on_in_an_unready_pod_and_one_that_crashed_holds_nothing()
     at_work = [container(state={"running": {"startedAt": CREATED}}), sidecar]
     crashed = [container(state={"waiting": {"reason": "CrashLoopBackOff"}})]
     pods = {"a": pod("a", containerStatuses=at_work), "b": pod("b", containerStatuses=crashed)}
+    pods["c"] = pod("c", conditions=[condition("Ready", "True")])
     held = Holdings(queue=queue(), pods=pods)
-    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, pending=2)
-    found = observe(held, snapshot, Attribution({"a": 1, "b": 1}, ()), now=10.0, clock_offset=0.0)
+    snapshot = Snapshot(time=1_800_000_000.0, stream_exists=True, group_exists=True, pending=3)
+    found = observe(held, snapshot, Attribution({"a": 1, "b": 1, "c": 1}, ()), now=10.0, clock_offset=0.0)
     assert {each.name: (each.state, each.pending) for each in found.pods} == {
         "a": (PodState.FAILING, 1),
         "b": (PodState.FAILING, 0),
+        "c": (PodState.READY, 1),
     }

@@ -21,6 +21,7 @@ MISSING = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not
     [
         ({}, PodState.STARTING),
         ({"conditions": [condition("Ready", "True")]}, PodState.READY),
+        ({"conditions": [condition("PodScheduled", "True"), condition("Ready", "True")]}, PodState.READY),
         ({"conditions": [condition("Ready", "False")]}, PodState.STARTING),
         ({"conditions": [condition("PodScheduled", "False", "Unschedulable")]}, PodState.UNSCHEDULABLE),
         ({"containerStatuses": WAITING}, PodState.FAILING),
@@ -85,7 +86,8 @@ AGAIN = {"running": {"startedAt": "2026-01-01T00:10:20Z"}}
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (container(state=AGAIN, lastState=SHORT, restartCount=3), True),
+        (container(state=AGAIN, lastState=SHORT, restartCount=2), True),
+        (container(state=AGAIN, lastState=SHORT, restartCount=1), False),
         (container(state=SHORT, restartCount=3), True),
         (container(state=AGAIN, lastState=LONG, restartCount=3), False),
         (container(state=LONG, restartCount=3), False),
@@ -99,6 +101,12 @@ def test_a_worker_that_ends_well_again_and_again_is_held_back_as_one_that_crashe
 def test_an_init_container_that_is_done_is_no_crash() -> None:
     done = container("migrate", state=SHORT, restartCount=1)
     assert pods.crash_loop(pod(initContainerStatuses=[done], containerStatuses=[container()]), 0.0) is None
+
+
+def test_a_sidecar_that_ends_well_again_and_again_is_held_back_too() -> None:
+    """With protocol http the handler is one."""
+    body = pod(initContainerStatuses=[container(state=AGAIN, lastState=SHORT, restartCount=3)])
+    assert pods.crash_loop(body, pods.epoch("2026-01-01T00:10:30Z")) is not None
 
 
 def test_a_pod_that_goes_needs_no_help() -> None:

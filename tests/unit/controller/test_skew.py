@@ -8,6 +8,8 @@ def test_the_quickest_look_measures_best() -> None:
     skew.note(sent=100.0, received=100.2, server=103.1)
     skew.note(sent=101.0, received=103.0, server=104.9)
     assert round(skew.seconds, 6) == 3.0
+    skew.note(sent=104.0, received=104.1, server=107.25)
+    assert round(skew.seconds, 6) == 3.2, "a quicker one is better"
 
 
 def test_a_quick_look_of_long_ago_is_no_measure_of_now() -> None:

@@ -37,6 +37,13 @@ def test_reading_and_adding_lose_nothing() -> None:
     assert lost_undelivered(look(), look()) == 0
     assert lost_undelivered(look(), look(undelivered=30, entries_added=120)) == 0
     assert lost_undelivered(look(), look(undelivered=0, entries_read=100, last_delivered_id="100-0")) == 0
+    assert lost_undelivered(look(), look(undelivered=12)) == 0, "more than came: a loss is never negative"
+
+
+def test_what_vanished_before_is_no_loss_again_with_each_read() -> None:
+    hole = {"undelivered": 5, "entries_read": 91, "last_delivered_id": "95-0"}  # 4 that nobody read
+    assert lost_undelivered(look(**hole), look(undelivered=4, entries_read=92, last_delivered_id="96-0")) == 0
+    assert lost_undelivered(look(**hole), look(undelivered=2, entries_read=92, last_delivered_id="98-0")) == 2
 
 
 @pytest.mark.parametrize(
@@ -48,11 +55,13 @@ def test_reading_and_adding_lose_nothing() -> None:
         {"entries_added": 4},  # the stream was made anew
         {"last_delivered_id": "80-0"},  # XGROUP SETID
         {"last_delivered_id": "95-0", "entries_read": None},
+        {"last_delivered_id": None},  # the group is gone
     ],
 )
 def test_where_it_might_be_something_else_nothing_is_said(doubt: dict[str, Any]) -> None:
     assert lost_undelivered(look(), look(undelivered=1)) == 9
     assert lost_undelivered(look(), look(**{"undelivered": 1, **doubt})) == 0
+    assert lost_undelivered(look(last_delivered_id=None), look(undelivered=1)) == 0, "it was made meanwhile"
 
 
 def test_a_count_of_reads_that_cant_be_right_is_no_measure() -> None:

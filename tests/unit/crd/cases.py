@@ -421,6 +421,7 @@ _ACCEPTED_SPECS: list[dict[str, Any]] = [
             "containers": [
                 {"name": "handler", "lifecycle": {"postStart": {"exec": {"command": ["warm-up"]}}}, "args": ["x"]},
                 {"name": "runner", "resources": {"limits": {"memory": "1Gi"}}},
+                {"name": "proxy", "image": "proxy:1", "lifecycle": {"preStop": {"sleep": {"seconds": 1}}}},
             ]
         },
     },

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Reason, decide
 
-from .build import look
+from .build import look, pods
 
 
 @pytest.mark.parametrize("spec", [Scaling(target_wait=30.0), Scaling(target_backlog=5)], ids=["wait", "backlog"])
@@ -23,3 +25,27 @@ def test_of_a_queue_that_is_pinned_at_zero_the_pin_is_told_not_the_silence() -> 
     second, _ = decide(Scaling(replicas=0), memory, look(105.0))
     assert first == second
     assert (first.replicas, first.reason, first.sentence) == (0, Reason.PINNED, "0: pinned at 0")
+
+
+@pytest.mark.parametrize(
+    ("spec", "seen", "replicas", "reason"),
+    [
+        (Scaling(), {"known": False}, 0, Reason.UNKNOWN),
+        (Scaling(), {"waiting": 1}, 1, Reason.SCALING_UP),
+        (Scaling(), {"pending": 1}, 1, Reason.SCALING_UP),
+        (Scaling(), {"replicas": 2}, 2, Reason.LEARNING),
+        (Scaling(), {"pods": pods(0)}, 1, Reason.LEARNING),
+        (Scaling(paused=True), {}, 0, Reason.PAUSED),
+        (Scaling(min_replicas=2), {}, 2, Reason.SCALING_UP),
+        (Scaling(replicas=3), {}, 3, Reason.PINNED),
+        (Scaling(target_wait=1.0), {"next_due": 0.5}, 1, Reason.SCALING_UP),
+        (Scaling(target_wait=1.0), {"next_due": 500.0}, 0, Reason.IDLE),
+    ],
+)
+def test_only_a_queue_that_nothing_is_wanted_of_sleeps(
+    spec: Scaling, seen: dict[str, Any], replicas: int, reason: Reason
+) -> None:
+    _, asleep = decide(Scaling(), None, look(0.0))
+    for memory in (None, asleep):
+        decision, _ = decide(spec, memory, look(1.0, **seen))
+        assert (decision.replicas, decision.reason) == (replicas, reason)

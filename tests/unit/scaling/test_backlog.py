@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from streamqueue.api.spec import ScaleDown, Scaling
 from streamqueue.scaling import Decision, Memory, Observation, Reason, decide
+from streamqueue.scaling.backlog import wish_by_backlog
+from streamqueue.scaling.recent import Peaks
 
 from .build import look, pods
 
@@ -88,3 +90,19 @@ def test_zero_only_when_nothing_is_waiting_or_pending() -> None:
     # An entry in the hands of a consumer that has no pod keeps one pod.
     orphan = look(0.0, pods=pods(0), pending=1)
     assert all(d.replicas == 1 for d in run(SPEC, orphan, look(100.0, pods=pods(0, marked_since=0.0), pending=1)))
+
+
+def test_pods_are_kept_for_the_delay_never_made_for_it_and_marked_before_it_ends() -> None:
+    def wish(now: float, capacity: int, waiting: int = 0) -> tuple[int, int, int]:
+        nonlocal peaks
+        found, peaks = wish_by_backlog(5, 30.0, 20, peaks, capacity, look(now, waiting=waiting))
+        return found.count, found.need, found.soon
+
+    peaks: Peaks | None = None
+    assert wish(0.0, 0, waiting=20) == (4, 4, 4)
+    assert wish(10.0, 4) == (4, 0, 4)
+    assert wish(20.0, 2) == (2, 0, 2), "two have gone by themselves"
+    assert wish(20.0, 4, waiting=30) == (6, 6, 6)
+    assert wish(47.0, 6) == (6, 0, 6)
+    assert wish(48.5, 6) == (6, 0, 0)
+    assert wish(51.0, 6) == (0, 0, 0)

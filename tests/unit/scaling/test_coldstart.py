@@ -7,6 +7,7 @@ from dataclasses import replace
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
 from streamqueue.scaling.coldstart import ColdStart as Known
+from streamqueue.scaling.memory import patience
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from . import build
@@ -71,6 +72,11 @@ def test_a_pod_that_crashed_as_it_started_is_learnt_all_the_same() -> None:
     assert learnt(build.look(99.0), *looks, build.look(131.0, pods=(ready("a", 100.0, 130.0, restarted=True),))) == (
         30.0,
     )
+
+
+def test_a_pod_is_given_three_times_as_long_as_others_took_and_two_minutes_at_least() -> None:
+    taken = [Memory(0.0, 0.0, cold=Known(samples)) for samples in ((10.0, 20.0), (50.0, 70.0))]
+    assert [patience(memory) for memory in (None, *taken)] == [120.0, 120.0, 180.0]
 
 
 def test_pods_that_start_within_a_second_of_the_clusters_clock_are_asked_for() -> None:

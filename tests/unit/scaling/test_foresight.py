@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, Reason, decide, lead
+from streamqueue.scaling.backlog import Wish
 from streamqueue.scaling.coldstart import PRIOR
+from streamqueue.scaling.coldstart import ColdStart as Known
+from streamqueue.scaling.fleet import take_stock
+from streamqueue.scaling.foresight import foresee
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from . import build
@@ -83,3 +87,29 @@ def test_never_to_zero_when_a_task_is_due_before_a_pod_could_be_there(
         decision, memory = decide(spec, memory, observation)
         if spec.replicas is None and not spec.paused and seen.known and due <= lead(spec, memory.cold):
             assert decision.replicas >= 1 or any(pod.state == "terminating" for pod in seen.pods)
+
+
+@pytest.mark.parametrize(
+    ("spec", "replicas", "wish", "due", "expected"),
+    [
+        # Pods take 10 s, and three looks: a backlog's pod is there when the task is due.
+        (BY_BACKLOG, 0, (0, 0, 0), 13.0, (1, 1, 1)),
+        (BY_BACKLOG, 0, (0, 0, 0), 13.1, (0, 0, 0)),
+        (replace(BY_BACKLOG, polling_interval=2.0), 0, (0, 0, 0), 16.0, (1, 1, 1)),
+        # The last one stays where it would have to start again before it could go.
+        (BY_BACKLOG, 1, (0, 0, 0), 53.0, (1, 1, 1)),
+        (BY_BACKLOG, 1, (0, 0, 0), 53.1, (0, 0, 0)),
+        (BY_WAIT, 1, (0, 0, 0), 10.0, (1, 1, 1)),
+        (BY_WAIT, 1, (0, 0, 0), 10.1, (0, 0, 0)),
+        # What is wanted anyway is wanted still.
+        (BY_BACKLOG, 3, (3, 2, 0), 5.0, (3, 2, 1)),
+        (BY_BACKLOG, 3, (3, 2, 2), 5.0, (3, 2, 2)),
+        (BY_BACKLOG, 3, (3, 0, 0), None, (3, 0, 0)),
+    ],
+)
+def test_what_a_law_wishes_with_a_task_ahead(
+    spec: Scaling, replicas: int, wish: tuple[int, int, int], due: float | None, expected: tuple[int, int, int]
+) -> None:
+    seen = build.look(0.0, pods=build.pods(*[0] * replicas), next_due=due)
+    found = foresee(Wish(*wish, "why"), spec, Known(), take_stock(seen, patience=120.0), seen)
+    assert (found.count, found.need, found.soon) == expected

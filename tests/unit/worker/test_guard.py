@@ -66,6 +66,15 @@ def test_a_lost_connection_rests_for_a_heartbeat_once_it_is_back() -> None:
     assert guard.trusts(at(220), 220.0)
 
 
+def test_a_lost_connection_shortens_no_rest() -> None:
+    guard = settled()
+    assert not guard.trusts(at(110, token="run:other"), 110.0)
+    guard.disturbed()
+    assert not guard.trusts(at(120, token="run:other"), 120.0)
+    assert not guard.trusts(at(169, token="run:other"), 169.0)
+    assert guard.trusts(at(170, token="run:other"), 170.0)
+
+
 def test_without_info_the_first_look_rests_for_a_visibility_timeout() -> None:
     guard = ClaimGuard(VISIBILITY, 0.0)
     blind = Server(None, uptime=0.0, time=CALM.time)

@@ -127,5 +127,5 @@ async def _look(node: Redis) -> tuple[str, Sequence[Any]] | Exception:
         reply = None
     if reply:
         return node.connection_pool.connection_kwargs["host"], reply
-    message = "the server is no Redis Cluster, or hides its nodes: set redis.mode to standalone"
+    message = "no Redis Cluster, or it hides its nodes: give the user +cluster|slots, or set redis.mode to standalone"
     return RedisProblem(ProblemKind.UNSUPPORTED, message)

@@ -22,7 +22,7 @@ def operator_down(facts: Facts) -> Iterator[Finding]:
         return
     lease = max(leases, key=lambda each: str(each["spec"].get("renewTime") or ""))
     namespace, holder = lease["metadata"]["namespace"], lease["spec"].get("holderIdentity")
-    look = f"kubectl get pods -n {namespace}; kubectl logs -n {namespace} deployment/streamqueue"
+    look = f"kubectl get pods -n {namespace}; kubectl logs -n {namespace} -l app.kubernetes.io/name=streamqueue"
     if not holder:
         cause = "no operator leads: the last one has left, and no other has taken over"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streamqueue.api.durations import format_duration
+from streamqueue.api.spec import Protocol
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 
@@ -23,7 +24,8 @@ def suspended(facts: Facts) -> Iterator[Finding]:
         yield Finding("reclaim-suspended", cause, f"kubectl patch sq{facts.namespace} {name} {patch}", warning=True)
     elif facts.stream and facts.stream.later and facts.stream.later.pending:
         cause = f"the reclaim CronJob is suspended with {found.pending} task(s) pending: the operator should resume it"
-        yield Finding("reclaim-suspended", cause, "kubectl logs -n streamqueue-system deployment/streamqueue")
+        look = "kubectl get pods -A -l app.kubernetes.io/name=streamqueue, and the log of the one that leads"
+        yield Finding("reclaim-suspended", cause, look)
 
 
 def failing(facts: Facts) -> Iterator[Finding]:
@@ -48,4 +50,7 @@ def several_groups(facts: Facts) -> Iterator[Finding]:
             f"tasks are past visibilityTimeout, {format_duration(visibility)}, and stay pending: the stream has "
             f"{found.groups} groups, and a retry by copy would reach them all"
         )
-        yield Finding("several-groups", cause, "give the other group a stream of its own, or restart the worker")
+        mend = "give the other group a stream of its own"
+        if spec.handler.protocol is Protocol.REDIS:
+            mend += ", or set spec.delivery.requeue: all-groups where it can bear copies"
+        yield Finding("several-groups", cause, mend)

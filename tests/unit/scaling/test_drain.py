@@ -1,0 +1,118 @@
+"""Which pods go, in which order, and how many of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamqueue.scaling import Observation, Pod, PodState
+from streamqueue.scaling.drain import MISSING_SETTLE, NO_LIMIT, STICKY, Drain, Marks, note_marks, plan_drain
+from streamqueue.scaling.fleet import take_stock
+
+from .build import look, pods, ready
+
+NOW = 1000.0
+
+
+def noted(before: Marks, seen: Observation) -> Marks:
+    return note_marks(before, take_stock(seen, patience=120.0), seen)
+
+
+def plan(marks: Marks, seen: Observation, target: int) -> Drain:
+    return plan_drain(take_stock(seen, patience=120.0), marks, target, target, seen, 0)
+
+
+def test_pods_that_a_deployment_asks_for_and_does_not_get_are_given_up_after_a_moment() -> None:
+    def short(now: float) -> Observation:
+        return look(now, pods=pods(1), replicas=3)
+
+    marks = noted(Marks(), short(NOW))
+    assert plan(marks, short(NOW), 1).fall == 0
+    marks = noted(marks, short(NOW + MISSING_SETTLE - 0.1))
+    assert plan(marks, short(NOW + MISSING_SETTLE - 0.1), 1).fall == 0
+    late = short(NOW + MISSING_SETTLE)
+    assert plan(noted(marks, late), late, 1).fall == 2
+    assert plan(noted(marks, late), late, 2).fall == 1, "no more than are too many"
+    assert plan(noted(marks, late), look(late.now, pods=pods(1, 1), replicas=3), 0).fall == 1, "or than are missing"
+    there = noted(marks, look(NOW + 1, pods=pods(1, 1, 1)))
+    assert plan(noted(there, late), late, 1).fall == 0, "they came, and are missing anew"
+
+
+def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes() -> None:
+    idle = look(NOW, pods=pods(*[0] * 8))
+    assert len(plan(Marks(), idle, 0).victims) == 8
+    taken = (ready("p0", 1, marked=True), *(ready(f"p{n}", marked=True) for n in range(1, 8)))
+    spoilt = noted(Marks(), look(NOW, pods=taken))
+    assert (spoilt.batch, len(plan(spoilt, idle, 0).victims)) == (4, 4)
+    assert noted(spoilt, look(NOW, pods=taken[4:])).batch == 8, "four are gone, and none was taken"
+    assert noted(spoilt, look(NOW, pods=taken[:4])).batch == 2
+    assert noted(spoilt, look(NOW, pods=taken)).batch == 2, "as long as one is at work"
+    waiting = Marks(frozenset(pod.name for pod in taken[4:]), 4)
+    assert noted(waiting, look(NOW, pods=taken[4:])) == waiting, "none of them has gone yet"
+    assert noted(spoilt, idle).batch == 8, "all are gone, or wanted again"
+
+
+def test_a_lone_victim_that_was_taken_spoils_no_set() -> None:
+    taken = look(NOW, pods=(ready("p0", 1, marked=True),))
+    assert noted(Marks(), taken) == Marks(frozenset({"p0"}), NO_LIMIT)
+    assert noted(Marks(frozenset({"p0"})), look(NOW, pods=pods(0))) == Marks()
+
+
+def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
+    def at_work(since: float | None, batch: int = 1, *more: Pod) -> tuple[str, ...]:
+        fleet = (ready("p0", 1, marked=True, marked_since=since), ready("p1"), ready("p2", 1), *more)
+        return plan(Marks(frozenset({"p0"}), batch), look(NOW, pods=fleet), 2 + len(more)).victims
+
+    assert at_work(NOW - STICKY + 1) == ("p0",)
+    assert at_work(None) == ("p0",), "a mark that the watch doesn't show yet is new"
+    assert at_work(NOW - STICKY) == ("p1",)
+    assert at_work(NOW - 1, NO_LIMIT) == ("p1",), "where pods are idle for long enough, one of those goes"
+    assert at_work(NOW - 1, 1, ready("p3", marked=True, marked_since=NOW)) == ("p3",), "it isn't alone"
+
+
+def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of_the_idle() -> None:
+    fleet = (
+        *(Pod(name, PodState.STARTING, created, pending=0) for name, created in (("old", NOW - 9), ("new", NOW - 3))),
+        Pod("fails", PodState.FAILING, 0.0, pending=0),
+        Pod("nowhere", PodState.UNSCHEDULABLE, 0.0, pending=0),
+        ready("first", created=1.0),
+        ready("last", created=2.0),
+        ready("told", created=0.0, cordoned=True),
+        ready("marked", created=0.0, marked=True, marked_since=NOW),
+        ready("busy", 1),
+    )
+    order = ("nowhere", "fails", "new", "old", "marked", "told", "last", "first")
+    for surplus in range(1, 9):
+        assert plan(Marks(), look(NOW, pods=fleet), 9 - surplus).victims == order[:surplus]
+
+
+def test_where_fewer_pods_are_there_than_are_wanted_none_is_chosen() -> None:
+    starting = tuple(Pod(f"s{n}", PodState.STARTING, NOW - n, pending=0) for n in range(3))
+    assert plan(Marks(), look(NOW, pods=starting, replicas=6), 5) == Drain((), 0)
+    assert plan(Marks(), look(NOW, pods=pods(1, 1, 1), replicas=6), 5) == Drain((), 0)
+
+
+def test_pods_that_share_a_name_go_once_nothing_is_pending() -> None:
+    shared = pods(None, None, marked_since=NOW - 1)
+    assert plan(Marks(), look(NOW, pods=shared, pending=1), 0) == Drain((), 0)
+    assert plan(Marks(), look(NOW, pods=shared, pending=0), 0) == Drain(("p0", "p1"), 2)
+
+
+def test_the_count_falls_by_marks_that_have_settled_and_not_again_for_pods_that_leave() -> None:
+    settled = pods(0, 0, 0, marked_since=NOW - 1)
+    assert plan(Marks(), look(NOW, pods=settled), 1) == Drain(("p0", "p1"), 0), "one more is marked than may go"
+    two = (*settled[:2], ready("p2", 1))
+    assert plan(Marks(), look(NOW, pods=two), 1).fall == 2
+    assert plan(Marks(), look(NOW, pods=two, replicas=2), 0).fall == 1, "one has gone already, and is listed still"
+    assert plan(Marks(), look(NOW, pods=pods(0, 0, 0), replicas=2), 1).fall == 0, "and never rises"
+    going = Pod("going", PodState.TERMINATING, 0.0, pending=1, marked=True, marked_since=0.0)
+    assert plan(Marks(), look(NOW, pods=(*settled[:1], going)), 0).fall == 1, "what has gone holds nobody up"
+
+
+@pytest.mark.parametrize(("pending", "fall"), [(1, 0), (None, 0), (0, 1)])
+def test_the_count_does_not_fall_while_an_unready_pod_may_be_at_work(pending: int | None, fall: int) -> None:
+    """A ReplicaSet would take that one first of all."""
+    unready = Pod("sidecar", PodState.FAILING, 0.0, pending=pending)
+    idle = pods(0, marked_since=NOW - 1)
+    drain = plan(Marks(), look(NOW, pods=(*idle, ready("busy", 1), unready)), 1)
+    assert (drain.fall, "sidecar" in drain.victims) == (fall, not pending)
+    assert plan(Marks(), look(NOW, pods=(*idle, unready), pending=0), 0).fall == (0 if pending else 1)

@@ -1,0 +1,24 @@
+"""A count that somebody set is kept to, as far as pods may go and the maximum allows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from streamqueue.api.spec import Scaling
+from streamqueue.scaling import Memory, PodState, Reason, decide
+
+from .build import look, pods, ready
+
+
+def test_a_pin_holds_where_no_pod_may_go_and_stays_within_the_maximum() -> None:
+    spec, memory = Scaling(max_replicas=4, replicas=1), Memory(since=0.0, last=99.0)
+    idle = (*pods(0, 0, marked_since=0.0), ready("p2"))
+    assert decide(spec, memory, look(100.0, pods=idle))[0].replicas == 1
+    assert decide(spec, memory, look(100.0, pods=pods(1, 1, 1)))[0].replicas == 3, "all are at work"
+    for held in ({"known": False}, {"rollout": True}):
+        decision, _ = decide(spec, memory, look(100.0, pods=idle, **held))
+        assert (decision.replicas, decision.reason, decision.victims) == (3, Reason.PINNED, ())
+    going = tuple(replace(pod, state=PodState.TERMINATING) for pod in idle[1:])
+    raised, _ = decide(replace(spec, replicas=9), memory, look(100.0, pods=(*idle[:1], *going)))
+    assert (raised.replicas, raised.reason) == (2, Reason.PINNED), "those that go still count"
+    assert "pinned at 9, capped by maxReplicas 4" in raised.sentence
