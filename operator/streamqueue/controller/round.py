@@ -175,12 +175,15 @@ class Rounds:
     ) -> None:
         assert held.queue is not None
         try:
-            if snapshot.next_due == 0:
-                await promote(endpoint.client, spec.stream)
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
+            self._tell(held, runtime, returned)
+            if snapshot.next_due == 0:
+                await promote(endpoint.client, spec.stream)  # for which a full server has no room
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
-            return
+
+    def _tell(self, held: Holdings, runtime: Runtime, returned: int) -> None:
+        assert held.queue is not None
         metrics.RECOVERED.labels(*key_of(held)).inc(returned)
         runtime.untold += returned
         now = time.monotonic()
