@@ -63,9 +63,11 @@ def next_flow(flow: Flow, arrivals: Arrivals, served: float, observation: Observ
         return None
     least = flow.delivered + max(0, observation.pending - flow.pending)
     behind = head is not None and head <= arrivals.times[-1]
-    if head is not None and behind:
+    if head is None:  # nothing was delivered yet, or under ids that tell no time
+        delivered = least
+    elif behind:
         delivered = max(least, arrivals.at(head))
     else:
-        delivered = max(least, flow.added, least + served if head is not None else least)
+        delivered = max(flow.added, least + served)
     added = max(flow.added, delivered + observation.waiting)
     return Flow(added, added - observation.waiting, observation.pending, None, behind and observation.waiting_exact)
