@@ -130,9 +130,9 @@ def _in_hand(queue: Queue) -> Counter[str]:
 
 
 def _readers(queue: Queue) -> set[str]:
-    """The pods that wait for new entries."""
-    clients = queue.client.client_list()
-    addresses = {each["addr"].rpartition(":")[0] for each in clients if each["cmd"] == "xreadgroup"}
+    """The pods that wait for new entries, blocked: a connection that was last used to read shows so still."""
+    waiting = [each for each in queue.client.client_list() if each["cmd"] == "xreadgroup" and "b" in each["flags"]]
+    addresses = {each["addr"].rpartition(":")[0] for each in waiting}
     return {pod["metadata"]["name"] for pod in queue.pods() if pod["status"].get("podIP") in addresses}
 
 
