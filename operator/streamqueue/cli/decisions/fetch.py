@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from streamqueue.cli.cluster import Cluster
+from streamqueue.cli.doctor.facts import Body
 from streamqueue.cli.doctor.look_at_cluster import operator_leases
 from streamqueue.cli.errors import Failure
 
 
 async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:
     """As `/decisions` gives it. Raises Failure where no operator answers, and KubeError."""
+    return await ask(cluster, queue, await operator_leases(cluster))
+
+
+async def ask(cluster: Cluster, queue: str, leases: Iterable[Body] | None) -> dict[str, Any]:
+    """The same of who holds one of `leases`; None: they may not be read."""
     from streamqueue.controller.kube import KubeError
 
-    leases = await operator_leases(cluster)
     if leases is None:
         raise Failure("you may not list Leases: ask for the right to, or for those of the operator's namespace")
     said = "no operator holds its Lease: streamqueue doctor " + queue

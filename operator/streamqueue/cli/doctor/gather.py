@@ -9,8 +9,8 @@ from dataclasses import replace
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.cluster import Cluster, open_cluster
-from streamqueue.cli.decisions.fetch import fetch
-from streamqueue.cli.doctor.facts import Facts, StreamFacts
+from streamqueue.cli.decisions.fetch import ask
+from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
 from streamqueue.cli.doctor.look_at_cluster import look_at_cluster
 from streamqueue.cli.doctor.look_at_redis import look_at_redis
 from streamqueue.cli.errors import Failure
@@ -43,7 +43,8 @@ async def _straight(selection: Selection) -> Facts:
 async def _by_name(selection: Selection) -> Facts:
     async with open_cluster(selection) as cluster:
         queue = await cluster.queue(selection.queue or "")
-        found = replace(await look_at_cluster(cluster, queue), cold_start=await _cold_start(cluster, selection))
+        found = await look_at_cluster(cluster, queue)
+        found = replace(found, cold_start=await _cold_start(cluster, found))
         facts = Facts(again=selection.again, now=time.time(), cluster=found)
         try:
             spec = parse_spec(queue["spec"])
@@ -61,13 +62,14 @@ async def _by_name(selection: Selection) -> Facts:
         return replace(facts, stream=stream)
 
 
-async def _cold_start(cluster: Cluster, selection: Selection) -> float | None:
+async def _cold_start(cluster: Cluster, found: ClusterFacts) -> float | None:
     """Why an operator doesn't answer is for other checks to say."""
     from streamqueue.controller.kube import KubeError
 
     try:
         async with asyncio.timeout(ANSWER):
-            seconds: float | None = (await fetch(cluster, selection.queue or "")).get("coldStartSeconds")
+            said = await ask(cluster, found.queue["metadata"]["name"], found.leases)
     except (TimeoutError, Failure, KubeError):
         return None
+    seconds: float | None = said.get("coldStartSeconds")
     return seconds
