@@ -11,7 +11,7 @@ from operator import attrgetter, itemgetter
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, beyond
-from streamqueue.streams.connection import longest_block
+from streamqueue.streams.connection import block_for
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
@@ -129,7 +129,7 @@ class TaskStore:
         """Block until new entries are this consumer's, `most` at once; `adopt` has them. Must not be cancelled:
         entries of a reply that nobody reads are out of sight until `adopt`.
         """
-        block = max(1, int(min(seconds, longest_block(self._client)) * 1000))
+        block = block_for(self._client, seconds)
         command = ("XREADGROUP", "GROUP", self._keys.group, self._consumer, "COUNT", most, "BLOCK", block)
         return bool(await execute(self._client, *command, "STREAMS", self._keys.stream, ">"))
 

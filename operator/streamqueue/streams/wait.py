@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.connection import longest_block
+from streamqueue.streams.connection import block_for
 from streamqueue.streams.errors import execute
 
 
@@ -16,6 +16,6 @@ async def wait_for_entries(client: Redis, positions: Mapping[str, str], timeout:
     One blocked XREAD, on a connection of its own; at most one entry a stream is read and thrown away. The streams
     must share a server (on a cluster: a slot). Raises RedisProblem.
     """
-    block = max(1, int(min(timeout, longest_block(client)) * 1000))
+    block = block_for(client, timeout)
     reply = await execute(client, "XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", *positions, *positions.values())
     return {name.decode("utf-8", "replace") for name, *_ in reply or ()}

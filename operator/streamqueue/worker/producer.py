@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.api.spec import RedisAuth, RedisMode
-from streamqueue.streams.connection import MAX_CONNECTIONS, connect, credentials_for, longest_block, node_of
+from streamqueue.streams.connection import MAX_CONNECTIONS, block_for, connect, credentials_for, node_of
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
@@ -159,8 +159,7 @@ class Queue:
         try:
             await typed(connection.initialize())
             (done,) = await enqueue(connection, self._stream.stream, [task])
-            patience = min(self._patience / 2, longest_block(connection))
-            reached = await execute(connection, "WAIT", replicas, int(patience * 1000) or 1)
+            reached = await execute(connection, "WAIT", replicas, block_for(connection, self._patience / 2))
             return done, reached >= replicas
         finally:
             await connection.aclose()

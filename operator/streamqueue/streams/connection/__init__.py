@@ -4,7 +4,7 @@ from streamqueue.streams.connection.address import read_url
 from streamqueue.streams.connection.cluster import ClusterClient, call, node_of, primaries, send_many
 from streamqueue.streams.connection.connect import connect
 from streamqueue.streams.connection.credentials import credentials_for
-from streamqueue.streams.connection.pool import MAX_CONNECTIONS, longest_block
+from streamqueue.streams.connection.pool import MAX_CONNECTIONS, block_for
 from streamqueue.streams.connection.url_file import Moved, UrlFile
 
 __all__ = [
@@ -12,10 +12,10 @@ __all__ = [
     "ClusterClient",
     "Moved",
     "UrlFile",
+    "block_for",
     "call",
     "connect",
     "credentials_for",
-    "longest_block",
     "node_of",
     "primaries",
     "read_url",

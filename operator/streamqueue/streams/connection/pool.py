@@ -140,7 +140,9 @@ def pool_of(connection_class: type[Connection], settings: dict[str, Any]) -> Con
     return Pool(connection_class=connection_class, **settings)
 
 
-def longest_block(client: Redis) -> float:
-    """Seconds for which the server may keep an answer back; the URL may set a shorter time for each."""
+def block_for(client: Redis, seconds: float) -> int:
+    """Milliseconds for which the server may keep an answer back, 1 at least: less than `seconds` where the connection
+    waits no longer, as the URL may say.
+    """
     timeout: float = client.connection_pool.connection_kwargs.get("socket_timeout") or TIMEOUT
-    return timeout / 2
+    return max(1, int(min(seconds, timeout / 2) * 1000))
