@@ -69,9 +69,6 @@ class Actor:
             failure = error
         if rises:
             await self._mark(held, runtime, decision.victims)  # for which more hands need not wait
-        if isinstance(failure, KubeError) and failure.status == 409:
-            log.info("decided on an older state, again next round: %s", failure.message)
-            return
         if failure:
             raise failure
         if not any(kind is DEPLOYMENTS for kind, _ in wanted):

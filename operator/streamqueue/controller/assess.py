@@ -146,7 +146,10 @@ def _trimmed(facts: Facts) -> Iterator[Condition]:
 
 def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]:
     if snapshot.dead_letters:
-        message = f"{snapshot.dead_letters} task(s) gave up after {spec.delivery.max_deliveries} deliveries"
+        message = (
+            f"{snapshot.dead_letters} task(s) failed {spec.delivery.max_deliveries} times or were refused: "
+            "`streamqueue dlq ls` lists them with their causes"
+        )
         yield Condition("DeadLetters", True, "DeadLettered", message)
     late = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > spec.delivery.visibility_timeout
     if late and snapshot.groups > 1 and not spec.delivery.reaches_others:

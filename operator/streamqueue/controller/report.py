@@ -44,9 +44,9 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         "selector": selector(owner_of(held.queue)),
         "conditions": conditions_api.merge(previous.get("conditions", []), conditions(facts), rfc3339(now), generation),
     }
-    if facts.decision:
+    if facts.decision and not facts.unwritten:
         shown |= {"reason": str(facts.decision.reason), "message": facts.decision.sentence}
-    elif trouble := facts.rejected or facts.conflict or facts.redis or facts.stream:
+    elif trouble := facts.unwritten or facts.rejected or facts.conflict or facts.redis or facts.stream:
         shown |= {"reason": trouble.reason, "message": trouble.message}
     if facts.snapshot:
         snapshot = facts.snapshot

@@ -124,7 +124,10 @@ class Rounds:
     async def _carry_out(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
     ) -> KubeError | None:
-        """The error, for the end of the round: what stuck tasks need is Redis alone."""
+        """The error, for the end of the round: what stuck tasks need is Redis alone.
+
+        None of a conflict: the next round decides on what is there by then.
+        """
         assert held.queue is not None
         assert facts.decision is not None
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
@@ -147,6 +150,10 @@ class Rounds:
         runtime.failing_since = (runtime.failing_since or now) if failure else None
         if runtime.failing_since and now - runtime.failing_since >= PATIENCE:
             facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")
+        if failure and failure.status == 409:
+            if runtime.failing_since == now:
+                log.info("%s: decided on an older state, again next round: %s", key_of(held)[1], failure.message)
+            return None
         return failure
 
     def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:

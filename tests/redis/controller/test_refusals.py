@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -166,16 +167,29 @@ async def test_what_dead_workers_held_comes_back_though_no_write_is_taken(
         assert not api.written, "all the while no write was taken"
 
 
+@pytest.mark.parametrize(
+    "refusal", [(503, "ServiceUnavailable", "no leader"), (409, "Conflict", "the object of an earlier queue lingers")]
+)
 async def test_writes_that_go_on_failing_are_told_of(
-    store: Store, loop: Loop, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    loop: Loop,
+    api: ApiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    refusal: tuple[int, str, str],
 ) -> None:
     """The count follows nothing, and the queue would be Ready and ScalingUp for ever."""
+    caplog.set_level(logging.INFO, round_module.log.name)
     monkeypatch.setattr(loop_module, "ERROR_BACKOFF", 0.1)
-    api.refusal = (503, "ServiceUnavailable", "no leader")
+    api.refusal = refusal
     with_a_fleet(store)
     async with running(loop):
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
         monkeypatch.setattr(round_module, "PATIENCE", 0.0)
         await api.comes_to(lambda: api.says("ScalingActive") == ("False", "NotWritten"))
+        assert api.status["reason"] == "NotWritten"
+        assert api.status["message"].endswith(refusal[2])
         api.refusal = INVALID
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
+        assert api.status["reason"] == "Pinned"
+    assert len([each for each in caplog.messages if "older state" in each]) == (refusal[0] == 409), "said once"
