@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-# Weight of gaps per bin, fading. Never changed; a third of a tuple's size.
+# Weight of gaps per bin, fading, and of those that are longer. Never changed; a third of a tuple's size.
 Gaps: TypeAlias = "array[float]"
 Prices = tuple[float, float, float]  # default, restart, lowest: see `Levels.keep`
 
 RATIO = 1.35
 BINS = 26
 EDGES = tuple(RATIO**i for i in range(BINS))  # seconds: 1 .. 1,800
-LONGEST = EDGES[-1]
+LONGEST = EDGES[-1]  # what is needed again later than this is never kept for it
 GAP_MEMORY = 40.0  # gaps remembered per band of levels
 ENOUGH = 2.0  # gaps that must have been seen before they are believed
 PEAKS = 64
@@ -45,12 +45,15 @@ class Levels:
     known: Mapping[int, Patience] = field(default_factory=dict)  # per band, at these prices
 
     def note(self, now: float, need: int, tick: float) -> Levels:
-        """Levels up to `need` are needed now; the time since they last were is a gap."""
+        """Levels up to `need` are needed now; the time since they last were is a gap. Past LONGEST it is one anyway."""
         peaks = self.peaks
-        if peaks and peaks[-1][1] == need:
-            return Levels((*peaks[:-1], (now, need)), self.gaps, self.prices, self.known)
-        last = len(peaks)
         gaps: dict[int, Gaps] | None = None
+        while len(peaks) > 1 and now - peaks[0][0] > LONGEST:
+            gaps = self._learn(gaps, peaks[1][1], peaks[0][1], now - peaks[0][0], tick)
+            peaks = peaks[1:]
+        if peaks and peaks[-1][1] == need:
+            return Levels((*peaks[:-1], (now, need)), self.gaps if gaps is None else gaps, self.prices, self.known)
+        last = len(peaks)
         below = 0  # levels up to here were needed later than the peak under the hand
         while last and peaks[last - 1][1] <= need:
             last -= 1
@@ -60,8 +63,6 @@ class Levels:
         if last:
             gaps = self._learn(gaps, below, need, now - peaks[last - 1][0], tick)
         kept = peaks[max(0, last - PEAKS + 1) : last]
-        while kept and now - kept[0][0] > LONGEST:
-            kept = kept[1:]
         return Levels((*kept, (now, need)), self.gaps if gaps is None else gaps, self.prices, self.known)
 
     def _learn(
@@ -110,7 +111,7 @@ def patience_for(gaps: Gaps | None, default: float, restart: float) -> Patience:
     if gaps is None or (above := sum(gaps)) < ENOUGH:
         return Patience(gaps, min(default, LONGEST), 0)
     best, found, below = above * restart, Patience(gaps, 0.0, 0), 0.0
-    for edge, weight in zip(EDGES, gaps, strict=True):
+    for edge, weight in zip(EDGES, gaps, strict=False):
         if not weight:
             continue
         below += weight * edge
@@ -136,7 +137,7 @@ BANDS = tuple(map(_band, range(256)))
 
 
 def _add(gaps: Gaps | None, gap: float) -> Gaps:
-    cells = [0.0] * BINS if gaps is None else list(gaps)
+    cells = [0.0] * (BINS + 1) if gaps is None else list(gaps)
     total = sum(cells)
     if total > GAP_MEMORY:
         cells = [cell * GAP_MEMORY / total for cell in cells]
