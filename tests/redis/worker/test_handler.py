@@ -330,7 +330,7 @@ async def test_a_task_that_waited_to_run_alone_has_all_of_its_time(queue: Queue,
     async with working(shared_server.url, handle, concurrency=2) as worker:
         await until(lambda: left, "the task that has the worker")
         await settle(other, (first, Settlement("crash", (0, 1, "it died"))))
-        await until(lambda: worker._consumer and worker._consumer._runs.alone, "the task that waits for its end")
+        await until(lambda: worker._consumer and worker._consumer._hands.runs.alone, "the task that waits for its end")
         await asyncio.sleep(1.0)
         go_on.set()
         await until(lambda: worker.counters.acked == 2, "both")
