@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Requeue, Retention
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.maintenance import look
-from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshots
+from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshot
 
 Entry = tuple[str, dict[str, str]]
 
@@ -80,9 +80,7 @@ class Queue:
             )
 
     async def snapshot(self, cap: int = 1000) -> Snapshot:
-        (answer,) = await take_snapshots(self.redis, [SnapshotRequest(self.stream, self.group, cap)])
-        assert isinstance(answer, Snapshot), answer
-        return answer
+        return await take_snapshot(self.redis, SnapshotRequest(self.stream, self.group, cap))
 
     async def settle(self, spec: QueueSpec) -> None:
         """Let the quiet time after the first look be over, and a pause of this machine be none of the server's."""

@@ -21,7 +21,7 @@ from streamqueue.streams import (
     entries,
     outbox,
     snapshot,
-    take_snapshots,
+    take_snapshot,
     whereabouts,
 )
 from streamqueue.streams.whereabouts import find
@@ -37,10 +37,7 @@ ERRORS = {
 
 async def look(redis: Redis, everyone: bool = True) -> Any:
     """Without what passes by itself: the time, and ages."""
-    (answer,) = await take_snapshots(redis, [SnapshotRequest(Queue.stream, Queue.group, everyone=everyone)])
-    if isinstance(answer, RedisProblem):
-        raise answer
-    assert isinstance(answer, Snapshot)
+    answer = await take_snapshot(redis, SnapshotRequest(Queue.stream, Queue.group, everyone=everyone))
     consumers = tuple(view._replace(idle=0.0) for view in answer.consumers)
     ages = ("oldest_waiting_age", "oldest_pending_age", "oldest_due_age", "next_due")
     return replace(answer, time=0.0, consumers=consumers, **dict.fromkeys(ages))

@@ -17,11 +17,10 @@ from streamqueue.maintenance import abandoned, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
     RedisProblem,
-    Snapshot,
     SnapshotRequest,
     connect,
     ensure_group,
-    take_snapshots,
+    take_snapshot,
 )
 from streamqueue.streams.cordon import cordon
 from streamqueue.streams.durability import read_durability
@@ -62,8 +61,7 @@ async def operate(queue: Queue, client: Redis) -> None:
     """What the operator does to a queue."""
     await client.ping()  # as its connection does after half a minute without traffic
     assert await ensure_group(client, queue.stream, queue.group) is False
-    (answer,) = await take_snapshots(client, [SnapshotRequest(queue.stream, queue.group)])
-    assert isinstance(answer, Snapshot), answer
+    answer = await take_snapshot(client, SnapshotRequest(queue.stream, queue.group))
     assert (answer.undelivered, answer.pending, answer.dead_letters, answer.outboxed) == (2, 4, 0, 2)
     assert await wait_for_entries(client, {queue.stream: "0-0"}, 1.0) == {queue.stream}
     durable = await read_durability(client)

@@ -12,15 +12,14 @@ from streamqueue.streams import (
     Snapshot,
     SnapshotRequest,
     ensure_group,
+    take_snapshot,
     take_snapshots,
 )
 from tests.redis.servers.process import RunningServer
 
 
 async def look(redis: Redis, stream: str = "orders", group: str = "workers", cap: int = 1000) -> Snapshot:
-    (answer,) = await take_snapshots(redis, [SnapshotRequest(stream, group, cap)])
-    assert isinstance(answer, Snapshot), answer
-    return answer
+    return await take_snapshot(redis, SnapshotRequest(stream, group, cap))
 
 
 async def add(redis: Redis, count: int, stream: str = "orders", **fields: str) -> list[str]:
@@ -193,8 +192,7 @@ async def test_who_holds_nothing_comes_only_where_asked_for(redis: Redis) -> Non
     assert [(view.name, view.pending) for view in everyone.consumers] == [("pod-1", 1), ("pod-2", 1), ("idle", 0)]
     assert everyone.consumers_total == 3
     assert all(view.seen_within(5) for view in everyone.consumers)
-    (holders,) = await take_snapshots(redis, [SnapshotRequest("orders", "workers", everyone=False)])
-    assert isinstance(holders, Snapshot)
+    holders = await take_snapshot(redis, SnapshotRequest("orders", "workers", everyone=False))
     assert holders.consumers == (("pod-1", 1, None), ("pod-2", 1, None)) and holders.consumers_total == 2
     assert not holders.consumers[0].seen_within(5)
     assert (holders.undelivered, holders.pending) == (everyone.undelivered, everyone.pending)

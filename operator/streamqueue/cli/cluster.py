@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection
-from streamqueue.controller.kinds import STREAM_QUEUES
+from streamqueue.controller.kinds import STREAM_QUEUES, Body
 
 if TYPE_CHECKING:
     from streamqueue.cli.kube import PersonalKube
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

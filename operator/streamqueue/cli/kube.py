@@ -10,8 +10,8 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from streamqueue.cli.errors import Failure
-from streamqueue.controller.kinds import PODS, Kind
-from streamqueue.controller.kube import Body, Kube
+from streamqueue.controller.kinds import PODS, Body, Kind
+from streamqueue.controller.kube import Kube
 
 MANAGER = "streamqueue-cli"
 SERVICES = Kind("", "v1", "services", "Service")

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from streamqueue.api.durations import parse_duration
 from streamqueue.cli.errors import BadInput
+from streamqueue.cli.options import SECONDS
 from streamqueue.streams.entries import Entry
 
 
@@ -46,26 +46,19 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def filtered(
-        ids: tuple[str, ...], tasks: tuple[str, ...], reason: str | None, older_than: str | None, **given: Any
+        ids: tuple[str, ...], tasks: tuple[str, ...], reason: str | None, older_than: float, **given: Any
     ) -> Any:
         if reason == "":  # it is part of any other
             raise BadInput("--reason is empty: leave it out, or give a text")
-        wanted = Wanted(frozenset(ids), frozenset(tasks), reason, _seconds(older_than))
+        wanted = Wanted(frozenset(ids), frozenset(tasks), reason, older_than)
         return command(wanted=wanted, **given)
 
     wrapped: Callable[..., Any] = filtered
     for option in (
-        click.option("--older-than", metavar="DURATION", help="Those that died longer ago than this."),
+        click.option("--older-than", type=SECONDS, default=0.0, help="Those that died longer ago than this."),
         click.option("--reason", metavar="TEXT", help="Those whose reason or cause holds this text."),
         click.option("--task", "tasks", multiple=True, metavar="ID", help="That of this task; may be repeated."),
         click.option("--id", "ids", multiple=True, metavar="ID", help="This letter; may be repeated."),
     ):
         wrapped = option(wrapped)
     return wrapped
-
-
-def _seconds(older_than: str | None) -> float:
-    try:
-        return parse_duration(older_than) if older_than is not None else 0.0
-    except ValueError as error:
-        raise BadInput(f"--older-than: {error}") from None

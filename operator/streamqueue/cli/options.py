@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from streamqueue.api.durations import parse_duration
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 from streamqueue.streams.connection import read_url
@@ -105,6 +106,21 @@ def _selecting(command: Command, *options: Callable[[Command], Command]) -> Comm
     for option in reversed(options):
         decorated = option(decorated)
     return decorated
+
+
+class _Seconds(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SECONDS = _Seconds()
 
 
 def usable_url(context: click.Context, parameter: click.Parameter, url: str | None) -> str | None:

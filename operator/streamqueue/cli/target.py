@@ -20,9 +20,8 @@ from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection
 from streamqueue.cli.port_forward import cluster_address, lead_through, port_forward
 from streamqueue.controller.kinds import SECRETS
-from streamqueue.streams import Snapshot, SnapshotRequest, connect, take_snapshots
+from streamqueue.streams import Snapshot, SnapshotRequest, connect, take_snapshot
 from streamqueue.streams.connection import credentials_for
-from streamqueue.streams.errors import RedisProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,7 @@ class Target:
 
     async def snapshot(self) -> Snapshot:
         """The queue as Redis sees it now. Raises RedisProblem; Failure where there is no such stream or group."""
-        (answer,) = await take_snapshots(self.client, [SnapshotRequest(self.spec.stream, self.spec.group)])
-        if isinstance(answer, RedisProblem):
-            raise answer
+        answer = await take_snapshot(self.client, SnapshotRequest(self.spec.stream, self.spec.group))
         if not answer.stream_exists:
             raise Failure(f"stream {self.spec.stream!r} does not exist: streamqueue doctor {self.selection.again}")
         if not answer.group_exists:

@@ -13,12 +13,12 @@ from streamqueue.controller import marks, metrics
 from streamqueue.controller.children import NameConflict, Refused, converge
 from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, Body
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, present
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Body, Holdings, Store, key_of
+from streamqueue.controller.store import Holdings, Store, key_of
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot

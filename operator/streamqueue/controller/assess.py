@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Protocol, QueueSpec, Retention
 from streamqueue.controller import pods as workers
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.risks import risks
-from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import lost_pending
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability

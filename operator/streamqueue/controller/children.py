@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streamqueue.controller import managed_fields, refusal
-from streamqueue.controller.kinds import DEPLOYMENTS, Kind
-from streamqueue.controller.kube import TERMINATING, Body, Kube, KubeError
+from streamqueue.controller.kinds import DEPLOYMENTS, Body, Kind
+from streamqueue.controller.kube import TERMINATING, Kube, KubeError
 from streamqueue.controller.store import Holdings, Store, controller_of
 
 

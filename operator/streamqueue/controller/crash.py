@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from streamqueue.api.template import HANDLER, RUNNER
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import epoch, is_over
-
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,9 @@ signal: it reads on until the grace is over, and is killed with entries in its h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import epoch
-
-Body = dict[str, Any]
 
 # A read that was blocked when the signal came may still bring something.
 _LAST_READ = 6.0  # seconds

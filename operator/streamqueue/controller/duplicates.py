@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Key = tuple[str, str]
+from streamqueue.controller.store import Key
 
 
 @dataclass(frozen=True, slots=True)

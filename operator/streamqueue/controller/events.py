@@ -6,15 +6,13 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 
-from streamqueue.controller.kinds import STREAM_QUEUES
+from streamqueue.controller.kinds import STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.pods import rfc3339
 
 log = logging.getLogger(__name__)
 
-Body = dict[str, Any]
 
 CAPACITY = 1000  # events that wait to be written; beyond it the newest are only logged
 RETRY = 1.0  # seconds

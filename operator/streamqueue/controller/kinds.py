@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+Body = dict[str, Any]  # an object, as the API has it
 
 
 @dataclass(frozen=True, slots=True)

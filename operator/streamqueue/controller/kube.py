@@ -9,17 +9,14 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from streamqueue.controller import managed_fields
-from streamqueue.controller.kinds import EVENTS, Kind
+from streamqueue.controller.kinds import EVENTS, Body, Kind
 from streamqueue.controller.managed_fields import MANAGER
-
-Body = dict[str, Any]
 
 STATUS_MANAGER = "streamqueue-status"
 MARKS_MANAGER = "streamqueue-marks"

@@ -11,8 +11,8 @@ import datetime
 import logging
 import time
 
-from streamqueue.controller.kinds import LEASES
-from streamqueue.controller.kube import WRITE_TIMEOUT, Body, Kube, KubeError
+from streamqueue.controller.kinds import LEASES, Body
+from streamqueue.controller.kube import WRITE_TIMEOUT, Kube, KubeError
 from streamqueue.manifests.labels import LEASE_LABELS
 
 log = logging.getLogger(__name__)

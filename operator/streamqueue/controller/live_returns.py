@@ -15,8 +15,9 @@ from streamqueue.api.keys import Keys
 from streamqueue.controller import metrics
 from streamqueue.controller.consumers import pod_of
 from streamqueue.controller.crash import reader
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import epoch
-from streamqueue.controller.store import Body, Key
+from streamqueue.controller.store import Key
 from streamqueue.maintenance import Cause, Return, take_returns
 
 

@@ -7,11 +7,11 @@ takes away again. So its part is made an apply's before the first of them.
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+
+from streamqueue.controller.kinds import Body
 
 MANAGER = "streamqueue"
 
-Body = dict[str, Any]
 
 _THERE: Body = {".": {}}  # the field itself, beside what is in it
 

@@ -7,12 +7,11 @@ pod. Pods are born protected, lose it once idle for a while, and get it back at 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
 from streamqueue.manifests.labels import DO_NOT_DISRUPT_ANNOTATION, SAFE_TO_EVICT_ANNOTATION
 
-Body = dict[str, Any]
 Changes = dict[str, str | None]
 
 # Idle for this long, a pod may be moved: few writes, as most pauses between tasks are shorter.

@@ -8,8 +8,8 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.crash import reader
-from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.store import Body, Holdings
+from streamqueue.controller.kinds import DEPLOYMENTS, Body
+from streamqueue.controller.store import Holdings
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.scaling.model import Observation, Pod, PodState
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import Pod, PodState
-
-Body = dict[str, Any]
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_COST = "-1000"

@@ -12,9 +12,9 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.children import Applied
 from streamqueue.controller.crash import Crash
 from streamqueue.controller.handing_on import HandingOn
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.report import Reported
-from streamqueue.controller.store import Body
 from streamqueue.controller.trimming import Trimming
 from streamqueue.loop.cordon import Cordon
 from streamqueue.scaling import Memory

@@ -13,9 +13,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streamqueue.controller.metrics import LEADER, LOOP_AGE
+from streamqueue.controller.store import Key
 
 # The answer for a queue; None where it is not known.
-Decisions = Callable[[tuple[str, str]], dict[str, Any] | None]
+Decisions = Callable[[Key], dict[str, Any] | None]
 
 STALE = 30.0  # seconds without a tick of the loop: something hangs, a restart mends it
 

@@ -10,14 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from streamqueue.controller import managed_fields
-from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Kind
+from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods import is_marked, remains
 from streamqueue.manifests.labels import QUEUE
 
-Body = dict[str, Any]
 Key = tuple[str, str]  # namespace and name of a queue
 
 # For a standby, and for queues that are rejected, nobody takes what tells of the end of pods.

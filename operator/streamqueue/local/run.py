@@ -21,7 +21,7 @@ from streamqueue.loop.observe import count_cap, observation
 from streamqueue.manifests.environment import runner_environment, worker_environment
 from streamqueue.scaling import Decision, Memory, decide, rest, settling
 from streamqueue.scaling.decide import LEARNING
-from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, ensure_group, take_snapshots
+from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, ensure_group, take_snapshot
 from streamqueue.streams.enqueue import promote
 
 ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
@@ -80,16 +80,13 @@ class Rounds:
     async def one(self) -> Look:
         """Hand on what ended, look, decide, and act."""
         interval, returned, trouble = self._spec.scaling.polling_interval, 0, ""
+        snapshot: Snapshot | None = None
         try:
             returned = await self.hand_on(self._fleet.ended)
-            (answer,) = await take_snapshots(self._client, [self._request()])
-            if isinstance(answer, RedisProblem):
-                raise answer
-        except RedisProblem as problem:
-            snapshot, trouble = None, problem.message
-        else:
-            snapshot = answer
+            snapshot = await self._look()
             self._fleet.note_readers([view.name for view in snapshot.consumers])
+        except RedisProblem as problem:
+            trouble = problem.message
         pods = self._fleet.views(self._held(snapshot) if snapshot else {}, self._cordon.workers)
         seen = observation(snapshot, pods, now=time.monotonic(), replicas=self._fleet.replicas)
         decision, self._memory = decide(self._spec.scaling, self._memory, seen)
@@ -107,10 +104,7 @@ class Rounds:
         """Return at once what processes that ended still hold. Raises RedisProblem; what is left is tried again."""
         returned = 0
         while ended:
-            (answer,) = await take_snapshots(self._client, [self._request()])
-            if isinstance(answer, RedisProblem):
-                raise answer
-            for view in answer.consumers:
+            for view in (await self._look()).consumers:
                 if view.pending and named_after(view.name, (ended[0].name,)) == ended[0].name:
                     cause = f"process ended, exit code {ended[0].code}"
                     report = await maintenance.release(self._client, self._spec, view.name, math.inf, cause)
@@ -141,5 +135,6 @@ class Rounds:
         strangers = any(count and name not in self._fleet.workers for name, count in held.items())
         return {name: held.get(name, None if strangers else 0) for name in self._fleet.workers}
 
-    def _request(self) -> SnapshotRequest:
-        return SnapshotRequest(self._spec.stream, self._spec.group, count_cap(self._spec))
+    async def _look(self) -> Snapshot:
+        request = SnapshotRequest(self._spec.stream, self._spec.group, count_cap(self._spec))
+        return await take_snapshot(self._client, request)

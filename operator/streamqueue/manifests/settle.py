@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from streamqueue.manifests.fingerprints import Fingerprints
+from streamqueue.manifests.fingerprints import Body, Fingerprints
 from streamqueue.manifests.labels import GENERATION_ANNOTATION, TEMPLATE_VERSION_ANNOTATION
-
-Body = dict[str, Any]
 
 
 def settle_template(desired: Body, live: Body, *, refused: bool, secrets: Fingerprints | None) -> Body:

@@ -28,8 +28,8 @@ class StreamQueueLaw:
     def decide(self, fleet: Fleet) -> int:
         observation = fleet.observe()
         decision, self.memory = decide(self.spec, self.memory, observation)
-        fleet.mark(decision.victims)
-        fleet.cordon(decision.cordoned)
+        fleet.pods.mark(decision.victims)
+        fleet.pods.cordon(decision.cordoned)
         self._rest = rest(self.spec.polling_interval, settling(decision.victims, observation))
         self._empty_until = 0.0 if decision.replicas else fleet.empty_until
         return decision.replicas

@@ -3,7 +3,7 @@
 from streamqueue.streams.connection import connect
 from streamqueue.streams.errors import ProblemKind, RedisProblem, classify
 from streamqueue.streams.group import ensure_group
-from streamqueue.streams.snapshot import ConsumerView, LagRule, Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams.snapshot import ConsumerView, LagRule, Snapshot, SnapshotRequest, take_snapshot, take_snapshots
 
 __all__ = [
     "ConsumerView",
@@ -15,5 +15,6 @@ __all__ = [
     "classify",
     "connect",
     "ensure_group",
+    "take_snapshot",
     "take_snapshots",
 ]

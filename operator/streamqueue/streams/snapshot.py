@@ -122,6 +122,14 @@ async def take_snapshots(client: Redis, requests: Sequence[SnapshotRequest]) -> 
     return answers
 
 
+async def take_snapshot(client: Redis, request: SnapshotRequest) -> Snapshot:
+    """One alone. Raises RedisProblem."""
+    (answer,) = await take_snapshots(client, [request])
+    if isinstance(answer, RedisProblem):
+        raise answer
+    return answer
+
+
 async def _take(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snapshot | RedisProblem]:
     commands = [_command(request) for request in requests]
     sendable = [command for command in commands if not isinstance(command, RedisProblem)]

@@ -5,36 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from collections.abc import Iterable, Sequence
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.connection import Moved
 from streamqueue.streams.errors import ABSENT, RedisProblem
-from streamqueue.streams.taken import Entry, New
 from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
-from streamqueue.worker.calls import calls_of
 from streamqueue.worker.counters import Counters
 from streamqueue.worker.forks import Process
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.intake import STEP, Intake
+from streamqueue.worker.hands import Hands
+from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics import Metrics
 from streamqueue.worker.metrics_server import metrics_served
 from streamqueue.worker.outcome import RELEASED
 from streamqueue.worker.pooled_metrics import Row
 from streamqueue.worker.relaying import Relaying
-from streamqueue.worker.runs import Bundle, Ended, Run, Runs
+from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
 from streamqueue.worker.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
-
-PATIENCE = 5.0  # seconds that handlers in every slot, past their timeout, have to notice it and return
 
 
 def new_name(settings: Settings) -> str:
@@ -59,7 +54,6 @@ class Consumer:
         self.metrics = Metrics(settings.stream, settings.group, self.counters)
         self._client = client
         self._settings = settings
-        self._handler = handler
         self._row = row
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -67,39 +61,36 @@ class Consumer:
         self._store = TaskStore(client, keys, self.name, settings.limits)
         self._relaying = Relaying(client, keys, settings.connect_beyond)
         self._intake = Intake(client, settings, self._store, self._wake)
-        self._runs = Runs(settings.concurrency)
-        self._leases = Leases(self._store, self._runs, settings.visibility_timeout / 3, self._lose, self._beat)
+        self._hands = Hands(handler, settings, self.metrics, self._wake, self._report_progress)
+        self._leases = Leases(self._store, self._hands.runs, settings.visibility_timeout / 3, self._lose, self._beat)
         self._verdicts = Verdicts(self.counters, self.metrics)
-        self._calls = calls_of(handler, settings, self.metrics, self._end, self._end_whole, self._wake.set)
         self._must_renew = False
         self._process = Process()
-        self._paused = False
         self._stopping = asyncio.Event()
         self._absence = Absence(self._stopping, settings.visibility_timeout / 4)
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
-        self._stuck_since: float | None = None  # loop time
 
     def stop(self) -> None:
         """Take no more, finish within the grace period; a second call hands back at once."""
         self._deadline = self._loop.time() + (0.0 if self._stopping.is_set() else self._settings.grace_period)
         self._stopping.set()
-        self._wake.set()
+        self.pause()
         self._loop.call_at(self._deadline, self._wake.set)
 
     def pause(self) -> None:
         """Take nothing until resume(); what has not begun is handed back, what runs goes on."""
-        self._paused = True
+        self._hands.is_open = False
         self._wake.set()
 
     def resume(self) -> None:
-        self._paused = False
+        self._hands.is_open = not self._stopping.is_set()
         self._wake.set()
 
     async def run(self) -> None:
         """Until stop(). Redis's absence is waited for.
 
-        Raises `Moved` when the URL's file leads to another server by now; RuntimeError when for `PATIENCE` every slot
-        is held by a handler that does not return, so that the container restarts.
+        Raises `Moved` when the URL's file leads to another server by now; RuntimeError when every slot is held by
+        a handler that does not return, so that the container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
@@ -108,7 +99,7 @@ class Consumer:
         await self._absence.until_the_group_exists(self._client, self._settings)
         heart = asyncio.create_task(self._leases.keep())
         relaying = asyncio.create_task(self._relaying.keep())
-        for each in (heart, self._calls.failed):
+        for each in (heart, self._hands.failed):
             each.add_done_callback(lambda _: self._wake.set())
         failures = 0
         try:
@@ -119,18 +110,18 @@ class Consumer:
                 except RedisProblem as problem:
                     failures += 1
                     await self._after(problem, failures)
-                for each in (heart, relaying, self._calls.failed):
+                for each in (heart, relaying, self._hands.failed):
                     if each.done():  # a defect: never go on without a heartbeat, with results or a task in no hands
                         each.result()
         finally:
             heart.cancel()
             relaying.cancel()
-            self._calls.close()
+            self._hands.close()
         await self._relaying.end()
         await self._leave()
 
     def _is_finished(self) -> bool:
-        return self._stopping.is_set() and not self._runs and self._intake.is_settled
+        return self._stopping.is_set() and not self._hands.runs and self._intake.is_settled
 
     async def _turn(self) -> None:
         self._process.end_a_copy()
@@ -139,92 +130,57 @@ class Consumer:
             # First of all after a disturbance: the leases may be about to expire.
             await self._leases.renew()
             self._must_renew = False
-        if not self._is_taking:
-            self._hand_back()
+        if not self._hands.is_open:
+            self._hands.hand_back(all_of_it=self._stopping.is_set() and self._loop.time() >= self._deadline)
         try:
             taken = await self._take()
         finally:
-            self._calls.start()  # also where Redis failed on the way: what has been taken begins
-        free = self._free()
+            self._hands.start()  # also where Redis failed on the way: what has been taken begins
+        free = self._hands.free()
         if free and not taken:
             self._intake.block(free)
-        if self._runs.is_settled and not (taken and free) and not self._is_finished():
-            self._check_threads()
+        if self._hands.runs.is_settled and not (taken and free) and not self._is_finished():
+            if not self._stopping.is_set():
+                self._hands.must_return()
             await self._wake.wait()
 
     async def _take(self) -> int:
         """Settle what has ended, and begin what can be had from wherever; how many new entries there were."""
-        while adopted := await self._intake.adopt(run.id for run in self._runs.held()):
-            free = self._free()
-            self._start(adopted[:free])
-            self._release(adopted[free:])
-        if self._free():  # before new ones are taken, or stuck ones would wait for the end of a backlog
-            claimed = await self._intake.claim(self._free())
+        hands = self._hands
+        while adopted := await self._intake.adopt(run.id for run in hands.runs.held()):
+            free = hands.free()
+            hands.begin(adopted[:free])
+            hands.release(adopted[free:])
+        if hands.free():  # before new ones are taken, or stuck ones would wait for the end of a backlog
+            claimed = await self._intake.claim(hands.free())
             self.counters.claimed += len(claimed)
-            self._start(claimed)
+            hands.begin(claimed)
         taken = await self._exchange()
-        if self._free():
+        if hands.free():
             await self._intake.promote()
-        if self._is_taking and (alone := self._runs.next_alone()):
-            alone.begins(time.time() + self._handler.timeout)
-            self._calls.begin([alone])
+        hands.begin_alone()
         return taken
-
-    @property
-    def _is_taking(self) -> bool:
-        return not (self._paused or self._stopping.is_set())
-
-    def _free(self) -> int:
-        return self._runs.free(self._calls.blocked) if self._is_taking else 0
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        ended, done = self._runs.first_ended(self._intake.settled_at_once), self._runs.done
+        runs = self._hands.runs
+        ended, done = runs.first_ended(self._intake.settled_at_once), runs.done
         settled = [(run.entry, settlement) for run, settlement in ended]
-        reply = await self._intake.exchange(settled, done.new if done else None, self._free())
+        reply = await self._intake.exchange(settled, done.new if done else None, self._hands.free())
         if reply is None:
             return 0
         if ended:
-            del self._runs.ended[: len(ended)]
+            del runs.ended[: len(ended)]
             self._verdicts.take([run for run, _ in ended], reply.verdicts[: len(ended)])
         if done:
-            self._runs.done = None
+            runs.done = None
             self._verdicts.take_whole(done, reply.verdicts[len(ended) :])
         if reply.outboxed:
             self._relaying.soon()
         if reply.again:
-            self._start(reply.again)
-        self._start_new(reply.new)
+            self._hands.begin(reply.again)
+        self._hands.begin_new(reply.new)
         return len(reply.again) + len(reply.new)
-
-    # Running
-
-    def _start(self, entries: Sequence[Entry]) -> None:
-        if self._is_taking:
-            self._calls.begin(self._runs.add(self._runs_of(entries)))
-        else:
-            self._release(entries)
-
-    def _release(self, entries: Sequence[Entry]) -> None:
-        self._runs.end([(run, RELEASED) for run in self._runs_of(entries)])
-
-    def _start_new(self, new: New) -> None:
-        if self._calls.are_whole and self._is_taking and 0 < len(new) <= STEP:
-            self._calls.begin(self._runs.add_whole(Bundle(new, self._runs_of)))
-        else:
-            self._start(new.entries())
-
-    def _runs_of(self, entries: Iterable[Entry]) -> list[Run]:
-        deadline, report = time.time() + self._handler.timeout, self._report_progress
-        return [Run(entry, deadline, report) for entry in entries]
-
-    def _end(self, ended: Sequence[Ended]) -> None:
-        self._runs.end(ended)
-        self._wake.set()
-
-    def _end_whole(self) -> None:
-        self._runs.end_whole()
-        self._wake.set()
 
     def _report_progress(self) -> None:
         """From any thread."""
@@ -238,30 +194,8 @@ class Consumer:
         self._wake.set()
 
     def _lose(self, run: Run) -> None:
-        """Another worker has the task: its handler here is stopped."""
         self.counters.stolen += 1
-        run.ctx.logger.warning("the lease is lost; another worker has the task")
-        self._runs.drop([run])
-        self._calls.cancel(run)
-        self._wake.set()
-
-    def _hand_back(self) -> None:
-        """What has not begun; and what still runs when the grace period is over. Others begin anew with it."""
-        runs = list(self._runs.alone)
-        if self._stopping.is_set() and self._loop.time() >= self._deadline:
-            runs += self._runs.executing
-        self._runs.end([(run, RELEASED) for run in runs])
-        for run in runs:
-            self._calls.cancel(run)
-
-    def _check_threads(self) -> None:
-        if self._stopping.is_set() or not self._calls.is_stuck:
-            self._stuck_since = None
-        elif self._stuck_since is None:
-            self._stuck_since = self._loop.time()
-            self._loop.call_later(PATIENCE, self._wake.set)
-        elif self._loop.time() - self._stuck_since >= PATIENCE:
-            raise RuntimeError("every slot is held by a handler that is past its timeout and does not return")
+        self._hands.lose(run)
 
     # Redis away
 
@@ -280,7 +214,7 @@ class Consumer:
 
     def _leave_for_there(self, problem: RedisProblem) -> None:
         """The next process goes there; what runs may still be settled here, by connections that live."""
-        if not self._runs:
+        if not self._hands.runs:
             raise problem
         if not self._stopping.is_set():
             self.stop()

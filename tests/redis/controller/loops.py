@@ -11,9 +11,10 @@ from aiohttp import web
 
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.events import Recorder
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.store import Body, Store
+from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

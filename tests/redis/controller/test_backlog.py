@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from streamqueue.api.spec import Scaling
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.scaling import decide
-from streamqueue.streams import Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams import SnapshotRequest, take_snapshot
 from tests.redis.queue import Queue, spec
 
 # Before Redis 7.0 nobody counts what a group has read.
@@ -28,8 +28,7 @@ async def test_counting_that_stops_at_some_megabytes_starves_no_fleet(redis: Red
             pipe.xadd(queue.stream, {"task": "x" * 1000})
         await pipe.execute()
     asked = SnapshotRequest(queue.stream, queue.group, count_cap(spec(scaling=BY_BACKLOG)))
-    (found,) = await take_snapshots(redis, [asked])
-    assert isinstance(found, Snapshot)
+    found = await take_snapshot(redis, asked)
     assert found.undelivered <= WAITING, "a lower bound stays one"
     decision, _ = decide(BY_BACKLOG, None, observation(found, (), now=1.0, replicas=0))
     assert decision.replicas == WAITING / 100

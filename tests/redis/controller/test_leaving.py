@@ -9,8 +9,8 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from streamqueue.controller import metrics
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Body, Store
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body
+from streamqueue.controller.store import Store
 from tests.redis.controller.loops import loop_over, queue_on, running, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

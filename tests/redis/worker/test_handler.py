@@ -17,7 +17,7 @@ import pytest
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
-from streamqueue.worker import consumer, slots
+from streamqueue.worker import hands, slots
 from streamqueue.worker.endings import Endings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
@@ -233,7 +233,7 @@ async def test_a_coroutine_that_goes_on_after_its_time_holds_its_slot_and_not_it
 async def test_threads_that_never_return_end_the_worker(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "PATIENCE", 0.5)
+    monkeypatch.setattr(hands, "PATIENCE", 0.5)
     release = threading.Event()
 
     def handle(task: dict[str, str]) -> None:
@@ -250,7 +250,7 @@ async def test_threads_that_never_return_end_the_worker(
 async def test_the_only_slot_is_used_again_when_a_late_thread_returns(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "PATIENCE", 60.0)  # its end would look again, too
+    monkeypatch.setattr(hands, "PATIENCE", 60.0)  # its end would look again, too
 
     def handle(task: dict[str, str], ctx: Context) -> None:
         while ctx.attempt == 1 and not ctx.cancelled:
@@ -330,7 +330,7 @@ async def test_a_task_that_waited_to_run_alone_has_all_of_its_time(queue: Queue,
     async with working(shared_server.url, handle, concurrency=2) as worker:
         await until(lambda: left, "the task that has the worker")
         await settle(other, (first, Settlement("crash", (0, 1, "it died"))))
-        await until(lambda: worker._consumer and worker._consumer._runs.alone, "the task that waits for its end")
+        await until(lambda: worker._consumer and worker._consumer._hands.runs.alone, "the task that waits for its end")
         await asyncio.sleep(1.0)
         go_on.set()
         await until(lambda: worker.counters.acked == 2, "both")

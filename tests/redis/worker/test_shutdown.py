@@ -96,8 +96,8 @@ async def test_wrong_settings_are_one_line_and_exit_2(shared_server: RunningServ
 STUBBORN = """
 import asyncio
 from streamqueue import Worker
-from streamqueue.worker import consumer, process, slots
-consumer.PATIENCE = process.PATIENCE = slots.PATIENCE = 0.3
+from streamqueue.worker import hands, process, slots
+hands.PATIENCE = process.PATIENCE = slots.PATIENCE = 0.3
 worker = Worker()
 @worker.task
 async def handle(task):

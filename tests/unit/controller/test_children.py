@@ -10,9 +10,9 @@ from aiohttp import web
 
 from streamqueue.controller import refusal
 from streamqueue.controller.children import Applied, NameConflict, Refused, converge
-from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Kind
+from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.kube import Kube, KubeError
-from streamqueue.controller.store import Body, Store
+from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import CREATED, owned, queue
 

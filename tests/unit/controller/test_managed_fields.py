@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller.children import Applied, converge
-from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.managed_fields import handed_over
-from streamqueue.controller.store import Body, Holdings, Store
+from streamqueue.controller.store import Holdings, Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import owned, queue
 

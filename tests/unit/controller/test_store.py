@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Kind
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Body, Holdings, Store, key_of, seniority
+from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store, key_of, seniority
 from tests.unit.controller.bodies import container, owned, pod, queue
 
 KEY = ("shop", "orders")

@@ -34,8 +34,8 @@ class BentLaw:
             self.memory = None
         observation = self.bend(fleet.observe())
         decision, self.memory = decide(self.spec, self.memory, observation)
-        fleet.mark(decision.victims)
-        fleet.cordon(decision.cordoned)
+        fleet.pods.mark(decision.victims)
+        fleet.pods.cordon(decision.cordoned)
         self.settles = settling(decision.victims, observation)
         self.log.append((observation, decision))
         return decision.replicas

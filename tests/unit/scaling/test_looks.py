@@ -51,9 +51,9 @@ def test_a_simulated_pod_goes_a_second_after_its_mark_was_seen_however_rare_the_
     fleet = Fleet([0.0, 2000.0], [4.0, 1.0], Cluster(ColdStart(2.0)), StreamQueueLaw(spec))
     marked = gone = None
     for _ in fleet.steps():
-        if marked is None and any(worker.marked_at is not None for worker in fleet.live.values()):
+        if marked is None and any(worker.marked_at is not None for worker in fleet.pods.live.values()):
             marked = fleet.now
-        if marked is not None and gone is None and not fleet.live:
+        if marked is not None and gone is None and not fleet.pods.live:
             gone = fleet.now
             break
     assert marked is not None and gone is not None

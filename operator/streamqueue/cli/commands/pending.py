@@ -7,11 +7,9 @@ from typing import Any
 
 import click
 
-from streamqueue.api.durations import parse_duration
 from streamqueue.api.keys import Keys
-from streamqueue.cli.errors import BadInput
 from streamqueue.cli.following.gather import charged
-from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
+from streamqueue.cli.options import SECONDS, Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, show
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.entries import Entry, read_headers
@@ -36,19 +34,15 @@ COLUMNS = (
 @queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @click.option("--consumer", metavar="NAME", help="Only what this consumer holds.")
-@click.option("--idle", metavar="DURATION", help="Only what was delivered longer ago than this.")
+@click.option("--idle", type=SECONDS, help="Only what was delivered longer ago than this.")
 @queue_options
 @output_option
 def pending(
-    selection: Selection, words: tuple[str, ...], count: int, consumer: str | None, idle: str | None, output: str
+    selection: Selection, words: tuple[str, ...], count: int, consumer: str | None, idle: float | None, output: str
 ) -> None:
     """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
-    try:
-        least = parse_duration(idle) if idle is not None else 0.0
-    except ValueError as error:
-        raise BadInput(f"--idle: {error}") from None
-    rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, least))
-    nothing = "No such task is pending." if consumer or idle else "No task is pending."
+    rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, idle or 0.0))
+    nothing = "No such task is pending." if consumer or idle is not None else "No task is pending."
     show(rows, COLUMNS, output, "entry", nothing)
 
 

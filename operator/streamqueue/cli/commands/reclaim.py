@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import click
 
-from streamqueue.api.durations import format_duration, parse_duration
+from streamqueue.api.durations import format_duration
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, dry_run_option, only_queue, queue_argument, queue_options
+from streamqueue.cli.options import SECONDS, Selection, dry_run_option, only_queue, queue_argument, queue_options
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import sweep
 from streamqueue.maintenance.pending import deliveries
@@ -18,14 +18,14 @@ from streamqueue.maintenance.pending import deliveries
 
 @click.command()
 @queue_argument()
-@click.option("--visibility-timeout", metavar="DURATION", help="Straight on Redis: instead of 5m.")
+@click.option("--visibility-timeout", type=SECONDS, help="Straight on Redis: instead of 5m.")
 @click.option("--max-deliveries", type=click.IntRange(1, 1000), help="Straight on Redis: instead of 5.")
 @queue_options
 @dry_run_option
 def reclaim(
     selection: Selection,
     words: tuple[str, ...],
-    visibility_timeout: str | None,
+    visibility_timeout: float | None,
     max_deliveries: int | None,
     dry_run: bool,
 ) -> None:
@@ -36,19 +36,11 @@ def reclaim(
     click.echo(asyncio.run(_reclaim(chosen, visibility_timeout, max_deliveries, dry_run)))
 
 
-async def _reclaim(selection: Selection, visibility: str | None, most: int | None, dry_run: bool) -> str:
-    timeout = _seconds(visibility)
+async def _reclaim(selection: Selection, visibility: float | None, most: int | None, dry_run: bool) -> str:
     async with open_target(selection) as target:
-        spec = _with(target.spec, timeout, most)
+        spec = _with(target.spec, visibility, most)
         await target.snapshot()  # names what is missing
         return await _overdue(target, spec) if dry_run else (await sweep(target.client, spec)).summary()
-
-
-def _seconds(timeout: str | None) -> float | None:
-    try:
-        return parse_duration(timeout) if timeout is not None else None
-    except ValueError as error:
-        raise BadInput(f"--visibility-timeout: {error}") from None
 
 
 def _with(spec: QueueSpec, visibility: float | None, most: int | None) -> QueueSpec:

@@ -10,9 +10,8 @@ from typing import IO
 
 import click
 
-from streamqueue.api.durations import parse_duration
 from streamqueue.cli.errors import BadInput, Failure
-from streamqueue.cli.options import Selection, dry_run_option, queue_argument, queue_options, rate_option
+from streamqueue.cli.options import SECONDS, Selection, dry_run_option, queue_argument, queue_options, rate_option
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.enqueue import NewTask, enqueue
@@ -27,7 +26,7 @@ Fields = dict[str, str]
     "-f", "--file", type=click.File(encoding="utf-8-sig"), help="One task a line as a JSON object; - is standard input."
 )
 @click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
-@click.option("--delay", metavar="DURATION", help="Let the task wait so long before it enters the stream.")
+@click.option("--delay", type=SECONDS, default=0.0, help="Let the task wait so long before it enters the stream.")
 @click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
 @rate_option
 @queue_options
@@ -37,7 +36,7 @@ def send(
     words: tuple[str, ...],
     file: IO[str] | None,
     task_id: str | None,
-    delay: str | None,
+    delay: float,
     create: bool,
     rate: float | None,
     dry_run: bool,
@@ -51,18 +50,10 @@ def send(
     if task_id == "":
         raise BadInput("--task-id is empty: leave it out, or give an id")
     tasks = list(_lines(file) if file else [_task(pairs)])
-    wait = _seconds(delay)
     if dry_run:
         click.echo(f"{len(tasks)} task(s) would be added to {chosen.label} (dry run)")
         return
-    asyncio.run(_send(chosen, tasks, task_id, wait, rate, create))
-
-
-def _seconds(delay: str | None) -> float:
-    try:
-        return parse_duration(delay) if delay is not None else 0.0
-    except ValueError as error:
-        raise BadInput(f"--delay: {error}") from None
+    asyncio.run(_send(chosen, tasks, task_id, delay, rate, create))
 
 
 def _task(pairs: Iterable[str]) -> Fields:

@@ -12,10 +12,10 @@ import click
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import which_option
-from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
+from streamqueue.cli.options import SECONDS, Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
-from streamqueue.cli.trial.types import NODES, SECONDS, SIGMA
+from streamqueue.cli.trial.types import NODES, SIGMA
 from streamqueue.manifests import grace_period
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.doctor.facts import Group, StreamFacts
 from streamqueue.maintenance.pending import Delivery, deliveries
-from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, take_snapshots
+from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, take_snapshot
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.entries import read_headers
 from streamqueue.streams.errors import ABSENT, execute
@@ -25,7 +25,8 @@ NAMES = 10_000  # keys that SCAN looks at for a name like the missing one
 
 async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamFacts:
     """Two looks, `pause` seconds apart, and the details. Raises RedisProblem."""
-    first = await _snapshot(client, spec)
+    request = SnapshotRequest(spec.stream, spec.group)
+    first = await take_snapshot(client, request)
     server = await read_durability(client)
     if not first.stream_exists:
         return StreamFacts(snapshot=first, server=server, streams_nearby=await _nearby(client, spec.stream))
@@ -36,7 +37,7 @@ async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamF
     await asyncio.sleep(pause)
     return StreamFacts(
         snapshot=first,
-        later=await _snapshot(client, spec),
+        later=await take_snapshot(client, request),
         server=server,
         groups=groups,
         tail=tuple(reversed(tail)),
@@ -44,13 +45,6 @@ async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamF
         held=held,
         held_complete=complete,
     )
-
-
-async def _snapshot(client: Redis, spec: QueueSpec) -> Snapshot:
-    (answer,) = await take_snapshots(client, [SnapshotRequest(spec.stream, spec.group)])
-    if isinstance(answer, RedisProblem):
-        raise answer
-    return answer
 
 
 async def _held(client: Redis, spec: QueueSpec, found: Snapshot) -> tuple[tuple[Delivery, ...], bool]:

@@ -7,22 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamqueue.api.durations import parse_duration
-
 if TYPE_CHECKING:
     from streamqueue.simulate.cluster import Nodes
-
-
-class _Seconds(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _Sigma(click.ParamType[float]):
@@ -59,6 +45,5 @@ class _Nodes(click.ParamType["Nodes"]):
         return Nodes(first, pods, limit, float(start[0]) if start else 60.0)
 
 
-SECONDS = _Seconds()
 SIGMA = _Sigma()
 NODES = _Nodes()
