@@ -1,5 +1,16 @@
-"""`python3 -m streamqueue.cli`."""
+"""What the installed programs call, and `python3 -m streamqueue.cli`."""
 
-from streamqueue.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    try:
+        from streamqueue.cli.main import main as program  # takes some tenths of a second, in which people press Ctrl-C
+
+        program()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

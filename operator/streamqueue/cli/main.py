@@ -42,7 +42,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # tasks hold what no terminal may speak
     code = run(sys.argv[1:], name)
     try:
-        sys.stdout.flush()
+        if sys.stdout:  # none where it was closed before the start
+            sys.stdout.flush()
     except OSError:  # which was said: the interpreter would say it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

@@ -176,6 +176,18 @@ def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_output_that_is_closed_from_the_start_is_no_traceback() -> None:
+    done = subprocess.run(f"{sys.executable} -m streamqueue.cli completion bash >&-", shell=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_while_the_program_loads_is_exit_code_130(tmp_path: Path) -> None:
+    """As `click` is imported, that is: before any of our code could answer."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = program("streamqueue", "status", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def program(name: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The installed program, in a process of its own."""
     installed = Path(sys.executable).with_name(name)
