@@ -17,8 +17,10 @@ _ONE_HASH_TAG = re.compile(r"[^{}]*\{[^{}]+\}[^{}]*")
 def tagged(stream: str) -> str:
     """The prefix of the derived keys: `orders` -> `{orders}`, `a{b}c` stays.
 
-    Raises ValueError with a sentence where the braces form anything but one non-empty hash tag.
+    Raises ValueError with a sentence where the braces form anything but one non-empty hash tag, or there is no name.
     """
+    if not stream:
+        raise ValueError("the name of a stream is at least one character")
     if _NO_BRACES.fullmatch(stream):
         return "{" + stream + "}"
     if _ONE_HASH_TAG.fullmatch(stream):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from types import TracebackType
 
 import click
@@ -35,7 +36,7 @@ class View:
     def __enter__(self) -> View:
         spec = self._queue.spec
         if self._url:
-            where = f"--redis {self._url} --stream {spec.stream} --group {spec.group}"
+            where = f"--redis {self._url} --stream {quote(spec.stream)} --group {quote(spec.group)}"
             click.echo(
                 f"Redis for this run: {self._url} (keeps nothing)\nAdd a task: streamqueue send {where} FIELD=VALUE"
             )

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import yaml
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
@@ -14,6 +15,8 @@ from streamqueue.controller.kinds import PODS, Body, Kind
 from streamqueue.controller.kube import Kube
 
 MANAGER = "streamqueue-cli"
+# What the library raises for a file that is no YAML, no text, or YAML of another kind.
+_NO_KUBECONFIG = (yaml.YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError)
 SERVICES = Kind("", "v1", "services", "Service")
 JOBS = Kind("batch", "v1", "jobs", "Job")
 
@@ -43,7 +46,7 @@ async def connect(context: str | None) -> AsyncIterator[tuple[PersonalKube, str]
         if active is None:
             raise Failure(f"the kubeconfig has no context {context!r}")
         await kubernetes_config.load_kube_config(file, context=context, client_configuration=configuration)
-    except kubernetes_config.ConfigException:
+    except (kubernetes_config.ConfigException, *_NO_KUBECONFIG):
         raise Failure("no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group") from None
     configuration.retries = None
     kube = PersonalKube(kubernetes_client.ApiClient(configuration))

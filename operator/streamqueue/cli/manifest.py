@@ -76,7 +76,7 @@ def _manifest(path: Path, queue: Document) -> Manifest:
     if not isinstance(spec, Mapping):
         raise BadInput(f"{path.name}: the {KIND} has no spec")
     if not isinstance(name, str):
-        raise BadInput(f"{path.name}: the {KIND} has no metadata.name")
+        raise BadInput(f"{path.name}: the {KIND} has no metadata.name that is a string: {name!r}")
     try:
         check_name(name)
         return Manifest(name, parse_spec(spec))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 import click
 
 from streamqueue.api.durations import parse_duration
+from streamqueue.api.errors import SpecError
+from streamqueue.api.parse import check_name
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 from streamqueue.streams.connection import read_url
@@ -64,19 +67,31 @@ class Selection:
                 raise BadInput("--stream needs --redis URL as well")
             if not self.group:
                 raise BadInput("--stream needs --group as well")
+            if self.namespace or self.context:
+                raise BadInput("--namespace and --context go with a queue's name, and --stream says which queue")
             return self, words
         if self.group:
             raise BadInput("--group needs --redis URL and --stream as well")
         if not words:
             raise BadInput("name a queue, or give --redis URL --stream NAME --group NAME")
-        return replace(self, queue=words[0]), words[1:]
+        return replace(self, queue=a_queue(words[0])), words[1:]
+
+
+def a_queue(name: str) -> str:
+    """`name`, if a StreamQueue can have it: it becomes part of a request's path. Raises BadInput."""
+    try:
+        check_name(name)
+    except SpecError as error:
+        raise BadInput(f"no StreamQueue is named {name!r}: a name {error.message}") from None
+    return name
 
 
 def only_queue(selection: Selection, words: tuple[str, ...]) -> Selection:
     """The queue that `words` names. Raises BadInput for more words than that."""
     chosen, rest = selection.take_queue(words)
     if rest:
-        raise BadInput(f"{rest[0]!r} is one word too many")
+        told = ": --stream and --group, or their variables, say which queue" if chosen.straight else ""
+        raise BadInput(f"{rest[0]!r} is one word too many{told}")
     return chosen
 
 
@@ -129,7 +144,7 @@ def usable_url(context: click.Context, parameter: click.Parameter, url: str | No
         if url is not None:
             read_url(url)
     except RedisProblem as problem:
-        raise BadInput(problem.message) from None
+        raise BadInput(f"--redis or STREAMQUEUE_REDIS_URL: {problem.message}") from None
     return url
 
 
@@ -142,6 +157,14 @@ def _or_from_a_file(context: click.Context, parameter: click.Parameter, url: str
         return Path(path).read_text().strip()
     except (OSError, ValueError):
         raise BadInput(f"STREAMQUEUE_REDIS_URL_FILE: {path} can't be read: give --redis URL") from None
+
+
+class AtLeast(click.FloatRange):
+    """A number that is one: `nan` and `inf` are floats, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number", param, ctx)
 
 
 _NAMESPACE = click.option("-n", "--namespace", metavar="NAME", help="Namespace; by default that of the kubeconfig.")
@@ -176,4 +199,4 @@ output_option = click.option(
     help="How to print.",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-rate_option = click.option("--rate", type=click.FloatRange(0.1), metavar="N", help="At most so many a second.")
+rate_option = click.option("--rate", type=AtLeast(0.1), metavar="N", help="At most so many a second.")

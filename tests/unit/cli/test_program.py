@@ -64,6 +64,23 @@ STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group",
         ["init", "orders", "--image", "i"],
         ["init", "orders", "--image", "i", "--redis-secret", "redis"],
         ["init", "orders", "--image", "i", "--redis-url", "redis://u:pw@h"],
+        ["init", "My Orders", "--image", "i", "--redis-url", "redis://h"],
+        ["init", "orders", "--image", "i", "--redis-url", "redis://h", "--stream", ""],
+        ["explain", "orders", "--at", ""],
+        ["explain", "orders", "--since", ""],
+        ["explain", "orders", "--since", "", "--at", "1h"],
+        ["pending", *STRAIGHT, "--consumer", ""],
+        ["peek", "--redis", "redis://h", "--stream", "", "--group", "g"],
+        ["status", *STRAIGHT, "-n", "shop"],
+        ["top", *STRAIGHT, "--context", "here"],
+        ["top", *STRAIGHT, "--interval", "nan"],
+        ["replay", *STRAIGHT, "--from", "1h", "--rate", "nan"],
+        ["dlq", "purge", *STRAIGHT, "--all", "--rate", "inf"],
+        ["send", *STRAIGHT, "a=1", "a=2"],
+        ["status", ""],
+        ["status", "shop/orders"],
+        ["pause", ""],
+        ["scale", "../orders", "1"],
         ["init", "o" * 41, "--image", "i", "--redis-url", "redis://h"],
     ],
     ids=" ".join,
@@ -74,6 +91,35 @@ def test_bad_input_is_one_line_and_exit_code_2(words: list[str], capsys: pytest.
     assert said.out == ""
     assert said.err.count("\n") == 1 and said.err.startswith("streamqueue: ")
     assert "pw" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["status", "--redis", "nix", "orders"], "--redis or STREAMQUEUE_REDIS_URL: the Redis URL cannot be read"),
+        (
+            ["peek", "--redis", "redis://h", "--stream", "", "--group", "g"],
+            "--stream: the name of a stream is at least one character",
+        ),
+        (["doctor", *STRAIGHT, "orders"], "'orders' is one word too many: --stream and --group, or their variables,"),
+        (["status", "My Orders"], "a name must be small letters, digits, '-' and '.'"),
+        (["send", *STRAIGHT, "b=0", "a=1", "a=2"], "field 'a' is there twice"),
+    ],
+)
+def test_bad_input_is_named(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [b"a: [1\nb: }", b"\xff\xfe\x00", b"[]", b"contexts: 5", b"text", b""])
+def test_a_kubeconfig_that_is_none(text: bytes, tmp_path: Path) -> None:
+    (file := tmp_path / "config").write_bytes(text)
+    for path in (file, tmp_path):
+        done = program("streamqueue", "status", KUBECONFIG=str(path))
+        assert (done.returncode, done.stderr) == (
+            1,
+            "streamqueue: no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group\n",
+        )
 
 
 def test_a_server_that_does_not_answer_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,8 @@ from streamqueue.api.template import check_http_template, check_template
 
 NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
 
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_NAME = re.compile(rf"{_LABEL}([.]{_LABEL})*")  # of any object in Kubernetes
 _START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
 
 _DELIVERY = Delivery()
@@ -40,6 +42,8 @@ def check_name(name: str) -> None:
     """Raises SpecError if a queue cannot have this `metadata.name`."""
     if len(name) > NAME_MAX_LENGTH:
         raise SpecError("metadata.name", f"must have at most {NAME_MAX_LENGTH} characters, not {len(name)}")
+    if not _NAME.fullmatch(name):
+        raise SpecError("metadata.name", "must be small letters, digits, '-' and '.', as in orders-eu")
 
 
 def parse_spec(raw: Mapping[str, Any]) -> QueueSpec:

@@ -32,8 +32,8 @@ def explain(selection: Selection, words: tuple[str, ...], at: str | None, since:
     chosen, rest = selection.take_queue(words)
     if len(rest) > 1:
         raise BadInput(f"{rest[1]!r} is one word too many: one task at a time")
-    if at or since:
-        if rest or (at and since):
+    if at is not None or since is not None:
+        if rest or (at is not None and since is not None):
             raise BadInput("give one of --at, --since and ID")
         if chosen.straight:
             raise BadInput("--at and --since ask the operator: name the queue instead of --stream and --group")
@@ -60,7 +60,7 @@ async def _story(selection: Selection, wanted: str | None) -> Story:
 
 def _explain_scaling(selection: Selection, at: str | None, since: str | None, output: str) -> None:
     now = time.time()
-    moment = parse_clock(at or since or "", now, "--at" if at else "--since")
+    moment = parse_clock(since or "" if at is None else at, now, "--since" if at is None else "--at")
     found = asyncio.run(_decisions(selection))
     entries = found["entries"]
     if at:

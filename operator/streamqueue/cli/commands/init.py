@@ -33,6 +33,8 @@ def init(
     namespace: str | None,
 ) -> None:
     """Print a first manifest for queue NAME, ready for kubectl apply -f -."""
+    if stream == "":
+        raise BadInput("--stream is empty: leave it out for the queue's own name")
     spec = {
         "redis": _redis(redis_url, redis_secret),
         "stream": stream or name,
@@ -47,7 +49,7 @@ def init(
         raise BadInput(str(error)) from None
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
-    click.echo(yaml.safe_dump(body, sort_keys=False), nl=False)
+    click.echo(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def _redis(url: str | None, secret: str | None) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from streamqueue.api.keys import Keys
+from streamqueue.cli.errors import BadInput
 from streamqueue.cli.following.gather import charged
 from streamqueue.cli.options import SECONDS, Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, show
@@ -41,6 +42,8 @@ def pending(
     selection: Selection, words: tuple[str, ...], count: int, consumer: str | None, idle: float | None, output: str
 ) -> None:
     """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
+    if consumer == "":  # which Redis would take for none
+        raise BadInput("--consumer is empty: leave it out, or name one")
     rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, idle or 0.0))
     nothing = "No such task is pending." if consumer or idle is not None else "No task is pending."
     show(rows, COLUMNS, output, "entry", nothing)

@@ -10,7 +10,7 @@ import click
 from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.options import Selection, cluster_options, dry_run_option
+from streamqueue.cli.options import Selection, a_queue, cluster_options, dry_run_option
 from streamqueue.controller.kinds import STREAM_QUEUES
 
 
@@ -47,6 +47,7 @@ def scale(selection: Selection, queue: str, replicas: str, dry_run: bool) -> Non
 
 
 async def _patch(selection: Selection, queue: str, scaling: dict[str, Any], done: str, dry_run: bool) -> None:
+    a_queue(queue)
     async with open_cluster(selection) as cluster:
         await cluster.queue(queue)  # names the near ones where there is none
         body = {"spec": {"scaling": scaling}}

@@ -61,7 +61,11 @@ def _task(pairs: Iterable[str]) -> Fields:
     for name, equals, _ in split:
         if not (name and equals):
             raise BadInput(f"{name!r} is no FIELD=VALUE")
-    return _text({name: value for name, _, value in split}, "the task")
+    fields = {name: value for name, _, value in split}
+    if len(fields) < len(split):
+        names = [name for name, _, _ in split]
+        raise BadInput(f"field {next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return _text(fields, "the task")
 
 
 def _lines(file: Iterable[str]) -> Iterator[Fields]:
