@@ -70,6 +70,7 @@ async def client_of(running: RunningServer, user: str = "") -> AsyncIterator[Red
         f"redis://localhost:{SECRET}",
         f"redis://:{SECRET}@localhost:6379?socket_timeout={SECRET}",
         f"redis://:{SECRET}@[::1",
+        f"redis://:{SECRET}@localhost:6379/orders",
         f"unix://{SECRET}",
         SECRET,
         "",
@@ -107,6 +108,18 @@ async def test_tls_to_a_plain_port(shared_server: RunningServer) -> None:
         f"rediss://:{SECRET}@127.0.0.1:{shared_server.port}?socket_timeout=0.5&socket_connect_timeout=0.5"
     ) as client:
         assert (await snapshot_problem(client)).kind in (ProblemKind.TLS, ProblemKind.UNREACHABLE, ProblemKind.TIMEOUT)
+
+
+async def test_a_database_that_is_not_there(shared_server: RunningServer) -> None:
+    async with connect(f"redis://127.0.0.1:{shared_server.port}/999") as client:
+        problem = await snapshot_problem(client)
+    assert "no database of the URL's number" in problem.message
+
+
+async def test_sentinels_that_are_none(shared_server: RunningServer) -> None:
+    async with connect(f"redis+sentinel://127.0.0.1:{shared_server.port}/mymaster/0") as client:
+        problem = await snapshot_problem(client)
+    assert problem.kind is ProblemKind.UNSUPPORTED and "(SENTINEL)" in problem.message
 
 
 async def test_wrong_and_missing_passwords(own_server: RunningServer) -> None:

@@ -151,6 +151,7 @@ _NO_PRIMARY = (
     "no sentinel that can be reached knows a primary by the URL's name; with rediss+sentinel:// check the CA as well"
 )
 
+_UNKNOWN = re.compile(r"nknown (?:Redis )?command ['`]([A-Za-z|_]{1,40})['`]")
 _COMMAND = re.compile(r"(?:run|call|access) the '([a-z|_]{1,40})' command")
 
 
@@ -217,6 +218,10 @@ def _kind(exc: BaseException) -> ProblemKind:
 def _detail(kind: ProblemKind, exc: BaseException) -> str:
     if kind is ProblemKind.NO_PERMISSION and (found := _COMMAND.search(str(exc))):
         return f"command {found[1]}"
+    if kind is ProblemKind.UNSUPPORTED and (found := _UNKNOWN.search(str(exc))):
+        return found[1].upper()
+    if kind is ProblemKind.OTHER and "DB index" in str(exc):
+        return "it has no database of the URL's number"
     for link in _chain(exc):
         if isinstance(link, ssl.SSLCertVerificationError):
             return _CERTIFICATE.get(link.verify_code, "the certificate was not accepted")

@@ -28,7 +28,12 @@ def test_a_stream_is_tagged_whole_or_keeps_its_tag(stream: str, dlq: str) -> Non
     assert Keys(stream, "workers").dlq == dlq
 
 
-@pytest.mark.parametrize("stream", ["", "{", "}", "{}", "a{}b", "{a}{b}", "{{a}}", "}a{", "{a", "a}"])
+def test_a_name_is_not_empty() -> None:
+    with pytest.raises(ValueError, match="at least one character"):
+        Keys("", "workers")
+
+
+@pytest.mark.parametrize("stream", ["{", "}", "{}", "a{}b", "{a}{b}", "{{a}}", "}a{", "{a", "a}"])
 def test_other_braces_are_refused_with_a_sentence(stream: str) -> None:
     with pytest.raises(ValueError, match="exactly one non-empty hash tag"):
         Keys(stream, "workers")

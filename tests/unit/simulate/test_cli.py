@@ -124,11 +124,13 @@ def test_a_missing_extra_is_named_before_anything_runs(
         (["--trace", "t.csv", "--cold-start", "soon"], "soon"),
         (["--trace", "t.csv", "--cold-start-sigma", "9"], "is not a number from 0 to 3"),
         (["--trace", "t.csv", "--plot", "/nowhere/a.png"], "there is no folder '/nowhere'"),
+        (["--trace", "t.csv", "--plot", ""], "--plot names no file"),
     ],
 )
 def test_bad_options_are_one_line_and_exit_2(
-    queue: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    queue: Path, trace: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    words = [str(trace) if word == "t.csv" else word for word in words]
     assert run(["simulate", "-f", str(queue), *words]) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
@@ -160,6 +162,7 @@ def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
         ("at,service\n", "holds no task"),
         ('1,2\n"' + "x" * 200_000 + "\n", "no CSV: field larger than field limit"),
         ("0,1\n1790000000000,1\n", "line 2: '1790000000000' is far from now: arrival times are seconds"),
+        ("\n\nat,service\nsoon,3\n", "line 4: 'soon', '3' is no arrival time"),
         ("0001-01-01T00:00:00,1\n0001-01-01T00:00:00,1\n", "line 2: '0001-01-01T00:00:00', '1' is no arrival time"),
     ],
 )
@@ -235,7 +238,7 @@ def test_the_chosen_one_of_several_queues_is_simulated(
     assert "is paused" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [["--queue", "orders", "some-queue"], ["one", "two"]], ids=" ".join)
+@pytest.mark.parametrize("more", [["--queue", "orders", "some-queue"], ["one", "two"], ["one"]], ids=" ".join)
 def test_words_that_mean_nothing_are_refused(
     more: list[str], trace: Path, queue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -253,7 +256,19 @@ def test_a_plot_that_cannot_be_written_is_one_line_and_exit_1(
 
 def test_a_missing_file_is_named(queue: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", "-f", str(queue), "--trace", "/nowhere/t.csv"]) == 2
-    assert capsys.readouterr().err == "streamqueue: t.csv: No such file or directory\n"
+    assert "'--trace': File '/nowhere/t.csv' does not exist" in capsys.readouterr().err
+    for words in (["-f", str(queue), "--trace", ""], ["-f", "", "--trace", str(queue)]):
+        assert run(["simulate", *words]) == 2
+        assert "File '' does not exist" in capsys.readouterr().err
+
+
+def test_a_manifest_may_come_by_standard_input(
+    queue: Path, trace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with kubectl."""
+    monkeypatch.setattr("sys.stdin", queue.open())
+    assert run(["simulate", "-f", "-", "--trace", str(trace), "--only", "-o", "json"]) == 0
+    assert "pod_hours" in capsys.readouterr().out
 
 
 def test_a_sparkline_fills_to_the_greatest() -> None:

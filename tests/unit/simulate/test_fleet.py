@@ -11,6 +11,7 @@ from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 from streamqueue.simulate.figures import figures_of, percentile
 from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
+from streamqueue.simulate.outcome import tail
 from streamqueue.simulate.trace import Trace
 
 
@@ -53,6 +54,12 @@ def test_a_pod_costs_from_creation_and_serves_after_its_cold_start() -> None:
     outcome = Fleet([0.0], [7.0], Cluster(ColdStart(12.0)), Plan(((0, 1),))).run()
     assert outcome.waits == [12.0]
     assert outcome.pod_seconds == 19.0
+
+
+def test_long_tasks_are_played_to_their_end() -> None:
+    services = [8 * 3600.0, 1.0]
+    outcome = Fleet([0.0, 1.0], services, Cluster(ColdStart(0.0)), Plan(((0, 1),)), tail=tail(30.0, services)).run()
+    assert outcome.pod_seconds == sum(services)
 
 
 def test_a_busy_pod_that_must_go_finishes_within_its_grace_or_is_killed_and_its_task_returns() -> None:

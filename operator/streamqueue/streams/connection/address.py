@@ -105,7 +105,9 @@ def _read(url: str) -> Address:
     parts = urlsplit(url)
     if parts.scheme in _SENTINEL_SCHEMES:
         return _read_sentinel(url)
-    secure = _SCHEMES[parts.scheme]
+    secure, database = _SCHEMES[parts.scheme], unquote(parts.path).replace("/", "")
+    if database and not database.isdecimal():  # redis-py would take 0 for it
+        raise ValueError
     return Address(secure, _settings(url, secure=secure))
 
 
