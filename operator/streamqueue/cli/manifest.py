@@ -17,6 +17,9 @@ from streamqueue.cli.errors import BadInput
 from streamqueue.manifests.labels import KIND
 
 Document = Mapping[str, Any]
+MANIFEST = click.Path(
+    exists=True, dir_okay=False, allow_dash=True, path_type=Path
+)  # - is standard input, as in kubectl
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Manifest:
 def read_documents(path: Path) -> list[Document]:
     """The objects in a YAML file. Raises BadInput."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with click.open_file(str(path), encoding="utf-8") as file:
             documents = list(yaml.safe_load_all(file))
     except OSError as error:
         raise BadInput(f"{path.name}: {error.strerror}") from None

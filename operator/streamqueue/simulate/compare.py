@@ -64,7 +64,8 @@ def late_after(queue: QueueSpec) -> float:
 def _play_ours(queue: QueueSpec, trace: Trace, cluster: Cluster, seed: int) -> Outcome:
     progress = Progress(OURS)
     law = StreamQueueLaw(queue.scaling)
-    outcome = Fleet(trace.arrivals, trace.services, cluster, law, seed, tail=tail(late_after(queue))).run(progress)
+    longest = tail(late_after(queue), trace.services)
+    outcome = Fleet(trace.arrivals, trace.services, cluster, law, seed, tail=longest).run(progress)
     progress.done()
     return outcome
 
@@ -80,7 +81,7 @@ def _play_peers(first: Connection) -> None:
     )
     outcomes = {}
     for share, (law, config) in enumerate({"KEDA defaults": base, name: tuned}.items(), 3):
-        fleet = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed, tail=tail(target))
+        fleet = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), seed, tail=tail(target, trace.services))
         outcomes[law] = fleet.run()
         first.send(share / 4)
     first.send(outcomes)

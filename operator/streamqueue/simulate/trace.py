@@ -41,7 +41,7 @@ def read_trace(path: Path) -> Trace:
     except OSError as error:
         raise TraceError(f"{path.name}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise TraceError(f"{path.name}: not a text file") from error
+        raise TraceError(f"{path.name}: no UTF-8 text") from error
     except csv.Error as error:
         raise TraceError(f"{path.name}: no CSV: {error}") from error
     if not tasks:
@@ -57,6 +57,7 @@ def trace_of(name: str, tasks: list[tuple[float, float]]) -> Trace:
 
 
 def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]]:
+    header = True  # may come
     for number, row in enumerate(rows, 1):
         try:
             at, service = float(row[0]), float(row[1])
@@ -64,6 +65,7 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
             pass
         else:
             if 0 <= service < 1e7 and abs(at) < LATEST:
+                header = False
                 yield at, service
                 continue
         if not any(cell.strip() for cell in row):
@@ -73,8 +75,9 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
         try:
             at, service = _time(row[0]), float(row[1])
         except ValueError:
-            if number == 1:
-                continue  # a header
+            if header:
+                header = False
+                continue
             raise TraceError(
                 f"{name}, line {number}: {row[0]!r}, {row[1]!r} is no arrival time (seconds or ISO 8601) "
                 "and service seconds"

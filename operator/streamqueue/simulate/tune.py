@@ -20,7 +20,8 @@ Tried = tuple[tuple[bool, float], KedaConfig]  # whether it misses the target, a
 
 
 def run_keda(trace: Trace, cluster: Cluster, config: KedaConfig, target: float) -> Figures:
-    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), tail=tail(target)).run()
+    longest = tail(target, trace.services)
+    outcome = Fleet(trace.arrivals, trace.services, cluster, KedaLaw(config), tail=longest).run()
     return figures_of(trace, outcome, target, cluster.concurrency)
 
 

@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.cli.dev_view import View
 from streamqueue.cli.errors import BadInput, Failure
-from streamqueue.cli.manifest import Manifest, read_queue, which_option
+from streamqueue.cli.manifest import MANIFEST, Manifest, read_queue, which_option
 from streamqueue.cli.options import usable_url
 from streamqueue.local.fleet import Fleet
 from streamqueue.local.redis_server import NoServer, redis_server
@@ -31,7 +31,7 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
 
 @click.command()
 @click.argument("handler", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-f", "--file", "manifest", required=True, type=click.Path(path_type=Path), help="The manifest.")
+@click.option("-f", "--file", "manifest", required=True, type=MANIFEST, help="The manifest.")
 @which_option
 @click.option("--command", help="What runs in a worker, instead of a Python file.")
 @click.option(

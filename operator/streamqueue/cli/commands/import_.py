@@ -11,7 +11,7 @@ from streamqueue.api.errors import SpecError
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.keda.objects import CannotImport
 from streamqueue.cli.keda.translate import translate
-from streamqueue.cli.manifest import read_documents
+from streamqueue.cli.manifest import MANIFEST, read_documents
 
 
 @click.group("import")
@@ -20,7 +20,15 @@ def import_() -> None:
 
 
 @import_.command()
-@click.option("-f", "--file", "files", multiple=True, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-f",
+    "--file",
+    "files",
+    multiple=True,
+    required=True,
+    type=MANIFEST,
+    help="A manifest, or several; may be repeated.",
+)
 @click.option("--image", metavar="IMAGE", help="The handler's image, where the Deployment isn't among the files.")
 @click.option("--group", metavar="NAME", help="The consumer group, where the trigger names none.")
 def keda(files: tuple[Path, ...], image: str | None, group: str | None) -> None:

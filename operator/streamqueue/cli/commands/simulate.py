@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamqueue.cli.errors import BadInput, Failure
-from streamqueue.cli.manifest import which_option
+from streamqueue.cli.manifest import MANIFEST, which_option
 from streamqueue.cli.options import SECONDS, Selection, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @queue_argument()
-@click.option("-f", "--file", type=click.Path(path_type=Path), help="Manifest to try; by default QUEUE's own spec.")
+@click.option("-f", "--file", type=MANIFEST, help="Manifest to try; by default QUEUE's own spec.")
 @which_option
-@click.option("--trace", "csv", type=click.Path(path_type=Path), help="CSV: arrival time, service seconds.")
+@click.option(
+    "--trace",
+    "csv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV: arrival time, service seconds.",
+)
 @click.option("--from-stream", is_flag=True, help="Arrivals as the stream's own entries tell them.")
 @click.option("--since", metavar="WHEN", help="With --from-stream: from this id, time, or duration ago.")
 @click.option("--service", type=SECONDS, help="With --from-stream: how long a task takes, where no result tells.")
@@ -71,6 +76,8 @@ def simulate(
         raise BadInput("--since and --service belong to --from-stream")
     if which is not None and file is None:
         raise BadInput("--queue chooses a queue of -f FILE; name one in the cluster without it")
+    if plot is not None and not plot.name:
+        raise BadInput("--plot names no file: leave it out, or give one")
     if plot is not None and not can_plot():
         raise BadInput("--plot needs matplotlib: pip install 'streamqueue[simulate]'")
     if plot is not None and not plot.absolute().parent.is_dir():

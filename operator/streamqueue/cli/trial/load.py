@@ -48,6 +48,8 @@ async def load(selection: Selection, words: tuple[str, ...], source: Source) -> 
     tried = read_queue(source.manifest, source.which).spec if source.manifest else None
     if len(words) > 1:
         raise BadInput(f"{words[1]!r} is one word too many")
+    if source.csv is not None and tried and words:
+        raise BadInput(f"{words[0]!r} is one word too many: -f FILE says what is tried, --trace on what")
     if source.csv is not None:
         trace = read_trace(source.csv)
         return tried or await _spec_in_cluster(selection, words), trace
