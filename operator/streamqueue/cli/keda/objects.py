@@ -44,6 +44,11 @@ def items(parent: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
     return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
+def switched_on(value: object) -> bool:
+    """A switch, which KEDA writes as text, in any word that Go takes for true."""
+    return str(value).lower() in ("1", "t", "true")
+
+
 def number(value: object, field: str, least: int = 0) -> int:
     """A whole number, which KEDA writes as text. Raises CannotImport."""
     text = str(value)

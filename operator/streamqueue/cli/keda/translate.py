@@ -9,7 +9,7 @@ from typing import Any
 from streamqueue.api.durations import format_duration, parse_duration
 from streamqueue.api.parse import check_name, parse_spec
 from streamqueue.api.spec import Delivery
-from streamqueue.cli.keda.objects import CannotImport, Document, block, find, number, the_scaled_object
+from streamqueue.cli.keda.objects import CannotImport, Document, block, find, number, switched_on, the_scaled_object
 from streamqueue.cli.keda.trigger import Trigger, read_triggers
 from streamqueue.cli.keda.workload import Workload
 from streamqueue.manifests.grace import GRACE_SECONDS
@@ -17,6 +17,7 @@ from streamqueue.manifests.labels import API_VERSION, KIND
 
 DEFAULT_MAX = 100  # KEDA's maxReplicaCount
 DEFAULT_COOLDOWN = 300  # KEDA's cooldownPeriod, seconds
+LONGEST_DELAY = 3600.0  # seconds of scaling.scaleDown.delay
 PAUSED, PAUSED_AT = "autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"
 
 _WHAT = {
@@ -45,7 +46,7 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
     if workload is None and image is None:
         raise CannotImport(f"give the Deployment {name!r} too (-f deployment.yaml), or --image IMAGE")
     made: dict[str, Any] = {
-        "redis": _redis(trigger, name, notes),
+        "redis": _redis(trigger, name, notes) | _tls(trigger, notes),
         "stream": trigger.stream,
         "group": group or trigger.group,
         "handler": _handler(workload, image, notes),
@@ -53,14 +54,16 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
     }
     if workload and (template := workload.template()):
         made["template"] = template
-    _general_notes(spec, others, trigger.activation, name, notes)
+    _general_notes(spec, others, trigger.activation, notes)
     if needed := _visibility(made["handler"]):
         made["delivery"] = {"visibilityTimeout": needed}
     check_name(name)
     parse_spec(made)
-    metadata = {"name": name}
+    metadata, where = {"name": name}, ""
     if isinstance(namespace := block(scaled, "metadata").get("namespace"), str):
-        metadata["namespace"] = namespace
+        metadata["namespace"], where = namespace, f" -n {namespace}"
+    old = f"scaledobject/{block(scaled, 'metadata').get('name')} deployment/{name}{where}"
+    notes.append(f"to change over: kubectl delete {old}, then apply this: two fleets on one group share its tasks")
     return Translation({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": made}, notes)
 
 
@@ -89,6 +92,20 @@ def _redis(trigger: Trigger, name: str, notes: list[str]) -> dict[str, Any]:
     return {"secretRef": {"name": secret, "key": "url"}}
 
 
+def _tls(trigger: Trigger, notes: list[str]) -> dict[str, Any]:
+    if trigger.unsafe:
+        notes.append("unsafeSsl is left out: certificates are verified; name a private CA in redis.tls.caSecretRef")
+    if trigger.has_certificate:
+        notes.append("cert and key are left out: a StreamQueue logs in by user and password, or by tokens")
+    if not (trigger.tls and trigger.ca):
+        return {}
+    name, slash, key = trigger.ca.partition("/")
+    if not slash:
+        notes.append(f"put the CA ({trigger.ca}) into a Secret, and name it in redis.tls.caSecretRef")
+        return {}
+    return {"tls": {"caSecretRef": {"name": name, "key": key}}}
+
+
 def _handler(workload: Workload | None, image: str | None, notes: list[str]) -> dict[str, Any]:
     handler: dict[str, Any] = {"image": image or (workload.image if workload else "")}
     grace = workload.grace if workload else None
@@ -114,27 +131,29 @@ def _scaling(
 ) -> dict[str, Any]:
     least = number(spec.get("minReplicaCount", 0), "minReplicaCount")
     cooldown = number(spec.get("cooldownPeriod", DEFAULT_COOLDOWN), "cooldownPeriod")
+    if cooldown > LONGEST_DELAY:
+        notes.append(
+            f"cooldownPeriod {cooldown} is cut to {format_duration(LONGEST_DELAY)}, the longest scaleDown.delay"
+        )
     counted = next(name for name in _WHAT if name in trigger.counts)
     scaling: dict[str, Any] = {
         "minReplicas": least,
         "maxReplicas": number(spec.get("maxReplicaCount", DEFAULT_MAX), "maxReplicaCount", 1),
         "targetBacklog": trigger.counts[counted],
-        "scaleDown": {"delay": format_duration(float(cooldown))},
+        "scaleDown": {"delay": format_duration(min(float(cooldown), LONGEST_DELAY))},
     }
     notes.append(f"{_WHAT[counted]}; targetBacklog counts waiting tasks and those in work together")
     notes.append("instead of targetBacklog, targetWait: 30s promises how long a task waits, at the least pod-time")
     if len(trigger.counts) > 1:
         notes.append(f"of several targets ({', '.join(trigger.counts)}) {counted} was taken")
-    if str(annotations.get(PAUSED)).lower() == "true":
+    if switched_on(annotations.get(PAUSED)):
         scaling["paused"] = True
     if PAUSED_AT in annotations:
         scaling["replicas"] = number(annotations[PAUSED_AT], PAUSED_AT)
     return scaling
 
 
-def _general_notes(
-    spec: Mapping[str, Any], others: Sequence[str], activation: bool, name: str, notes: list[str]
-) -> None:
+def _general_notes(spec: Mapping[str, Any], others: Sequence[str], activation: bool, notes: list[str]) -> None:
     if "pollingInterval" in spec:
         notes.append(f"pollingInterval {spec['pollingInterval']} is left out: looks are cheap, one each second")
     if "idleReplicaCount" in spec:
@@ -149,7 +168,3 @@ def _general_notes(
         notes.append("scalingModifiers are left out: targetBacklog is ceil((waiting + pending) / target)")
     if others:
         notes.append(f"left out: triggers of type {', '.join(others)}")
-    notes.append(
-        f"to change over: kubectl delete scaledobject and deployment {name}, then apply this: "
-        "two fleets on one group share its tasks"
-    )

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number
+from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number, switched_on
 from streamqueue.cli.keda.workload import Workload
 
 COUNTS = ("lagCount", "pendingEntriesCount", "streamLength")
 DEFAULT_PENDING = 5  # KEDA's pendingEntriesCount
+_LOGIN = ("username", "password", "usernameFromEnv", "passwordFromEnv")
+_TLS = ("tls", "ca", "cert", "key", "keyPassword")  # parameters that are no part of a URL
 _ELSEWHERE = {"redis-cluster-streams": "a Redis Cluster", "redis-sentinel-streams": "Redis Sentinel"}
 
 
@@ -23,8 +25,11 @@ class Trigger:
     address: str | None
     database: int
     tls: bool
+    unsafe: bool  # certificates aren't verified
+    ca: str | None  # as in `secrets`
+    has_certificate: bool  # of its own, for the server
     has_password: bool
-    secrets: tuple[str, ...]  # NAME/KEY of what the TriggerAuthentication reads
+    secrets: tuple[str, ...]  # NAME/KEY of what the TriggerAuthentication reads of the URL, or where else it is
     counts: Mapping[str, int]
     activation: bool  # it wakes at more than one waiting task
 
@@ -66,10 +71,13 @@ def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Wor
         group=group if isinstance(group, str) and group else None,
         address=_address(metadata, authentication, workload),
         database=number(metadata.get("databaseIndex", 0), "databaseIndex"),
-        tls=str(metadata.get("enableTLS", "false")).lower() == "true" or "tls" in authentication,
-        has_password=any(name in metadata for name in ("password", "passwordFromEnv", "usernameFromEnv"))
+        tls=switched_on(metadata.get("enableTLS")) or "tls" in authentication,
+        unsafe=switched_on(metadata.get("unsafeSsl")),
+        ca=authentication.get("ca"),
+        has_certificate="cert" in authentication,
+        has_password=any(name in metadata for name in _LOGIN)
         or not authentication.keys().isdisjoint(("password", "username")),
-        secrets=tuple(authentication.values()),
+        secrets=tuple(where for parameter, where in authentication.items() if parameter not in _TLS),
         counts=counts or {"pendingEntriesCount": DEFAULT_PENDING},
         activation=number(metadata.get("activationLagCount", 0), "activationLagCount") > 0,
     )

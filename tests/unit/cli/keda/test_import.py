@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def logging_in(folder: Path, source: str, capsys: pytest.CaptureFixture[str]) ->
     """What becomes of a ScaledObject whose TriggerAuthentication has this source."""
     scaled = yaml.safe_load((FOLDER / "lag.yaml").read_text().split("---\n")[0])
     scaled["spec"]["triggers"][0]["authenticationRef"] = {"name": "login"}
-    login = f"kind: TriggerAuthentication\nmetadata: {{name: login}}\nspec:\n  {source}\n"
+    login = f"kind: TriggerAuthentication\nmetadata: {{name: login}}\nspec:\n{indent(source, '  ')}\n"
     (folder / "scaled.yaml").write_text(yaml.safe_dump(scaled) + "---\n" + login)
     assert run(["import", "keda", "-f", str(folder / "scaled.yaml"), "--image", "i:1"]) == 0
     return capsys.readouterr().out
@@ -129,6 +130,67 @@ def test_a_login_is_not_lost_wherever_it_comes_from(
 def test_tls_may_be_a_parameter_of_the_login(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed = logging_in(tmp_path, "secretTargetRef: [{parameter: tls, name: redis, key: tls}]", capsys)
     assert yaml.safe_load(printed)["spec"]["redis"]["url"].startswith("rediss://")
+
+
+CERTIFICATES = """secretTargetRef:
+  - {parameter: password, name: redis, key: password}
+  - {parameter: tls, name: redis, key: tls}
+  - {parameter: ca, name: redis-tls, key: ca.crt}
+  - {parameter: cert, name: redis-tls, key: tls.crt}
+  - {parameter: key, name: redis-tls, key: tls.key}
+"""
+
+
+def test_a_private_ca_is_named_and_a_client_certificate_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = logging_in(tmp_path, CERTIFICATES, capsys)
+    redis = yaml.safe_load(printed)["spec"]["redis"]
+    assert redis["tls"] == {"caSecretRef": {"name": "redis-tls", "key": "ca.crt"}}
+    assert "the parts are in redis/password)" in printed
+    assert "cert and key are left out" in printed
+
+
+def test_a_ca_that_is_in_no_secret_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "env: [{parameter: ca, name: CA}, {parameter: tls, name: TLS}]"
+    printed = logging_in(tmp_path, source, capsys)
+    assert "tls" not in yaml.safe_load(printed)["spec"]["redis"]
+    assert (
+        "put the CA (env of TriggerAuthentication login) into a Secret, and name it in redis.tls.caSecretRef" in printed
+    )
+
+
+@pytest.mark.parametrize(("word", "scheme"), [("1", "rediss"), ("T", "rediss"), ("True", "rediss"), ("0", "redis")])
+def test_tls_is_switched_on_by_any_word_of_go(
+    word: str, scheme: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = imported("lag", "stream: orders", f'stream: orders\n        enableTLS: "{word}"', tmp_path, capsys)
+    assert yaml.safe_load(printed)["spec"]["redis"]["url"].startswith(f"{scheme}://")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "stream: orders",
+            'stream: orders\n        unsafeSsl: "true"',
+            "unsafeSsl is left out: certificates are verified",
+        ),
+        ("stream: orders", "stream: orders\n        username: app", "one Secret holds the whole URL"),
+        ("cooldownPeriod: 120", "cooldownPeriod: 7200", "cooldownPeriod 7200 is cut to 1h"),
+        ("a: b", "a: b", "kubectl delete scaledobject/orders-scaler deployment/orders-worker -n shop, then apply"),
+    ],
+)
+def test_what_differs_is_said(
+    old: str, new: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert says in imported("lag", old, new, tmp_path, capsys)
+
+
+def imported(case: str, old: str, new: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    (folder / "scaled.yaml").write_text((FOLDER / f"{case}.yaml").read_text().replace(old, new))
+    assert run(["import", "keda", "-f", str(folder / "scaled.yaml")]) == 0
+    return capsys.readouterr().out
 
 
 def test_the_image_and_the_group_may_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
