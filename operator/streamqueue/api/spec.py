@@ -6,10 +6,14 @@ All durations are seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
+"""Where a group may begin."""
 
 
 class Protocol(StrEnum):

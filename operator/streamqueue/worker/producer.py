@@ -26,6 +26,7 @@ from streamqueue.worker.tracing import Fields, sending
 REMEMBERED = 3600.0  # seconds for which an id that was sent is known
 PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away
 BYTES = 1_000_000  # of what is sent at once, but for a task that is larger
+LONGEST = 100 * 365 * 86400.0  # seconds of a delay
 LOOK = 1.0  # seconds between two looks of wait(): a message may be missed
 
 # A repeated call is harmless, since each task has an id.
@@ -187,10 +188,12 @@ def new_id() -> str:
 
 
 def _task(payload: Any, task_id: str | None, delay: float, remembered: float, trace: Fields) -> NewTask:
+    if task_id is not None and not isinstance(task_id, str):
+        raise ValueError(f"send(id={task_id!r}): an id is text")
     if task_id == "":
         raise ValueError("send(id=''): an id is at least one character")
-    if not (delay >= 0 and remembered >= 0.001):
-        raise ValueError("send: delay is zero or more seconds, remembered a millisecond or more")
+    if not (0 <= delay <= LONGEST and 0.001 <= remembered <= LONGEST):
+        raise ValueError(f"send: delay is from 0 to {LONGEST:.0f} seconds, remembered from a millisecond to as many")
     return NewTask(task_id or new_id(), [*encode(payload), *trace], delay, remembered)
 
 

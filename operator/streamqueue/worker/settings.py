@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.api.spec import RedisAuth, RedisMode
+from streamqueue.api.spec import START_FROM, RedisAuth, RedisMode
 from streamqueue.maintenance.relay import NOWHERE
 from streamqueue.streams.connection import UrlFile, connect, credentials_for
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import Limits
 from streamqueue.worker.errors import SettingsError
 
+_NUMBERS = {"int": "a whole number", "float": "a number"}
+_MAY_BE_ZERO = ("results_ttl", "grace", "metrics_port")  # which means: none, or the default
 _URL, _NEXT_URL = "STREAMQUEUE_REDIS_URL", "STREAMQUEUE_NEXT_REDIS_URL"
 
 
@@ -73,9 +76,24 @@ class Settings:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "processes", "timeout", "visibility_timeout", "max_deliveries", "backoff_initial"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"STREAMQUEUE_{name.upper()} must be greater than 0")
+        for each in fields(self):
+            value, variable = getattr(self, each.name), f"STREAMQUEUE_{each.name.upper()}"
+            if each.type not in _NUMBERS:
+                continue
+            if not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise SettingsError(f"{variable} must be {_NUMBERS[str(each.type)]}, not {value!r}")
+            if value < 0 or (value == 0 and each.name not in _MAY_BE_ZERO):
+                raise SettingsError(
+                    f"{variable} must be {'0 or more' if each.name in _MAY_BE_ZERO else 'greater than 0'}"
+                )
+        if self.metrics_port > 65_535:
+            raise SettingsError("STREAMQUEUE_METRICS_PORT must be a port, 65535 at most")
+        if not self.group:
+            raise SettingsError("STREAMQUEUE_GROUP must not be empty")
+        if not START_FROM.fullmatch(self.start_from):
+            raise SettingsError(
+                "STREAMQUEUE_START_FROM must be 0 (all there is), $ (what comes from now on) or an entry's id"
+            )
         if self.processes > self.concurrency:
             raise SettingsError("STREAMQUEUE_PROCESSES must not be above STREAMQUEUE_CONCURRENCY: raise that")
         for name, kinds in (("redis_mode", RedisMode), ("redis_auth", RedisAuth)):
@@ -126,7 +144,7 @@ def _parse(name: str, kind: str, text: str) -> Any:
     try:
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError:
-        raise SettingsError(f"STREAMQUEUE_{name.upper()} must be a number, not {text!r}") from None
+        raise SettingsError(f"STREAMQUEUE_{name.upper()} must be {_NUMBERS[kind]}, not {text!r}") from None
 
 
 def _client(url: str | UrlFile, mode: str, ca_file: str, auth: str) -> Redis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -15,7 +16,7 @@ from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.metrics import Histogram
 from streamqueue.worker.outcome import RELEASED, Backoff, failed, meant
-from streamqueue.worker.producer import new_id
+from streamqueue.worker.producer import Queue, new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
 
@@ -252,15 +253,46 @@ def test_without_a_url_both_variables_are_named() -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"STREAMQUEUE_CONCURRENCY": "two"}, "CONCURRENCY must be a number"),
+        ({"STREAMQUEUE_CONCURRENCY": "1e3"}, "CONCURRENCY must be a whole number, not '1e3'"),
         ({"STREAMQUEUE_CONCURRENCY": "0"}, "CONCURRENCY must be greater"),
         ({"STREAMQUEUE_STREAM": ""}, "STREAM is not set"),
         ({"STREAMQUEUE_STREAM": "a{b}{c}"}, "STREAM: braces"),
         ({"STREAMQUEUE_NEXT_REDIS_URL": "redis://x"}, "STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM"),
         ({"STREAMQUEUE_NEXT_REDIS_URL_FILE": "/x"}, "STREAMQUEUE_NEXT_REDIS_URL needs STREAMQUEUE_NEXT_STREAM"),
         ({"STREAMQUEUE_NEXT_REDIS_MODE": "both"}, "STREAMQUEUE_NEXT_REDIS_MODE must be auto or"),
+        ({"STREAMQUEUE_TIMEOUT": "nan"}, "TIMEOUT must be a number, not nan"),
+        ({"STREAMQUEUE_VISIBILITY_TIMEOUT": "inf"}, "VISIBILITY_TIMEOUT must be a number, not inf"),
+        ({"STREAMQUEUE_RESULTS_TTL": "-1"}, "RESULTS_TTL must be 0 or more"),
+        ({"STREAMQUEUE_GRACE": "-1"}, "GRACE must be 0 or more"),
+        ({"STREAMQUEUE_BACKOFF_MAX": "-1"}, "BACKOFF_MAX must be greater than 0"),
+        ({"STREAMQUEUE_DEAD_LETTER_MAX_LENGTH": "0"}, "DEAD_LETTER_MAX_LENGTH must be greater than 0"),
+        ({"STREAMQUEUE_METRICS_PORT": "99999"}, "METRICS_PORT must be a port"),
+        ({"STREAMQUEUE_GROUP": ""}, "GROUP must not be empty"),
+        ({"STREAMQUEUE_START_FROM": "now"}, "START_FROM must be 0"),
     ],
 )
 def test_wrong_settings_name_the_variable(change: dict[str, str], word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         Settings.from_environment({**POD, **change})
+
+
+def test_a_number_in_code_is_one() -> None:
+    with pytest.raises(SettingsError, match="TIMEOUT must be a number, not '60'"):
+        Settings.from_environment(POD, timeout="60")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"id": 5}, "an id is text"),
+        ({"id": ""}, "an id is at least one character"),
+        ({"delay": math.inf}, "delay is from 0 to 3153600000 seconds"),
+        ({"delay": 1e300}, "delay is from 0"),
+        ({"delay": math.nan}, "delay is from 0"),
+        ({"remembered": math.inf}, "remembered from a millisecond"),
+    ],
+)
+async def test_a_send_that_cannot_be_is_refused_before_anything_is_sent(wrong: dict[str, Any], says: str) -> None:
+    async with Queue("redis://127.0.0.1:1/0", "orders") as queue:
+        with pytest.raises(ValueError, match=says):
+            await queue.send({"a": 1}, **wrong)

@@ -15,6 +15,7 @@ from streamqueue.api.parse.endpoint import parse_redis
 from streamqueue.api.parse.handler import parse_handler
 from streamqueue.api.parse.scaling import parse_scaling
 from streamqueue.api.spec import (
+    START_FROM,
     Backoff,
     Delivery,
     Next,
@@ -32,7 +33,6 @@ NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}([.]{_LABEL})*")  # of any object in Kubernetes
-_START_FROM = re.compile(r"0|\$|[0-9]{1,19}(-[0-9]{1,19})?")
 
 _DELIVERY = Delivery()
 _RECLAIM = Reclaim()
@@ -85,7 +85,7 @@ def _stream(block: Block) -> str:
 
 def _start_from(spec: Block) -> str:
     start = spec.text("startFrom", 40, "0")
-    if not _START_FROM.fullmatch(start):
+    if not START_FROM.fullmatch(start):
         raise spec.error("startFrom", "must be '0' (all there is), '$' (what comes from now on) or an entry's id")
     return start
 
