@@ -25,6 +25,7 @@ from streamqueue.streams import RedisProblem
     places=commands.PLACES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+@click.version_option(package_name="streamqueue", message="%(prog)s %(version)s")
 def cli() -> None:
     """Task queues on Redis Streams: look at them, mend them, find out what is wrong.
 

@@ -30,3 +30,9 @@ def test_a_round_fits_on_a_terminal_of_80_columns(
     titles, *_, row, _ = lines[-14:]
     assert titles.split()[-2:] == ["WORKERS", "REASON"]
     assert row.split()[1:] == ["12345", "120", "13m29s", "1250.0", "980.0", "12", "16/20", max(Reason, key=len)]
+
+
+def test_what_it_says_to_type_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    with View(Manifest("orders", parse_spec(spec(stream="my orders"))), "redis://127.0.0.1:1/0"):
+        pass
+    assert "--stream 'my orders' --group workers FIELD=VALUE" in capsys.readouterr().out

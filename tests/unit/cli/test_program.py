@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -135,6 +136,11 @@ def test_without_a_kubeconfig(tmp_path: Path) -> None:
 
 def test_a_kubectl_plugin_calls_itself_so() -> None:
     assert program("kubectl-streamqueue", "nonsense").stderr.startswith("kubectl streamqueue: ")
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"streamqueue {version('streamqueue')}\n"
 
 
 def test_completion_completes() -> None:
