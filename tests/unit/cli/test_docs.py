@@ -19,7 +19,8 @@ EXAMPLES = re.findall(r"^streamqueue (.*)$", PAGE, re.MULTILINE)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_each_example_parses(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("tasks.jsonl").write_text("{}\n")
+    for name in ("tasks.jsonl", "scaledobject.yaml", "deployment.yaml"):
+        Path(name).write_text("{}\n")
     command: click.Command = cli
     words = shlex.split(example)
     while isinstance(command, click.Group):
