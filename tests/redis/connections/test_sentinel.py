@@ -18,7 +18,7 @@ from tests.redis.queue import Queue, spec
 from tests.redis.servers import tls
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import free_port
-from tests.redis.servers.sentinel import RunningSentinels
+from tests.redis.servers.sentinel import SERVICE, RunningSentinels
 from tests.redis.worker.pod import until, working
 
 # Sentinel is a program of its own; the servers behind it are those of the other tests.
@@ -118,6 +118,9 @@ async def test_new_passwords_are_read_from_the_file_for_the_primary_and_for_sent
         login = sentinels.url.replace("://", f"://:{password}@")
         file.write_text(f"{login}?sentinel_password={password}")
 
+    for sentinel in sentinels.sentinels:  # they are given no password of the primary's, and would take it for gone
+        async with Redis(port=sentinel.port, protocol=2) as admin:
+            await admin.execute_command("SENTINEL SET", SERVICE, "down-after-milliseconds", 60_000)
     known = None
     await let_in("first")
     known = "first"
