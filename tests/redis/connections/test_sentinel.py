@@ -14,6 +14,7 @@ from streamqueue.maintenance import QuietReason, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, connect
 from streamqueue.streams.connection import UrlFile
 from tests.redis.connections import steps
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers import tls
 from tests.redis.servers.install import Server
@@ -61,6 +62,21 @@ async def test_workers_and_producers_go_on_after_a_failover(sentinels: RunningSe
         await producer.send({"n": "after"})
         await until(lambda: "after" in done, "the second task is done")
     assert done.count("after") == 1
+
+
+async def test_a_connection_to_a_sentinel_that_was_reset_is_made_anew(sentinels: RunningSentinels) -> None:
+    """It is asked again when the primary's is made anew, perhaps after weeks."""
+    async with (
+        Proxy(sentinels.sentinels[0].port) as proxy,
+        connect(f"{proxy.url.removesuffix('/0').replace('://', '+sentinel://')}/{SERVICE}") as client,
+    ):
+        assert await client.ping()
+        (sentinel,) = client.connection_pool.sentinel_manager.sentinels
+        (connection,) = sentinel.connection_pool._available_connections
+        proxy.reset()
+        await until(connection._writer.transport.is_closing, "the reset")
+        await client.connection_pool.disconnect()
+        assert await client.ping()
 
 
 async def test_what_cannot_be_found_is_said(sentinels: RunningSentinels) -> None:
