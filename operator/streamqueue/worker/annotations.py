@@ -86,6 +86,21 @@ def field_of(kind: Any) -> Read:
     return read if kind in (str, bytes) else lambda value: build(read(value))
 
 
+def meant(kind: Any) -> Any:
+    """What a NewType or a `type` statement gave this name to."""
+    if isinstance(kind, type):
+        return kind
+    if hasattr(kind, "__supertype__"):
+        return meant(kind.__supertype__)
+    if not hasattr(kind, "__value__"):
+        return kind
+    alias, value = typing.get_origin(kind), kind.__value__
+    if alias and (variables := getattr(value, "__parameters__", ())):
+        given = dict(zip(alias.__type_params__, typing.get_args(kind), strict=False))
+        value = value[tuple(given.get(each, Any) for each in variables)]
+    return meant(value)
+
+
 def both_names(model: Any) -> dict[str, bool]:
     """For a model's validation: what was sent of it has the names of its fields. Older ones know no such choice."""
     knows = "by_name" in inspect.signature(model.model_validate).parameters
@@ -98,14 +113,12 @@ def _as_it_is(value: Any) -> Any:
 
 def _arms(kind: Any) -> list[Any]:
     """The members of a union, or the one type that it is."""
+    kind = meant(kind)
     origin = typing.get_origin(kind)
     if origin is typing.Annotated:
         return _arms(typing.get_args(kind)[0])
     if origin in (typing.Union, types.UnionType):
         return [arm for each in typing.get_args(kind) for arm in _arms(each)]
-    for behind in ("__supertype__", "__value__"):  # of a NewType, of a `type` statement
-        if not isinstance(kind, type) and hasattr(kind, behind):
-            return _arms(getattr(kind, behind))
     return [kind]
 
 

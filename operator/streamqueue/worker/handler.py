@@ -11,6 +11,7 @@ from typing import Any
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.payload import decoder_of
+from streamqueue.worker.signatures import signature_of
 from streamqueue.worker.threads import Threads
 
 
@@ -75,7 +76,7 @@ async def awaited(returned: Any) -> Any:
 
 def takes_context(function: Callable[..., Any]) -> bool:
     """Whether there is a second parameter that must be given. Raises TypeError where a call could not but fail."""
-    signature = inspect.signature(function)
+    signature = signature_of(function)
     first, *others = signature.parameters.values()
     wanted = any(each.default is each.empty for each in others[:1] if each.kind is not each.VAR_KEYWORD)
     wanted = wanted or (first.kind is first.VAR_POSITIONAL and bool(others))  # around a handler of any kind

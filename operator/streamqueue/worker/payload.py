@@ -11,9 +11,10 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from streamqueue.worker.annotations import Read, Unfit, both_names, field_of, reader_of
+from streamqueue.worker.annotations import Read, Unfit, both_names, field_of, meant, reader_of
 from streamqueue.worker.encoding import OWN
 from streamqueue.worker.errors import PayloadError
+from streamqueue.worker.signatures import signature_of
 from streamqueue.worker.tracing import NAMES
 
 Fields = Mapping[bytes, bytes]
@@ -39,10 +40,10 @@ def item_decoder_of(function: Callable[..., Any]) -> Decoder:
 
 
 def _asked_for(function: Callable[..., Any], parameters: str, default: type) -> Any:
-    parameter = next(iter(inspect.signature(function).parameters.values()), None)
+    parameter = next(iter(signature_of(function).parameters.values()), None)
     if parameter is None:
         raise TypeError(f"{function.__name__}() takes nothing: write def {function.__name__}({parameters})")
-    found = _hints(function, parameter).get(parameter.name, default)
+    found = meant(_hints(function, parameter).get(parameter.name, default))
     return default if found is Any else found
 
 
@@ -56,6 +57,7 @@ def _hints(function: Callable[..., Any], parameter: inspect.Parameter) -> dict[s
 
 def decoder_for(shape: Any) -> Decoder:
     """`dict` (strings), `dict[str, int]`, `bytes` (the only field but a trace), a dataclass, or a pydantic model."""
+    shape = meant(shape)
     origin = typing.get_origin(shape) or shape
     if shape is bytes:
         return _only_field

@@ -54,6 +54,15 @@ def guarded(main: Callable[[], None]) -> None:
         sys.exit(_said(str(exc), 1))
 
 
+def is_imported_anew() -> bool:
+    """Whether this process of multiprocessing is importing the program, to which `run()` is a line like any other.
+
+    Where processes are not forked, which is Python's own choice from 3.14 on, it would be a worker instead.
+    """
+    processes = sys.modules.get("multiprocessing.process")
+    return bool(processes and getattr(processes.current_process(), "_inheriting", False))  # as multiprocessing asks
+
+
 async def _until_signal(
     make: Callable[[], Serving], signals: Iterable[signal.Signals], stubborn: set[asyncio.Task[Any]]
 ) -> None:

@@ -15,7 +15,7 @@ from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.pooled_metrics import Row
-from streamqueue.worker.process import guarded, run
+from streamqueue.worker.process import guarded, is_imported_anew, run
 from streamqueue.worker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,9 +92,10 @@ class Worker:
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; a second one hands back at once. Ends the process with 2 for wrong settings,
-        1 when it cannot go on.
+        1 when it cannot go on. Does nothing where multiprocessing imports the program for a process of the handler's.
         """
-        guarded(self._run)
+        if not is_imported_anew():
+            guarded(self._run)
 
     def _run(self) -> None:
         settings = Settings.from_environment(**self._overrides)

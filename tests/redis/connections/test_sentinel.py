@@ -14,11 +14,12 @@ from streamqueue.maintenance import QuietReason, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, connect
 from streamqueue.streams.connection import UrlFile
 from tests.redis.connections import steps
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers import tls
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import free_port
-from tests.redis.servers.sentinel import RunningSentinels
+from tests.redis.servers.sentinel import SERVICE, RunningSentinels
 from tests.redis.worker.pod import until, working
 
 # Sentinel is a program of its own; the servers behind it are those of the other tests.
@@ -61,6 +62,21 @@ async def test_workers_and_producers_go_on_after_a_failover(sentinels: RunningSe
         await producer.send({"n": "after"})
         await until(lambda: "after" in done, "the second task is done")
     assert done.count("after") == 1
+
+
+async def test_a_connection_to_a_sentinel_that_was_reset_is_made_anew(sentinels: RunningSentinels) -> None:
+    """It is asked again when the primary's is made anew, perhaps after weeks."""
+    async with (
+        Proxy(sentinels.sentinels[0].port) as proxy,
+        connect(f"{proxy.url.removesuffix('/0').replace('://', '+sentinel://')}/{SERVICE}") as client,
+    ):
+        assert await client.ping()
+        (sentinel,) = client.connection_pool.sentinel_manager.sentinels
+        (connection,) = sentinel.connection_pool._available_connections
+        proxy.reset()
+        await until(connection._writer.transport.is_closing, "the reset")
+        await client.connection_pool.disconnect()
+        assert await client.ping()
 
 
 async def test_what_cannot_be_found_is_said(sentinels: RunningSentinels) -> None:
@@ -118,6 +134,9 @@ async def test_new_passwords_are_read_from_the_file_for_the_primary_and_for_sent
         login = sentinels.url.replace("://", f"://:{password}@")
         file.write_text(f"{login}?sentinel_password={password}")
 
+    for sentinel in sentinels.sentinels:  # they are given no password of the primary's, and would take it for gone
+        async with Redis(port=sentinel.port, protocol=2) as admin:
+            await admin.execute_command("SENTINEL SET", SERVICE, "down-after-milliseconds", 60_000)
     known = None
     await let_in("first")
     known = "first"

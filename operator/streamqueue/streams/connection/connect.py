@@ -54,8 +54,12 @@ def connect(
     if address.service:
         return _by_sentinel(address, settings, file)
     if mode is RedisMode.STANDALONE:
-        return Redis.from_pool(pool.pool_of(pool.Secure if address.secure else pool.Plain, settings))
+        return _client(address.secure, settings)
     return ClusterClient(settings, secure=address.secure, certain=mode is RedisMode.CLUSTER)
+
+
+def _client(secure: bool, settings: dict[str, Any]) -> Redis:
+    return Redis.from_pool(pool.pool_of(pool.Secure if secure else pool.Plain, settings))
 
 
 def _trust(ca_file: str | None, ca_data: str | None) -> dict[str, Any]:
@@ -68,7 +72,6 @@ def _by_sentinel(address: Address, settings: dict[str, Any], file: UrlFile | Non
         "socket_timeout": SENTINEL_TIMEOUT,
         "socket_connect_timeout": SENTINEL_TIMEOUT,
         "retry": settings["retry"],
-        "ssl": address.secure,
         "protocol": 2,
         "driver_info": None,
     }
@@ -77,7 +80,10 @@ def _by_sentinel(address: Address, settings: dict[str, Any], file: UrlFile | Non
         asking["credential_provider"] = SentinelLogin(file)
     else:
         asking |= {"username": username, "password": password}
-    manager = Sentinel(list(address.sentinels), sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
+    manager = Sentinel([])  # type: ignore[no-untyped-call]
+    manager.sentinels = [
+        _client(address.secure, asking | {"host": host, "port": port}) for host, port in address.sentinels
+    ]
     kind = pool.SecureBySentinel if address.secure else pool.PlainBySentinel
     known_by = {"connection_class": kind, **settings}
     return Redis.from_pool(SentinelPool(address.service, manager, **known_by))
