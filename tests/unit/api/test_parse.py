@@ -40,6 +40,12 @@ def test_a_spec_survives_being_written(spec: QueueSpec) -> None:
     assert parse_spec(render_spec(spec)) == spec
 
 
+@pytest.mark.parametrize(("value", "says"), [(None, "is required"), ("", "must not be empty")])
+def test_what_must_be_there_is_asked_for(value: str | None, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        parse_spec(_spec(group=value))
+
+
 def test_target_backlog_leaves_no_target_wait() -> None:
     scaling = parse_spec(_spec(scaling={"targetBacklog": 5})).scaling
 
