@@ -117,6 +117,9 @@ def test_a_pod_has_started_by_a_time_what_it_was_there_for(eta: float, slots: in
         (outlook_of([0, 0, 4, 4], there=4), 0, 9, (0, 0)),  # no more can start than are there
         (outlook_of([4, 4, 4, 4], there=4), 9, 9, (4, 0)),
         (outlook_of([2, 2, 2, 2], step=5.0), 0, 1, (2, 15)),
+        (outlook_of([1, 1, 1, 1]), 1, 0, (1, 0)),
+        (outlook_of([5, 5, 5, 5], started=3), 1, 0, (2, 3)),
+        (Outlook(1.0, [0, 0, 6, 6], [2, 9, 9, 9], 0), 5, 1, (2, 2)),  # most slots find nothing yet
     ],
 )
 def test_late_tasks_and_the_seconds_they_are_overdue(
@@ -124,6 +127,7 @@ def test_late_tasks_and_the_seconds_they_are_overdue(
 ) -> None:
     capacity, none = [each] * 3, [0.0] * 3
     assert lateness(outlook, free, capacity, none, 0) == expected
+    assert is_late(outlook, free, capacity) == any(expected)
     assert lateness(outlook, free, none, capacity, 1) == expected, "as many by pods that would be added"
     assert lateness(outlook, free, none, [each / 2] * 3, 2) == expected
 

@@ -52,7 +52,7 @@ class Arrivals:
         return found
 
     def rate(self, window: float) -> float:
-        """Arrivals a second over the last `window` seconds, or over as much as is known; less than `SHORTEST` counts as that."""
+        """Arrivals a second over the last `window` seconds, or over what is known of them, `SHORTEST` at least."""
         now = self.times[-1]
         known = min(window, now - self.times[0])
         return (self.added - self.at(now - known)) / max(known, SHORTEST)
