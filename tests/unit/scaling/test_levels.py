@@ -128,6 +128,19 @@ def test_a_level_is_kept_for_its_patience_from_when_it_was_last_needed(
     assert tuple(levels.keep((105.0, 105.1), prices, 1.0)[0]) == kept
 
 
+def test_what_is_no_longer_kept_leaves_what_was_needed_since() -> None:
+    levels = Levels()
+    for now, need in ((100.0, 3), (102.0, 2), (104.0, 1), (106.0, 0)):
+        levels = levels.note(now, need, 2.0)
+    times = [107.0, 109.0, 111.0, 113.0]
+    assert levels.keep(times, (8.0, 90.0, 90.0), 2.0)[0] == [3, 2, 1, 0]
+
+
+def test_levels_that_share_their_gaps_learn_each_once() -> None:
+    levels = Levels(((0.0, 100), (5.0, 40), (10.0, 0))).note(20.0, 40, 1.0)
+    assert {group: sum(gaps) for group, gaps in levels.gaps.items()} == dict.fromkeys(range(1, band(40) + 1), 1)
+
+
 def test_a_patience_that_was_learnt_lasts_until_the_look_after_it() -> None:
     gaps = array("f", [0.0] * 9 + [10.0] + [0.0] * (BINS - 10))
     levels = Levels(((100.0, 1), (101.0, 0)), {1: gaps})
