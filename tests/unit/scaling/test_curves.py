@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamqueue.scaling import Pod, PodState
 from streamqueue.scaling.deadline.arrivals import POINTS, Arrivals
 from streamqueue.scaling.deadline.curve import Outlook, add_pods, is_late, lateness, look_ahead, starts_per_step
+from streamqueue.scaling.deadline.law import _headway as headway
 from streamqueue.scaling.deadline.up import best_addition
+from streamqueue.scaling.fleet import take_stock
+
+from .build import look, ready
 
 QUARTERS = st.integers(0, 40).map(lambda n: n / 4)  # exact in binary, so that sums are
 
 
+@settings(max_examples=300)
 @given(st.lists(st.integers(-20, 20), max_size=60).map(sorted), st.integers(0, 80))
 def test_the_best_addition_is_the_cheapest_of_all(slopes: list[int], most: int) -> None:
     costs = [*accumulate(slopes, initial=100)]  # falls and then rises
@@ -61,13 +68,21 @@ def test_a_curve_in_little_memory_is_hardly_another(steps: list[tuple[float, int
         truth.append((now, added))
     assert (curve.times[-1], curve.added) == (now, added)
     assert all(before < after for before, after in pairwise(curve.times))
-    assert len(curve.times) <= POINTS
+    assert len(curve.times) <= 2 * POINTS
     assert curve.times[0] == 0.0 or curve.times[0] <= now - span < curve.times[1]
     blur = 2 * span / (POINTS - 2)
     whole = Arrivals(*map(tuple, zip(*truth, strict=True)))
     for time, _ in truth:
         if time > curve.times[0]:
             assert whole.at(time - blur) - 1e-6 <= curve.at(time) <= whole.at(time + blur) + 1e-6
+
+
+def test_looks_as_often_as_one_likes_take_little_memory() -> None:
+    curve = Arrivals((0.0,), (0.0,))
+    for n in range(1, 2000):
+        curve = curve.extend(n / 10, 5.0 * n, 60.0)
+        assert len(curve.times) <= 2 * POINTS
+    assert curve.rate(30.0) == pytest.approx(50.0, rel=0.05)
 
 
 @given(st.floats(0, 20), st.floats(0, 60), st.floats(4, 100), st.integers(1, 24))
@@ -102,6 +117,21 @@ def test_a_pod_has_started_by_a_time_what_it_was_there_for(eta: float, slots: in
     for n, total in enumerate(accumulate(capacity), 1):
         there = n * step - eta
         assert total == pytest.approx(slots * (1 + there / service) if there > 0 else 0.0, abs=1e-6 * slots)
+
+
+def test_pods_that_came_late_would_have_started_more_had_they_been_there() -> None:
+    """One was there when the oldest entry came, 15 s ago; the others lost 5 s, 6 s and, by clocks that differ, none."""
+    fleet = (
+        ready("old", created=0.0),
+        replace(ready("late", created=90.0), ready_at=100.0),
+        replace(ready("skewed", created=108.0), ready_at=104.0),
+        Pod("starts", PodState.STARTING, 104.0),
+    )
+    seen = look(110.0, pods=fleet, waiting=1, oldest_waiting_age=15.0)
+    assert headway(take_stock(seen, 120.0), seen) == (1, pytest.approx((5 + 6) / 3))
+    unknown = replace(seen, oldest_waiting_age=None)
+    assert headway(take_stock(unknown, 120.0), unknown) == (0, 0.0)
+    assert headway(take_stock(seen, 120.0), replace(seen, oldest_waiting_age=1.0)) == (3, pytest.approx(1.0))
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def test_a_steady_stream_is_served_in_time_and_cheaply() -> None:
     assert p95(outcome) <= 30
     assert over_work(outcome, services) < 1.15
     assert outcome.killed == 0
+    assert outcome.started < 70, "pods come and go no more than the load does"
 
 
 @pytest.mark.parametrize("sigma", [0.5, 0.8])

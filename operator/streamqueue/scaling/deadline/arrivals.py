@@ -22,7 +22,7 @@ class Arrivals:
         return self.counts[-1]
 
     def extend(self, now: float, added: float, span: float) -> Arrivals:
-        """The curve up to `now`, with what is older than `span` seconds left out and at most POINTS points."""
+        """The curve up to `now`, with what is older than `span` seconds left out and at most twice POINTS points."""
         times, counts = self.times, self.counts
         last = len(times)
         if last > 1 and now - times[last - 2] < span / (POINTS - 2):
