@@ -45,23 +45,19 @@ NOTHING = Drain((), 0)
 
 
 def note_marks(before: Marks, fleet: Fleet, observation: Observation) -> Marks:
-    """Take in which pods are marked. Returns `before` itself where nothing changed."""
-    now = observation.now
+    """Take in which pods are marked."""
     names = frozenset([pod.name for pod in fleet.marked])
     batch = before.batch
-    if names or before.names:
-        spoilt = sum(1 for pod in fleet.marked if pod.pending and pod.state is PodState.READY)
-        if spoilt and len(names) > 1:
-            batch = max(1, min(batch, len(names)) // 2)
-        if before.names - names and not spoilt and batch < NO_LIMIT:
-            batch *= 2
+    spoilt = any(pod.pending and pod.state is PodState.READY for pod in fleet.marked)
+    if spoilt and len(names) > 1:
+        batch = max(1, min(batch, len(names)) // 2)
+    if before.names - names and not spoilt and batch < NO_LIMIT:
+        batch *= 2
     missing_since = before.missing_since
     if not fleet.missing:
         missing_since = None
     elif missing_since is None:
-        missing_since = now
-    if batch == before.batch and missing_since == before.missing_since and names == before.names:
-        return before
+        missing_since = observation.now
     return Marks(names, batch, missing_since)
 
 
@@ -87,8 +83,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
     if any(_may_work(pod, observation) for pod in _unready(fleet)):
         return Drain(names, unborn, cordoned)  # a ReplicaSet would take this one first of all
     settled = sum(1 for pod in victims if is_settled(pod, now))
-    fall = max(0, settled - fleet.leaving)
-    return Drain(names, min(fall, max(0, fleet.replicas - unborn - target)) + unborn, cordoned)
+    return Drain(names, max(0, settled - fleet.leaving) + unborn, cordoned)
 
 
 def _choose(fleet: Fleet, marks: Marks, surplus: int, now: float) -> list[Pod]:

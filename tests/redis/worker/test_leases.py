@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Emit, Verdict
 from streamqueue.streams.taken import Entry, New
 from streamqueue.streams.tasks import PARKED
@@ -46,6 +47,18 @@ async def test_a_run_that_lost_its_lease_changes_nothing(queue: Queue) -> None:
     assert await a.renew([(old.id, old.token, old.id, "")]) == [old.id]
     assert await owners(queue) == {old.id: "b"} and await queue.redis.xlen("{orders}:next") == 0
     assert await settle(b, ack(new)) == [Verdict.ACKED]
+
+
+async def test_marks_of_what_is_done_are_kept_for_a_minute(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis)
+    (entry,) = await take(a)
+    now = round(await queue.now() * 1000)
+    await queue.redis.zadd(KEYS.done, {"1-1 long-ago": now - 61_000, "1-2 lately": now - 50_000})
+    await settle(a, ack(entry))
+    assert len(await queue.redis.zrange(KEYS.done, 0, -1)) == 2
+    assert await queue.redis.zscore(KEYS.done, "1-1 long-ago") is None
+    assert 50_000 < await queue.redis.pttl(KEYS.done) <= 60_000, "of a queue that rests nothing is left"
 
 
 async def test_what_is_done_as_it_was_taken_has_a_verdict_for_each(queue: Queue) -> None:
@@ -252,6 +265,29 @@ async def test_acknowledgements_in_one_list_have_a_verdict_each(queue: Queue, or
             del held[entry.id]
     assert await owners(queue) == held
     assert await settle(a, *map(bare_ack, ended)) == verdicts(Verdict.ALREADY_MINE)
+
+
+@pytest.mark.parametrize("key", [KEYS.lease, KEYS.due, KEYS.attempts, KEYS.done, KEYS.dlq, KEYS.outboxes])
+async def test_a_key_of_another_type_is_said_before_anything_changes(queue: Queue, key: str) -> None:
+    await queue.add()
+    await queue.redis.set(key, "mine")
+    with pytest.raises(RedisProblem) as found:
+        await take(store(queue.redis))
+    assert found.value.kind is ProblemKind.WRONG_TYPE
+    assert await queue.pending() == []
+
+
+async def test_a_result_whose_key_is_no_stream_is_tried_again_later(queue: Queue) -> None:
+    await queue.add()
+    await queue.redis.set("{orders}:next", "mine")
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    emits = (Emit("{orders}:other", [("x", "1")]), Emit("{orders}:next", [("x", "1")]))
+    assert await settle(a, ack(entry, emits=emits)) == [Verdict.PARKED]
+    due = await queue.redis.zscore(KEYS.due, entry.id)
+    assert 5 < due / 1000 - await queue.now() <= 10
+    assert not await queue.redis.exists("{orders}:other"), "and goes out whole"
+    assert await queue.redis.hgetall(KEYS.attempts) == {entry.id.encode(): b"1"}
 
 
 async def test_a_run_whose_entry_was_trimmed_may_end(queue: Queue) -> None:

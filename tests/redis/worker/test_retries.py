@@ -54,8 +54,19 @@ async def test_hand_backs_and_uncounted_retries_cost_nothing(queue: Queue) -> No
         (entry,) = await take(a)
         assert entry.attempts == 0
         await settle(a, settlement(entry))
+        assert not await queue.redis.exists(KEYS.attempts)
     (entry,) = await take(a)
     assert (entry.attempts, entry.crashes) == (0, 0)
+
+
+async def test_a_task_that_waits_for_its_retry_says_so_and_why(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", results_ttl=60.0)
+    (entry,) = await take(a)
+    await settle(a, retry(entry, delay=100))
+    told = await queue.redis.hgetall(KEYS.results + entry.id)
+    assert (told[b"state"], told[b"error"], told[b"consumer"]) == (b"waiting", b"it failed", b"a")
+    assert 50_000 < await queue.redis.pttl(KEYS.results + entry.id) <= 60_000
 
 
 async def test_retries_go_before_new_tasks_but_not_instead(queue: Queue) -> None:

@@ -32,7 +32,7 @@ def _seconds(least: float, most: float) -> st.SearchStrategy[float]:
     return st.integers(round(least * 1000), round(most * 1000)).map(lambda milliseconds: milliseconds / 1000)
 
 
-_names = st.text(alphabet="abz019:._- $(){}é", min_size=1, max_size=20)
+_names = st.text(alphabet="abz019:._- ~$(){}é", min_size=1, max_size=20)
 _streams = st.text(alphabet="abz019:._- $()é", min_size=1, max_size=20)
 _steps = st.none() | st.integers(1, 10_000)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from streamqueue.api.conditions import MESSAGE_MAX_LENGTH, Condition, merge, transitions
+from streamqueue.api.conditions import MESSAGE_MAX_LENGTH, Condition, is_well, merge, transitions
 
 READY = Condition("Ready", True, "Working", "all is well")
 DOWN = Condition("Ready", False, "RedisDown", "the server does not answer")
@@ -56,3 +56,9 @@ def test_a_transition_is_a_change_of_status_or_reason() -> None:
     assert transitions(down, reworded) == []
     assert [each["reason"] for each in transitions(down, other_reason)] == ["NoSecret"]
     assert [each["status"] for each in transitions(down, merge(down, [READY], LATER, 2))] == ["True"]
+
+
+def test_good_news_is_what_is_always_said_and_holds() -> None:
+    said = [READY, DOWN, Condition("Accepted", None, "NotRead", "..."), Condition("Pinned", True, "Pinned", "...")]
+
+    assert [is_well(each) for condition in said for each in merge([], [condition], EARLIER, 1)] == [True, *[False] * 3]

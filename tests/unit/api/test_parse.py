@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -37,7 +38,22 @@ def test_the_shortest_spec_gets_the_documented_defaults() -> None:
 
 @given(specs())
 def test_a_spec_survives_being_written(spec: QueueSpec) -> None:
-    assert parse_spec(render_spec(spec)) == spec
+    written = render_spec(spec)
+    assert parse_spec(written) == spec
+    assert ("template" in written) == bool(spec.template)
+    assert "null" not in json.dumps(written)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_are_written_where_there_are_several(processes: int) -> None:
+    spec = parse_spec(_spec(handler={"image": "x", "protocol": "sdk", "concurrency": 4, "processes": processes}))
+    assert render_spec(spec)["handler"].get("processes", 1) == processes
+
+
+@pytest.mark.parametrize(("value", "says"), [(None, "is required"), ("", "must not be empty")])
+def test_what_must_be_there_is_asked_for(value: str | None, says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        parse_spec(_spec(group=value))
 
 
 def test_target_backlog_leaves_no_target_wait() -> None:

@@ -167,6 +167,8 @@ REFUSED: list[Refused] = [
     _spec("group", "", "spec.group"),
     _spec("group", "g" * 129, "Too long"),
     _spec("group", "wor\tkers", "control characters"),
+    _spec("group", "wor\x1fkers", "control characters"),
+    _spec("group", "wor\x7fkers", "control characters"),
     _spec("startFrom", "yesterday", "startFrom must be"),
     _spec("startFrom", "", "startFrom must be"),
     _spec("startFrom", "1-2-3", "startFrom must be"),

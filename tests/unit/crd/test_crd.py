@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from streamqueue.api.conditions import MESSAGE_MAX_LENGTH
 from streamqueue.api.durations import MAX_LENGTH, PATTERN
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import check_name, parse_spec
@@ -116,6 +117,10 @@ def test_every_rule_has_a_message() -> None:
 
     assert rules
     assert all(rule["message"] for rule in rules)
+
+
+def test_a_conditions_message_is_cut_where_the_schema_ends() -> None:
+    assert STATUS["properties"]["conditions"]["items"]["properties"]["message"]["maxLength"] == MESSAGE_MAX_LENGTH
 
 
 def test_every_reason_is_named_in_the_reference() -> None:

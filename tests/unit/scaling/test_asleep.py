@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling import Reason, decide
+from streamqueue.scaling import Pod, PodState, Reason, decide
 
 from .build import look, pods
+
+GOING = (Pod("last", PodState.TERMINATING, 0.0, ready_at=1.0, pending=0),)
 
 
 @pytest.mark.parametrize("spec", [Scaling(target_wait=30.0), Scaling(target_backlog=5)], ids=["wait", "backlog"])
@@ -34,6 +36,8 @@ def test_of_a_queue_that_is_pinned_at_zero_the_pin_is_told_not_the_silence() -> 
         (Scaling(), {"waiting": 1}, 1, Reason.SCALING_UP),
         (Scaling(), {"pending": 1}, 1, Reason.SCALING_UP),
         (Scaling(), {"replicas": 2}, 2, Reason.LEARNING),
+        (Scaling(), {"pods": GOING}, 0, Reason.IDLE),
+        (Scaling(target_wait=None, target_backlog=5), {"pods": GOING}, 0, Reason.IDLE),
         (Scaling(), {"pods": pods(0)}, 1, Reason.LEARNING),
         (Scaling(paused=True), {}, 0, Reason.PAUSED),
         (Scaling(min_replicas=2), {}, 2, Reason.SCALING_UP),

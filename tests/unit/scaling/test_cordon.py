@@ -34,6 +34,11 @@ def test_the_least_busy_of_too_many_take_no_more() -> None:
     assert "2 told to take no more tasks" in decision.sentence
 
 
+def test_of_those_as_busy_the_newest_takes_no_more() -> None:
+    fleet = tuple(ready(f"p{i}", 5, created=created) for i, created in enumerate((1.0, 9.0, 5.0)))
+    assert answer(look(NOW, pods=fleet), target_backlog=8).cordoned == ("p1",)
+
+
 def test_it_stays_with_those_that_were_told() -> None:
     told = (ready("p0", 9, cordoned=True), ready("p1", 2), ready("p2", 5))
     assert answer(look(NOW, pods=told), target_backlog=8).cordoned == ("p0",)

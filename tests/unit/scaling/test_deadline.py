@@ -42,6 +42,7 @@ def test_a_steady_stream_is_served_in_time_and_cheaply() -> None:
     assert p95(outcome) <= 30
     assert over_work(outcome, services) < 1.15
     assert outcome.killed == 0
+    assert outcome.started < 70, "pods come and go no more than the load does"
 
 
 @pytest.mark.parametrize("sigma", [0.5, 0.8])
@@ -120,6 +121,20 @@ def test_pods_that_only_caught_up_with_a_burst_are_not_kept_for_the_next() -> No
     outcome = play(arrivals, services, BentLaw(SPEC), Cluster(ColdStart(30.0)))
     assert p95(outcome) <= 33
     assert over_work(outcome, services) < 13
+
+
+def test_a_target_shorter_than_the_cold_start_is_met_by_pods_that_stay() -> None:
+    """None that starts when the task comes would be in time; what they cost is less than what they are there for."""
+    arrivals = [at for n in range(60) for at in burst(5.0 + 60 * n, 20, 5.0)]
+    outcome = play(arrivals, [1.0] * len(arrivals), BentLaw(replace(SPEC, target_wait=10.0)), Cluster(ColdStart(30.0)))
+    assert sum(wait > 10 for wait in outcome.waits) / len(arrivals) < 0.1
+
+
+def test_a_pod_is_kept_from_the_end_of_its_task_not_from_its_start() -> None:
+    law = BentLaw(SPEC)
+    play([0.0, 900.0], [100.0, 1.0], law)
+    gone = next(seen.now for seen, decision in law.log if decision.replicas < seen.replicas)
+    assert 5 < gone - 110 < 20
 
 
 def test_tasks_of_a_tenth_of_a_second_and_of_five_minutes() -> None:

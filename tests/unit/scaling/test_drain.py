@@ -51,10 +51,21 @@ def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes(
     assert noted(spoilt, idle).batch == 8, "all are gone, or wanted again"
 
 
+def test_a_set_of_two_is_halved_to_one_and_no_further() -> None:
+    taken = look(NOW, pods=(ready("p0", 1, marked=True), ready("p1", marked=True)))
+    for batch in (NO_LIMIT, 2, 1):
+        assert noted(Marks(batch=batch), taken).batch == 1
+
+
 def test_a_lone_victim_that_was_taken_spoils_no_set() -> None:
     taken = look(NOW, pods=(ready("p0", 1, marked=True),))
     assert noted(Marks(), taken) == Marks(frozenset({"p0"}), NO_LIMIT)
     assert noted(Marks(frozenset({"p0"})), look(NOW, pods=pods(0))) == Marks()
+
+
+def test_a_victim_that_goes_with_its_last_task_spoils_no_set() -> None:
+    going = Pod("p0", PodState.TERMINATING, 0.0, pending=1, marked=True)
+    assert noted(Marks(), look(NOW, pods=(going, ready("p1", marked=True)))).batch == NO_LIMIT
 
 
 def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
@@ -67,12 +78,14 @@ def test_a_lone_victim_keeps_its_mark_through_a_task_for_a_while() -> None:
     assert at_work(NOW - STICKY) == ("p1",)
     assert at_work(NOW - 1, NO_LIMIT) == ("p1",), "where pods are idle for long enough, one of those goes"
     assert at_work(NOW - 1, 1, ready("p3", marked=True, marked_since=NOW)) == ("p3",), "it isn't alone"
+    stuck = Pod("stuck", PodState.FAILING, 0.0, pending=0, marked=True, marked_since=NOW)
+    assert plan(Marks(batch=1), look(NOW, pods=(ready("p0"), stuck)), 0).victims == ("stuck", "p0"), "it doesn't work"
 
 
 def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of_the_idle() -> None:
     fleet = (
         *(Pod(name, PodState.STARTING, created, pending=0) for name, created in (("old", NOW - 9), ("new", NOW - 3))),
-        Pod("fails", PodState.FAILING, 0.0, pending=0),
+        Pod("fails", PodState.FAILING, NOW - 1, pending=0),
         Pod("nowhere", PodState.UNSCHEDULABLE, 0.0, pending=0),
         ready("first", created=1.0),
         ready("last", created=2.0),
@@ -83,6 +96,7 @@ def test_the_unready_go_first_as_a_replica_set_takes_them_and_then_the_newest_of
     order = ("nowhere", "fails", "new", "old", "marked", "told", "last", "first")
     for surplus in range(1, 9):
         assert plan(Marks(), look(NOW, pods=fleet), 9 - surplus).victims == order[:surplus]
+    assert plan(Marks(), look(NOW, pods=fleet[2:3]), 0).victims == ("fails",), "though it is the last"
 
 
 def test_where_fewer_pods_are_there_than_are_wanted_none_is_chosen() -> None:
@@ -93,7 +107,8 @@ def test_where_fewer_pods_are_there_than_are_wanted_none_is_chosen() -> None:
 
 def test_pods_that_share_a_name_go_once_nothing_is_pending() -> None:
     shared = pods(None, None, marked_since=NOW - 1)
-    assert plan(Marks(), look(NOW, pods=shared, pending=1), 0) == Drain((), 0)
+    for some in (shared, shared[:1]):
+        assert plan(Marks(), look(NOW, pods=some, pending=1), 0) == Drain((), 0)
     assert plan(Marks(), look(NOW, pods=shared, pending=0), 0) == Drain(("p0", "p1"), 2)
 
 

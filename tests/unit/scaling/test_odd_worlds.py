@@ -55,6 +55,20 @@ def test_pods_of_a_rollout_that_get_stuck_take_nothing_from_those_that_work() ->
     assert grown(stuck) == grown(())
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_pods_that_nobody_has_created_yet_are_not_asked_for_again(concurrency: int) -> None:
+    """Where the API server is slow, or a quota is full, the Deployment asks for pods that don't exist."""
+    spec = replace(SPEC, concurrency=concurrency)
+    memory: Memory | None = None
+    counts = [0]
+    for now in range(8):
+        seen = look(float(now), replicas=counts[-1], waiting=100, oldest_waiting_age=now + 0.5, entries_added=100)
+        decision, memory = decide(spec, memory, seen)
+        counts.append(decision.replicas)
+    assert counts[1] > 10
+    assert set(counts[1:]) == {counts[1]}
+
+
 def test_a_new_process_plans_for_all_of_a_backlog_that_is_counted_in_part() -> None:
     """Before Redis 8 large entries are counted up to some megabytes; the server's own counters tell of the others."""
 
@@ -87,8 +101,7 @@ def test_a_sentence_shows_only_what_is_known() -> None:
     looks = [look(float(now), waiting=128, waiting_exact=False, pods=pods(1)) for now in range(2)]
     _, memory = decide(SPEC, None, looks[0])
     decision, _ = decide(SPEC, memory, looks[1])
-    assert "at least 128 waiting;" in decision.sentence
-    assert "oldest" not in decision.sentence
+    assert "at least 128 waiting; 10.0 s a task; pods take 5 s" in decision.sentence
 
 
 @pytest.mark.parametrize("behind", [5.0, 60.0])

@@ -22,7 +22,7 @@ class Arrivals:
         return self.counts[-1]
 
     def extend(self, now: float, added: float, span: float) -> Arrivals:
-        """The curve up to `now`, with what is older than `span` seconds left out and at most POINTS points."""
+        """The curve up to `now`, with what is older than `span` seconds left out and at most twice POINTS points."""
         times, counts = self.times, self.counts
         last = len(times)
         if last > 1 and now - times[last - 2] < span / (POINTS - 2):
@@ -52,7 +52,7 @@ class Arrivals:
         return found
 
     def rate(self, window: float) -> float:
-        """Arrivals a second over the last `window` seconds, or over as much as is known, a second at least."""
+        """Arrivals a second over the last `window` seconds, or over what is known of them, `SHORTEST` at least."""
         now = self.times[-1]
         known = min(window, now - self.times[0])
         return (self.added - self.at(now - known)) / max(known, SHORTEST)
