@@ -41,6 +41,15 @@ def show(
         click.echo(nothing, err=True)
 
 
+def show_first(
+    count: int, records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str
+) -> None:
+    """At most `count` of them, as `show` does; people are told where there are more."""
+    show(records[:count], columns, output, name, nothing)
+    if len(records) > count and output in ("table", "wide"):
+        click.echo(f"Only the first {count} are listed: -c lists more", err=True)
+
+
 def document(value: object, output: str) -> None:
     """One JSON or YAML document."""
     if output == "yaml":

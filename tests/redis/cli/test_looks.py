@@ -116,6 +116,8 @@ async def test_pending_says_who_holds_what_since_when(cli: Cli, queue: Queue) ->
     assert rows[0]["idleSeconds"] >= 90 > rows[1]["idleSeconds"]
     assert [row["entry"] for row in await cli.json("pending", "--idle", "1m")] == [first]
     assert [row["entry"] for row in await cli.json("pending", "--consumer", "b")] == [second]
+    assert (await cli.call("pending", "-c", "2")).err == ""
+    assert (await cli.call("pending", "-c", "1")).err == "Only the first 1 are listed: -c lists more\n"
     await queue.redis.xdel(queue.stream, first)
     assert "payload gone" in (await cli("pending"))
 

@@ -132,6 +132,9 @@ async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:
     letters = [row["letter"] for row in await cli.json("dlq", "ls")]
     assert [row["task"] for row in await cli.json("dlq", "ls", "--id", letters[0])] == first[:1]
     assert await cli.json("dlq", "ls", "--older-than", "1m") == []
+    assert len(await cli.json("dlq", "ls", "-c", "2")) == 2
+    assert (await cli.call("dlq", "ls", "-c", "3")).err == ""
+    assert (await cli.call("dlq", "ls", "-c", "2")).err == "Only the first 2 are listed: -c lists more\n"
     shown = await cli.json("dlq", "show", letters[2])
     assert shown["fields"]["task"] == "0" and shown["fields"]["sq-cause"] == "exit code 1"
 
@@ -254,6 +257,15 @@ async def test_replay_of_one_id_or_up_to_a_time(cli: Cli, queue: Queue) -> None:
     await cli("replay", "--from", "1h", "--until", later[0].partition("-")[0] + "-0", "--into", "{orders}:copy")
     copied = [fields[b"sq-replay-entry"].decode() for _, fields in await queue.redis.xrange("{orders}:copy")]
     assert copied == [ids[1], *ids, later[0]]
+
+
+async def test_a_range_that_ends_before_it_begins_is_refused(cli: Cli, queue: Queue) -> None:
+    (entry,) = await queue.add()
+    for start, until in (("1h", "2h"), (entry, "0-1"), ("9999-01-01", entry)):
+        called = await cli.call("replay", "--from", start, "--until", until)
+        assert (called.code, "--until is before --from" in called.err) == (2, True)
+    assert "1 entry copied" in await cli("replay", "--from", entry, "--until", entry)
+    assert "0 entries copied" in await cli("replay", "--from", "9999-01-01")
 
 
 async def test_a_replay_of_a_redriven_task_knows_its_task(cli: Cli, queue: Queue) -> None:

@@ -23,7 +23,7 @@ from streamqueue.cli.options import (
     queue_options,
     rate_option,
 )
-from streamqueue.cli.output import Column, age, document, printable, shorten, show
+from streamqueue.cli.output import Column, age, document, printable, shorten, show_first
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import letters, purge, redrive
@@ -63,8 +63,9 @@ def ls(
     output: str,
 ) -> None:
     """List QUEUE's dead letters, oldest first."""
-    rows = asyncio.run(_ls(only_queue(selection, words), wanted, count))
-    show(rows, COLUMNS, output, "letter", "No dead letters." if wanted.everything else "No such dead letters.")
+    rows = asyncio.run(_ls(only_queue(selection, words), wanted, count + 1))
+    nothing = "No dead letters." if wanted.everything else "No such dead letters."
+    show_first(count, rows, COLUMNS, output, "letter", nothing)
 
 
 @dlq.command("show")

@@ -11,7 +11,7 @@ from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.following.gather import charged
 from streamqueue.cli.options import SECONDS, Selection, only_queue, output_option, queue_argument, queue_options
-from streamqueue.cli.output import Column, age, show
+from streamqueue.cli.output import Column, age, show_first
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.entries import Entry, read_headers
 from streamqueue.streams.entry_ids import successor
@@ -44,9 +44,9 @@ def pending(
     """The tasks of QUEUE that were delivered and not acknowledged, by entry id."""
     if consumer == "":  # which Redis would take for none
         raise BadInput("--consumer is empty: leave it out, or name one")
-    rows = asyncio.run(_pending(only_queue(selection, words), count, consumer, idle or 0.0))
+    rows = asyncio.run(_pending(only_queue(selection, words), count + 1, consumer, idle or 0.0))
     nothing = "No such task is pending." if consumer or idle is not None else "No task is pending."
-    show(rows, COLUMNS, output, "entry", nothing)
+    show_first(count, rows, COLUMNS, output, "entry", nothing)
 
 
 async def _pending(selection: Selection, count: int, consumer: str | None, least: float) -> list[dict[str, Any]]:

@@ -76,17 +76,20 @@ async def _replay(
 async def _range(target: Target, start: str, until: str | None) -> tuple[str, str]:
     """The newest id is fixed now: a replay into its own stream would follow itself for ever."""
     found = await target.snapshot()
+    first = parse_moment(start, found.time, "--from")
     newest = await read_entries(target.client, target.spec.stream, count=1, newest=True)
     last = parse_moment(until, found.time, "--until") if until is not None else newest[0].id if newest else "0-0"
+    if until is not None and _order(last) < _order(first, 0):
+        raise BadInput("--until is before --from: nothing lies between them")
     if newest and _order(newest[0].id) < _order(last):
         last = newest[0].id
-    return parse_moment(start, found.time, "--from"), last
+    return first, last
 
 
-def _order(entry_id: str) -> tuple[int, int]:
-    """A bare time ends a range with the last id of that millisecond."""
+def _order(entry_id: str, bare: int = 2**64 - 1) -> tuple[int, int]:
+    """A bare time ends a range with the last id of that millisecond, and begins one with the first."""
     milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence) if sequence else 2**64 - 1
+    return int(milliseconds), int(sequence) if sequence else bare
 
 
 async def _count(target: Target, first: str, last: str) -> int:
