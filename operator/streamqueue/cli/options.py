@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from streamqueue.streams.connection import read_url
 from streamqueue.streams.errors import RedisProblem
 
 Command = Callable[..., Any]
+_LABEL = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,16 @@ class AtLeast(click.FloatRange):
         return number if math.isfinite(number) else self.fail(f"{value!r} is no finite number", param, ctx)
 
 
-_NAMESPACE = click.option("-n", "--namespace", metavar="NAME", help="Namespace; by default that of the kubeconfig.")
+def a_namespace(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """Of an option. An empty variable must not stand for another namespace, nor a slash lead somewhere else."""
+    if name is not None and not _LABEL.fullmatch(name):
+        raise BadInput(f"--namespace: {name!r} is no namespace's name")
+    return name
+
+
+_NAMESPACE = click.option(
+    "-n", "--namespace", metavar="NAME", callback=a_namespace, help="Namespace; by default that of the kubeconfig."
+)
 _CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig.")
 _REDIS = click.option(
     "--redis",

@@ -8,6 +8,7 @@ import yaml
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import check_name, parse_spec
 from streamqueue.cli.errors import BadInput
+from streamqueue.cli.options import a_namespace
 from streamqueue.manifests.labels import API_VERSION, KIND
 
 
@@ -20,7 +21,7 @@ from streamqueue.manifests.labels import API_VERSION, KIND
 @click.option("--redis-secret", metavar="NAME/KEY", help="The Secret and its key that hold the URL.")
 @click.option("--max-replicas", type=int, default=10, show_default=True, help="At most so many workers.")
 @click.option("--target-wait", metavar="DURATION", default="30s", show_default=True, help="A task starts within this.")
-@click.option("-n", "--namespace", metavar="NAME", help="Namespace to write into the manifest.")
+@click.option("-n", "--namespace", metavar="NAME", callback=a_namespace, help="Namespace to write into the manifest.")
 def init(
     name: str,
     image: str,
