@@ -12,4 +12,6 @@ async def main(redis: str, page: str) -> None:
         print(await pages.wait(sent.id, timeout=120))
 
 
-asyncio.run(main(*sys.argv[1:3]))
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+asyncio.run(main(*sys.argv[1:]))

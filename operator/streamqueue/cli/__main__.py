@@ -10,6 +10,10 @@ def main() -> None:
         program()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] == "streamqueue":
+            raise
+        sys.exit(f"streamqueue: {error.name} is not installed: pip install 'streamqueue[cli]'")
 
 
 if __name__ == "__main__":

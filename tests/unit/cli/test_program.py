@@ -243,6 +243,15 @@ def test_ctrl_c_while_the_program_loads_is_exit_code_130(tmp_path: Path) -> None
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize("module", ["click", "yaml"])
+def test_without_its_extra_the_program_names_it(module: str, tmp_path: Path) -> None:
+    """`pip install streamqueue` installs the program too."""
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})\n")
+    done = program("streamqueue", "init", "--help", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"streamqueue: {module} is not installed: pip install 'streamqueue[cli]'\n"
+
+
 def program(name: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The installed program, in a process of its own."""
     installed = Path(sys.executable).with_name(name)
