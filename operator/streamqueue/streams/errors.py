@@ -49,7 +49,8 @@ class ProblemKind(StrEnum):
 
 _SENTENCES = {
     ProblemKind.UNREACHABLE: "Redis cannot be reached; check host and port of the URL and the network policy",
-    ProblemKind.TIMEOUT: "Redis did not answer in time; check its load and the network",
+    ProblemKind.TIMEOUT: "Redis did not answer in time; check its load, the network, and that the port speaks TLS "
+    "where the URL says rediss://",
     ProblemKind.BAD_URL: "the Redis URL cannot be read; write redis://host:port/0 or "
     "rediss://user:password@host:port/0, with special characters of the password percent-encoded",
     ProblemKind.NO_ENDPOINT: "the queue's spec has no next.redis, where these results were to go; put it back",
