@@ -73,9 +73,8 @@ def _pending(facts: TaskFacts, held: PendingEntry, spec: QueueSpec, again: str) 
         said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
     most = spec.delivery.max_deliveries
-    said.append(
-        f"This is attempt {entry.attempts + facts.charged + 1} of {most}, delivery {held.deliveries} of this entry."
-    )
+    attempt = entry.attempts + facts.charged + 1
+    said.append(f"This is attempt {attempt} of {most}, delivery {held.deliveries} of this entry.")
     visibility = spec.delivery.visibility_timeout
     if held.idle > visibility:
         said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
