@@ -33,7 +33,6 @@ def reading_on(pods: Iterable[Body], last_reads: Mapping[str, float]) -> list[st
     return found
 
 
-def newly_leaving(pods: Iterable[Body], known: set[str]) -> list[str]:
-    """Pods that were told to go since `known` was made."""
-    names = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
-    return [name for name in names if name not in known]
+def leaving(pods: Iterable[Body]) -> set[str]:
+    """Pods that were told to go."""
+    return {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]}
