@@ -45,9 +45,7 @@ async def time_out(queue: Queue, consumer: str = POD) -> None:
     """As the CronJob does it, which knows no pods."""
     await queue.add()
     await queue.read(consumer)
-    await queue.age(61)
-    await queue.settle(spec())
-    assert (await sweep(queue.redis, spec())).returned == 1
+    assert (await queue.swept(spec())).returned == 1
 
 
 async def leave_behind(queue: Queue) -> None:
