@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch
 
 # A read that was blocked when the signal came may still bring something.
 _LAST_READ = 6.0  # seconds

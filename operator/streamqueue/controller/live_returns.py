@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from redis.asyncio import Redis as Client
 
 from streamqueue.api.keys import Keys
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller import metrics
 from streamqueue.controller.consumers import pod_of
 from streamqueue.controller.crash import reader
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch
 from streamqueue.controller.store import Key
 from streamqueue.maintenance import Cause, Return, take_returns
 from streamqueue.streams.errors import RedisProblem

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from streamqueue.api.timestamps import rfc3339
 from streamqueue.controller import live_returns, metrics
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.store import Store
@@ -37,7 +37,7 @@ def _forget() -> Iterator[None]:
 
 def running_for(seconds: float, name: str = "handler") -> dict[str, Any]:
     """The pod, whose container of that name began so long ago."""
-    began = datetime.fromtimestamp(time.time() - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    began = rfc3339(time.time() - seconds)
     return {POD: pod(POD, containerStatuses=[container(name, state={"running": {"startedAt": began}})])}
 
 
