@@ -92,13 +92,9 @@ class Rounds:
             facts.redis = reading
         now = time.monotonic()
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
+        offset = now - time.time()
         observation = observe(
-            held,
-            facts.snapshot,
-            attribution,
-            now=now,
-            clock_offset=now - time.time(),
-            cordoned=runtime.cordon.workers,
+            held, facts.snapshot, attribution, now=now, clock_offset=offset, cordoned=runtime.cordon.workers
         )
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         runtime.settling = settling(decision.victims, observation)
