@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from prometheus_client import REGISTRY
 
 from streamqueue.api.timestamps import rfc3339
-from streamqueue.controller import live_returns, metrics
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Store
+from streamqueue.controller import live_returns
+from streamqueue.controller.kinds import PODS
 from streamqueue.maintenance import Cause, abandoned, release, sweep, take_returns
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, POD, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
 from tests.redis.worker.stores import KEYS
-from tests.unit.controller import bodies
 from tests.unit.controller.bodies import container, pod
 
-KEY = ("shop", "orders")
-POD = "orders-6b7f9-abcde"
 HOUR = 3600.0
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    yield
-    metrics.forget(KEY)
 
 
 def running_for(seconds: float, name: str = "handler") -> dict[str, Any]:
@@ -63,11 +50,7 @@ async def counted(queue: Queue, pods: dict[str, Any], skew: float = 0.0) -> dict
 
 
 def shown() -> dict[Cause, float]:
-    labels = dict(zip(("namespace", "queue"), KEY, strict=True))
-    values = {
-        cause: REGISTRY.get_sample_value("streamqueue_live_returns_total", {**labels, "cause": cause})
-        for cause in Cause
-    }
+    values = {cause: sample("live_returns_total", cause=cause) for cause in Cause}
     return {cause: value for cause, value in values.items() if value}
 
 
@@ -134,18 +117,11 @@ async def test_notes_of_another_version_are_passed_over(queue: Queue) -> None:
     assert (await queue.snapshot()).uncounted_returns == 0
 
 
-async def echo(request: web.Request) -> web.Response:
-    """An API server that takes whatever is written."""
-    return taken(await request.json())
-
-
 @pytest.mark.process
 async def test_the_operators_next_look_counts(queue: Queue, shared_server: RunningServer) -> None:
     await time_out(queue)
-    store = Store()
-    store.show(STREAM_QUEUES, queue_on(shared_server))
-    store.show(DEPLOYMENTS, bodies.owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
+    store = store_of(queue_on(shared_server))
     store.show(PODS, *running_for(HOUR).values())
-    async with loop_over(store, echo) as loop, running(loop):
+    async with loop_over(store) as loop, running(loop):
         await until(shown, "the count")
     assert shown() == {Cause.VISIBILITY_TIMEOUT: 1}
