@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Requeue, Retention
 from streamqueue.api.spec import Redis as RedisSpec
-from streamqueue.maintenance import look
+from streamqueue.maintenance import SweepReport, look, sweep
 from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshot
 
 Entry = tuple[str, dict[str, str]]
@@ -86,6 +86,12 @@ class Queue:
         """Let the quiet time after the first look be over, and a pause of this machine be none of the server's."""
         await look(self.redis, spec)
         await self.redis.hset(self.epoch, mapping={"since": 0, "interval": 60_000})
+
+    async def swept(self, spec: QueueSpec, *ids: str) -> SweepReport:
+        """The pass, once `ids`, or all that is pending, have idled for more than a minute, and nothing is in doubt."""
+        await self.age(61, *ids)
+        await self.settle(spec)
+        return await sweep(self.redis, spec)
 
 
 def spec(

@@ -52,12 +52,8 @@ async def prepared(redis: Redis) -> Queue:
     await queue.read("pod-1", count=2)
     once = spec(max_deliveries=1)
     (first, second) = await queue.pending()
-    await queue.age(61, first)
-    await queue.settle(once)
-    await sweep(redis, once)  # one dead letter
-    await queue.age(61, second)
-    await queue.settle(SPEC)
-    await sweep(redis, SPEC)  # one copy, at the end
+    await queue.swept(once, first)  # one dead letter
+    await queue.swept(SPEC, second)  # one copy, at the end
     await queue.read("pod-1", count=4)
     await queue.read("pod-1", count=1)
     await queue.age(61, *(await queue.pending())[:-2])

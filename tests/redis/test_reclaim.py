@@ -16,9 +16,7 @@ from tests.redis.worker.stores import KEYS
 async def test_idle_entries_return_as_copies_that_keep_their_identity(queue: Queue) -> None:
     ids = await queue.add(3)
     await queue.read(count=2)
-    await queue.age(61)
-    await queue.settle(spec())
-    report = await sweep(queue.redis, spec())
+    report = await queue.swept(spec())
     assert (report.returned, report.moved, report.quiet_until) == (2, 0, None)
     assert await queue.pending() == []
     waiting = await queue.read("pod-2")
@@ -45,9 +43,7 @@ async def test_old_entries_are_found_behind_thousands_of_fresh_ones(queue: Queue
     await queue.add(2500)
     await queue.read(count=2500)
     last = (await queue.pending())[-1]
-    await queue.age(61, last)
-    await queue.settle(spec())
-    assert (await sweep(queue.redis, spec())).returned == 1
+    assert (await queue.swept(spec(), last)).returned == 1
     assert last not in await queue.pending()
 
 
@@ -65,9 +61,7 @@ async def test_poison_ends_in_the_dead_letters_with_its_story(queue: Queue) -> N
     (task,) = await queue.add()
     for attempt in range(3):
         await queue.read(f"pod-{attempt}")
-        await queue.age(61)
-        await queue.settle(spec())
-        report = await sweep(queue.redis, spec())
+        report = await queue.swept(spec())
     assert (report.dead_lettered, report.returned) == (1, 0)
     assert await queue.pending() == [] and await queue.read() == []
     (letter,) = await queue.dead()
@@ -81,9 +75,7 @@ async def test_a_full_dead_letter_stream_parks_and_says_so(queue: Queue) -> None
     full = spec(max_deliveries=1, dlq_max=2)
     await queue.add(5)
     await queue.read()
-    await queue.age(61)
-    await queue.settle(full)
-    report = await sweep(queue.redis, full)
+    report = await queue.swept(full)
     assert (report.dead_lettered, report.parked) == (2, 3)
     assert len(await queue.pending()) == 3
 
@@ -92,9 +84,7 @@ async def test_a_task_of_more_fields_than_a_script_can_copy_holds_up_no_other(qu
     await queue.redis.xadd(queue.stream, {f"field-{n}": "x" for n in range(4000)})
     await queue.add()
     await queue.read()
-    await queue.age(61)
-    await queue.settle(spec())
-    report = await sweep(queue.redis, spec())
+    report = await queue.swept(spec())
     assert (report.returned, report.parked) == (1, 1)
     assert len(await queue.pending()) == 1
 
@@ -103,9 +93,7 @@ async def test_with_several_groups_nothing_is_copied(queue: Queue) -> None:
     await queue.redis.xgroup_create(queue.stream, "audit", "0")
     await queue.add(2)
     await queue.read()
-    await queue.age(61)
-    await queue.settle(spec())
-    report = await sweep(queue.redis, spec())
+    report = await queue.swept(spec())
     assert (report.returned, report.requeue_needs_worker) == (0, 2)
     assert len(await queue.pending()) == 2
     assert len(await queue.read("a", group="audit")) == 2
@@ -130,9 +118,7 @@ async def test_only_what_was_started_of_a_batch_is_charged(queue: Queue) -> None
     ids = await queue.add(5)
     await queue.read(count=5)
     await queue.ack(ids[0])
-    await queue.age(61)
-    await queue.settle(batched)
-    assert (await sweep(queue.redis, batched)).returned == 4
+    assert (await queue.swept(batched)).returned == 4
     charged = {fields["sq-id"]: fields["sq-attempt"] for _, fields in await queue.read()}
     assert charged == {ids[1]: "1", ids[2]: "1", ids[3]: "0", ids[4]: "0"}
 

@@ -17,7 +17,7 @@ from streamqueue.api.spec import QueueSpec, Requeue
 from streamqueue.controller import recovery
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings
-from streamqueue.maintenance import Redrive, abandoned, redrive, release, replay, sweep
+from streamqueue.maintenance import Redrive, abandoned, redrive, release, replay
 from streamqueue.manifests import cron_job
 from streamqueue.manifests.labels import Owner
 from tests.redis.queue import Queue, spec
@@ -48,9 +48,7 @@ async def seen_by_all(queue: Queue, tasks: list[str]) -> None:
 
 async def test_what_idled_comes_back(queue: Queue) -> None:
     tasks = await queue.pending()
-    await queue.age(61)
-    await queue.settle(COPIED)
-    report = await sweep(queue.redis, COPIED)
+    report = await queue.swept(COPIED)
     assert (report.returned, report.requeue_needs_worker) == (2, 0)
     assert await queue.pending() == []
     await seen_by_all(queue, tasks)

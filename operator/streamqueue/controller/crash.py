@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamqueue.api.template import HANDLER, RUNNER
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch, is_over
+from streamqueue.controller.pods import is_over
 
 
 @dataclass(frozen=True, slots=True)

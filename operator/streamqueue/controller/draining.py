@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch
 
 # A read that was blocked when the signal came may still bring something.
 _LAST_READ = 6.0  # seconds
@@ -33,7 +33,6 @@ def reading_on(pods: Iterable[Body], last_reads: Mapping[str, float]) -> list[st
     return found
 
 
-def newly_leaving(pods: Iterable[Body], known: set[str]) -> list[str]:
-    """Pods that were told to go since `known` was made."""
-    names = [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
-    return [name for name in names if name not in known]
+def leaving(pods: Iterable[Body]) -> set[str]:
+    """Pods that were told to go."""
+    return {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]}

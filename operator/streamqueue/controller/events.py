@@ -7,9 +7,9 @@ import logging
 import time
 from contextlib import suppress
 
+from streamqueue.api.timestamps import rfc3339
 from streamqueue.controller.kinds import STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
-from streamqueue.controller.pods import rfc3339
 
 log = logging.getLogger(__name__)
 

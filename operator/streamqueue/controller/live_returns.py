@@ -6,24 +6,33 @@ always there. Which of the owners live the operator alone can tell: it counts.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from redis.asyncio import Redis as Client
 
 from streamqueue.api.keys import Keys
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller import metrics
 from streamqueue.controller.consumers import pod_of
 from streamqueue.controller.crash import reader
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch
 from streamqueue.controller.store import Key
 from streamqueue.maintenance import Cause, Return, take_returns
+from streamqueue.streams.errors import RedisProblem
+
+log = logging.getLogger(__name__)
 
 
 async def count(client: Client, keys: Keys, key: Key, pods: Mapping[str, Body], skew: float) -> None:
-    """Move what was noted since the last round into the metric. Raises RedisProblem."""
-    for cause, number in from_live(await take_returns(client, keys), pods, skew).items():
+    """Move what was noted since the last round into the metric; what can't be had now is counted later."""
+    try:
+        returns = await take_returns(client, keys)
+    except RedisProblem as problem:
+        log.warning("%s: what came back from live workers isn't counted yet: %s", key[1], problem)
+        return
+    for cause, number in from_live(returns, pods, skew).items():
         metrics.LIVE_RETURNS.labels(*key, cause).inc(number)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import Pod, PodState
 
@@ -29,16 +29,6 @@ _PASSING = "failed to sync"
 
 # A container that came back from a crash this recently may be in a loop yet.
 _CONVALESCENCE = 60.0  # seconds
-
-
-def epoch(timestamp: str) -> float:
-    """Seconds since 1970 of an RFC 3339 time as the API writes it."""
-    return datetime.datetime.fromisoformat(timestamp).timestamp()
-
-
-def rfc3339(seconds: float) -> str:
-    """The API's way to write a time, to the second."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_over(body: Body) -> bool:

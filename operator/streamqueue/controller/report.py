@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamqueue.api import conditions as conditions_api
+from streamqueue.api.timestamps import rfc3339
 from streamqueue.controller.assess import Facts, conditions
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.observe import live_replicas
-from streamqueue.controller.pods import rfc3339
 from streamqueue.controller.store import Holdings
 from streamqueue.manifests.labels import Owner, selector
 

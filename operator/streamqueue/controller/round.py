@@ -83,7 +83,8 @@ class Rounds:
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
             facts.trimmed = _count(key_of(held), runtime, reading)
-            attribution = self._attribution(held, reading)
+            holding = {view.name: view.pending for view in reading.consumers}
+            attribution = attribute(key_of(held)[1], held.pods, holding, reading.holders_known)
             facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
             facts.stream = reading
@@ -91,13 +92,9 @@ class Rounds:
             facts.redis = reading
         now = time.monotonic()
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
+        offset = now - time.time()
         observation = observe(
-            held,
-            facts.snapshot,
-            attribution,
-            now=now,
-            clock_offset=now - time.time(),
-            cordoned=runtime.cordon.workers,
+            held, facts.snapshot, attribution, now=now, clock_offset=offset, cordoned=runtime.cordon.workers
         )
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         runtime.settling = settling(decision.victims, observation)
@@ -111,7 +108,9 @@ class Rounds:
         if facts.snapshot and endpoint:
             self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
             facts.reads_on = runtime.reads_on
-            await _count_returns(endpoint.client, held, spec, facts.snapshot, endpoint.skew.seconds)
+            if facts.snapshot.uncounted_returns:
+                keys = Keys(spec.stream, spec.group)
+                await live_returns.count(endpoint.client, keys, key_of(held), held.pods, endpoint.skew.seconds)
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
             self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
         facts.stuck = runtime.handing_on.note(time.monotonic())
@@ -156,38 +155,32 @@ class Rounds:
             return None
         return failure
 
-    def _attribution(self, held: Holdings, snapshot: Snapshot) -> Attribution:
-        assert held.queue is not None
-        holding = {view.name: view.pending for view in snapshot.consumers}
-        return attribute(held.queue["metadata"]["name"], held.pods, holding, snapshot.holders_known)
-
     def _watch_the_leaving(
         self, held: Holdings, runtime: Runtime, snapshot: Snapshot, attribution: Attribution, skew: float
     ) -> None:
-        bodies = list(held.pods.values())
-        for name in draining.newly_leaving(bodies, runtime.leaving):
+        leaving = draining.leaving(held.pods.values())
+        for name in leaving - runtime.leaving:
             if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
                 metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
-        runtime.leaving = {name for name, body in held.pods.items() if "deletionTimestamp" in body["metadata"]}
+        runtime.leaving = leaving
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
         last_reads = {
             view.name: snapshot.time - skew - view.idle
             for view in snapshot.consumers
             if view.idle is not None and not fences(view.name)
         }
-        runtime.reads_on = runtime.reads_on or bool(draining.reading_on(bodies, last_reads))
+        runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), last_reads))
 
     async def _recover(
         self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
     ) -> None:
-        assert held.queue is not None
         try:
             returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
             self._tell(held, runtime, returned)
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)  # for which a full server has no room
         except RedisProblem as problem:
-            log.warning("%s: stuck and delayed tasks stay where they are: %s", held.queue["metadata"]["name"], problem)
+            log.warning("%s: stuck and delayed tasks stay where they are: %s", key_of(held)[1], problem)
 
     def _tell(self, held: Holdings, runtime: Runtime, returned: int) -> None:
         assert held.queue is not None
@@ -223,16 +216,6 @@ async def _cordon(client: Client, held: Holdings, runtime: Runtime, spec: QueueS
         await runtime.cordon.keep(client, keys, decision.cordoned, interval, time.monotonic())
     except RedisProblem as problem:
         log.warning("%s: which workers take no more is told later: %s", key_of(held)[1], problem)
-
-
-async def _count_returns(client: Client, held: Holdings, spec: QueueSpec, snapshot: Snapshot, skew: float) -> None:
-    key = key_of(held)
-    if not snapshot.uncounted_returns:
-        return
-    try:
-        await live_returns.count(client, Keys(spec.stream, spec.group), key, held.pods, skew)
-    except RedisProblem as problem:
-        log.warning("%s: what came back from live workers isn't counted yet: %s", key[1], problem)
 
 
 def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from streamqueue.api.template import ENV_PREFIX
 from streamqueue.scaling import Pod, PodState
 
 LONGEST_START = 3.0  # seconds after which a process counts as ready, seen reading or not
@@ -118,7 +119,7 @@ class Fleet:
         name = f"{self.queue}-{next(self._numbers)}"
         process = await asyncio.create_subprocess_exec(
             *self.command,
-            env={**_plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},
+            env={**plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -164,9 +165,9 @@ class Fleet:
                 worker.process.terminate()
 
 
-def _plain_environment() -> dict[str, str]:
+def plain_environment() -> dict[str, str]:
     """Ours, without what is for a worker: a file with another Redis's URL would go before ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("STREAMQUEUE_")}
+    return {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
 
 
 def _state(worker: Worker) -> PodState:

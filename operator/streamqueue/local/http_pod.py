@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from streamqueue.local.fleet import plain_environment
 from streamqueue.local.ports import free_port
 
 PAUSE = 1.0  # seconds until a handler that ended is started again
@@ -37,8 +38,7 @@ async def _run(command: Sequence[str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, tell)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("STREAMQUEUE_")}
-    handler = asyncio.create_task(_keep(command, plain | {"PORT": str(port)}))
+    handler = asyncio.create_task(_keep(command, plain_environment() | {"PORT": str(port)}))
     handler.add_done_callback(lambda _: tell())
     code = await runner.wait()
     handler.cancel()

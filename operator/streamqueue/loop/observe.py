@@ -22,7 +22,6 @@ def observation(
         # One worker is enough for an outbox, however full; none would leave it to the controller alone.
         pending=snapshot.pending + min(snapshot.outboxed, 1),
         oldest_waiting_age=_oldest(snapshot),
-        oldest_pending_age=snapshot.oldest_pending_age,
         retries=snapshot.due - snapshot.delayed_due,
         entries_added=None if snapshot.entries_added is None else snapshot.entries_added + snapshot.delayed_due,
         last_delivered_age=_age(snapshot.last_delivered_id, snapshot.time),

@@ -2,7 +2,7 @@
 
 from streamqueue.maintenance.abandoned import abandoned
 from streamqueue.maintenance.dead_letters import Redrive, letters, purge, redrive
-from streamqueue.maintenance.quiet import Quiet, QuietReason, look
+from streamqueue.maintenance.quiet import QuietReason, look
 from streamqueue.maintenance.release import release
 from streamqueue.maintenance.replay import WouldReachOthers, replay
 from streamqueue.maintenance.report import ReleaseReport, SweepReport
@@ -11,7 +11,6 @@ from streamqueue.maintenance.sweep import sweep
 
 __all__ = [
     "Cause",
-    "Quiet",
     "QuietReason",
     "Redrive",
     "ReleaseReport",

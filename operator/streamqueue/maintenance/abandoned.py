@@ -11,6 +11,7 @@ from streamqueue.maintenance.pending import deliveries
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.streams.errors import ABSENT, RedisProblem, execute
+from streamqueue.streams.server import clock_of
 
 
 async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseReport:
@@ -40,8 +41,8 @@ async def _last_command(client: Redis, spec: QueueSpec, consumer: str) -> int | 
     """When the consumer last tried to read, in ms by Redis's clock; None before Redis 7.2, which keeps reads that
     brought something only.
     """
-    seconds, micros = await execute(client, "TIME")
+    now = await clock_of(client)
     for row in await execute(client, "XINFO CONSUMERS", spec.stream, spec.group):
         if row["name"] == consumer.encode() and "inactive" in row:
-            return int(seconds * 1000 + micros // 1000 - row["idle"])
+            return int(now * 1000 - row["idle"])
     return None

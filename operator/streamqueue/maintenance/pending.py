@@ -31,9 +31,10 @@ class Delivery:
 
 
 async def deliveries(
-    client: Redis, stream: str, group: str, *, start: str = "-", min_idle: int = 0, consumer: str = ""
+    client: Redis, stream: str, group: str, *, min_idle: int = 0, consumer: str = ""
 ) -> AsyncIterator[list[Delivery]]:
     """Pages of rows idle for at least `min_idle` ms, by ascending id; a page may be empty. Raises RedisProblem."""
+    start = "-"
     while True:
         now, cursor, rows = await _SCRIPT(client, [stream], [group, start, PAGE, min_idle, consumer])
         yield [Delivery(row[0].decode(), row[1], row[2], now - row[2]) for row in rows]

@@ -8,15 +8,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.streams.connection import node_of
-from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 from streamqueue.streams.script import Arg, Script
+from streamqueue.streams.server import life_of
 
 _SCRIPT = Script.beside(__package__, "quiet.lua")
 
@@ -41,22 +40,8 @@ class Quiet:
 
 async def look(client: Redis, spec: QueueSpec) -> Quiet:
     """Compare the server with what the last look saw, and note it. Raises RedisProblem."""
-    token = await _token(await node_of(client, spec.stream))
+    token, _ = await life_of(await node_of(client, spec.stream))
     timeout = int(spec.delivery.visibility_timeout * 1000)
     args: list[Arg] = [token or "", timeout, int(time.time() * 1000)]
     until, reason = await _SCRIPT(client, [Keys(spec.stream, spec.group).epoch], args)
     return Quiet(until / 1000 or None, QuietReason(reason.decode()) if reason else None, token is not None)
-
-
-async def _token(client: Redis) -> str | None:
-    """Changes with every restart and failover; None where the server hides INFO."""
-    try:
-        server: dict[str, Any] = await execute(client, "INFO", "server")
-        replication: dict[str, Any] = await execute(client, "INFO", "replication")
-    except RedisProblem as problem:
-        if problem.kind not in (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED):
-            raise
-        return None
-    if "run_id" not in server:
-        return None
-    return f"{server['run_id']}:{replication.get('master_replid', '')}"

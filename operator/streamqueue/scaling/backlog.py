@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from streamqueue.scaling.model import Observation
 from streamqueue.scaling.recent import Peaks, peak, push
-
-LEAD = 2.5  # seconds that marking a victim takes
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a law wants, in pods that work.
-
-    `need` would do by the counters alone; `count` also holds what the law keeps for a while, and `soon` is what
-    `count` will be in `LEAD` seconds if nothing changes.
-    """
-
-    count: int
-    need: int
-    soon: int
-    why: str
+from streamqueue.scaling.wish import LEAD, Wish
 
 
 def wish_by_backlog(

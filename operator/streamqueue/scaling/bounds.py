@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling.backlog import Wish
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation, Reason
+from streamqueue.scaling.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling.backlog import Wish, wish_by_backlog
+from streamqueue.scaling.backlog import wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
@@ -14,6 +14,7 @@ from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
 from streamqueue.scaling.model import Decision, Observation, Reason
+from streamqueue.scaling.wish import Wish
 
 # Pods of fewer slots are idle often enough: in the simulator to tell them cost more starts than it saved pods.
 CORDON_SLOTS = 4

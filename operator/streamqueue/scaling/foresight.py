@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from streamqueue.api.spec import Scaling
-from streamqueue.scaling.backlog import Wish
 from streamqueue.scaling.coldstart import LOOKS, ColdStart
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
+from streamqueue.scaling.wish import Wish
 
 
 def lead(spec: Scaling, cold: ColdStart) -> float:

@@ -44,7 +44,6 @@ class Observation:
     retries: int = 0  # of the waiting, those whose time has come again: `entries_added` doesn't count them anew
     pending: int = 0  # delivered, not acknowledged
     oldest_waiting_age: float | None = None  # seconds
-    oldest_pending_age: float | None = None  # seconds since last delivery
     # Ever added to the stream, and the delayed tasks that are due and not in it yet; Redis >= 7.0
     entries_added: int | None = None
     last_delivered_age: float | None = None  # seconds since the last delivered entry was added

@@ -59,15 +59,6 @@ def trace_of(name: str, tasks: list[tuple[float, float]]) -> Trace:
 def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]]:
     header = True  # may come
     for number, row in enumerate(rows, 1):
-        try:
-            at, service = float(row[0]), float(row[1])
-        except (ValueError, IndexError):
-            pass
-        else:
-            if 0 <= service < 1e7 and abs(at) < LATEST:
-                header = False
-                yield at, service
-                continue
         if not any(cell.strip() for cell in row):
             continue
         if len(row) < 2:
@@ -82,6 +73,7 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
                 f"{name}, line {number}: {row[0]!r}, {row[1]!r} is no arrival time (seconds or ISO 8601) "
                 "and service seconds"
             ) from None
+        header = False
         if 0 <= service < 1e7 and LATEST <= abs(at) < math.inf:
             raise TraceError(f"{name}, line {number}: {row[0]!r} is far from now: arrival times are seconds")
         if not 0 <= service < 1e7 or not abs(at) < LATEST:

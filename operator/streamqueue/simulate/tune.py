@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from streamqueue.simulate.cluster import Cluster
@@ -13,7 +13,7 @@ from streamqueue.simulate.outcome import tail
 from streamqueue.simulate.trace import Trace
 
 TARGETS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-COOLDOWNS = ((300.0, 300.0), (60.0, 60.0), (30.0, 0.0))  # cooldownPeriod, stabilizationWindowSeconds
+COOLDOWNS = ((300.0, 300.0), (30.0, 0.0))  # cooldownPeriod, stabilizationWindowSeconds: beside 60 for both
 EXCERPT = 60_000  # tasks that a configuration is tried on
 
 Tried = tuple[tuple[bool, float], KedaConfig]  # whether it misses the target, and its p95 then, else its pod-hours
@@ -31,7 +31,7 @@ def tune_keda(
     target: float,
     base: KedaConfig,
     metrics: Sequence[Metric],
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> KedaConfig:
     """The cheapest configuration whose p95 wait meets `target`; the one with the least p95 where none does.
 
@@ -39,20 +39,21 @@ def tune_keda(
     """
     sample = excerpt(trace)
     tried: list[Tried] = []
-    total = len(metrics) * (len(TARGETS) + len(COOLDOWNS) - 1)
+    total = len(metrics) * (len(TARGETS) + len(COOLDOWNS))
+
+    def attempt(best: Tried | None, config: KedaConfig) -> Tried:
+        tried.append(_better(best, sample, cluster, config, target))
+        progress(len(tried) / total)
+        return tried[-1]
+
     for metric in metrics:
         best: Tried | None = None
-        for config in _targets(replace(base, metric=metric, cooldown=60.0, stabilization=60.0, poll=5.0)):
-            best = _better(best, sample, cluster, config, target)
-            tried.append(best)
-            _report(progress, len(tried), total)
+        first = replace(base, metric=metric, cooldown=60.0, stabilization=60.0, poll=5.0)
+        for value in TARGETS:
+            best = attempt(best, replace(first, target=value))
         assert best is not None
         for cooldown, stabilization in COOLDOWNS:
-            config = replace(best[1], cooldown=cooldown, stabilization=stabilization)
-            if cooldown != 60.0:
-                best = _better(best, sample, cluster, config, target)
-                tried.append(best)
-                _report(progress, len(tried), total)
+            best = attempt(best, replace(best[1], cooldown=cooldown, stabilization=stabilization))
     return min(tried, key=lambda pair: pair[0])[1]
 
 
@@ -68,18 +69,8 @@ def excerpt(trace: Trace) -> Trace:
     return Trace(trace.name, [at - first for at in arrivals[start:end]], trace.services[start:end])
 
 
-def _targets(base: KedaConfig) -> Iterator[KedaConfig]:
-    for value in TARGETS:
-        yield replace(base, target=value)
-
-
 def _better(best: Tried | None, trace: Trace, cluster: Cluster, config: KedaConfig, target: float) -> Tried:
     figures = run_keda(trace, cluster, config, target)
     misses = figures.p95 > target
     score = (misses, figures.p95 if misses else figures.pod_hours)
     return (score, config) if best is None or score < best[0] else best
-
-
-def _report(progress: Callable[[float], None] | None, done: int, total: int) -> None:
-    if progress is not None:
-        progress(done / total)

@@ -33,6 +33,12 @@ class Entry:
         """The task's id: the producer's, or that of the first entry."""
         return self.field("sq-id") or self.id
 
+    @property
+    def attempts(self) -> int:
+        """Those that a copy carries along."""
+        carried = self.field("sq-attempt") or "0"
+        return int(carried) if carried.isdecimal() else 0
+
 
 async def read_entries(
     client: Redis, stream: str, start: str = "-", end: str = "+", *, count: int, newest: bool = False

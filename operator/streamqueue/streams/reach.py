@@ -18,16 +18,15 @@ class Reach:
     def __init__(self, client: Redis, stream: str) -> None:
         self._client = client
         self._stream = stream
+        self._slot = key_slot(stream.encode())
         self._known: dict[int, bool] = {}
 
     async def covers(self, stream: str) -> bool:
         """Whether a script may name `stream` beside the queue's own keys. Raises RedisProblem."""
-        if tag_of(stream) == tag_of(self._stream):
-            return True
         slot = key_slot(stream.encode())
-        if slot not in self._known:
+        if slot != self._slot and slot not in self._known:
             self._known[slot] = await self._ask(stream)
-        return self._known[slot]
+        return slot == self._slot or self._known[slot]
 
     def forget(self) -> None:
         """Ask again: the server may be another one."""
@@ -41,10 +40,3 @@ class Reach:
                 raise
             return False
         return True
-
-
-def tag_of(stream: str) -> str:
-    """What decides a key's slot: the text in its first braces, else all of it."""
-    _, opened, rest = stream.partition("{")
-    tag, closed, _ = rest.partition("}")
-    return tag if opened and closed and tag else stream

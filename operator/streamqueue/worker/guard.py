@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
+from streamqueue.streams.server import clock_of, life_of
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A look at the server. `token` changes with restarts and failovers; None where INFO is not allowed."""
+    """A look at the server, whose `Life` it holds."""
 
     token: str | None
     uptime: float  # seconds, at least
@@ -57,15 +57,5 @@ class ClaimGuard:
 
 async def look(client: Redis) -> Server:
     """Raises RedisProblem."""
-    seconds, micros = await execute(client, "TIME")
-    now = seconds + micros / 1e6
-    try:
-        info = await execute(client, "INFO", "server")
-        replication = await execute(client, "INFO", "replication")
-    except RedisProblem as problem:
-        if problem.kind not in (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED):
-            raise
-        return Server(None, 0.0, now)
-    token = f"{info.get('run_id')}:{replication.get('master_replid')}"
-    # It counts from the start of the second in which the server began.
-    return Server(token, max(0.0, float(info.get("uptime_in_seconds", 0)) - 1), now)
+    now = await clock_of(client)
+    return Server(*await life_of(client), now)

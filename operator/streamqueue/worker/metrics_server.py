@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.errors import RedisProblem, execute
+from streamqueue.streams.errors import RedisProblem
+from streamqueue.streams.server import clock_of
 from streamqueue.worker.metrics import CONTENT_TYPE, Metrics
 from streamqueue.worker.pooled_metrics import Row
 
@@ -78,8 +79,8 @@ async def _compare_clocks(client: Redis, metrics: Metrics) -> None:
     with suppress(RedisProblem, TimeoutError):
         sent = time.time()
         async with asyncio.timeout(STALE):  # the rest can be told without Redis
-            seconds, micros = await execute(client, "TIME")
-        metrics.server_ahead = seconds + micros / 1e6 - (sent + time.time()) / 2
+            there = await clock_of(client)
+        metrics.server_ahead = there - (sent + time.time()) / 2
 
 
 def _response(head: bytes, text: Callable[[], str]) -> bytes:

@@ -1,15 +1,24 @@
-"""Endpoints of a namespace whose Secrets a test may change."""
+"""Endpoints of a namespace whose Secrets a test may change; and metrics that no test has from another."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
 import pytest
 
+from streamqueue.controller import metrics
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.kube import Kube
+from tests.redis.controller.loops import KEY
 from tests.redis.controller.namespace import Namespace
+
+
+@pytest.fixture(autouse=True)
+def _no_metrics_of_others() -> Iterator[None]:
+    metrics.forget(KEY)
+    yield
+    metrics.forget(KEY)
 
 
 @pytest.fixture

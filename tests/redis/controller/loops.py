@@ -8,17 +8,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import REGISTRY
 
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.events import Recorder
-from streamqueue.controller.kinds import Body
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.store import Store
+from streamqueue.controller.store import Key, Store
 from tests.kube.api import answered_by
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import SETTINGS, queue
+from tests.unit.controller.bodies import SETTINGS, owned, queue
+
+KEY: Key = ("shop", "orders")  # of the queue
+POD = "orders-6b7f9-abcde"
 
 
 def queue_on(server: RunningServer, **spec: Any) -> Body:
@@ -38,9 +42,28 @@ def taken(body: Body) -> web.Response:
     return web.json_response(body)
 
 
+def store_of(body: Body, replicas: int = 1) -> Store:
+    """The queue `body`, and its fleet."""
+    store = Store()
+    store.show(STREAM_QUEUES, body)
+    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": replicas, "template": {"metadata": {}, "spec": {}}}))
+    return store
+
+
+def sample(name: str, **labels: str) -> float | None:
+    """What the operator's metric says of the queue."""
+    return REGISTRY.get_sample_value(f"streamqueue_{name}", {"namespace": KEY[0], "queue": KEY[1], **labels})
+
+
+async def write(request: web.Request) -> web.Response:
+    return taken(await request.json())
+
+
 @asynccontextmanager
-async def loop_over(store: Store, handle: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[Loop]:
-    """A loop that has yet to run, whose API server is `handle`."""
+async def loop_over(
+    store: Store, handle: Callable[[web.Request], Awaitable[web.Response]] = write
+) -> AsyncIterator[Loop]:
+    """A loop that has yet to run, whose API server is `handle`, or takes every write."""
     async with answered_by(handle) as kube:
         endpoints = Endpoints(kube)
         yield Loop(store, endpoints, Rounds(kube, Recorder(kube), store, SETTINGS, endpoints))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from aiohttp import web
 from redis.asyncio import Redis
 
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.store import Store
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
@@ -18,10 +17,6 @@ from tests.unit.controller.bodies import condition, owned, pod
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
 BUSY, BUSIER = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
-
-
-async def write(request: web.Request) -> web.Response:
-    return taken(await request.json())
 
 
 async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, shared_server: RunningServer) -> None:
@@ -49,7 +44,7 @@ async def test_the_least_busy_of_too_many_is_told_and_taken_back(redis: Redis, s
     seen.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2, "template": {"metadata": {}}}))
     for name in (BUSY, BUSIER):
         seen.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
-    async with loop_over(seen, write) as loop, running(loop):
+    async with loop_over(seen) as loop, running(loop):
         assert await until(told, "one is told") == {BUSY.encode()}
         show(2, version=2)
         await until(nobody_is, "both are wanted")
@@ -65,8 +60,8 @@ async def test_where_there_are_no_pods_nobody_is_told(redis: Redis, shared_serve
     async def nobody_is() -> bool:
         return not await redis.exists(KEYS.cordon)
 
-    async with loop_over(seen, write) as loop, running(loop):
-        await until(lambda: (runtime := loop.runtime(("shop", "orders"))) and not runtime.fresh, "a round is over")
+    async with loop_over(seen) as loop, running(loop):
+        await until(lambda: (runtime := loop.runtime(KEY)) and not runtime.fresh, "a round is over")
         assert not await nobody_is()
         seen.show(PODS, pod(BUSY, conditions=[condition("Ready", "True")]))
         await until(nobody_is, "a leader before this one may have told it")

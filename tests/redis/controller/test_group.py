@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from redis.asyncio import Redis
 
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
 from streamqueue.streams import Snapshot
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
-
-KEY = ("shop", "orders")
-
-
-async def write(request: web.Request) -> web.Response:
-    return taken(await request.json())
 
 
 @pytest.fixture(params=["0", "$"])
@@ -32,7 +25,7 @@ async def loop(request: pytest.FixtureRequest, queue: Queue, shared_server: Runn
     store.show(STREAM_QUEUES, queue_on(shared_server, startFrom=request.param, scaling=scaling))
     await queue.add(2)
     await queue.ack(*[entry for entry, _ in await queue.read()])
-    async with loop_over(store, write) as loop, running(loop):
+    async with loop_over(store) as loop, running(loop):
         await seen(loop, pending=0)
         yield loop
 

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from aiohttp import web
-from prometheus_client import REGISTRY
 
-from streamqueue.controller import metrics
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body
-from streamqueue.controller.store import Store
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from streamqueue.controller.kinds import PODS, Body
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
-from tests.unit.controller.bodies import CREATED, condition, owned, pod
+from tests.unit.controller.bodies import CREATED, condition, pod
 
 # What is asked of the server is a look at two pending entries.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
-KEY = ("shop", "orders")
 BEFORE, NOW = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    metrics.forget(KEY)
-    yield
-    metrics.forget(KEY)
-
-
-async def write(request: web.Request) -> web.Response:
-    return taken(await request.json())
-
-
 def counted() -> float | None:
-    labels = dict(zip(("namespace", "queue"), KEY, strict=True))
-    return REGISTRY.get_sample_value("streamqueue_busy_pods_terminated_total", labels)
+    return sample("busy_pods_terminated_total")
 
 
 def ready(name: str, version: int = 1) -> Body:
@@ -56,12 +37,10 @@ async def test_what_left_before_a_new_leader_came_was_counted_by_the_last(
     await queue.add(2)
     for name in (BEFORE, NOW):
         await queue.read(name, count=1)
-    store = Store()
-    store.show(STREAM_QUEUES, queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
-    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}, "spec": {}}}))
+    store = store_of(queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
     store.show(PODS, told_to_go(BEFORE))
     store.show(PODS, ready(NOW))
-    async with loop_over(store, write) as loop, running(loop):
+    async with loop_over(store) as loop, running(loop):
         await until(lambda: (runtime := loop.runtime(KEY)) and not runtime.fresh, "a round is over")
         assert counted() == 0
         store.show(PODS, told_to_go(NOW))

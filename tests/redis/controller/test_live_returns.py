@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiohttp import web
-from prometheus_client import REGISTRY
 
-from streamqueue.controller import live_returns, metrics
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Store
+from streamqueue.api.timestamps import rfc3339
+from streamqueue.controller import live_returns
+from streamqueue.controller.kinds import PODS
 from streamqueue.maintenance import Cause, abandoned, release, sweep, take_returns
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, POD, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
 from tests.redis.worker.stores import KEYS
-from tests.unit.controller import bodies
 from tests.unit.controller.bodies import container, pod
 
-KEY = ("shop", "orders")
-POD = "orders-6b7f9-abcde"
 HOUR = 3600.0
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    yield
-    metrics.forget(KEY)
 
 
 def running_for(seconds: float, name: str = "handler") -> dict[str, Any]:
     """The pod, whose container of that name began so long ago."""
-    began = datetime.fromtimestamp(time.time() - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    began = rfc3339(time.time() - seconds)
     return {POD: pod(POD, containerStatuses=[container(name, state={"running": {"startedAt": began}})])}
 
 
@@ -45,9 +32,7 @@ async def time_out(queue: Queue, consumer: str = POD) -> None:
     """As the CronJob does it, which knows no pods."""
     await queue.add()
     await queue.read(consumer)
-    await queue.age(61)
-    await queue.settle(spec())
-    assert (await sweep(queue.redis, spec())).returned == 1
+    assert (await queue.swept(spec())).returned == 1
 
 
 async def leave_behind(queue: Queue) -> None:
@@ -65,11 +50,7 @@ async def counted(queue: Queue, pods: dict[str, Any], skew: float = 0.0) -> dict
 
 
 def shown() -> dict[Cause, float]:
-    labels = dict(zip(("namespace", "queue"), KEY, strict=True))
-    values = {
-        cause: REGISTRY.get_sample_value("streamqueue_live_returns_total", {**labels, "cause": cause})
-        for cause in Cause
-    }
+    values = {cause: sample("live_returns_total", cause=cause) for cause in Cause}
     return {cause: value for cause, value in values.items() if value}
 
 
@@ -136,18 +117,11 @@ async def test_notes_of_another_version_are_passed_over(queue: Queue) -> None:
     assert (await queue.snapshot()).uncounted_returns == 0
 
 
-async def echo(request: web.Request) -> web.Response:
-    """An API server that takes whatever is written."""
-    return taken(await request.json())
-
-
 @pytest.mark.process
 async def test_the_operators_next_look_counts(queue: Queue, shared_server: RunningServer) -> None:
     await time_out(queue)
-    store = Store()
-    store.show(STREAM_QUEUES, queue_on(shared_server))
-    store.show(DEPLOYMENTS, bodies.owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
+    store = store_of(queue_on(shared_server))
     store.show(PODS, *running_for(HOUR).values())
-    async with loop_over(store, echo) as loop, running(loop):
+    async with loop_over(store) as loop, running(loop):
         await until(shown, "the count")
     assert shown() == {Cause.VISIBILITY_TIMEOUT: 1}

@@ -8,20 +8,19 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
+from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, store_of, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
-from tests.unit.controller.bodies import Body, owned
+from tests.unit.controller.bodies import Body
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
-KEY = ("shop", "orders")
 OLD, NEW = "q1", "q2"
 
 
@@ -54,10 +53,7 @@ async def old_round(store: Store, loop: Loop, api: ApiServer) -> Runtime:
 
 
 def seen(server: RunningServer, **spec: Any) -> Store:
-    store = Store()
-    store.show(STREAM_QUEUES, queue_on(server, **spec))
-    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 0, "template": {"metadata": {}, "spec": {}}}))
-    return store
+    return store_of(queue_on(server, **spec), replicas=0)
 
 
 def made_anew(store: Store, body: Body) -> None:

@@ -11,14 +11,14 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.kinds import PODS
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import loop_over, queue_on, running, store_of, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import condition, owned, pod
+from tests.unit.controller.bodies import condition, pod
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -59,9 +59,7 @@ def ready_pod(version: int) -> dict[str, Any]:
 @pytest.fixture
 def store(shared_server: RunningServer) -> Store:
     """A queue pinned at zero whose only pod idles."""
-    store = Store()
-    store.show(STREAM_QUEUES, queue_on(shared_server, scaling={"replicas": 0, "pollingInterval": f"{POLL:.0f}s"}))
-    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}}}))
+    store = store_of(queue_on(shared_server, scaling={"replicas": 0, "pollingInterval": f"{POLL:.0f}s"}))
     store.show(PODS, ready_pod(version=1))
     return store
 

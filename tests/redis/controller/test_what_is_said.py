@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from streamqueue.controller import metrics
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.store import Store
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
@@ -78,11 +77,10 @@ async def test_of_a_spec_that_cant_be_used_old_crashes_are_no_news(store: Store)
     running = {"running": {"startedAt": CREATED}}
     store.show(PODS, pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)]))
     store.show(STREAM_QUEUES, queue(version=2, spec={"stream": "orders"}))
-    metrics.show_stuck(("shop", "orders"), True)
+    metrics.show_stuck(KEY, True)
     said = {each["type"]: each["reason"] for each in (await first_status(store))["conditions"]}
     assert said["Accepted"] == "Invalid" and "PodsFailing" not in said
-    labels = {"namespace": "shop", "queue": "orders"}
-    assert REGISTRY.get_sample_value("streamqueue_results_stuck", labels) == 0, "as the conditions say"
+    assert sample("results_stuck") == 0, "as the conditions say"
 
 
 async def test_dead_letters_under_a_key_that_is_no_stream_are_unknown(store: Store, redis: Redis) -> None:

@@ -21,23 +21,18 @@ from streamqueue.streams import (
     ProblemKind,
     RedisProblem,
     connect,
-    outbox,
-    tasks,
 )
 from streamqueue.streams.outbox import relay_step
 from streamqueue.streams.settlement import Emit
-from streamqueue.streams.taken import Entry
-from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker import relaying
-from tests.redis.failing import failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer, free_port
+from tests.redis.worker.outboxes import FAR, arrived, each_arrives_once, emptied, handing_on, taken
 from tests.redis.worker.pod import PATIENCE, until, working
-from tests.redis.worker.stores import KEYS, Ended, ack, settle, store, take
+from tests.redis.worker.stores import KEYS, ack, settle
 from tests.redis.worker.test_line import Stage, in_hand
 
-FAR = "paid"
 PASSWORD = "hunter2-b7"
 
 
@@ -50,28 +45,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def echo(task: dict[str, str]) -> dict[str, str]:
     return {"of": task["task"]}
-
-
-async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Entry]]:
-    await queue.add(count)
-    a = store(queue.redis, "a")
-    return a, await take(a)
-
-
-def handing_on(entry: Entry, *values: str) -> Ended:
-    return ack(entry, emits=tuple(Emit(FAR, [("of", value)], is_beyond=True) for value in values))
-
-
-async def arrived(there: Redis, stream: str = FAR) -> list[str]:
-    return [fields[b"of"].decode() for _, fields in await there.xrange(stream)]
-
-
-async def emptied(queue: Queue, there: Redis) -> None:
-    """No row and no key of an outbox is left, and the marks will go."""
-    assert await queue.redis.keys("*outbox*") == []
-    assert (await queue.snapshot()).outboxed == 0
-    (seen,) = await there.keys("*seen*")
-    assert 0 < await there.pttl(seen) <= outbox.KEPT
 
 
 async def unsettled(queue: Queue) -> tuple[int, int]:
@@ -156,34 +129,8 @@ async def test_a_url_that_cannot_be_used_stops_no_worker(
 async def test_every_call_may_fail_and_each_result_arrives_once(
     queue: Queue, own_server: RunningServer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tasks if name == "_EXCHANGE" else outbox
-    original = getattr(module, name)
     async with connect(own_server.url) as far:
-        for nth in range(1, 200):
-            await queue.redis.flushall()
-            await far.flushall()
-            await queue.create()
-            a, held = await taken(queue, 3)
-            settlements = [handing_on(entry, f"{n}a", f"{n}b") for n, entry in enumerate(held)]
-            failed = False
-            with monkeypatch.context() as patch:
-                patch.setattr(module, name, failing_at(original, nth))
-                try:
-                    await settle(a, *settlements)
-                except RedisProblem:
-                    failed = True
-                failed |= bool((await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck)
-            await settle(a, *settlements)
-            assert not (await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck
-            counts = Counter(await arrived(far))
-            assert set(counts) == {f"{n}{x}" for n in range(3) for x in "ab"}, f"lost when call {nth} of {name} fails"
-            # Lua does not roll back: a row whose mark failed is the one that may come twice.
-            most = 1 if name == "_DELIVER" else 0
-            assert sum(counts.values()) - len(counts) <= most, f"doubled when call {nth} of {name} fails: {counts}"
-            await emptied(queue, far)
-            if not failed:
-                break
-    assert nth > 5, "the injection did not reach the script"
+        await each_arrives_once(queue, far, name, monkeypatch, is_beyond=True)
 
 
 @pytest.mark.parametrize("side", ["here", "there"])
@@ -198,7 +145,7 @@ async def test_every_reply_may_be_lost_and_each_result_arrives_once(
             await far.flushall()
             await queue.create()
             a, held = await taken(queue, 3)
-            await settle(a, *(handing_on(entry, entry.id) for entry in held))
+            await settle(a, *(handing_on(entry, entry.id, is_beyond=True) for entry in held))
             lost, proxy.lose_reply = proxy.lost, nth
             async with connect(proxy.url) as unsure:
                 here, there = (unsure, far) if side == "here" else (queue.redis, unsure)
@@ -244,7 +191,7 @@ async def test_relays_at_once_deliver_once_and_in_order(
     a, held = await taken(queue, 100)
     names = {entry.id: [f"{entry.id}.{n}" for n in range(5)] for entry in held}
     for start in range(0, 100, 10):
-        await settle(a, *(handing_on(entry, *names[entry.id]) for entry in held[start : start + 10]))
+        await settle(a, *(handing_on(entry, *names[entry.id], is_beyond=True) for entry in held[start : start + 10]))
     async with AsyncExitStack() as stack:
         pairs = [
             [await stack.enter_async_context(connect(server.url)) for server in (shared_server, own_server)]
@@ -257,7 +204,9 @@ async def test_relays_at_once_deliver_once_and_in_order(
 
 async def test_another_server_holds_up_no_stream_of_this_one(queue: Queue) -> None:
     a, held = await taken(queue, 2)
-    await settle(a, handing_on(held[0], "far"), ack(held[1], emits=(Emit("{orders}:near", [("of", "near")]),)))
+    await settle(
+        a, handing_on(held[0], "far", is_beyond=True), ack(held[1], emits=(Emit("{orders}:near", [("of", "near")]),))
+    )
     await queue.redis.sadd(KEYS.outboxes, "near")
     await queue.redis.xadd(KEYS.outbox("near"), {"of": "near", "sq-row": "x"})
     async with connect(f"redis://127.0.0.1:{free_port()}") as nobody:
@@ -268,7 +217,7 @@ async def test_another_server_holds_up_no_stream_of_this_one(queue: Queue) -> No
 
 async def test_without_next_redis_what_was_for_it_stays_and_is_named(queue: Queue) -> None:
     a, (entry,) = await taken(queue, 1)
-    await settle(a, handing_on(entry, "x"))
+    await settle(a, handing_on(entry, "x", is_beyond=True))
     report = await sweep(queue.redis, spec())
     assert (report.relayed, report.stuck) == (0, (f"{FAR} of next.redis",))
     assert "results wait in the outbox for paid of next.redis" in report.summary()
@@ -279,7 +228,7 @@ async def test_without_next_redis_what_was_for_it_stays_and_is_named(queue: Queu
 
 async def test_a_stream_of_the_same_name_here_is_another(queue: Queue, own_server: RunningServer) -> None:
     a, held = await taken(queue, 2)
-    await settle(a, handing_on(held[0], "far"))
+    await settle(a, handing_on(held[0], "far", is_beyond=True))
     await queue.redis.sadd(KEYS.outboxes, FAR)
     await queue.redis.xadd(KEYS.outbox(FAR), {"of": "near", "sq-row": "x"})
     async with connect(own_server.url) as far:
@@ -323,7 +272,7 @@ async def test_each_origin_comes_out_once_on_the_other_server_under_kills(
 async def test_a_server_out_of_memory_takes_no_results(queue: Queue, own_server: RunningServer) -> None:
     """They would fill it until it is killed, with all that it holds."""
     a, held = await taken(queue, 3)
-    await settle(a, *(handing_on(entry, entry.id) for entry in held))
+    await settle(a, *(handing_on(entry, entry.id, is_beyond=True) for entry in held))
     async with connect(own_server.url) as far:
         await far.config_set("maxmemory", 1)
         report = await relay(queue.redis, KEYS, budget=5, beyond=far)

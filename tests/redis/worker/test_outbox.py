@@ -11,24 +11,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from streamqueue.api.keys import StreamKeys
 from streamqueue.maintenance import sweep
 from streamqueue.maintenance.relay import relay
-from streamqueue.streams import ProblemKind, RedisProblem, connect, outbox, tasks
+from streamqueue.streams import ProblemKind, connect, outbox
 from streamqueue.streams.outbox import relay_step
-from streamqueue.streams.settlement import Emit
-from streamqueue.streams.taken import Entry
-from streamqueue.streams.tasks import TaskStore
-from tests.redis.failing import failing_at
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
+from tests.redis.worker.outboxes import FAR, arrived, each_arrives_once, emptied, handing_on, taken
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import KEYS, ack, settle, store, take
+from tests.redis.worker.stores import KEYS, settle
 
-FAR = "paid"  # another slot than that of `orders`
 SEEN = StreamKeys(FAR).seen(KEYS)
 
 
@@ -42,27 +37,6 @@ async def queue(one_node: RunningServer) -> AsyncIterator[Queue]:
     await client.aclose()
 
 
-async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Entry]]:
-    await queue.add(count)
-    a = store(queue.redis, "a")
-    return a, await take(a)
-
-
-def emitting(entry: Entry, *values: str, stream: str = FAR) -> Any:
-    return ack(entry, emits=tuple(Emit(stream, [("of", value)]) for value in values))
-
-
-async def arrived(redis: Redis, stream: str = FAR) -> list[str]:
-    return [fields[b"of"].decode() for _, fields in await redis.xrange(stream)]
-
-
-async def emptied(queue: Queue) -> None:
-    """No row, no key of an outbox is left, and the marks will go."""
-    assert await queue.redis.keys("*outbox*") == []
-    assert (await queue.snapshot()).outboxed == 0
-    assert 0 < await queue.redis.pttl(SEEN) <= outbox.KEPT
-
-
 async def test_results_reach_a_stream_of_another_slot_once(queue: Queue, one_node: RunningServer) -> None:
     async def handle(task: dict[str, str]) -> dict[str, str]:
         return {"of": task["task"]}
@@ -74,7 +48,7 @@ async def test_results_reach_a_stream_of_another_slot_once(queue: Queue, one_nod
     entries = await queue.redis.xrange(FAR)
     assert Counter(fields[b"sq-id"].decode() for _, fields in entries) == dict.fromkeys(ids, 1)
     assert all({b"sq-id", b"sq-origin", b"sq-enqueued-at", b"of"} == set(fields) for _, fields in entries)
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_a_proxy_that_spreads_simple_commands_is_not_taken_for_one_server(
@@ -94,7 +68,7 @@ async def test_a_proxy_that_spreads_simple_commands_is_not_taken_for_one_server(
 
 async def test_rows_are_work_in_hand_until_a_pass_delivers_them(queue: Queue) -> None:
     a, held = await taken(queue, 3)
-    await settle(a, *(emitting(entry, entry.id) for entry in held))
+    await settle(a, *(handing_on(entry, entry.id) for entry in held))
     snapshot = await queue.snapshot()
     assert (snapshot.pending, snapshot.outboxed) == (0, 3)
     await queue.redis.delete(queue.stream)
@@ -105,13 +79,13 @@ async def test_rows_are_work_in_hand_until_a_pass_delivers_them(queue: Queue) ->
 
     assert (report.relayed, report.stuck) == (3, ()) and "3 results relayed" in report.summary()
     assert await arrived(queue.redis) == [entry.id for entry in held]
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_an_outbox_row_tells_since_when_it_waits(queue: Queue) -> None:
     a, (entry,) = await taken(queue, 1)
     before = await queue.now()
-    await settle(a, emitting(entry, "x"))
+    await settle(a, handing_on(entry, "x"))
     await relay(queue.redis, KEYS, budget=5)
     ((_, fields),) = await queue.redis.xrange(FAR)
     assert before - 1 <= int(fields[b"sq-enqueued-at"]) / 1000 <= await queue.now()
@@ -121,33 +95,7 @@ async def test_an_outbox_row_tells_since_when_it_waits(queue: Queue) -> None:
 async def test_every_call_may_fail_and_each_row_arrives_once(
     queue: Queue, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = tasks if name == "_EXCHANGE" else outbox
-    original = getattr(module, name)
-    for nth in range(1, 200):
-        await queue.redis.flushall()
-        await queue.create()
-        a, held = await taken(queue, 3)
-        settlements = [emitting(entry, f"{n}a", f"{n}b") for n, entry in enumerate(held)]
-        failed = False
-        with monkeypatch.context() as patch:
-            patch.setattr(module, name, failing_at(original, nth))
-            try:
-                await settle(a, *settlements)
-            except RedisProblem:
-                failed = True
-            report = await relay(queue.redis, KEYS, budget=5)
-            failed |= bool(report.stuck)
-        await settle(a, *settlements)
-        assert not (await relay(queue.redis, KEYS, budget=5)).stuck
-        counts = Counter(await arrived(queue.redis))
-        assert set(counts) == {f"{n}{x}" for n in range(3) for x in "ab"}, f"lost when call {nth} of {name} fails"
-        # Lua does not roll back: a row whose mark failed is the one that may come twice.
-        most = 1 if name == "_DELIVER" else 0
-        assert sum(counts.values()) - len(counts) <= most, f"doubled when call {nth} of {name} fails: {counts}"
-        await emptied(queue)
-        if not failed:
-            break
-    assert nth > 5, "the injection did not reach the script"
+    await each_arrives_once(queue, queue.redis, name, monkeypatch)
 
 
 async def test_a_relay_that_dies_between_the_steps_doubles_nothing(
@@ -160,10 +108,10 @@ async def test_a_relay_that_dies_between_the_steps_doubles_nothing(
         raise Died
 
     a, held = await taken(queue, 5)
-    await settle(a, emitting(held[0], held[0].id))
+    await settle(a, handing_on(held[0], held[0].id))
     await relay(queue.redis, KEYS, budget=5)
-    await emptied(queue)
-    await settle(a, *(emitting(entry, entry.id) for entry in held[1:]))
+    await emptied(queue, queue.redis)
+    await settle(a, *(handing_on(entry, entry.id) for entry in held[1:]))
     for _ in range(3):
         with monkeypatch.context() as patch:
             patch.setattr(outbox, "_CLEAR", dies)
@@ -172,20 +120,20 @@ async def test_a_relay_that_dies_between_the_steps_doubles_nothing(
         assert await queue.redis.pttl(SEEN) == -1, "the marks may go before their rows"
     await relay(queue.redis, KEYS, budget=5)
     assert await arrived(queue.redis) == [entry.id for entry in held]
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_relays_at_once_deliver_once_and_in_order(queue: Queue, one_node: RunningServer) -> None:
     a, held = await taken(queue, 100)
     names = {entry.id: [f"{entry.id}.{n}" for n in range(5)] for entry in held}
     for start in range(0, 100, 10):
-        await settle(a, *(emitting(entry, *names[entry.id]) for entry in held[start : start + 10]))
+        await settle(a, *(handing_on(entry, *names[entry.id]) for entry in held[start : start + 10]))
     clients = [connect(one_node.url) for _ in range(4)]
     await asyncio.gather(*(relay(client, KEYS, budget=20) for client in clients))
     for client in clients:
         await client.aclose()
     assert await arrived(queue.redis) == [name for entry in held for name in names[entry.id]]
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,13 +154,13 @@ async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytes
     await queue.redis.xdel(KEYS.outbox(FAR), f"{now - 3_600_000}-0")
     await relay_step(queue.redis, KEYS, FAR, queue.redis)
     assert await queue.redis.zrange(SEEN, 0, -1) == [b"new"], "marks of rows that are long gone are kept"
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_a_stream_that_takes_nothing_holds_up_no_other(queue: Queue) -> None:
     await queue.redis.set("broken", "1")
     a, held = await taken(queue, 2)
-    await settle(a, emitting(held[0], "x", stream="broken"), emitting(held[1], "y"))
+    await settle(a, handing_on(held[0], "x", stream="broken"), handing_on(held[1], "y"))
 
     report = await relay(queue.redis, KEYS, budget=5)
 
@@ -225,7 +173,7 @@ async def test_a_stream_that_takes_nothing_holds_up_no_other(queue: Queue) -> No
     await queue.redis.delete("broken")
     await relay(queue.redis, KEYS, budget=5)
     assert await arrived(queue.redis, "broken") == ["x"]
-    await emptied(queue)
+    await emptied(queue, queue.redis)
 
 
 async def test_a_worker_delivers_what_another_left_behind(
@@ -233,7 +181,7 @@ async def test_a_worker_delivers_what_another_left_behind(
 ) -> None:
     monkeypatch.setattr("streamqueue.worker.relaying.INTERVAL", 0.1)
     a, (entry,) = await taken(queue, 1)
-    await settle(a, emitting(entry, "left"))
+    await settle(a, handing_on(entry, "left"))
     async with working(one_node.url, lambda task: None):
         await until(lambda: queue.redis.exists(FAR), "what the dead worker left")
     assert await arrived(queue.redis) == ["left"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.maintenance import redrive, sweep
+from streamqueue.maintenance import redrive
 from streamqueue.streams.settlement import Settlement, Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import KEYS, PARKED, ack, claim, expire, owners, release, retry, settle, store, take
@@ -101,9 +101,7 @@ async def test_after_max_deliveries_the_task_is_a_dead_letter_like_those_of_the_
 
     await queue.add()
     await queue.read("plain")
-    await queue.age(61)
-    await queue.settle(spec(max_deliveries=1))
-    await sweep(queue.redis, spec(max_deliveries=1))
+    await queue.swept(spec(max_deliveries=1))
     assert list((await queue.dead())[1]) == list(mine)
 
 

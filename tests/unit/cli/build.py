@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from streamqueue.api import timestamps
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
-from streamqueue.controller import pods
 from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import ConsumerView, LagRule, Snapshot
 from streamqueue.streams.durability import Durability
@@ -16,7 +16,7 @@ from streamqueue.streams.entries import Entry
 Body = dict[str, Any]
 
 STARTED = "2026-01-01T00:00:00Z"
-NOW = pods.epoch(STARTED) + 3600
+NOW = timestamps.epoch(STARTED) + 3600
 POD = "orders-6b7f9c5d4-abcde"
 OTHER_POD = "orders-6b7f9c5d4-fghij"
 IMAGE = "registry.example/orders:1"
@@ -24,7 +24,7 @@ IMAGE = "registry.example/orders:1"
 
 def rfc3339(ago: float) -> str:
     """A time `ago` seconds before NOW."""
-    return pods.rfc3339(NOW - ago)
+    return timestamps.rfc3339(NOW - ago)
 
 
 def spec(**blocks: Any) -> Body:

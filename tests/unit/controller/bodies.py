@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.settings import Settings
 from streamqueue.manifests.labels import QUEUE
-
-Body = dict[str, Any]
 
 CREATED = "2026-01-01T00:00:00Z"
 SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
 
 
+def _metadata(name: str, uid: str, version: int, **more: Any) -> Body:
+    return {"name": name, "namespace": "shop", "uid": uid, "resourceVersion": str(version), **more}
+
+
 def queue(name: str = "orders", uid: str = "q1", version: int = 1, **more: Any) -> Body:
-    metadata = {
-        "name": name,
-        "namespace": "shop",
-        "uid": uid,
-        "resourceVersion": str(version),
-        "generation": 1,
-        "creationTimestamp": CREATED,
-    }
+    metadata = _metadata(name, uid, version, generation=1, creationTimestamp=CREATED)
     return {"kind": "StreamQueue", "metadata": metadata, "spec": {}, **more}
 
 
@@ -29,26 +25,11 @@ def owned(
     kind: str, owner: str = "orders", uid: str = "o1", version: int = 1, controller: bool = True, **more: Any
 ) -> Body:
     reference = {"kind": "StreamQueue", "name": owner, "uid": "q1", "controller": controller}
-    metadata = {
-        "name": owner,
-        "namespace": "shop",
-        "uid": uid,
-        "resourceVersion": str(version),
-        "generation": 1,
-        "ownerReferences": [reference],
-    }
-    return {"kind": kind, "metadata": metadata, **more}
+    return {"kind": kind, "metadata": _metadata(owner, uid, version, generation=1, ownerReferences=[reference]), **more}
 
 
 def pod(name: str = "orders-6b7f9-abcde", uid: str = "p1", version: int = 1, **status: Any) -> Body:
-    metadata = {
-        "name": name,
-        "namespace": "shop",
-        "uid": uid,
-        "resourceVersion": str(version),
-        "labels": {QUEUE: "orders"},
-        "creationTimestamp": CREATED,
-    }
+    metadata = _metadata(name, uid, version, labels={QUEUE: "orders"}, creationTimestamp=CREATED)
     return {"kind": "Pod", "metadata": metadata, "status": status}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from streamqueue.api.timestamps import epoch, rfc3339
 from streamqueue.controller.crash import Crash, crash_of_gone, crashes
-from streamqueue.controller.pods import epoch, rfc3339
 from tests.unit.controller.bodies import container, pod
 
 TASK = 5.0

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.controller.draining import newly_leaving, reading_on, told_to_go
-from streamqueue.controller.pods import epoch
+from streamqueue.api.timestamps import epoch
+from streamqueue.controller.draining import leaving, reading_on, told_to_go
 from tests.unit.controller.bodies import pod
 
 NAME = "orders-6b7f9-abcde"
 TOLD = epoch("2026-01-01T00:10:00Z")
 
 
-def leaving() -> dict[str, Any]:
+def told() -> dict[str, Any]:
     body = pod()
     body["metadata"] |= {"deletionTimestamp": "2026-01-01T00:10:35Z", "deletionGracePeriodSeconds": 35}
     return body
 
 
 def test_the_grace_is_no_part_of_when_it_was_told() -> None:
-    assert told_to_go(leaving()) == TOLD
+    assert told_to_go(told()) == TOLD
     assert told_to_go(pod()) is None
 
 
 def test_a_read_long_after_the_signal_shows_that_nobody_heard_it() -> None:
-    assert reading_on([leaving()], {NAME: TOLD + 10}) == [NAME]
+    assert reading_on([told()], {NAME: TOLD + 10}) == [NAME]
 
 
 def test_the_read_that_was_blocked_when_the_signal_came_proves_nothing() -> None:
-    assert reading_on([leaving()], {NAME: TOLD + 5}) == []
-    assert reading_on([leaving()], {}) == []
+    assert reading_on([told()], {NAME: TOLD + 5}) == []
+    assert reading_on([told()], {}) == []
 
 
 def test_a_pod_that_may_stay_reads_as_it_likes() -> None:
     assert reading_on([pod()], {NAME: TOLD + 10}) == []
 
 
-def test_each_pod_leaves_once() -> None:
-    assert newly_leaving([leaving(), pod(name="orders-6b7f9-other")], set()) == [NAME]
-    assert newly_leaving([leaving()], {NAME}) == []
+def test_who_was_told_to_go() -> None:
+    assert leaving([told(), pod(name="orders-6b7f9-other")]) == {NAME}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streamqueue.api.timestamps import epoch, rfc3339
 from streamqueue.controller import pods
 from streamqueue.scaling.model import PodState
 from tests.unit.controller.bodies import condition, container, pod
@@ -58,14 +59,14 @@ def test_a_pod_whose_container_came_again_says_so() -> None:
 
 
 def test_epoch_and_rfc3339_are_inverse() -> None:
-    assert pods.rfc3339(pods.epoch("2026-03-04T05:06:07Z")) == "2026-03-04T05:06:07Z"
+    assert rfc3339(epoch("2026-03-04T05:06:07Z")) == "2026-03-04T05:06:07Z"
 
 
 def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
     ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
     running = {"running": {"startedAt": "2026-01-01T00:10:01Z"}}
     body = pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)])
-    soon = pods.epoch("2026-01-01T00:10:30Z")
+    soon = epoch("2026-01-01T00:10:30Z")
     assert pods.crash_loop(body, soon) is not None
     assert pods.crash_loop(body, soon + 60) is None
     assert pods.failure(body) is None
@@ -73,7 +74,7 @@ def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
 
 def test_a_loop_of_crashes_is_said_in_the_moment_of_one() -> None:
     ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
-    now = pods.epoch("2026-01-01T00:10:00Z")
+    now = epoch("2026-01-01T00:10:00Z")
     assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=1)]), now) is not None
     assert pods.crash_loop(pod(containerStatuses=[container(state=ended, restartCount=0)]), now) is None
 
@@ -95,7 +96,7 @@ AGAIN = {"running": {"startedAt": "2026-01-01T00:10:20Z"}}
 )
 def test_a_worker_that_ends_well_again_and_again_is_held_back_as_one_that_crashes(status: Any, said: bool) -> None:
     """Such as a loop that ends after a task: the kubelet says so, but not between two of its waits."""
-    assert (pods.crash_loop(pod(containerStatuses=[status]), pods.epoch("2026-01-01T00:10:30Z")) is not None) is said
+    assert (pods.crash_loop(pod(containerStatuses=[status]), epoch("2026-01-01T00:10:30Z")) is not None) is said
 
 
 def test_an_init_container_that_is_done_is_no_crash() -> None:
@@ -106,7 +107,7 @@ def test_an_init_container_that_is_done_is_no_crash() -> None:
 def test_a_sidecar_that_ends_well_again_and_again_is_held_back_too() -> None:
     """With protocol http the handler is one."""
     body = pod(initContainerStatuses=[container(state=AGAIN, lastState=SHORT, restartCount=3)])
-    assert pods.crash_loop(body, pods.epoch("2026-01-01T00:10:30Z")) is not None
+    assert pods.crash_loop(body, epoch("2026-01-01T00:10:30Z")) is not None
 
 
 def test_a_pod_that_goes_needs_no_help() -> None:

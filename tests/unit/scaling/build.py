@@ -64,7 +64,6 @@ def observations(draw: st.DrawFn, now: float) -> Observation:
         waiting_likely=draw(st.sampled_from([None, None, 0, 7, 10**6])),
         pending=held + draw(st.sampled_from([0, 0, 3])),
         oldest_waiting_age=draw(st.one_of(st.none(), st.floats(0, 1000))) if waiting else None,
-        oldest_pending_age=draw(st.one_of(st.none(), st.floats(0, 1000))),
         entries_added=draw(st.one_of(st.none(), st.integers(0, 10**9))),
         last_delivered_age=draw(st.one_of(st.none(), st.floats(0, 1e6))),
         next_due=draw(st.sampled_from([None, None, 0.0, 8.0, 500.0])),

@@ -9,9 +9,9 @@ import pytest
 
 from streamqueue.api.spec import ScaleUp, Scaling
 from streamqueue.scaling import Pod, PodState, Reason
-from streamqueue.scaling.backlog import Wish
 from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.fleet import take_stock
+from streamqueue.scaling.wish import Wish
 
 from .build import look, pods
 

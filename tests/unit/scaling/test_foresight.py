@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from streamqueue.api.spec import Scaling
 from streamqueue.scaling import Memory, Observation, Reason, decide, lead
-from streamqueue.scaling.backlog import Wish
 from streamqueue.scaling.coldstart import PRIOR
 from streamqueue.scaling.coldstart import ColdStart as Known
 from streamqueue.scaling.fleet import take_stock
 from streamqueue.scaling.foresight import foresee
+from streamqueue.scaling.wish import Wish
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from . import build

@@ -155,6 +155,7 @@ def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
     [
         ("", "holds no task"),
         ("1.0,2.0\nsoon,3\n", "line 2: 'soon', '3' is no arrival time"),
+        ("2025-01-01T00:00:00+00:00,1\nsoon,3\n", "line 2: 'soon', '3' is no arrival time"),
         ("1.0,2.0\n5\n", "line 2: wants an arrival time and service seconds"),
         ("1.0,-2.0\n", "line 1: a service time is seconds, 0 or more"),
         ("nan,1\n", "line 1: a service time is seconds, 0 or more, and both are finite"),

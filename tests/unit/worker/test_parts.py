@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.streams.reach import tag_of
 from streamqueue.streams.taken import Entry, New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
@@ -187,14 +186,6 @@ def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:
     runs = Runs(2)
     runs.add([run(1)])
     assert (runs.free(0), runs.free(1), runs.free(5)) == (1, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("stream", "tag"),
-    [("orders", "orders"), ("{docs}:extract", "docs"), ("a{b}c", "b"), ("{}x", "{}x"), ("a{b", "a{b")],
-)
-def test_the_slot_of_a_key(stream: str, tag: str) -> None:
-    assert tag_of(stream) == tag
 
 
 def test_ids_are_uuids_of_version_7_in_order() -> None:

@@ -28,7 +28,7 @@ from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import letters, purge, redrive
 from streamqueue.streams.entries import Entry, read_entries
-from streamqueue.streams.errors import execute
+from streamqueue.streams.server import clock_of
 
 _WIDTH = 80  # of the cause in a table
 
@@ -128,16 +128,15 @@ def purge_letters(
 
 
 async def _matching(target: Target, wanted: Wanted) -> list[Entry]:
-    seconds, micros = await execute(target.client, "TIME")
-    now = seconds + micros / 1e6
+    now = await clock_of(target.client)
     pages = letters(target.client, target.spec)
     return [letter async for page in pages for letter in page if wanted.takes(letter, now)]
 
 
 async def _ls(selection: Selection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
     async with open_target(selection) as target:
-        seconds, _ = await execute(target.client, "TIME")
-        return [_record(letter, seconds) for letter in (await _matching(target, wanted))[:count]]
+        now = await clock_of(target.client)
+        return [_record(letter, now) for letter in (await _matching(target, wanted))[:count]]
 
 
 def _record(letter: Entry, now: float) -> dict[str, Any]:

@@ -78,9 +78,7 @@ async def _header(target: Target, entry_id: str) -> Entry | None:
 
 async def _attempt(target: Target, entry: Entry) -> int:
     """Which attempt this is: those charged already, plus one."""
-    carried = entry.field("sq-attempt") or "0"
-    counted = await charged(target.client, Keys(target.spec.stream, target.spec.group), entry.id)
-    return 1 + counted + (int(carried) if carried.isdecimal() else 0)
+    return 1 + entry.attempts + await charged(target.client, Keys(target.spec.stream, target.spec.group), entry.id)
 
 
 async def _record(target: Target, held: PendingEntry) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from streamqueue.api.conditions import is_well
+from streamqueue.api.timestamps import epoch
 from streamqueue.cli.cluster import no_queues, open_cluster
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, age, document, paint, printable, show
 from streamqueue.cli.target import open_target
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import epoch
 
 COLUMNS = (
     Column("NAME", lambda row: row["name"]),

@@ -11,7 +11,6 @@ from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.moments import entry_time, is_entry_id
 from streamqueue.cli.output import age
 from streamqueue.streams import Snapshot
-from streamqueue.streams.entries import Entry
 from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.pending_entries import PendingEntry
 from streamqueue.streams.tasks import PARKED
@@ -61,7 +60,7 @@ def _alive(facts: TaskFacts, spec: QueueSpec, again: str) -> Story | None:
     if not waiting:
         return None
     place = "" if facts.ahead is None else f" {facts.ahead} task(s) are before it."
-    attempt = _attempts(waiting[-1], facts) + 1
+    attempt = waiting[-1].attempts + facts.charged + 1
     return Story(
         "waiting", (f"Waiting: entry {waiting[-1].id} is not delivered yet; that will be attempt {attempt}.{place}",)
     )
@@ -74,7 +73,8 @@ def _pending(facts: TaskFacts, held: PendingEntry, spec: QueueSpec, again: str) 
         said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
     most = spec.delivery.max_deliveries
-    said.append(f"This is attempt {_attempts(entry, facts) + 1} of {most}, delivery {held.deliveries} of this entry.")
+    attempt = entry.attempts + facts.charged + 1
+    said.append(f"This is attempt {attempt} of {most}, delivery {held.deliveries} of this entry.")
     visibility = spec.delivery.visibility_timeout
     if held.idle > visibility:
         said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
@@ -119,14 +119,9 @@ def _absent(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
 
 
 def _parked(facts: TaskFacts, spec: QueueSpec) -> Story:
-    attempt = _attempts(facts.entries[-1], facts) + 1 if facts.entries else facts.charged + 1
+    attempt = (facts.entries[-1].attempts if facts.entries else 0) + facts.charged + 1
     when = f"at {_clock(facts.retry_at)}" if facts.retry_at else "when it is due"
     return Story("parked", (f"Parked: attempt {attempt} of {spec.delivery.max_deliveries} comes {when}.",))
-
-
-def _attempts(entry: Entry, facts: TaskFacts) -> int:
-    carried = entry.field("sq-attempt") or "0"
-    return facts.charged + (int(carried) if carried.isdecimal() else 0)
 
 
 def _clock(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number, switched_on
@@ -55,7 +55,7 @@ def read_triggers(
     if any((each.stream, each.group, each.address) != (first.stream, first.group, first.address) for each in ours):
         raise CannotImport("its triggers read several streams or groups: make a StreamQueue of each")
     counts = {name: target for each in ours for name, target in each.counts.items()}
-    return Trigger(**{**_fields(first), "counts": counts}), others
+    return replace(first, counts=counts), others
 
 
 def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Workload | None) -> Trigger:
@@ -118,7 +118,3 @@ def _address(metadata: Mapping[str, Any], authentication: Mapping[str, str], wor
         parts = [workload.variable(str(metadata[name])) for name in names if name in metadata]
         return None if None in parts else ":".join(str(part) for part in parts)
     raise CannotImport("the trigger has no address: neither address, host, addressFromEnv nor hostFromEnv")
-
-
-def _fields(trigger: Trigger) -> dict[str, Any]:
-    return {name: getattr(trigger, name) for name in Trigger.__slots__}

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from streamqueue.scaling.backlog import LEAD, Wish
 from streamqueue.scaling.coldstart import ColdStart
 from streamqueue.scaling.deadline.curve import Outlook, add_pods, is_late, lateness, look_ahead, starts_per_step
 from streamqueue.scaling.deadline.first import first_takes, may_gather, spared_by_gathering
@@ -15,6 +14,7 @@ from streamqueue.scaling.deadline.price import WIDEST
 from streamqueue.scaling.deadline.up import best_addition
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
+from streamqueue.scaling.wish import LEAD, Wish
 
 RATE_WINDOWS = (10.0, 30.0)  # seconds; arrivals are expected to go on only as fast as each of them shows
 STEPS = 24

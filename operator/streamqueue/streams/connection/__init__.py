@@ -1,7 +1,7 @@
 """Connections to Redis: one client per endpoint, however many queues; standalone, Sentinel or cluster alike."""
 
 from streamqueue.streams.connection.address import read_url
-from streamqueue.streams.connection.cluster import ClusterClient, call, node_of, primaries, send_many
+from streamqueue.streams.connection.cluster import call, node_of, primaries, send_many
 from streamqueue.streams.connection.connect import connect
 from streamqueue.streams.connection.credentials import credentials_for
 from streamqueue.streams.connection.pool import MAX_CONNECTIONS, block_for
@@ -9,7 +9,6 @@ from streamqueue.streams.connection.url_file import Moved, UrlFile
 
 __all__ = [
     "MAX_CONNECTIONS",
-    "ClusterClient",
     "Moved",
     "UrlFile",
     "block_for",

@@ -16,44 +16,20 @@ _SCHEMES = {"redis": False, "rediss": True}
 _LOGIN = ("username", "password", "ssl_password")
 _SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 
+# redis-py's own, of a connection.
 _OPTIONS = frozenset(
-    [
-        "host",
-        "port",
-        "db",
-        "username",
-        "password",
-        "sentinel_username",
-        "sentinel_password",
-        "client_name",
-        "lib_name",
-        "lib_version",
-        "encoding",
-        "encoding_errors",
-        "socket_timeout",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_read_size",
-        "health_check_interval",
-        "max_connections",
-        "retry_on_timeout",
-    ]
+    {
+        *("host", "port", "db", "username", "password", "sentinel_username", "sentinel_password", "client_name"),
+        *("lib_name", "lib_version", "encoding", "encoding_errors", "socket_timeout", "socket_connect_timeout"),
+        *("socket_keepalive", "socket_read_size", "health_check_interval", "max_connections", "retry_on_timeout"),
+    }
 )
 _OPTIONS_OF_TLS = frozenset(
-    [
-        "ssl_keyfile",
-        "ssl_certfile",
-        "ssl_password",
-        "ssl_cert_reqs",
-        "ssl_ca_certs",
-        "ssl_ca_path",
-        "ssl_ca_data",
-        "ssl_check_hostname",
-        "ssl_ciphers",
-        "ssl_min_version",
-        "ssl_include_verify_flags",
-        "ssl_exclude_verify_flags",
-    ]
+    {
+        *("ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data"),
+        *("ssl_check_hostname", "ssl_ciphers", "ssl_min_version"),
+        *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
+    }
 )
 
 Login = tuple[str | None, str | None]  # user name and password, None where there is none

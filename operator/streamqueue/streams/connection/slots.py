@@ -12,8 +12,6 @@ from redis.exceptions import AskError, MovedError
 
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 
-SLOTS = 16_384
-
 # Commands for a server and not for a key, by their first word.
 _KEYLESS = {
     *("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DBSIZE", "FLUSHALL", "INFO", "PING", "PUBLISH", "ROLE"),

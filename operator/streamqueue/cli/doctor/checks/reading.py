@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from shlex import quote
 
+from streamqueue.api.timestamps import epoch
 from streamqueue.cli.doctor.facts import Body, Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller import pods as workers
@@ -107,7 +108,7 @@ def _ready_for(pod: Body, now: float) -> float | None:
     if workers.state(dict(pod)) is not PodState.READY:
         return None
     ready = next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")
-    return now - workers.epoch(ready["lastTransitionTime"])
+    return now - epoch(ready["lastTransitionTime"])
 
 
 def _alive(active: float | None) -> bool:
