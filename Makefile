@@ -13,7 +13,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 ABREAST := -n 6 --dist worksteal # they wait a lot; neighbours stay in one process, with the servers that they share
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-python test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -55,6 +55,12 @@ test-redis: .venv/.synced ## tests against real Redis and Valkey servers, fetche
 
 test-redis-all: .venv/.synced ## the same against every server that can be had; writes docs/servers.md
 	$(PYTEST) tests/redis --servers=all --table docs/servers.md $(ABREAST)
+
+PYTHON_VERSION ?= 3.14
+test-python: .venv/.synced ## unit and Redis tests on a later Python, fetched by itself: PYTHON_VERSION=3.14, or 3.13
+	python=$$($(BIN)/python -m tests.pythons $(PYTHON_VERSION)) && export UV_PROJECT_ENVIRONMENT=.tools/python-$(PYTHON_VERSION) && \
+	$(UV) sync --quiet --frozen --all-extras --all-groups --python $$python && \
+	$$UV_PROJECT_ENVIRONMENT/bin/pytest tests/unit tests/redis --servers=valkey-9.1 -W error::DeprecationWarning $(ABREAST)
 
 test-e2e: cluster-up ## tests on the kind cluster, but for those of `make test-nodes`
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m 'not nodes' $$($(CLUSTER) pytest-args)"

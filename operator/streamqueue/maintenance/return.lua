@@ -27,7 +27,7 @@ local copies = #redis.call('XINFO', 'GROUPS', stream) == 1 or ARGV[7] == '1'
 local function acknowledge(id)
   redis.call('XACK', stream, group, id)
   redis.call('HDEL', lease, id)
-  redis.call('HDEL', attempts, id, id .. ':crashes')
+  redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
   redis.call('ZREM', due, id)
 end
 
@@ -88,7 +88,8 @@ local function give_back(id, consumer, idle, charge)
   local reason = exhausted(task.attempts, task.deliveries, max_deliveries)
   if reason then
     if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
-    append(dlq, task, {'sq-reason', reason, 'sq-cause', cause, 'sq-entry', id, 'sq-consumer', consumer,
+    local first = redis.call('HGET', attempts, id .. ':cause') -- of one that found no room
+    append(dlq, task, {'sq-reason', reason, 'sq-cause', first or cause, 'sq-entry', id, 'sq-consumer', consumer,
                        'sq-delivered-at', now - row[3], 'sq-dead-at', now})
     acknowledge(id)
     return DEAD

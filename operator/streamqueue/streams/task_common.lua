@@ -46,7 +46,7 @@ local function go_on_without_memory() redis.call('ZREMRANGEBYSCORE', done, '-inf
 
 local function forget(id)
   redis.call('HDEL', lease, id)
-  redis.call('HDEL', attempts, id, id .. ':crashes')
+  redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
   redis.call('ZREM', due, id)
 end
 
@@ -70,14 +70,18 @@ local function park(id, at)
   redis.call('HDEL', lease, id)
 end
 
+-- Parked until there may be room, with what it died of: who looks then would not know.
+local function hold(id, cause)
+  park(id, now + HOLD)
+  redis.pcall('HSET', attempts, id .. ':cause', cause)
+  return 'held'
+end
+
 -- To the dead-letter stream, in the form that the reclaim pass uses; held back (parked) while that stream is full, or
 -- the server: what is done would wait for it.
 local function bury(row, entry, task, reason, cause)
   local id = entry[1]
-  if #task.fields > MAX_ARGS or redis.call('XLEN', dlq) >= dlq_max then
-    park(id, now + HOLD)
-    return 'held'
-  end
+  if #task.fields > MAX_ARGS or redis.call('XLEN', dlq) >= dlq_max then return hold(id, cause) end
   local args = {}
   for _, value in ipairs(task.fields) do args[#args + 1] = value end
   for _, value in ipairs({'sq-id', task.id, 'sq-attempt', task.attempts, 'sq-deliveries', task.deliveries + row[4],
@@ -88,8 +92,7 @@ local function bury(row, entry, task, reason, cause)
   local refusal = redis.pcall('XADD', dlq, '*', unpack(args))
   if type(refusal) == 'table' then
     if not string.find(refusal.err, 'OOM', 1, true) then error(refusal.err, 0) end
-    park(id, now + HOLD)
-    return 'held'
+    return hold(id, cause)
   end
   redis.call('XACK', stream, group, id)
   forget(id)
@@ -109,9 +112,10 @@ local function hand_over(id, row, token, cause)
   local task = task_of(entry, attempts)
   local reason = exhausted(task.attempts, task.deliveries + row[4], max_deliveries)
   if reason then
-    bury(row, entry, task, reason, cause)
+    bury(row, entry, task, reason, redis.call('HGET', attempts, id .. ':cause') or cause)
     return nil
   end
+  redis.call('HDEL', attempts, id .. ':cause')
   redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', row[4] + 1, 'JUSTID')
   redis.call('HSET', lease, id, renewed(token))
   note(task.id, 'state', 'running', 'attempt', task.attempts + 1, 'started', now)

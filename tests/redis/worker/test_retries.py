@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from streamqueue.maintenance import redrive
+import pytest
+
+from streamqueue.maintenance import redrive, sweep
 from streamqueue.streams.settlement import Settlement, Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import KEYS, PARKED, ack, claim, expire, owners, release, retry, settle, store, take
@@ -151,6 +153,37 @@ async def test_a_full_dead_letter_stream_parks_instead_of_dropping(queue: Queue)
     (again,) = await take(a)
     assert again.attempts == 1
     assert await settle(a, (again, Settlement("dead", ("handler", "still")))) == [Verdict.DEAD]
+
+
+@pytest.mark.parametrize("by", ["a worker", "the reclaim pass"])
+async def test_a_dead_letter_that_waited_for_room_says_what_it_died_of(queue: Queue, by: str) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", max_deliveries=1, dead_letter_max_length=0)
+    (entry,) = await take(a)
+    assert await settle(a, retry(entry)) == [Verdict.HELD]
+    await make_due(queue)
+    assert await take(a) == [], "nor is there room now"
+    await make_due(queue)
+    if by == "a worker":
+        assert await take(store(queue.redis, "b", max_deliveries=1)) == []
+    else:
+        await queue.age(61)
+        await queue.settle(spec(max_deliveries=1))
+        assert (await sweep(queue.redis, spec(max_deliveries=1))).dead_lettered == 1
+    (letter,) = await queue.dead()
+    assert (letter["sq-reason"], letter["sq-cause"]) == ("max-deliveries", "it failed")
+    assert await queue.redis.hlen(KEYS.attempts) == 0
+
+
+async def test_what_was_held_and_done_after_all_leaves_no_cause_behind(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", dead_letter_max_length=0)
+    (entry,) = await take(a)
+    assert await settle(a, (entry, Settlement("dead", ("handler", "no such customer")))) == [Verdict.HELD]
+    await make_due(queue)
+    (again,) = await take(a)
+    assert await settle(a, ack(again)) == [Verdict.ACKED]
+    assert await queue.redis.hlen(KEYS.attempts) == 0
 
 
 async def test_an_acknowledged_retry_leaves_no_account_behind(queue: Queue) -> None:

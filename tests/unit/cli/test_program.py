@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -266,8 +267,10 @@ def program(name: str, *words: str, **environment: str) -> subprocess.CompletedP
         (b"[", "line 1"),
         (b"[" * 100_000, "line 1"),
         (b'{"n": ' + b"1" * 5000 + b"}", "line 1"),
+        # The script that lets delayed tasks in would stop at it, and with it at all that come later.
+        (json.dumps(dict.fromkeys(map(str, range(3001)), "")).encode(), "line 1 has 3001 fields"),
     ],
-    ids=["bytes", "half a pair", "half a list", "deep", "large"],
+    ids=["bytes", "half a pair", "half a list", "deep", "large", "wide"],
 )
 def test_a_file_of_tasks_that_are_no_text_adds_none(
     line: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -68,6 +70,19 @@ async def test_runs_that_wait_for_nothing_begin_in_order_and_share_a_task() -> N
     begun = runs(50)
     await ran(execute, begun)
     assert seen == [run.id for run in begun] and len(tasks) == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_where_tasks_are_eager_runs_are_begun_all_the_same() -> None:
+    """By a program that serves in a loop of its own."""
+    factory: Any = getattr(asyncio, "eager_task_factory", None)
+    asyncio.get_running_loop().set_task_factory(factory)
+    gate = asyncio.Barrier(2000)
+
+    async def execute(run: Run) -> None:
+        await gate.wait()
+
+    await ran(execute, runs(2000))
 
 
 async def test_what_a_handler_leaves_in_its_context_reaches_no_other() -> None:

@@ -14,7 +14,7 @@ from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import SECONDS, Selection, dry_run_option, queue_argument, queue_options, rate_option
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
-from streamqueue.streams.enqueue import NewTask, enqueue
+from streamqueue.streams.enqueue import MAX_FIELDS, NewTask, enqueue
 from streamqueue.streams.errors import RedisProblem, execute
 
 Fields = dict[str, str]
@@ -90,7 +90,9 @@ def _object(line: str, number: int) -> Fields:
 
 
 def _text(fields: Fields, where: str) -> Fields:
-    """Half a surrogate pair ends no call in its middle."""
+    """Half a surrogate pair ends no call in its middle, and more fields than scripts copy hold up nothing later."""
+    if len(fields) > MAX_FIELDS:
+        raise BadInput(f"{where} has {len(fields)} fields, and may have {MAX_FIELDS}: send one field of JSON")
     try:
         "".join((*fields, *fields.values())).encode()
     except UnicodeEncodeError:
