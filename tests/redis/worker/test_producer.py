@@ -51,6 +51,17 @@ async def test_a_send_whose_reply_is_lost_adds_one_task(redis: Redis, shared_ser
     assert await redis.xlen("orders") == 2 and await redis.zcard("{orders}:delayed") == 2
 
 
+async def test_a_delay_counts_by_the_servers_clock_and_its_mark_outlives_it(
+    redis: Redis, shared_server: RunningServer
+) -> None:
+    seconds, micros = await redis.time()
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send({"n": 1}, id="later", delay=100, remembered=50)
+    due = await redis.zscore("{orders}:delayed", "later")
+    assert 99.99 < due / 1000 - (seconds + micros / 1e6) < 110
+    assert 140_000 < await redis.pttl("{orders}:sent:later") <= 150_000
+
+
 async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) -> None:
     async with Queue(shared_server.url, "orders") as orders:
         sent = await orders.send_many({"n": n} for n in range(2345))
