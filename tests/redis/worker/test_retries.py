@@ -59,6 +59,18 @@ async def test_hand_backs_and_uncounted_retries_cost_nothing(queue: Queue) -> No
     assert (entry.attempts, entry.crashes) == (0, 0)
 
 
+async def test_what_is_given_up_at_once_says_why(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", results_ttl=60.0)
+    (entry,) = await take(a)
+    assert await settle(a, (entry, Settlement("dead", ("refused", "it is no order")))) == [Verdict.DEAD]
+    (letter,) = await queue.dead()
+    assert (letter["sq-reason"], letter["sq-cause"], letter["sq-attempt"]) == ("refused", "it is no order", "1")
+    told = await queue.redis.hgetall(KEYS.results + entry.id)
+    assert (told[b"state"], told[b"error"]) == (b"dead", b"it is no order")
+    assert await queue.pending() == [] and not await queue.redis.exists(KEYS.attempts, KEYS.lease)
+
+
 async def test_a_task_that_waits_for_its_retry_says_so_and_why(queue: Queue) -> None:
     await queue.add()
     a = store(queue.redis, "a", results_ttl=60.0)
