@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
-from streamqueue.simulate.figures import figures_of, percentile
+from streamqueue.simulate.figures import figures_of, over_time, p95_over_time, percentile
 from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
-from streamqueue.simulate.outcome import tail
+from streamqueue.simulate.outcome import Outcome, tail
 from streamqueue.simulate.trace import Trace
 
 
@@ -112,3 +112,21 @@ def test_figures() -> None:
     assert figures.late == 0.0
     assert figures.over_work == outcome.pod_seconds / 200
     assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0.25, 0.5, 0.95)] == [1.0, 2.0, 4.0]
+
+
+def test_the_worst_hour_is_one_with_enough_tasks() -> None:
+    busy, few = [18.0 * n for n in range(200)], [7200.0 + n for n in range(50)]  # and an hour of nothing between them
+    trace = Trace("t", [*busy, *few], [0.0] * 250)
+    outcome = Outcome([31.0] * 10 + [30.0] * 190 + [31.0] * 50, pod_seconds=7200.0)
+    figures = figures_of(trace, outcome, 30.0, 1)
+    assert (figures.worst_hour, figures.late, figures.pod_hours, figures.over_work) == (0.05, 0.24, 2.0, math.inf)
+    short = figures_of(Trace("t", [0.0, 1.0, 2.0], [1.0] * 3), Outcome([31.0, 0.0, 0.0], 9.0), 30.0, 2)
+    assert (short.worst_hour, short.over_work) == (1 / 3, 6.0)
+
+
+def test_what_is_drawn_over_time() -> None:
+    trace = Trace("t", [0.0, 1.0, 2.0, 9.0, 10.0], [1.0] * 5)
+    assert p95_over_time(trace, [1.0, 3.0, 2.0, 7.0, 5.0], 5) == [3.0, 2.0, 0.0, 0.0, 7.0]
+    outcome = Outcome([], 0.0, timeline=[(0.0, 1, 0, 7), (3.0, 5, 1, 2), (3.5, 4, 1, 3), (12.0, 2, 0, 0)])
+    assert over_time(outcome, 1, 10.0, 5) == [1, 5, 0, 0, 2]
+    assert over_time(outcome, 3, 10.0, 5) == [7, 3, 0, 0, 0]
