@@ -196,6 +196,19 @@ async def test_own_leftovers_are_adopted_without_what_runs(queue: Queue) -> None
     assert await settle(a, ack(running), ack(adopted)) == [Verdict.ACKED, Verdict.ACKED]
 
 
+async def test_leftovers_are_found_behind_and_before_what_runs_and_no_more_than_asked_for(queue: Queue) -> None:
+    ids = await queue.add(6)
+    a = store(queue.redis, "a", results_ttl=60.0)
+    await queue.read("a", count=2)
+    running = [entry.id for entry in await take(a, 3)]
+    await queue.read("a", count=1)
+    for left in (ids[0], ids[1], ids[5]):
+        (adopted,) = await a.adopt(running, 1)
+        assert adopted.id == left and await queue.redis.hget(KEYS.results + left, "state") == b"running"
+        running.append(left)
+    assert await a.adopt(running, 1) == []
+
+
 async def test_deleted_payloads_end_quietly(queue: Queue) -> None:
     ids = await queue.add(3)
     a = store(queue.redis, "a")

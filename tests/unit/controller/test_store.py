@@ -128,9 +128,11 @@ def test_what_nobody_takes_is_forgotten_some_time() -> None:
     assert held(store).gone[-1].pod["metadata"]["uid"] == f"q{3 * GONE_MOST - 1}"
 
 
-def test_a_full_list_removes_what_vanished_without_an_event(store: Store) -> None:
-    store.replace(PODS, [], version=10)
-    assert held(store).pods == {}
+@pytest.mark.parametrize("kind", [STREAM_QUEUES, DEPLOYMENTS, PODS])
+@pytest.mark.parametrize("version", [1, 10])
+def test_a_full_list_removes_what_vanished_without_an_event(store: Store, kind: Kind, version: int) -> None:
+    store.replace(kind, [], version=version)
+    assert [each for each in (STREAM_QUEUES, DEPLOYMENTS, PODS) if not shown(store, each)] == [kind]
 
 
 def test_a_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
@@ -164,12 +166,15 @@ def shown(store: Store, kind: Kind) -> bool:
     return bool(found.queue if kind is STREAM_QUEUES else found.pods if kind is PODS else found.owned)
 
 
-def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store) -> None:
-    store.remove(STREAM_QUEUES, queue())
+@pytest.mark.parametrize("last", [STREAM_QUEUES, DEPLOYMENTS, PODS])
+def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store, last: Kind) -> None:
+    things = {STREAM_QUEUES: queue(), DEPLOYMENTS: owned("Deployment"), PODS: pod()}
+    for kind, body in things.items():
+        if kind is not last:
+            store.remove(kind, body)
     assert store.get(KEY) is not None
-    assert list(store.queues()) == []
-    store.remove(DEPLOYMENTS, owned("Deployment"))
-    store.remove(PODS, pod())
+    assert [key for key, _ in store.queues()] == ([KEY] if last is STREAM_QUEUES else [])
+    store.remove(last, things[last])
     assert store.get(KEY) is None
 
 
