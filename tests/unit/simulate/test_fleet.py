@@ -7,6 +7,9 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pytest
+
+from streamqueue.scaling import Observation
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time, percentile
 from streamqueue.simulate.fleet import Fleet
@@ -83,6 +86,27 @@ def test_a_task_of_a_killed_pod_is_pending_until_it_waits_again() -> None:
     law = Watching(((0, 1), (5, 0), (200, 1)))
     Fleet([0.0], [60.0], Cluster(ColdStart(1.0), grace=30, reclaim=100), law).run()
     assert sorted(set(law.seen)) == [(0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("counters", [True, False])
+def test_what_the_law_sees(counters: bool) -> None:
+    class Watching(Plan):
+        def decide(self, fleet: Fleet) -> int:
+            seen[fleet.now] = fleet.observe()
+            return super().decide(fleet)
+
+    seen: dict[float, Observation] = {}
+    Fleet([0.0, 1.0, 1.0], [5.0] * 3, Cluster(ColdStart(2.0), counters=counters), Watching(((0, 1),))).run()
+    told = {
+        now: (each.waiting, each.pending, each.oldest_waiting_age, each.last_delivered_age, each.entries_added)
+        for now, each in seen.items()
+        if now in (0.0, 2.0, 12.0)
+    }
+    assert told == {
+        0.0: (1, 0, 0.0, None, 1 if counters else None),
+        2.0: (2, 1, 1.0, 2.0, 3 if counters else None),
+        12.0: (0, 1, None, 11.0, 3 if counters else None),
+    }
 
 
 def test_pods_wait_for_nodes_and_nodes_come() -> None:
