@@ -42,6 +42,17 @@ async def test_missing_stream_and_missing_group_are_told_apart(redis: Redis) -> 
     assert (snapshot.length, snapshot.groups, snapshot.undelivered) == (3, 1, 0)
 
 
+async def test_counting_large_entries_ends_after_two_megabytes(redis: Redis) -> None:
+    """A script blocks the server."""
+    await ensure_group(redis, "orders", "workers")
+    await add(redis, 1)
+    await read(redis, 1)
+    await add(redis, 300, payload="x" * 20_000)
+    snapshot = await look(redis)
+    told = (snapshot.undelivered, snapshot.lag_rule, snapshot.lag_known)
+    assert told in ((128, LagRule.SATURATED, False), (300, LagRule.SERVER, True))
+
+
 async def test_wrong_type_is_a_problem_for_its_queue_alone(redis: Redis) -> None:
     await redis.rpush("list", "x")
     await ensure_group(redis, "orders", "workers")

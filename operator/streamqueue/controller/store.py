@@ -96,7 +96,7 @@ class Store:
                 body = known  # what has lived long costs Python's collector nothing
         managed_fields.cut(body["metadata"])
         if kind is STREAM_QUEUES:
-            if known is None or not _same(known, body):
+            if not _same(known, body):
                 # A round of the last one of this name may be under way: it finds its queue gone.
                 held.queue, self._holdings[key] = None, replace(held, queue=body)
             else:

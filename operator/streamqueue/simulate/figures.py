@@ -53,7 +53,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def _worst_hour(arrivals: Sequence[float], waits: Sequence[float], target: float) -> float:
-    hours = [group for group in _groups(arrivals, waits, HOUR, int(arrivals[-1] // HOUR) + 1) if group]
+    hours = list(_groups(arrivals, waits, HOUR, int(arrivals[-1] // HOUR) + 1))
     few = min(FEWEST, max(map(len, hours)))
     return max(sum(wait > target for wait in group) / len(group) for group in hours if len(group) >= few)
 

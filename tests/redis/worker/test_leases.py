@@ -127,6 +127,22 @@ async def test_a_renewed_lease_is_not_claimed_and_its_idle_time_starts_anew(queu
     assert await claim(b) == []
 
 
+async def test_one_heartbeat_renews_all_that_runs_and_notes_how_far_each_is(queue: Queue) -> None:
+    await queue.add(4)
+    a = store(queue.redis, "a", results_ttl=60.0)
+    entries = await take(a)
+    await expire(queue, *(entry.id for entry in entries))
+    progress = ["", "half", "", "almost"]
+    rows = [(entry.id, entry.token, entry.id, said) for entry, said in zip(entries, progress, strict=True)]
+    await queue.redis.delete(*(KEYS.results + entry.id for entry in entries))
+    assert await a.renew(rows) == []
+    assert await claim(store(queue.redis, "b")) == []
+    for lease in await queue.redis.hvals(KEYS.lease):
+        assert int(lease.split()[1]) / 1000 > await queue.now() + VISIBILITY - 10
+    told = [await queue.redis.hmget(KEYS.results + entry.id, "state", "progress") for entry in entries]
+    assert told == [[None, None], [b"running", b"half"], [None, None], [b"running", b"almost"]]
+
+
 async def test_a_lease_goes_by_its_own_expiry_not_by_the_claimers_timeout(queue: Queue) -> None:
     await queue.add()
     a, hasty = store(queue.redis, "a", visibility_timeout=600.0), store(queue.redis, "b", visibility_timeout=0.05)
@@ -194,6 +210,19 @@ async def test_own_leftovers_are_adopted_without_what_runs(queue: Queue) -> None
     assert (adopted.id, adopted.attempts) == (ids[1], 0)
     assert await a.adopt([running.id, adopted.id], 10) == []
     assert await settle(a, ack(running), ack(adopted)) == [Verdict.ACKED, Verdict.ACKED]
+
+
+async def test_leftovers_are_found_behind_and_before_what_runs_and_no_more_than_asked_for(queue: Queue) -> None:
+    ids = await queue.add(6)
+    a = store(queue.redis, "a", results_ttl=60.0)
+    await queue.read("a", count=2)
+    running = [entry.id for entry in await take(a, 3)]
+    await queue.read("a", count=1)
+    for left in (ids[0], ids[1], ids[5]):
+        (adopted,) = await a.adopt(running, 1)
+        assert adopted.id == left and await queue.redis.hget(KEYS.results + left, "state") == b"running"
+        running.append(left)
+    assert await a.adopt(running, 1) == []
 
 
 async def test_deleted_payloads_end_quietly(queue: Queue) -> None:

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue import PayloadError, Queue
-from streamqueue.streams import RedisProblem
+from streamqueue.streams import ProblemKind, RedisProblem
 from streamqueue.streams.connection import pool
 from streamqueue.streams.enqueue import promote
 from tests.redis.proxy import Proxy
@@ -26,7 +26,27 @@ async def test_an_id_is_sent_once(redis: Redis, shared_server: RunningServer) ->
         many = await orders.send_many([{"n": 1}, {"n": 2}], ids=["order-1", "2"])
         assert [sent.repeated for sent in many] == [True, False]
         assert (await orders.result("order-1")).state == "waiting"
-    assert [fields[b"sq-id"] for _, fields in await redis.xrange("orders")] == [b"order-1", b"2"]
+    sent = [fields for _, fields in await redis.xrange("orders")]
+    assert sent == [{b"sq-id": b"order-1", b"n": b"1"}, {b"sq-id": b"2", b"n": b"2"}]
+
+
+async def test_an_id_that_is_sent_again_is_remembered_anew(redis: Redis, shared_server: RunningServer) -> None:
+    async with Queue(shared_server.url, "orders") as orders:
+        for remembered in (50, 100):
+            await orders.send({"n": 1}, id="order-1", remembered=remembered)
+            assert 1000 * (remembered - 10) < await redis.pttl("{orders}:sent:order-1") <= 1000 * remembered
+
+
+@pytest.mark.parametrize("key", ["{orders}:delayed", "{orders}:delayed:payload"])
+async def test_a_key_of_another_type_is_said_before_anything_is_added(
+    redis: Redis, shared_server: RunningServer, key: str
+) -> None:
+    await redis.set(key, "mine")
+    async with Queue(shared_server.url, "orders") as orders:
+        with pytest.raises(RedisProblem) as found:
+            await orders.send({"n": 1}, delay=100)
+    assert found.value.kind is ProblemKind.WRONG_TYPE
+    assert await redis.keys() == [key.encode()]
 
 
 @pytest.mark.parametrize("times", [{"delay": -1.0}, {"delay": math.nan}, {"remembered": 0.0005}])
@@ -49,6 +69,17 @@ async def test_a_send_whose_reply_is_lost_adds_one_task(redis: Redis, shared_ser
         proxy.lose_reply = 1
         await orders.send({"n": 3}, delay=5)
     assert await redis.xlen("orders") == 2 and await redis.zcard("{orders}:delayed") == 2
+
+
+async def test_a_delay_counts_by_the_servers_clock_and_its_mark_outlives_it(
+    redis: Redis, shared_server: RunningServer
+) -> None:
+    seconds, micros = await redis.time()
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send({"n": 1}, id="later", delay=100, remembered=50)
+    due = await redis.zscore("{orders}:delayed", "later")
+    assert 99.99 < due / 1000 - (seconds + micros / 1e6) < 110
+    assert 140_000 < await redis.pttl("{orders}:sent:later") <= 150_000
 
 
 async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) -> None:
@@ -106,6 +137,17 @@ async def test_promotion_goes_in_bounded_steps_and_says_what_comes(redis: Redis,
     assert sorted(int(fields[b"n"]) for _, fields in entries) == list(range(250))
     assert all(abs(int(fields[b"sq-enqueued-at"]) / 1000 - time.time()) < 5 for _, fields in entries)
     assert await promote(redis, "nothing") == (0, None)
+
+
+async def test_a_delayed_task_whose_payload_is_gone_holds_up_no_other(
+    redis: Redis, shared_server: RunningServer
+) -> None:
+    await redis.zadd("{orders}:delayed", {"ghost": 1})
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send({"n": 1}, delay=0.001)
+    await asyncio.sleep(0.01)
+    assert await promote(redis, "orders") == (1, None)
+    assert await redis.xlen("orders") == 1 and not await redis.exists("{orders}:delayed")
 
 
 async def test_delayed_tasks_survive_a_restart(durable_server: RunningServer) -> None:

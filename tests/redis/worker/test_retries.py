@@ -49,6 +49,39 @@ async def test_a_parked_entry_that_fell_out_of_the_set_is_claimed(queue: Queue) 
     assert [found.id for found in await claim(store(queue.redis, "b"))] == [entry.id]
 
 
+async def test_one_free_slot_takes_a_retry(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a")
+    (first,) = await take(a, 1)
+    await settle(a, retry(first))
+    assert [entry.id for entry in await take(a, 1, due_first=1)] == [first.id]
+
+
+async def test_what_a_worker_holds_is_nobodys_retry(queue: Queue) -> None:
+    """Claimed by way of the visibility timeout, or of a plain loop, with its time left behind."""
+    (task,) = await queue.add()
+    await take(store(queue.redis, "b"))
+    await queue.redis.zadd(KEYS.due, {task: 1})
+    assert await take(store(queue.redis, "a")) == []
+    assert await owners(queue) == {task: "b"} and not await queue.redis.exists(KEYS.due)
+
+
+async def test_what_finds_the_dead_letter_stream_full_waits_for_a_minute_each_time(queue: Queue) -> None:
+    await queue.add()
+    await queue.redis.xadd(queue.dlq, {"n": "another"})
+    a = store(queue.redis, "a", max_deliveries=1, dead_letter_max_length=1)
+    (entry,) = await take(a)
+    assert await settle(a, retry(entry)) == [Verdict.HELD]
+    for _ in range(2):
+        assert 50 < (await queue.redis.zscore(KEYS.due, entry.id)) / 1000 - await queue.now() <= 60
+        await make_due(queue)
+        assert await take(a) == []
+    await queue.redis.delete(queue.dlq)
+    await make_due(queue)
+    assert await take(a) == [] and [letter["sq-attempt"] for letter in await queue.dead()] == ["1"]
+    assert not await queue.redis.exists(KEYS.due)
+
+
 async def test_hand_backs_and_uncounted_retries_cost_nothing(queue: Queue) -> None:
     await queue.add()
     a = store(queue.redis, "a")
@@ -59,6 +92,18 @@ async def test_hand_backs_and_uncounted_retries_cost_nothing(queue: Queue) -> No
         assert not await queue.redis.exists(KEYS.attempts)
     (entry,) = await take(a)
     assert (entry.attempts, entry.crashes) == (0, 0)
+
+
+async def test_what_is_given_up_at_once_says_why(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", results_ttl=60.0)
+    (entry,) = await take(a)
+    assert await settle(a, (entry, Settlement("dead", ("refused", "it is no order")))) == [Verdict.DEAD]
+    (letter,) = await queue.dead()
+    assert (letter["sq-reason"], letter["sq-cause"], letter["sq-attempt"]) == ("refused", "it is no order", "1")
+    told = await queue.redis.hgetall(KEYS.results + entry.id)
+    assert (told[b"state"], told[b"error"]) == (b"dead", b"it is no order")
+    assert await queue.pending() == [] and not await queue.redis.exists(KEYS.attempts, KEYS.lease)
 
 
 async def test_a_task_that_waits_for_its_retry_says_so_and_why(queue: Queue) -> None:

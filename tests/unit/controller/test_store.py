@@ -7,7 +7,7 @@ import pytest
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
 from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store, key_of, seniority
-from tests.unit.controller.bodies import container, owned, pod, queue
+from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
 
 KEY = ("shop", "orders")
 
@@ -36,6 +36,35 @@ def test_an_older_state_never_replaces_a_newer_one(store: Store) -> None:
     store.put(PODS, pod(version=7, phase="Running"))
     store.put(PODS, pod(version=3, phase="Pending"))
     assert held(store).pods["orders-6b7f9-abcde"]["status"]["phase"] == "Running"
+
+
+def test_a_queue_that_was_edited_shows_its_new_spec(store: Store) -> None:
+    before = held(store)
+    store.show(STREAM_QUEUES, queue(version=2, spec={"stream": "paid"}))
+    assert before.queue and before.queue["spec"] == {"stream": "paid"}, "to a round under way, too"
+
+
+def test_a_queue_that_a_finalizer_holds_is_none_of_ours(store: Store) -> None:
+    assert store.has(KEY) and [key for key, _ in store.queues()] == [KEY]
+    going = queue(version=2)
+    going["metadata"]["deletionTimestamp"] = CREATED
+    store.show(STREAM_QUEUES, going)
+    assert not store.has(KEY) and not list(store.queues())
+    store.remove(STREAM_QUEUES, going)
+    assert not store.has(KEY) and not store.has(("shop", "never"))
+
+
+def test_who_set_which_field_is_not_kept(store: Store) -> None:
+    body = pod(version=2)
+    body["metadata"]["managedFields"] = [{"manager": "kubelet", "operation": "Update", "fieldsV1": {}}]
+    store.show(PODS, body)
+    assert "managedFields" not in held(store).pods["orders-6b7f9-abcde"]["metadata"]
+
+
+def test_what_is_gone_is_not_brought_back_by_its_last_state(store: Store) -> None:
+    store.remove(PODS, pod())
+    store.show(PODS, pod())
+    assert not held(store).pods
 
 
 def test_a_state_that_is_known_is_not_kept_anew(store: Store) -> None:
@@ -99,9 +128,11 @@ def test_what_nobody_takes_is_forgotten_some_time() -> None:
     assert held(store).gone[-1].pod["metadata"]["uid"] == f"q{3 * GONE_MOST - 1}"
 
 
-def test_a_full_list_removes_what_vanished_without_an_event(store: Store) -> None:
-    store.replace(PODS, [], version=10)
-    assert held(store).pods == {}
+@pytest.mark.parametrize("kind", [STREAM_QUEUES, DEPLOYMENTS, PODS])
+@pytest.mark.parametrize("version", [1, 10])
+def test_a_full_list_removes_what_vanished_without_an_event(store: Store, kind: Kind, version: int) -> None:
+    store.replace(kind, [], version=version)
+    assert [each for each in (STREAM_QUEUES, DEPLOYMENTS, PODS) if not shown(store, each)] == [kind]
 
 
 def test_a_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
@@ -135,12 +166,15 @@ def shown(store: Store, kind: Kind) -> bool:
     return bool(found.queue if kind is STREAM_QUEUES else found.pods if kind is PODS else found.owned)
 
 
-def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store) -> None:
-    store.remove(STREAM_QUEUES, queue())
+@pytest.mark.parametrize("last", [STREAM_QUEUES, DEPLOYMENTS, PODS])
+def test_a_queue_is_forgotten_when_nothing_of_it_is_left(store: Store, last: Kind) -> None:
+    things = {STREAM_QUEUES: queue(), DEPLOYMENTS: owned("Deployment"), PODS: pod()}
+    for kind, body in things.items():
+        if kind is not last:
+            store.remove(kind, body)
     assert store.get(KEY) is not None
-    assert list(store.queues()) == []
-    store.remove(DEPLOYMENTS, owned("Deployment"))
-    store.remove(PODS, pod())
+    assert [key for key, _ in store.queues()] == ([KEY] if last is STREAM_QUEUES else [])
+    store.remove(last, things[last])
     assert store.get(KEY) is None
 
 

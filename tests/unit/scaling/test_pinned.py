@@ -22,3 +22,12 @@ def test_a_pin_holds_where_no_pod_may_go_and_stays_within_the_maximum() -> None:
     raised, _ = decide(replace(spec, replicas=9), memory, look(100.0, pods=(*idle[:1], *going)))
     assert (raised.replicas, raised.reason) == (2, Reason.PINNED), "those that go still count"
     assert "pinned at 9, capped by maxReplicas 4" in raised.sentence
+
+
+def test_a_pin_at_the_present_count_is_all_there_is_to_say() -> None:
+    spec, memory = Scaling(max_replicas=4, replicas=3), Memory(since=0.0, last=99.0)
+    for held in ({}, {"known": False}, {"rollout": True}):
+        decision, _ = decide(spec, memory, look(100.0, pods=pods(0, 0, 0), **held))
+        assert (decision.replicas, decision.victims, decision.sentence) == (3, (), "3: pinned at 3")
+    fewer, _ = decide(replace(spec, replicas=2), memory, look(100.0, pods=pods(0, 1, 1)))
+    assert (fewer.victims, fewer.sentence) == (("p0",), "3: pinned at 2")

@@ -7,11 +7,14 @@ import random
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pytest
+
+from streamqueue.scaling import Observation
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
-from streamqueue.simulate.figures import figures_of, percentile
+from streamqueue.simulate.figures import figures_of, over_time, p95_over_time, percentile
 from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
-from streamqueue.simulate.outcome import tail
+from streamqueue.simulate.outcome import Outcome, tail
 from streamqueue.simulate.trace import Trace
 
 
@@ -85,6 +88,27 @@ def test_a_task_of_a_killed_pod_is_pending_until_it_waits_again() -> None:
     assert sorted(set(law.seen)) == [(0, 1), (1, 0)]
 
 
+@pytest.mark.parametrize("counters", [True, False])
+def test_what_the_law_sees(counters: bool) -> None:
+    class Watching(Plan):
+        def decide(self, fleet: Fleet) -> int:
+            seen[fleet.now] = fleet.observe()
+            return super().decide(fleet)
+
+    seen: dict[float, Observation] = {}
+    Fleet([0.0, 1.0, 1.0], [5.0] * 3, Cluster(ColdStart(2.0), counters=counters), Watching(((0, 1),))).run()
+    told = {
+        now: (each.waiting, each.pending, each.oldest_waiting_age, each.last_delivered_age, each.entries_added)
+        for now, each in seen.items()
+        if now in (0.0, 2.0, 12.0)
+    }
+    assert told == {
+        0.0: (1, 0, 0.0, None, 1 if counters else None),
+        2.0: (2, 1, 1.0, 2.0, 3 if counters else None),
+        12.0: (0, 1, None, 11.0, 3 if counters else None),
+    }
+
+
 def test_pods_wait_for_nodes_and_nodes_come() -> None:
     nodes = Nodes(first=1, pods_each=2, limit=2, start=50.0)
     outcome = Fleet([0.0] * 6, [500.0] * 6, Cluster(ColdStart(1.0), nodes=nodes), Plan(((0, 6),))).run()
@@ -112,3 +136,21 @@ def test_figures() -> None:
     assert figures.late == 0.0
     assert figures.over_work == outcome.pod_seconds / 200
     assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0.25, 0.5, 0.95)] == [1.0, 2.0, 4.0]
+
+
+def test_the_worst_hour_is_one_with_enough_tasks() -> None:
+    busy, few = [18.0 * n for n in range(200)], [7200.0 + n for n in range(50)]  # and an hour of nothing between them
+    trace = Trace("t", [*busy, *few], [0.0] * 250)
+    outcome = Outcome([31.0] * 10 + [30.0] * 190 + [31.0] * 50, pod_seconds=7200.0)
+    figures = figures_of(trace, outcome, 30.0, 1)
+    assert (figures.worst_hour, figures.late, figures.pod_hours, figures.over_work) == (0.05, 0.24, 2.0, math.inf)
+    short = figures_of(Trace("t", [0.0, 1.0, 2.0], [1.0] * 3), Outcome([31.0, 0.0, 0.0], 9.0), 30.0, 2)
+    assert (short.worst_hour, short.over_work) == (1 / 3, 6.0)
+
+
+def test_what_is_drawn_over_time() -> None:
+    trace = Trace("t", [0.0, 1.0, 2.0, 9.0, 10.0], [1.0] * 5)
+    assert p95_over_time(trace, [1.0, 3.0, 2.0, 7.0, 5.0], 5) == [3.0, 2.0, 0.0, 0.0, 7.0]
+    outcome = Outcome([], 0.0, timeline=[(0.0, 1, 0, 7), (3.0, 5, 1, 2), (3.5, 4, 1, 3), (12.0, 2, 0, 0)])
+    assert over_time(outcome, 1, 10.0, 5) == [1, 5, 0, 0, 2]
+    assert over_time(outcome, 3, 10.0, 5) == [7, 3, 0, 0, 0]
