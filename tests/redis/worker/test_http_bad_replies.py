@@ -27,10 +27,9 @@ async def outcome(queue: Queue, server: RunningServer, answer: bytes, *, close: 
             await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
-        if close:
-            writer.close()
-        else:
+        if not close:
             await reader.read()
+        writer.close()
 
     await queue.add()
     async with answering(raw) as url, running(server.url, url, max_deliveries=2, timeout=1.5, results_ttl=60) as runner:
