@@ -201,13 +201,14 @@ _CA = click.option(
     help="PEM file of a CA. [env: STREAMQUEUE_REDIS_CA_FILE]",
 )
 
-output_option = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "wide", "json", "yaml", "name"]),
-    default="table",
-    show_default=True,
-    help="How to print.",
-)
+
+def _output(*kinds: str) -> Callable[[Command], Command]:
+    return click.option(
+        "-o", "--output", type=click.Choice(kinds), default=kinds[0], show_default=True, help="How to print."
+    )
+
+
+output_option = _output("table", "wide", "json", "yaml", "name")
+document_option = _output("table", "json", "yaml")  # of what is no rows
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 rate_option = click.option("--rate", type=AtLeast(0.1), metavar="N", help="At most so many a second.")

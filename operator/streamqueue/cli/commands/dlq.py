@@ -16,6 +16,7 @@ from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.letters import Wanted, choosing, died_at
 from streamqueue.cli.options import (
     Selection,
+    document_option,
     dry_run_option,
     only_queue,
     output_option,
@@ -71,7 +72,7 @@ def ls(
 @dlq.command("show")
 @queue_argument("[QUEUE] ID")
 @queue_options
-@output_option
+@document_option
 def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
     """Print one dead letter whole: ID is the letter's or the task's."""
     chosen, rest = selection.take_queue(words)

@@ -12,7 +12,7 @@ import click
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import MANIFEST, which_option
-from streamqueue.cli.options import SECONDS, Selection, output_option, queue_argument, queue_options
+from streamqueue.cli.options import SECONDS, Selection, document_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
 from streamqueue.cli.trial.types import NODES, SIGMA
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--only", is_flag=True, help="Leave KEDA out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the dice.")
 @queue_options
-@output_option
+@document_option
 def simulate(
     selection: Selection,
     words: tuple[str, ...],
