@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "streamqueue"
 CRD = ROOT / "crds" / "streamqueue.yaml"
 KEEP = "helm.sh/resource-policy"
+DIGEST = f"sha256:{64 * 'a'}"
 
 MONITORING = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 OPTIONS = ("podDisruptionBudget", "networkPolicy", "podMonitor", "serviceMonitor", "prometheusRule", "dashboard")
@@ -169,11 +170,18 @@ def test_the_operator_runs_without_privileges() -> None:
     }
 
 
-def test_the_reclaim_cron_jobs_run_the_same_image() -> None:
-    (container,) = pod(objects("image.repository=registry.example/sq", "image.tag=v7"))["containers"]
+@pytest.mark.parametrize(
+    ("sets", "image"),
+    [
+        (["image.tag=v7"], "registry.example/sq:v7"),
+        (["image.tag=v7", f"image.digest={DIGEST}"], f"registry.example/sq@{DIGEST}"),
+    ],
+)
+def test_the_reclaim_cron_jobs_run_the_same_image(sets: list[str], image: str) -> None:
+    (container,) = pod(objects("image.repository=registry.example/sq", *sets))["containers"]
 
-    assert container["image"] == "registry.example/sq:v7"
-    assert {"name": "STREAMQUEUE_IMAGE", "value": "registry.example/sq:v7"} in container["env"]
+    assert container["image"] == image
+    assert {"name": "STREAMQUEUE_IMAGE", "value": image} in container["env"]
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -210,6 +218,8 @@ def test_placement_values_reach_the_pod() -> None:
         ("loglevel=debug", "loglevel"),
         ("logLevel=loud", "logLevel"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
+        (f"image.tag={DIGEST}", "tag"),
+        ("image.digest=v7", "digest"),
         ("replicaCount=-1", "replicaCount"),
         ("watchNamespaces=shop", "watchNamespaces"),
         ("watchNamespaces={Shop}", "watchNamespaces"),
