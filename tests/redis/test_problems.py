@@ -25,6 +25,7 @@ from streamqueue.streams import (
 )
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.replication import replicated
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until
@@ -174,7 +175,7 @@ async def test_a_read_only_replica_can_be_looked_at_and_not_written(server: Serv
             await queue.create()
             await queue.add(3)
             await queue.read(count=1)
-            await primary.execute_command("WAIT", 1, 4000)
+            await replicated(primary)
             snapshot = await Queue(client).snapshot()
             assert (snapshot.undelivered, snapshot.pending) == (2, 1)
             for call in (sweep(client, spec()), ensure_group(client, "other", "workers")):

@@ -12,6 +12,7 @@ import pytest
 from streamqueue.maintenance import QuietReason, look, release, sweep
 from streamqueue.streams import connect
 from tests.redis.queue import Queue, spec
+from tests.redis.replication import replicated
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 
@@ -105,7 +106,7 @@ async def test_a_failover_is_seen_and_live_work_stays(own_server: RunningServer,
         await queue.read()
         await queue.age(61)
         await queue.settle(spec())
-        assert await primary.execute_command("WAIT", 1, 4000) == 1
+        await replicated(primary)
         own_server.kill()
         await second.execute_command("REPLICAOF", "NO", "ONE")
         report = await sweep(second, spec())

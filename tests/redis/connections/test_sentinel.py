@@ -16,6 +16,7 @@ from streamqueue.streams.connection import UrlFile
 from tests.redis.connections import steps
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.replication import replicated
 from tests.redis.servers import tls
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import free_port
@@ -34,7 +35,7 @@ async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(sentinels
         await queue.read("pod-1", count=2)
         await queue.age(61)
         await queue.settle(spec())
-        assert await client.execute_command("WAIT", 1, 4000) == 1
+        await replicated(client)
         sentinels.primary.kill()
         answers = await steps.looks_until_healed(client)
         assert isinstance(answers[0], RedisProblem)
@@ -108,7 +109,7 @@ async def test_sentinels_and_servers_that_speak_tls_alone(server: Server, tmp_pa
             queue = Queue(client)
             await queue.create()
             await queue.add(5)
-            assert await client.execute_command("WAIT", 1, 4000) == 1
+            await replicated(client)
             running.primary.kill()
             healed = (await steps.looks_until_healed(client))[-1]
             assert isinstance(healed, Snapshot) and healed.undelivered == 5

@@ -12,6 +12,7 @@ from streamqueue.maintenance import QuietReason, sweep
 from streamqueue.streams import connect
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.replication import replicated
 from tests.redis.servers.clock import ahead
 from tests.redis.servers.install import Server, install
 from tests.redis.servers.process import RunningServer, free_port
@@ -43,7 +44,7 @@ async def hurrying_replica(primary: RunningServer) -> AsyncIterator[RunningServe
 async def promoted(primary: RunningServer, replica: RunningServer) -> None:
     """The primary dies once the replica has all it knows."""
     async with connect(primary.url) as first, connect(replica.url) as second:
-        assert await first.execute_command("WAIT", 1, 10_000) == 1
+        await replicated(first)
         primary.kill()
         await second.execute_command("REPLICAOF", "NO", "ONE")
 
@@ -121,7 +122,7 @@ async def test_a_primary_that_became_a_replica_is_left_for_the_next(
         ):
             await producer.send({"n": 1})
             await until(lambda: done == ["1"], "the first task")
-            assert await first.execute_command("WAIT", 1, 10_000) == 1
+            await replicated(first)
             proxy.lead_new_to(replica.port)
             await second.execute_command("REPLICAOF", "NO", "ONE")
             await first.config_set("replica-serve-stale-data", "no")
