@@ -113,7 +113,9 @@ class Keys:
 
     @property
     def attempts(self) -> str:
-        """Hash: entry id -> attempts charged; `<id>:crashes` -> workers that died running it."""
+        """Hash: entry id -> attempts charged; `<id>:crashes` -> workers that died running it; `<id>:cause` -> what it
+        died of, while there is no room among the dead letters.
+        """
         return f"{self.prefix}:attempts"
 
     @property
