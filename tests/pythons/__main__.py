@@ -9,15 +9,16 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.pythons.lock import locked
+from tests.pythons.lock import LOCK
 from tests.redis.servers.apt import AptError
 from tests.redis.servers.cache import cache_folder
 from tests.redis.servers.install import unpack_debian
+from tests.redis.servers.lock import locked
 
 
 def interpreter(version: str) -> Path:
     """It may be run, linked to and made environments of. Raises AptError and OSError."""
-    packages = locked()[version]
+    packages = locked(LOCK)[version]
     key = hashlib.sha256(json.dumps([asdict(package) for package in packages]).encode()).hexdigest()[:12]
     home = cache_folder() / f"python-{version}-{key}"
     program = home / "usr/bin" / f"python{version}"
@@ -48,6 +49,6 @@ if __name__ == "__main__":
     try:
         print(interpreter(sys.argv[1]))
     except KeyError:
-        sys.exit(f"error: no Python {sys.argv[1]} is locked; there are {', '.join(locked())}")
+        sys.exit(f"error: no Python {sys.argv[1]} is locked; there are {', '.join(locked(LOCK))}")
     except (AptError, OSError) as error:
         sys.exit(f"error: Python {sys.argv[1]} cannot be had here: {error}")

@@ -16,14 +16,6 @@ LOCK = Path(__file__).with_name("lock.json")
 SUITES = {"3.13": "trixie", "3.14": "forky"}  # 3.12 is in none
 
 
-def locked() -> dict[str, list[Package]]:
-    """Packages by version of Python."""
-    return {
-        version: [Package(**package) for package in packages]
-        for version, packages in json.loads(LOCK.read_text()).items()
-    }
-
-
 def main() -> None:
     result = {}
     for version, name in SUITES.items():

@@ -17,14 +17,13 @@ import click
 
 from streamqueue.api.durations import parse_duration
 from streamqueue.api.errors import SpecError
-from streamqueue.api.parse import check_name
+from streamqueue.api.parse import LABEL, check_name
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 from streamqueue.streams.connection import read_url
 from streamqueue.streams.errors import RedisProblem
 
 Command = Callable[..., Any]
-_LABEL = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ class AtLeast(click.FloatRange):
 
 def a_namespace(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
     """Of an option. An empty variable must not stand for another namespace, nor a slash lead somewhere else."""
-    if name is not None and not _LABEL.fullmatch(name):
+    if name is not None and not re.fullmatch(LABEL, name):
         raise BadInput(f"--namespace: {name!r} is no namespace's name")
     return name
 

@@ -68,11 +68,10 @@ SOURCES = {
 NOT_TO_BE_HAD = ("redis-8.4", "redis-8.8", "valkey-7.2", "valkey-8.0")
 
 
-def locked() -> dict[str, list[Package]]:
-    """Packages by server, the server's own first."""
+def locked(lock: Path = LOCK) -> dict[str, list[Package]]:
+    """Packages by what they make: by server, the server's own first."""
     return {
-        server: [Package(**package) for package in packages]
-        for server, packages in json.loads(LOCK.read_text()).items()
+        name: [Package(**package) for package in packages] for name, packages in json.loads(lock.read_text()).items()
     }
 
 

@@ -31,8 +31,8 @@ from streamqueue.api.template import check_http_template, check_template
 
 NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_NAME = re.compile(rf"{_LABEL}([.]{_LABEL})*")  # of any object in Kubernetes
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # of DNS; what a namespace is named by
+_NAME = re.compile(rf"{LABEL}([.]{LABEL})*")  # of any object in Kubernetes
 
 _DELIVERY = Delivery()
 _RECLAIM = Reclaim()
