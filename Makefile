@@ -13,7 +13,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 ABREAST := -n 6 --dist worksteal # they wait a lot; neighbours stay in one process, with the servers that they share
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-python test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-python test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images keda
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -83,6 +83,11 @@ bench-%: .venv/.synced ## one benchmark: decide, redis, scale, scaling, wake or 
 	$(BIN)/python -m benchmarks.$*
 
 bench-scale bench-wake: cluster-up
+
+bench-scale: keda
+
+keda: cluster-up ## KEDA, built from its Go module the first time, to be compared with
+	$(CLUSTER) keda
 
 cluster-up: .venv/.synced ## Docker, tools, images and the kind cluster; seconds when they are there
 	$(CLUSTER) up

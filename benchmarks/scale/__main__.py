@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scale`: a burst on a sleeping queue, ours and KEDA's law side by side on the kind cluster.
+"""`python -m benchmarks.scale`: a burst on a sleeping queue, ours and KEDA side by side on the kind cluster.
 
 Both fleets get the same tasks at the same moment, run the same pods on the same node, and are told the same: so many
 tasks a replica, at most so many replicas.
@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from tests.cluster import keda
 from tests.cluster.handles import load
 from tests.kube.chart import Chart
 from tests.kube.kubectl import Kubectl
@@ -21,8 +22,11 @@ from tests.kube.view import View
 
 from benchmarks.report import machine, publish
 from benchmarks.scale.fleet import Came, measure
-from benchmarks.scale.peer import Peer, deployment
-from streamqueue.simulate.laws import KedaConfig
+from benchmarks.scale.peer import await_look, deployment, scaled_object
+from benchmarks.scale.simulated import Simulated, simulate
+from streamqueue.api.spec import Scaling
+from streamqueue.simulate.fleet import Law
+from streamqueue.simulate.laws import KedaConfig, KedaLaw, StreamQueueLaw
 
 NAMESPACE = "streamqueue-bench-scale"
 GROUP = "workers"
@@ -70,7 +74,12 @@ def pods(view: View, label: tuple[str, str]) -> list[str]:
     )
 
 
-def run(kubectl: Kubectl, redis: Any, view: View, tasks: int, seconds: float) -> dict[str, Came]:
+def side_by_side(kubectl: Kubectl, kubeconfig: str, tasks: int, seconds: float) -> dict[str, Came]:
+    """Both fleets through the burst and back to nothing, in a namespace that is made for it."""
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    server = RedisServer(kubectl, "redis")
+    server.create()
+    redis, view = server.wait(), View(kubeconfig, NAMESPACE)
     kubectl.apply(queue())
     like = view.eventually(lambda: view.get("deployments", OURS), 60, "the queue has its Deployment") or {}
     view.eventually(
@@ -78,29 +87,25 @@ def run(kubectl: Kubectl, redis: Any, view: View, tasks: int, seconds: float) ->
     )
     kubectl.apply(deployment(PEER, like))
     redis.xgroup_create(PEER, GROUP, "0", mkstream=True)
-    peer = Peer(kubectl, redis, PEER, GROUP, KedaConfig(target=PER_REPLICA, max_replicas=REPLICAS))
-    peer.start()
-    try:
-        time.sleep(HALF_A_POLL)
-        began = burst(redis, tasks, seconds)
-        for stream in (OURS, PEER):
-            view.eventually(partial(all_done, redis, peer, stream, tasks), COOLED, f"{stream}: all done")
-            print(f"{stream}: all done after {time.monotonic() - began:.0f} s", flush=True)
-        for stream, label in LABELS.items():
-            view.eventually(partial(gone, view, label), COOLED, f"{stream}: no pod left")
-            print(f"{stream}: no pod after {time.monotonic() - began:.0f} s", flush=True)
-    finally:
-        peer.stop()
+    kubectl.apply(scaled_object(PEER, NAMESPACE, GROUP, PER_REPLICA, REPLICAS))
+    await_look(redis, PEER)  # the first is at once
+    await_look(redis, PEER)
+    time.sleep(HALF_A_POLL)
+    began = burst(redis, tasks, seconds)
+    for stream in (OURS, PEER):
+        view.eventually(partial(all_done, redis, stream, tasks), COOLED, f"{stream}: all done")
+        print(f"{stream}: all done after {time.monotonic() - began:.0f} s", flush=True)
+    for stream, label in LABELS.items():
+        view.eventually(partial(gone, view, label), COOLED, f"{stream}: no pod left")
+        print(f"{stream}: no pod after {time.monotonic() - began:.0f} s", flush=True)
     return {
         stream: measure(redis, view, stream, GROUP, pods(view, label), REPLICAS, began)
         for stream, label in LABELS.items()
     }
 
 
-def all_done(redis: Any, peer: Peer, stream: str, tasks: int) -> bool:
+def all_done(redis: Any, stream: str, tasks: int) -> bool:
     """Every task has a result."""
-    if peer.failed:
-        raise peer.failed
     return int(redis.xlen(f"{{{stream}}}:g:{GROUP}:results")) >= tasks
 
 
@@ -108,8 +113,20 @@ def gone(view: View, label: tuple[str, str]) -> bool:
     return not view.all("pods", dict([label]))
 
 
-def table(came: dict[str, Came], tasks: int, seconds: float, loads: tuple[float, float]) -> str:
+def simulations(came: dict[str, Came], tasks: int, seconds: float) -> dict[str, Simulated]:
+    """Both laws on the same burst in the simulator, with the cold starts that were seen."""
+    laws: dict[str, Law] = {
+        OURS: StreamQueueLaw(Scaling(max_replicas=REPLICAS, target_backlog=PER_REPLICA)),
+        PEER: KedaLaw(KedaConfig(target=PER_REPLICA, max_replicas=REPLICAS)),
+    }
+    return {name: simulate(law, tasks, seconds, came[name].cold_start, HALF_A_POLL) for name, law in laws.items()}
+
+
+def table(
+    came: dict[str, Came], played: dict[str, Simulated], tasks: int, seconds: float, loads: tuple[float, float]
+) -> str:
     ours, peer = came[OURS], came[PEER]
+    our_play, peer_play = played[OURS], played[PEER]
     rows = [
         (f"first task to {REPLICAS} ready replicas", _seconds(ours.ready), _seconds(peer.ready)),
         ("first task to the last one done", _seconds(ours.drained), _seconds(peer.drained)),
@@ -119,22 +136,33 @@ def table(came: dict[str, Came], tasks: int, seconds: float, loads: tuple[float,
         ("first task to no pod left", _seconds(ours.zero), _seconds(peer.zero)),
         ("pod-seconds until no pod is left", f"{ours.pod_seconds_to_zero:.0f}", f"{peer.pod_seconds_to_zero:.0f}"),
         ("tasks started more than once", str(ours.started_twice), str(peer.started_twice)),
+        ("a pod's start, median", _seconds(ours.cold_start), _seconds(peer.cold_start)),
     ]
+    simulated = [
+        ("first task to the last one done", _seconds(our_play.drained), _seconds(peer_play.drained)),
+        ("wait, median", _seconds(our_play.p50_wait), _seconds(peer_play.p50_wait)),
+        ("wait, p95", _seconds(our_play.p95_wait), _seconds(peer_play.p95_wait)),
+        ("pod-seconds until then", f"{our_play.pod_seconds:.0f}", f"{peer_play.pod_seconds:.0f}"),
+    ]
+    heads = [f"| | StreamQueue | KEDA {keda.VERSION} with HPA |", "|---|---:|---:|"]
     lines = [
         f"# 0 to {REPLICAS} replicas, side by side",
         "",
-        f"{machine()}, shared by the operator, Redis, a whole kind cluster, the benchmark and up to {2 * REPLICAS} "
-        f"worker pods; load average {loads[0]:.1f} at the start, {loads[1]:.1f} at the end.",
+        f"{machine()}, shared by the operator, KEDA, Redis, a whole kind cluster, the benchmark and up to "
+        f"{2 * REPLICAS} worker pods; load average {loads[0]:.1f} at the start, {loads[1]:.1f} at the end.",
         "",
         f"{tasks} tasks of {seconds:g} s come at once to a sleeping queue: {tasks * seconds:.0f} s of work. Both are "
         f"told {PER_REPLICA} tasks a replica and at most {REPLICAS} replicas, run the same pods and keep their other "
-        "defaults. The peer is not KEDA's own program but its control law (2.20: polling 30 s, cooldown 300 s; HPA "
-        "sync 15 s, at most doubling, window 300 s; lag trigger), which scales a Deployment here; the burst comes "
-        "half-way between two of its polls.",
+        "defaults. KEDA is its own program, built from its module, with the lag trigger (polling 30 s, cooldown "
+        "300 s) and the cluster's HPA (sync 15 s, window 300 s); the burst comes half-way between two of its polls.",
         "",
-        "| | StreamQueue | KEDA's law with HPA |",
-        "|---|---:|---:|",
+        *heads,
         *(f"| {name} | {one} | {other} |" for name, one, other in rows),
+        "",
+        "The same burst as `streamqueue simulate` plays it, with these starts of pods:",
+        "",
+        *heads,
+        *(f"| {name} | {one} | {other} |" for name, one, other in simulated),
     ]
     return "\n".join(lines) + "\n"
 
@@ -152,16 +180,18 @@ def main() -> None:
     kubectl = Kubectl(handles.kubectl, handles.kubeconfig, NAMESPACE)
     Chart(handles.helm, kubectl).install()
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    server = RedisServer(kubectl, "redis")
-    server.create()
-    redis, view = server.wait(), View(handles.kubeconfig, NAMESPACE)
-    before = os.getloadavg()[0]
-    came = run(kubectl, redis, view, arguments.tasks, arguments.seconds)
-    text = table(came, arguments.tasks, arguments.seconds, (before, os.getloadavg()[0]))
-    figures = {fleet: asdict(each) for fleet, each in came.items()}
-    publish("scale", text, {"machine": machine(), "load": [before, os.getloadavg()[0]], **figures})
-    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    keda.install(handles)
+    try:
+        before = os.getloadavg()[0]
+        came = side_by_side(kubectl, handles.kubeconfig, arguments.tasks, arguments.seconds)
+        loads = (before, os.getloadavg()[0])
+    finally:
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        keda.uninstall(handles)
+    played = simulations(came, arguments.tasks, arguments.seconds)
+    text = table(came, played, arguments.tasks, arguments.seconds, loads)
+    figures = {fleet: asdict(each) | {"simulated": asdict(played[fleet])} for fleet, each in came.items()}
+    publish("scale", text, {"machine": machine(), "load": list(loads), **figures})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kube.view import View
+from tests.kube.view import Body, View
+
+from streamqueue.simulate.figures import percentile
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Came:
     pod_seconds_to_zero: float
     zero: float
     started_twice: int
+    cold_start: float  # median, from a pod's creation until it is ready
 
 
 def waits(redis: Any, stream: str) -> list[float]:
@@ -54,6 +57,22 @@ def lifetimes(view: View, names: list[str]) -> list[tuple[float, float]]:
     return spans
 
 
+def cold_starts(view: View, names: list[str]) -> list[float]:
+    """Seconds from when each pod was first seen until it was seen ready, sorted; those that never were left out."""
+    found = []
+    for name in names:
+        seen = view.seen("pods", name)
+        ready = next((when for when, body in seen if _is_ready(body)), None)
+        if ready is not None:
+            found.append(ready - seen[0][0])
+    return sorted(found)
+
+
+def _is_ready(pod: Body) -> bool:
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def pod_seconds(spans: list[tuple[float, float]], until: float) -> float:
     """How long pods existed, all together, before this time."""
     return sum(max(0.0, min(end, until) - begin) for begin, end in spans)
@@ -62,17 +81,19 @@ def pod_seconds(spans: list[tuple[float, float]], until: float) -> float:
 def measure(redis: Any, view: View, stream: str, group: str, pods: list[str], replicas: int, since: float) -> Came:
     """`since`: when the first task was added, on the watch's clock."""
     took, spans, done = waits(redis, stream), lifetimes(view, pods), drained(redis, stream, group)
+    colds = cold_starts(view, pods)
     zero = max(end for _, end in spans)
     starts = len(redis.xrange(f"{{{stream}}}:starts"))
     return Came(
         ready=all_ready(view, stream, replicas, since),
         drained=done,
-        p50_wait=took[len(took) // 2],
-        p95_wait=took[math.ceil(len(took) * 0.95) - 1],
+        p50_wait=percentile(took, 0.5),
+        p95_wait=percentile(took, 0.95),
         pod_seconds=pod_seconds(spans, since + done),
         pod_seconds_to_zero=pod_seconds(spans, zero),
         zero=zero - since,
         started_twice=starts - len(took),
+        cold_start=percentile(colds, 0.5),
     )
 
 

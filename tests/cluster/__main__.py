@@ -1,4 +1,4 @@
-"""`python -m tests.cluster up|images|node-autoscaler|down|status|print-env|pytest-args`."""
+"""`python -m tests.cluster up|images|node-autoscaler|keda|down|status|print-env|pytest-args`."""
 
 import argparse
 import fcntl
@@ -9,17 +9,20 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from tests.cluster import keda, node_autoscaler
 from tests.cluster.down import down
 from tests.cluster.handles import load
+from tests.cluster.plan import Stage
 from tests.cluster.settings import CACHE, CLUSTER
 from tests.cluster.shell import HarnessError
 from tests.cluster.status import status
-from tests.cluster.up import images, node_autoscaler, up
+from tests.cluster.up import bundle, images, up
 
 COMMANDS = {
     "up": "bring up Docker, the tools, the images and the cluster",
     "images": "build the project's images; load them where there is a cluster",
     "node-autoscaler": "build Karpenter and KWOK for the tests that need a node autoscaler",
+    "keda": "build KEDA for the benchmark that runs beside it",
     "down": "delete the cluster and the project's images",
     "status": "say what is there",
     "print-env": "print the variables for `eval` in a shell",
@@ -68,7 +71,9 @@ def change(command: str, console: Console) -> None:
         changed = images(console)
         console.print(f"Built {', '.join(changed)}." if changed else "All images are up to date.")
     elif command == "node-autoscaler":
-        node_autoscaler(console)
+        bundle(console, node_autoscaler.BUNDLE, Stage.NODE_AUTOSCALER)
+    elif command == "keda":
+        bundle(console, keda.BUNDLE, Stage.KEDA)
     else:
         for line in down():
             console.print(line, soft_wrap=True)

@@ -1,6 +1,6 @@
 """Removes what the harness made, and nothing that others did."""
 
-from tests.cluster import docker, dockerd, engine, kind, project_images
+from tests.cluster import docker, dockerd, engine, keda, kind, node_autoscaler, project_images
 from tests.cluster.handles import FILE, load
 from tests.cluster.settings import CLUSTER
 from tests.cluster.shell import answer
@@ -15,7 +15,7 @@ def down() -> list[str]:
         kind.delete(load())
         done.append(f"Deleted the cluster {CLUSTER}.")
     FILE.unlink(missing_ok=True)
-    docker.remove_images(project_images.TAGS)
+    docker.remove_images((*project_images.TAGS, node_autoscaler.BUNDLE.tag, keda.BUNDLE.tag))
     done.append("Removed the project's images. The node image stays: the next cluster takes seconds.")
     if dockerd.running():
         others = answer(["docker", "ps", "--format", "{{.Names}}"])

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     PACKAGES = "Debian packages of the node"
     NODE = "Node image"
     NODE_AUTOSCALER = "Go build of Karpenter and KWOK"
+    KEDA = "Go build of KEDA"
     IMAGES = "Project images"
     CLUSTER = "kind cluster"
     LOAD = "Loading the images into the cluster"
@@ -31,6 +32,7 @@ USUAL: Mapping[Stage, float] = {
     Stage.PACKAGES: 40,
     Stage.NODE: 45,
     Stage.NODE_AUTOSCALER: 420,
+    Stage.KEDA: 660,
     Stage.IMAGES: 40,
     Stage.CLUSTER: 40,
     Stage.LOAD: 12,

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from rich.console import Console
 
 from tests.cluster import base_image, disk, docker, engine, go_build, kind, node_image, project_images, shell
-from tests.cluster import node_autoscaler as autoscaler
+from tests.cluster.go_bundle import Bundle
 from tests.cluster.handles import Handles
 from tests.cluster.node_image import Source
 from tests.cluster.plan import Missing, Stage, plan
@@ -55,11 +55,10 @@ def images(console: Console) -> list[str]:
     return changed
 
 
-def node_autoscaler(console: Console) -> None:
-    """Build Karpenter and KWOK where they aren't there yet."""
-    progress = Progress((((Stage.NODE_AUTOSCALER,),),), console)
-    with progress.shown(), progress.stage(Stage.NODE_AUTOSCALER) as report:
-        autoscaler.build(report)
+def bundle(console: Console, wanted: Bundle, stage: Stage) -> None:
+    """Build other projects' programs and their image where they aren't there yet."""
+    with Progress((((stage,),),), console).shown() as progress, progress.stage(stage) as report:
+        wanted.build(report)
 
 
 def prepare(console: Console) -> tuple[Source, Base]:

@@ -75,7 +75,7 @@ class Pool:
 @pytest.fixture
 def pool(world: World) -> Iterator[Pool]:
     handles = load()
-    node_autoscaler.build(print)
+    node_autoscaler.BUNDLE.build(print)
     node_autoscaler.install(handles, print)
     pool = Pool(world.kubectl)
     yield pool

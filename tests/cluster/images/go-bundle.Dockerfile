@@ -1,0 +1,3 @@
+# Static programs of other projects: each is a pod's command.
+FROM scratch
+COPY . /

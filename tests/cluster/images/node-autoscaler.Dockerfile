@@ -1,3 +1,0 @@
-# Karpenter with its KWOK provider, and KWOK: two static programs, each a pod's command.
-FROM scratch
-COPY karpenter kwok /
