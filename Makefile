@@ -79,12 +79,12 @@ MINUTES ?= 30
 chaos-long: .venv/.synced ## a storm of MINUTES=30 with failovers, SIGTERMs and long tasks; writes benchmarks/results/chaos-long.md
 	$(PYTEST) tests/chaos -m long --minutes $(MINUTES)
 
-bench-%: .venv/.synced ## one benchmark: decide, redis, scale, scaling, wake or worker
+bench-%: .venv/.synced ## one benchmark: decide, redis, replay, scale, scaling, wake or worker
 	$(BIN)/python -m benchmarks.$*
 
-bench-scale bench-wake: cluster-up
+bench-replay bench-scale bench-wake: cluster-up
 
-bench-scale: keda
+bench-replay bench-scale: keda
 
 keda: cluster-up ## KEDA, built from its Go module the first time, to be compared with
 	$(CLUSTER) keda

@@ -8,11 +8,9 @@ from typing import Any
 from tests.kube.redis_server import PORT
 from tests.kube.view import Body
 
-ADDRESS = f"redis.{{}}.svc:{PORT}"
-
 
 def deployment(name: str, like: Body) -> Body:
-    """As the operator's own Deployment `like`, but for its names: the stream and the group are called `name`."""
+    """As the operator's own Deployment `like`, but for its names: the stream is called `name`, too."""
     labels = {"app": name}
     pod = copy.deepcopy(like["spec"]["template"]["spec"])
     for variable in pod["containers"][0]["env"]:
@@ -26,7 +24,7 @@ def deployment(name: str, like: Body) -> Body:
 def scaled_object(name: str, namespace: str, group: str, per_replica: int, replicas: int) -> Body:
     """So many waiting entries a replica; everything else is KEDA's default."""
     trigger = {
-        "address": ADDRESS.format(namespace),
+        "address": f"redis.{namespace}.svc:{PORT}",
         "stream": name,
         "consumerGroup": group,
         "lagCount": str(per_replica),
