@@ -45,7 +45,7 @@ class Selection:
 
     @property
     def label(self) -> str:
-        return f"{self.stream}/{self.group}" if self.straight else self.queue or ""
+        return "/".join(filter(None, (self.stream, self.group))) if self.straight else self.queue or ""
 
     @property
     def again(self) -> str:
@@ -55,18 +55,20 @@ class Selection:
         if self.redis:
             plain = "@" not in self.redis and not urlsplit(self.redis).query
             parts += ["--redis", quote(self.redis) if plain else '"$STREAMQUEUE_REDIS_URL"']
-        parts += ["--stream", quote(self.stream), "--group", quote(self.group or "")] if self.stream else []
+        parts += ["--stream", quote(self.stream)] if self.stream else []
+        parts += ["--group", quote(self.group)] if self.stream and self.group else []
         return " ".join(parts)
 
-    def take_queue(self, words: tuple[str, ...]) -> tuple[Selection, tuple[str, ...]]:
-        """The first word is the queue's name, unless the stream is given; the other words.
+    def take_queue(self, words: tuple[str, ...], *, reads: bool = True) -> tuple[Selection, tuple[str, ...]]:
+        """The first word is the queue's name, unless the stream is given; the other words. Who adds tasks (not `reads`)
+        needs no group.
 
         Raises BadInput where no queue is named at all, or half of what the straight way needs.
         """
         if self.straight:
             if not self.redis:
                 raise BadInput("--stream needs --redis URL as well")
-            if not self.group:
+            if reads and not self.group:
                 raise BadInput("--stream needs --group as well")
             if self.namespace or self.context:
                 raise BadInput("--namespace and --context go with a queue's name, and --stream says which queue")

@@ -36,9 +36,17 @@ class Cli:
 
     async def call(self, *words: str, group: str = "workers", stream: str = "orders") -> Called:
         """Whatever comes of it."""
+        return await self._called(*words, "--stream", stream, "--group", group)
+
+    async def bare(self, *words: str) -> str:
+        """What it printed, with the server's URL alone; it must succeed."""
+        called = await self._called(*words)
+        assert called.code == 0, called
+        return called.out
+
+    async def _called(self, *words: str) -> Called:
         self._capsys.readouterr()
-        where = ["--redis", self.url, "--stream", stream, "--group", group]
-        code = await asyncio.to_thread(run, [*words, *where])
+        code = await asyncio.to_thread(run, [*words, "--redis", self.url])
         captured = self._capsys.readouterr()
         return Called(code, captured.out, captured.err)
 

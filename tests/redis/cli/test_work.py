@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.api.keys import StreamKeys
 from streamqueue.streams import connect
 from tests.redis.cli.conftest import Cli, kill
 from tests.redis.proxy import Proxy
@@ -40,6 +41,17 @@ async def test_send_adds_one_task_or_one_a_line(cli: Cli, queue: Queue, tmp_path
     )
     assert "2 task(s)" in await cli("send", "--file", str(file), "--dry-run")
     assert len(await queue.entries()) == 3
+
+
+@pytest.mark.on("redis-7.0")
+@pytest.mark.parametrize("more", [(), ("--task-id", "a"), ("--delay", "1h")], ids=["plain", "by id", "delayed"])
+async def test_send_needs_no_group(cli: Cli, queue: Queue, more: tuple[str, ...]) -> None:
+    """Whoever reads them, tasks are the stream's: so are the marks of what was sent, and what is delayed."""
+    await cli.bare("send", *more, "task=a", "--stream", queue.stream)
+    assert len(await queue.entries()) + await queue.redis.zcard(StreamKeys(queue.stream).delayed) == 1
+    assert await cli.bare("send", "task=a", "--stream", queue.stream, "--dry-run") == (
+        "1 task(s) would be added to orders (dry run)\n"
+    )
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's

@@ -42,7 +42,7 @@ def send(
     dry_run: bool,
 ) -> None:
     """Add a task to QUEUE, or one for each line of a file; prints the new entries' ids."""
-    chosen, pairs = selection.take_queue(words)
+    chosen, pairs = selection.take_queue(words, reads=False)
     if bool(pairs) == (file is not None):
         raise BadInput("give the task as FIELD=VALUE words, or --file FILE")
     if file and task_id:
