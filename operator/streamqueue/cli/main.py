@@ -1,6 +1,7 @@
 """Entry point: the commands, and how each error becomes one line and an exit code.
 
-0: done. 1: it could not be done, or `doctor` found a problem. 2: bad input. 130: interrupted.
+0: done. 1: it could not be done, or `doctor` found a problem. 2: bad input. 130: interrupted. 141: who reads the output
+has left, as after SIGPIPE; not a word is said of it.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -17,6 +20,8 @@ from streamqueue.cli import commands
 from streamqueue.cli.completing import COMPLETION_VARIABLE
 from streamqueue.cli.group import LazyGroup
 from streamqueue.streams import RedisProblem
+
+NOBODY_READS = 128 + signal.SIGPIPE
 
 
 @click.group(
@@ -45,7 +50,7 @@ def main() -> None:
     try:
         if sys.stdout:  # none where it was closed before the start
             sys.stdout.flush()
-    except OSError:  # which was said: the interpreter would say it again
+    except OSError:  # which was told: the interpreter would tell it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -55,23 +60,31 @@ def run(arguments: Sequence[str], name: str = "streamqueue") -> int:
     try:
         code = cli.main(list(arguments), prog_name=name, complete_var=COMPLETION_VARIABLE, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return error.exit_code
+        return _say(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(name, error.format_message(), error.exit_code)
     except RedisProblem as problem:
         return _fail(name, problem.message, 1)
     except UnicodeEncodeError:
         return _fail(name, "what was typed is no UTF-8 text", 2)
+    except BrokenPipeError:
+        return NOBODY_READS
     except OSError as error:
         return _fail(name, error.strerror or type(error).__name__, 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except SystemExit as end:  # of completion with 0; click and rich make it of a broken pipe
+        return NOBODY_READS if end.code else 0
     return code if isinstance(code, int) else 0
 
 
 def _fail(name: str, message: str, code: int) -> int:
-    click.echo(f"{name}: {' '.join(message.split())}", err=True)
+    return _say(f"{name}: {' '.join(message.split())}", code)
+
+
+def _say(message: str, code: int) -> int:
+    with suppress(OSError):  # the code tells it too
+        click.echo(message, err=True)
     return code
 
 

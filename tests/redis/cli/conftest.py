@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -56,12 +57,22 @@ class Cli:
         assert called.code == 0, called
         return called.out
 
-    async def started(self, *words: str) -> asyncio.subprocess.Process:
+    async def unread(self, *words: str) -> Called:
+        """With a pipe for its output whose reader has left, as `head` does."""
+        ours, theirs = os.pipe()
+        os.close(ours)
+        process = await self.started(*words, stdout=theirs)
+        os.close(theirs)
+        _, said = await process.communicate()
+        assert process.returncode is not None
+        return Called(process.returncode, "", said.decode())
+
+    async def started(self, *words: str, stdout: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
         """As a process of its own, which Ctrl-C ends: what a job in the background starts would ignore it."""
         where = ["--redis", self.url, "--stream", "orders", "--group", "workers"]
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "streamqueue.cli", *words, *where),
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from streamqueue.cli.main import run
 from streamqueue.streams import connect
-from tests.redis.cli.conftest import Cli
+from tests.redis.cli.conftest import Called, Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.servers.tls import TlsServer
@@ -152,6 +152,16 @@ async def test_top_shows_each_look_to_a_pipe_too(cli: Cli, queue: Queue) -> None
     rest = await process.stdout.read()
     assert await process.wait() == 130
     assert len(rest.splitlines()) <= 3, "each look stands by itself"
+
+
+@pytest.mark.on("redis-7.0")
+@pytest.mark.parametrize(
+    "words", [["top"], ["status"], ["peek", "-o", "json"], ["doctor"], ["dlq", "redrive"]], ids=" ".join
+)
+async def test_a_reader_that_has_left_ends_any_command_alike(cli: Cli, queue: Queue, words: list[str]) -> None:
+    """Without a word, as SIGPIPE does: neither well nor with a problem, such as `doctor` finds."""
+    await queue.add(1)
+    assert await cli.unread(*words) == Called(141, "", "")
 
 
 async def test_no_command_creates_a_stream_by_a_slip(cli: Cli, redis: Redis) -> None:

@@ -227,10 +227,17 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_1() -> None:
     assert (done.returncode, done.stderr) == (1, "streamqueue: No space left on device\n")
 
 
-def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
-    command = f"{sys.executable} -m streamqueue.cli completion bash | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("words", ["completion bash", "init --help", "--version"])
+def test_a_reader_that_has_seen_enough_hears_no_complaint(words: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m streamqueue.cli {words} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("where", ["2> /dev/full", "2>&-", "2>&1 | true"])
+def test_bad_input_is_exit_code_2_though_nobody_hears_why(where: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m streamqueue.cli nonsense {where}"
+    assert subprocess.run(["bash", "-c", command]).returncode == 2
 
 
 def test_output_that_is_closed_from_the_start_is_no_traceback() -> None:
