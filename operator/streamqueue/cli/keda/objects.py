@@ -49,6 +49,11 @@ def switched_on(value: object) -> bool:
     return str(value).lower() in ("1", "t", "true")
 
 
+def switched_off(value: object) -> bool:
+    """The same for false."""
+    return str(value).lower() in ("0", "f", "false")
+
+
 def number(value: object, field: str, least: int = 0) -> int:
     """A whole number, which KEDA writes as text. Raises CannotImport."""
     text = str(value)

@@ -9,7 +9,8 @@ from typing import Any
 from streamqueue.api.durations import format_duration, parse_duration
 from streamqueue.api.parse import check_name, parse_spec
 from streamqueue.api.spec import Delivery
-from streamqueue.cli.keda.objects import CannotImport, Document, block, find, number, switched_on, the_scaled_object
+from streamqueue.cli.keda.leftovers import PAUSED, PAUSED_AT, leftovers
+from streamqueue.cli.keda.objects import CannotImport, Document, block, find, number, switched_off, the_scaled_object
 from streamqueue.cli.keda.trigger import Trigger, read_triggers
 from streamqueue.cli.keda.workload import Workload
 from streamqueue.manifests.grace import GRACE_SECONDS
@@ -18,7 +19,6 @@ from streamqueue.manifests.labels import API_VERSION, KIND
 DEFAULT_MAX = 100  # KEDA's maxReplicaCount
 DEFAULT_COOLDOWN = 300  # KEDA's cooldownPeriod, seconds
 LONGEST_DELAY = 3600.0  # seconds of scaling.scaleDown.delay
-PAUSED, PAUSED_AT = "autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"
 
 _WHAT = {
     "lagCount": "lagCount counted waiting tasks alone",
@@ -54,7 +54,9 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
     }
     if workload and (template := workload.template()):
         made["template"] = template
-    _general_notes(spec, others, trigger.activation, notes)
+    notes += leftovers(scaled)
+    if others:
+        notes.append(f"left out: triggers of type {', '.join(others)}")
     if needed := _visibility(made["handler"]):
         made["delivery"] = {"visibilityTimeout": needed}
     check_name(name)
@@ -146,25 +148,8 @@ def _scaling(
     notes.append("instead of targetBacklog, targetWait: 30s promises how long a task waits, at the least pod-time")
     if len(trigger.counts) > 1:
         notes.append(f"of several targets ({', '.join(trigger.counts)}) {counted} was taken")
-    if switched_on(annotations.get(PAUSED)):
+    if PAUSED in annotations and not switched_off(annotations[PAUSED]):  # so KEDA takes what is no switch
         scaling["paused"] = True
     if PAUSED_AT in annotations:
         scaling["replicas"] = number(annotations[PAUSED_AT], PAUSED_AT)
     return scaling
-
-
-def _general_notes(spec: Mapping[str, Any], others: Sequence[str], activation: bool, notes: list[str]) -> None:
-    if "pollingInterval" in spec:
-        notes.append(f"pollingInterval {spec['pollingInterval']} is left out: looks are cheap, one each second")
-    if "idleReplicaCount" in spec:
-        notes.append("idleReplicaCount is left out: without work there are minReplicas workers")
-    if "fallback" in spec:
-        notes.append("fallback is left out: while Redis can't be read, the count stays as it is")
-    if block(spec, "advanced", "horizontalPodAutoscalerConfig"):
-        notes.append("the behavior of the HPA is left out: see scaling.scaleUp.maxStep, scaleDown.maxStep and delay")
-    if activation:
-        notes.append("activationLagCount is left out: the first task wakes the queue")
-    if block(spec, "advanced", "scalingModifiers"):
-        notes.append("scalingModifiers are left out: targetBacklog is ceil((waiting + pending) / target)")
-    if others:
-        notes.append(f"left out: triggers of type {', '.join(others)}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streamqueue.cli.keda.leftovers import TYPE
 from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number, switched_on
 from streamqueue.cli.keda.workload import Workload
 
@@ -31,7 +32,10 @@ class Trigger:
     has_password: bool
     secrets: tuple[str, ...]  # NAME/KEY of what the TriggerAuthentication reads of the URL, or where else it is
     counts: Mapping[str, int]
-    activation: bool  # it wakes at more than one waiting task
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        return self.stream, self.group, self.address, self.database
 
 
 def read_triggers(
@@ -45,16 +49,18 @@ def read_triggers(
             raise CannotImport(
                 f"trigger {kind}: {_ELSEWHERE[kind]} isn't imported: write spec.redis by hand, as docs/redis.md has it"
             )
-        if kind == "redis-streams":
+        if kind == TYPE:
             ours.append(_read(given, documents, workload))
         else:
             others.append(kind)
     if not ours:
-        raise CannotImport(f"no trigger of type redis-streams (has {', '.join(others) or 'none'})")
+        raise CannotImport(f"no trigger of type {TYPE} (has {', '.join(others) or 'none'})")
     first = ours[0]
-    if any((each.stream, each.group, each.address) != (first.stream, first.group, first.address) for each in ours):
-        raise CannotImport("its triggers read several streams or groups: make a StreamQueue of each")
-    counts = {name: target for each in ours for name, target in each.counts.items()}
+    if any(each.place != first.place for each in ours):
+        raise CannotImport("its triggers read several streams, groups or databases: make a StreamQueue of each")
+    counts: dict[str, int] = {}
+    for name, target in (item for each in ours for item in each.counts.items()):
+        counts[name] = min(target, counts.get(name, target))  # KEDA takes what asks for more workers
     return replace(first, counts=counts), others
 
 
@@ -79,7 +85,6 @@ def _read(given: Mapping[str, Any], documents: Sequence[Document], workload: Wor
         or not authentication.keys().isdisjoint(("password", "username")),
         secrets=tuple(where for parameter, where in authentication.items() if parameter not in _TLS),
         counts=counts or {"pendingEntriesCount": DEFAULT_PENDING},
-        activation=number(metadata.get("activationLagCount", 0), "activationLagCount") > 0,
     )
 
 

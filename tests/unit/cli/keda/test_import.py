@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -77,7 +78,13 @@ def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: py
             "dual",
             "stream: events, consumerGroup: readers, pending",
             "stream: b, consumerGroup: c, pending",
-            "several streams",
+            "several streams, groups or databases",
+        ),
+        (
+            "dual",
+            "consumerGroup: readers, pending",
+            'consumerGroup: readers, databaseIndex: "1", pending',
+            "several streams, groups or databases",
         ),
     ],
 )
@@ -187,8 +194,97 @@ def test_what_differs_is_said(
     assert says in imported("lag", old, new, tmp_path, capsys)
 
 
-def imported(case: str, old: str, new: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    (folder / "scaled.yaml").write_text((FOLDER / f"{case}.yaml").read_text().replace(old, new))
+SCALED = yaml.safe_load((FOLDER / "lag.yaml").read_text().split("---\n")[0])
+
+
+def notes(folder: Path, change: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
+    """The comments for `lag` with each path of `change` set."""
+    scaled = copy.deepcopy(SCALED)
+    for path, value in change.items():
+        parent: Any = scaled
+        *parents, last = path.split(".")
+        for name in parents:
+            parent = parent[int(name)] if isinstance(parent, list) else parent.setdefault(name, {})
+        parent[last] = value
+    (folder / "scaled.yaml").write_text(yaml.safe_dump(scaled))
+    assert run(["import", "keda", "-f", str(folder / "scaled.yaml"), "--image", "i:1"]) == 0
+    return "".join(line for line in capsys.readouterr().out.splitlines(True) if line.startswith("#"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("spec.pollingInterval", 15, "pollingInterval left out: "),
+        ("spec.initialCooldownPeriod", 60, "initialCooldownPeriod left out: a new queue without work begins with"),
+        ("spec.idleReplicaCount", 0, "idleReplicaCount left out: without work there are minReplicas workers"),
+        ("spec.fallback", {"failureThreshold": 3, "replicas": 6, "behavior": "static"}, "fallback left out: "),
+        ("spec.advanced.restoreToOriginalReplicaCount", True, "restoreToOriginalReplicaCount left out: the workers of"),
+        ("spec.advanced.horizontalPodAutoscalerConfig.name", "hpa", "advanced.horizontalPodAutoscalerConfig.name"),
+        (
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior",
+            {"scaleDown": {}},
+            "behavior left out: there is no HPA",
+        ),
+        ("spec.advanced.scalingModifiers", {"formula": "a"}, "scalingModifiers left out: "),
+        ("spec.advanced.new", {"a": 1}, "nothing like it: advanced.new"),
+        ("spec.new", 1, "nothing like it: new"),
+        ("spec.scaleTargetRef.new", 1, "nothing like it: scaleTargetRef.new"),
+        ("spec.triggers.0.metricType", "Value", "metricType left out: Value compared all tasks with the target"),
+        ("spec.triggers.0.useCachedMetrics", True, "useCachedMetrics left out: "),
+        ("spec.triggers.0.new", 1, "nothing like it: triggers.new"),
+        ("spec.triggers.0.metadata.activationLagCount", "3", "activationLagCount left out: the first task wakes"),
+        ("spec.triggers.0.metadata.sentinelMaster", "m", "nothing like it: triggers.metadata.sentinelMaster"),
+        ("metadata.annotations", {"autoscaling.keda.sh/paused-scale-in": "true"}, "paused-scale-in left out: "),
+        ("metadata.annotations", {"autoscaling.keda.sh/paused-scale-out": "true"}, "paused-scale-out left out: "),
+        ("metadata.annotations", {"autoscaling.keda.sh/new": "true"}, "nothing like it: autoscaling.keda.sh/new"),
+    ],
+)
+def test_nothing_is_passed_over_in_silence(
+    path: str, value: Any, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert says in notes(tmp_path, {path: value}, capsys)
+
+
+def test_what_is_said_by_default_needs_no_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `kubectl get -o yaml` prints it, or a generator of manifests."""
+    trigger, defaults = "spec.triggers.0", {"name": "lag", "metricType": "AverageValue", "useCachedMetrics": False}
+    change = {
+        **{f"{trigger}.{name}": value for name, value in defaults.items()},
+        "spec.advanced": {"restoreToOriginalReplicaCount": False, "scalingModifiers": {}},
+        "spec.initialCooldownPeriod": 0,
+        "spec.scaleTargetRef": {"name": "orders-worker", "kind": "Deployment", "apiVersion": "apps/v1"},
+        "metadata.annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+    }
+    assert notes(tmp_path, change, capsys) == notes(tmp_path, {}, capsys)
+
+
+@pytest.mark.parametrize(("word", "paused"), [("yes", True), ("T", True), ("", True), ("False", False), ("0", False)])
+def test_a_pause_is_any_word_that_is_not_false(
+    word: str, paused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As KEDA takes it."""
+    scaled = copy.deepcopy(SCALED)
+    scaled["metadata"]["annotations"] = {"autoscaling.keda.sh/paused": word}
+    (tmp_path / "scaled.yaml").write_text(yaml.safe_dump(scaled))
+    assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml"), "--image", "i:1"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["spec"]["scaling"].get("paused", False) is paused
+
+
+def test_of_two_targets_for_one_count_the_smaller_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The HPA takes the trigger that asks for more workers."""
+    for targets in (("1", "7"), ("7", "1")):
+        old, new = 'lagCount: "10"', f'lagCount: "{targets[0]}"'
+        text = imported("dual", 'pendingEntriesCount: "1"', f'lagCount: "{targets[1]}"', tmp_path, capsys, {old: new})
+        assert yaml.safe_load(text)["spec"]["scaling"]["targetBacklog"] == 1
+
+
+def imported(
+    case: str, old: str, new: str, folder: Path, capsys: pytest.CaptureFixture[str], more: dict[str, str] | None = None
+) -> str:
+    text = (FOLDER / f"{case}.yaml").read_text()
+    for before, after in {old: new, **(more or {})}.items():
+        text = text.replace(before, after)
+    (folder / "scaled.yaml").write_text(text)
     assert run(["import", "keda", "-f", str(folder / "scaled.yaml")]) == 0
     return capsys.readouterr().out
 
