@@ -138,6 +138,9 @@ async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:
     assert len(await cli.json("dlq", "ls", "-c", "2")) == 2
     assert (await cli.call("dlq", "ls", "-c", "3")).err == ""
     assert (await cli.call("dlq", "ls", "-c", "2")).err == "Only the first 2 are listed: -c lists more\n"
+    await queue.redis.config_resetstat()
+    await cli("dlq", "ls")
+    assert (await queue.redis.info("commandstats"))["cmdstat_time"]["calls"] == 1
     shown = await cli.json("dlq", "show", letters[2])
     assert shown["fields"]["task"] == "0" and shown["fields"]["sq-cause"] == "exit code 1"
 

@@ -128,8 +128,7 @@ def purge_letters(
     asyncio.run(_purge(chosen, wanted, rate, dry_run))
 
 
-async def _matching(target: Target, wanted: Wanted) -> list[Entry]:
-    now = await clock_of(target.client)
+async def _matching(target: Target, wanted: Wanted, now: float) -> list[Entry]:
     pages = letters(target.client, target.spec)
     return [letter async for page in pages for letter in page if wanted.takes(letter, now)]
 
@@ -137,7 +136,7 @@ async def _matching(target: Target, wanted: Wanted) -> list[Entry]:
 async def _ls(selection: Selection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
     async with open_target(selection) as target:
         now = await clock_of(target.client)
-        return [_record(letter, now) for letter in (await _matching(target, wanted))[:count]]
+        return [_record(letter, now) for letter in (await _matching(target, wanted, now))[:count]]
 
 
 def _record(letter: Entry, now: float) -> dict[str, Any]:
@@ -157,7 +156,8 @@ def _record(letter: Entry, now: float) -> dict[str, Any]:
 async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
     async with open_target(selection) as target:
         chosen = frozenset({wanted})
-        found = await _matching(target, Wanted(ids=chosen)) or await _matching(target, Wanted(tasks=chosen))
+        now = await clock_of(target.client)
+        found = await _matching(target, Wanted(ids=chosen), now) or await _matching(target, Wanted(tasks=chosen), now)
         if not found:
             look = f"streamqueue explain {selection.again} {quote(wanted)}"
             raise Failure(f"no dead letter and no dead task has the id {wanted}: {look}")
@@ -169,7 +169,7 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
 async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
         goal = await goal_of(target, into)
-        ids = [letter.id for letter in await _matching(target, wanted)]
+        ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
@@ -184,7 +184,7 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
 
 async def _purge(selection: Selection, wanted: Wanted, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
-        ids = [letter.id for letter in await _matching(target, wanted)]
+        ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would be removed (dry run)")
             return
