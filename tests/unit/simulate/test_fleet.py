@@ -144,6 +144,9 @@ def test_the_worst_hour_is_one_with_enough_tasks() -> None:
     outcome = Outcome([31.0] * 10 + [30.0] * 190 + [31.0] * 50, pod_seconds=7200.0)
     figures = figures_of(trace, outcome, 30.0, 1)
     assert (figures.worst_hour, figures.late, figures.pod_hours, figures.over_work) == (0.05, 0.24, 2.0, math.inf)
+    hours = Trace("t", [36.0 * n for n in range(300)], [0.0] * 300)
+    outcome = Outcome([30.0] * 100 + [31.0] * 7 + [30.0] * 193, pod_seconds=1.0)
+    assert figures_of(hours, outcome, 30.0, 1).worst_hour == 0.07  # the second of three
     short = figures_of(Trace("t", [0.0, 1.0, 2.0], [1.0] * 3), Outcome([31.0, 0.0, 0.0], 9.0), 30.0, 2)
     assert (short.worst_hour, short.over_work) == (1 / 3, 6.0)
 
