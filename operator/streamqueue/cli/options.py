@@ -17,7 +17,8 @@ import click
 
 from streamqueue.api.durations import parse_duration
 from streamqueue.api.errors import SpecError
-from streamqueue.api.parse import LABEL, check_name
+from streamqueue.api.names import LABEL
+from streamqueue.api.parse import check_name
 from streamqueue.cli.completing import queue_names
 from streamqueue.cli.errors import BadInput
 from streamqueue.streams.connection import read_url

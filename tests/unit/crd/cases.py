@@ -131,6 +131,9 @@ _REDIS: list[Refused] = [
             "redis?watch=1",
             "redis%2f",
             "a\nb",
+            "a..b",  # no object is named so
+            "a.-b",
+            "a-.b",
         )
     ),
     *(
@@ -381,6 +384,7 @@ IMMUTABLE: list[tuple[dict[str, Any], str]] = [
 
 _ACCEPTED_SPECS: list[dict[str, Any]] = [
     {"redis": {"secretRef": _SECRET_REF}},
+    {"redis": {"secretRef": {"name": "0.redis-7.url", "key": "url"}}},
     *({"redis.url": url} for url in ("rediss://redis.example:6380", "redis://10.0.0.1/", "redis://[::1]:6379/15")),
     *(
         {"redis": {"url": url, "mode": mode}}

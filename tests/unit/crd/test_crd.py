@@ -10,6 +10,7 @@ import pytest
 from streamqueue.api.conditions import MESSAGE_MAX_LENGTH
 from streamqueue.api.durations import MAX_LENGTH, PATTERN
 from streamqueue.api.errors import SpecError
+from streamqueue.api.names import OBJECT_NAME
 from streamqueue.api.parse import check_name, parse_spec
 from streamqueue.scaling.model import Reason
 from tests.unit.crd.cases import ACCEPTED, PASSWORD, REFUSED, Refused, manifest
@@ -91,6 +92,15 @@ def test_durations_are_written_and_bounded_alike(path: str) -> None:
     with pytest.raises(SpecError, match=f"must be from {least} to {most}, not") as error:
         _check(manifest({**_COMPANIONS.get(path, {}), path: "99999h"}))
     assert error.value.field == path
+
+
+def test_a_secrets_name_is_any_that_kubernetes_allows() -> None:
+    """In one spelling, which a queue's own name and the parser share."""
+    secrets = [schema for path, schema in _FIELDS.items() if path.lower().endswith("secretref")]
+    rules = [schema["x-kubernetes-validations"][0]["rule"] for schema in secrets]
+
+    assert rules == [f"self.name.matches('^{OBJECT_NAME}$')"] * 4
+    assert {schema["properties"]["name"]["maxLength"] for schema in secrets} == {253}
 
 
 def test_every_duration_is_checked() -> None:

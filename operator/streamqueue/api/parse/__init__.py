@@ -3,6 +3,6 @@
 Repeats every rule of the CRD that one object can break, so that the operator is safe where the CRD was changed.
 """
 
-from streamqueue.api.parse.spec import LABEL, NAME_MAX_LENGTH, check_name, parse_spec
+from streamqueue.api.parse.spec import NAME_MAX_LENGTH, check_name, parse_spec
 
-__all__ = ["LABEL", "NAME_MAX_LENGTH", "check_name", "parse_spec"]
+__all__ = ["NAME_MAX_LENGTH", "check_name", "parse_spec"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from streamqueue.api.block import Block
+from streamqueue.api.names import OBJECT_NAME
 from streamqueue.api.spec import Redis, RedisAuth, RedisMode, SecretKey
 
 _HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 _SCHEME = re.compile(r"rediss?(\+sentinel)?://")
 _URL = re.compile(rf"rediss?://{_HOST}(/[0-9]{{0,5}})?")
 _SENTINEL_URL = re.compile(rf"rediss?\+sentinel://{_HOST}(,{_HOST})*/[A-Za-z0-9._-]+(/[0-9]{{0,5}})?")
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 
@@ -40,7 +40,7 @@ def _secret_key(block: Block, name: str) -> SecretKey:
     secret = block.block(name, "name", "key")
     name, key = secret.required_text("name", 253), secret.required_text("key", 253)
     # A slash would lead the request for it into another namespace.
-    if not _OBJECT_NAME.fullmatch(name):
+    if not re.fullmatch(OBJECT_NAME, name):
         raise secret.error("name", "must be the name of a Secret in the queue's namespace, as in redis-credentials")
     if not _SECRET_KEY.fullmatch(key):
         raise secret.error("key", "must be a key of the Secret: letters, digits, '-', '_' and '.'")

@@ -11,6 +11,7 @@ from streamqueue.api.cron import check_schedule
 from streamqueue.api.durations import format_duration
 from streamqueue.api.errors import SpecError
 from streamqueue.api.keys import tagged
+from streamqueue.api.names import OBJECT_NAME
 from streamqueue.api.parse.endpoint import parse_redis
 from streamqueue.api.parse.handler import parse_handler
 from streamqueue.api.parse.scaling import parse_scaling
@@ -31,9 +32,6 @@ from streamqueue.api.template import check_http_template, check_template
 
 NAME_MAX_LENGTH = 40  # `<name>-reclaim` is a CronJob, whose names end at 52
 
-LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"  # of DNS; what a namespace is named by
-_NAME = re.compile(rf"{LABEL}([.]{LABEL})*")  # of any object in Kubernetes
-
 _DELIVERY = Delivery()
 _RECLAIM = Reclaim()
 
@@ -42,7 +40,7 @@ def check_name(name: str) -> None:
     """Raises SpecError if a queue cannot have this `metadata.name`."""
     if len(name) > NAME_MAX_LENGTH:
         raise SpecError("metadata.name", f"must have at most {NAME_MAX_LENGTH} characters, not {len(name)}")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(OBJECT_NAME, name):
         raise SpecError("metadata.name", "must be small letters, digits, '-' and '.', as in orders-eu")
 
 
