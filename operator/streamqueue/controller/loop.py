@@ -149,10 +149,9 @@ class Loop:
         if isinstance(endpoint, Trouble):
             self._round(queue, spec, endpoint, None)
             return None
-        other = self._claims.claim(queue.key, duplicates.Claim(endpoint.server, spec.stream, spec.group))
-        if other:
-            message = f"StreamQueue {other[0]}/{other[1]} has this stream and group already: delete one of the two"
-            self._reject(queue, Trouble("Duplicate", message))
+        claim = duplicates.Claim(endpoint.server, spec.stream, spec.group)
+        if other := self._claims.claim(queue.key, claim):
+            self._reject(queue, Trouble("Duplicate", self._claims.clash(other, claim)))
             return None
         queue.runtime.look_at(endpoint.server)
         return endpoint, spec
