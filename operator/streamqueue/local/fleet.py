@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from secrets import token_hex
 
 from streamqueue.api.template import ENV_PREFIX
 from streamqueue.scaling import Pod, PodState
@@ -56,6 +57,7 @@ class Fleet:
     replicas: int = 0
     workers: dict[str, Worker] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)  # until somebody takes them
+    _run: str = field(default_factory=lambda: token_hex(2))  # there may be another on the same queue, or orphans of one
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _readers: set[asyncio.Task[None]] = field(default_factory=set)
     _wait_until: float = 0.0
@@ -116,7 +118,7 @@ class Fleet:
             _signal(worker, signal.SIGKILL)
 
     async def _start(self) -> None:
-        name = f"{self.queue}-{next(self._numbers)}"
+        name = f"{self.queue}-{self._run}-{next(self._numbers)}"
         process = await asyncio.create_subprocess_exec(
             *self.command,
             env={**plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},

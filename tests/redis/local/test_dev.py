@@ -246,6 +246,20 @@ async def test_one_queue_of_a_pipelines_file_is_run(redis: Redis, shared_server:
     assert not await redis.exists("orders")
 
 
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_no_two_runs_have_workers_of_one_name(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    """Where two are on one queue, each would hand on what the other's workers do when one of its own ends."""
+    for run in (1, 2):
+        async with dev(tmp_path, LOOP, "--redis", shared_server.url) as running:
+            await redis.xadd("orders", {"task": f"{run}"})
+            await until_done(redis, run)
+            assert await running.end() == 0
+    names = [row["name"].decode() for row in await redis.xinfo_consumers("orders", "workers")]
+    assert len(names) == 2 and all(re.fullmatch("orders-[0-9a-f]{4}-1", name) for name in names), names
+
+
 async def ended_by(signum: signal.Signals, redis: Redis, url: str, folder: Path, *, task: str) -> str:
     """What it prints when the signal comes while a worker has `task`, which is done then; the worker is gone."""
     async with dev(folder, SDK, "--redis", url, protocol="sdk") as running:
