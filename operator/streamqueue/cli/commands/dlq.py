@@ -133,10 +133,20 @@ async def _matching(target: Target, wanted: Wanted, now: float) -> list[Entry]:
     return [letter async for page in pages for letter in page if wanted.takes(letter, now)]
 
 
+async def _ids(target: Target, wanted: Wanted) -> list[str]:
+    ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
+    if not ids:
+        await target.snapshot()  # names what is missing
+    return ids
+
+
 async def _ls(selection: Selection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
     async with open_target(selection) as target:
         now = await clock_of(target.client)
-        return [_record(letter, now) for letter in (await _matching(target, wanted, now))[:count]]
+        found = await _matching(target, wanted, now)
+        if not found:
+            await target.snapshot()  # names what is missing
+        return [_record(letter, now) for letter in found[:count]]
 
 
 def _record(letter: Entry, now: float) -> dict[str, Any]:
@@ -159,6 +169,7 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
         now = await clock_of(target.client)
         found = await _matching(target, Wanted(ids=chosen), now) or await _matching(target, Wanted(tasks=chosen), now)
         if not found:
+            await target.snapshot()
             look = f"streamqueue explain {selection.again} {quote(wanted)}"
             raise Failure(f"no dead letter and no dead task has the id {wanted}: {look}")
         key = Keys(target.spec.stream, target.spec.group).dlq
@@ -169,7 +180,7 @@ async def _show(selection: Selection, wanted: str) -> dict[str, Any]:
 async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
         goal = await goal_of(target, into)
-        ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
+        ids = await _ids(target, wanted)
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
@@ -184,7 +195,7 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
 
 async def _purge(selection: Selection, wanted: Wanted, rate: float | None, dry_run: bool) -> None:
     async with open_target(selection) as target:
-        ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
+        ids = await _ids(target, wanted)
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would be removed (dry run)")
             return
