@@ -44,9 +44,9 @@ def show(
 def show_first(
     count: int, records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str
 ) -> None:
-    """At most `count` of them, as `show` does; people are told where there are more."""
+    """At most `count` of them, as `show` does; whatever the output, people are told where there are more."""
     show(records[:count], columns, output, name, nothing)
-    if len(records) > count and output in ("table", "wide"):
+    if len(records) > count:
         click.echo(f"Only the first {count} are listed: -c lists more", err=True)
 
 

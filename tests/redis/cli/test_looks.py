@@ -95,7 +95,16 @@ async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, 
     assert [row["entry"] for row in await cli.json("peek", "--newest", "-c", "2")] == [ids[4], ids[3]]
     assert [row["entry"] for row in await cli.json("peek", "--from", ids[1], "-c", "2")] == ids[1:3]
     assert (await cli("peek", "-o", "name")).split() == ids[2:]
+    assert (await cli.call("peek", "-c", "3")).err == ""
+    for output in ("table", "name", "json"):
+        assert (await cli.call("peek", "-c", "2", "-o", output)).err == "Only the first 2 are listed: -c lists more\n"
     assert len(await queue.read()) == 3
+
+
+async def test_peek_shows_the_producers_own_fields_first(cli: Cli, queue: Queue, redis: Redis) -> None:
+    """A row is cut, and a redriven task or a copy bears fields of ours."""
+    await redis.xadd(queue.stream, {"sq-enqueued-at": "1", "sq-replay-of": "1-1", "sku": "17"})
+    assert "sku=17 sq-enqueued-at=1 sq-replay-of=1-1" in await cli("peek")
 
 
 async def test_peek_moves_no_cursor_of_the_terminal(cli: Cli, queue: Queue) -> None:

@@ -9,7 +9,7 @@ import click
 
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
-from streamqueue.cli.output import Column, shorten, show, text
+from streamqueue.cli.output import Column, shorten, show_first, text
 from streamqueue.cli.target import open_target
 from streamqueue.streams.entries import Entry, read_entries
 from streamqueue.streams.entry_ids import successor
@@ -35,14 +35,9 @@ def peek(
     selection: Selection, words: tuple[str, ...], count: int, start: str | None, newest: bool, output: str
 ) -> None:
     """The tasks of QUEUE that wait to be delivered, the next one first."""
-    entries = asyncio.run(_peek(only_queue(selection, words), count, start, newest))
-    show(
-        [record(entry) for entry in entries],
-        COLUMNS,
-        output,
-        "entry",
-        "No entries." if newest or start else "No task waits.",
-    )
+    entries = asyncio.run(_peek(only_queue(selection, words), count + 1, start, newest))
+    nothing = "No entries." if newest or start else "No task waits."
+    show_first(count, [record(entry) for entry in entries], COLUMNS, output, "entry", nothing)
 
 
 def record(entry: Entry) -> dict[str, Any]:
@@ -52,7 +47,9 @@ def record(entry: Entry) -> dict[str, Any]:
 
 
 def _fields(row: Any) -> str:
-    return " ".join(f"{name}={value}" for name, value in row["fields"].items())
+    """The producer's own first: the line may be cut."""
+    fields = sorted(row["fields"].items(), key=lambda field: field[0].startswith("sq-"))
+    return " ".join(f"{name}={value}" for name, value in fields)
 
 
 async def _peek(selection: Selection, count: int, start: str | None, newest: bool) -> list[Entry]:
