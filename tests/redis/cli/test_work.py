@@ -54,6 +54,15 @@ async def test_send_needs_no_group(cli: Cli, queue: Queue, more: tuple[str, ...]
     )
 
 
+@pytest.mark.parametrize("more", [(), ("--delay", "1h")], ids=["now", "later"])
+async def test_send_says_when_an_id_was_sent_before(cli: Cli, queue: Queue, more: tuple[str, ...]) -> None:
+    said = [await cli.call("send", "--task-id", "order-17", *more, "a=b") for _ in range(2)]
+    assert said == [
+        Called(0, "order-17\n", ""),
+        Called(0, "order-17\n", "order-17 was sent before: nothing is added\n"),
+    ]
+
+
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
 @pytest.mark.parametrize("count", [1, 3])
 async def test_on_a_terminal_ids_stand_by_themselves(cli: Cli, queue: Queue, tmp_path: Path, count: int) -> None:

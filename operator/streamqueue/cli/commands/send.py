@@ -12,6 +12,7 @@ import click
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import SECONDS, Selection, dry_run_option, queue_argument, queue_options, rate_option
+from streamqueue.cli.output import printable
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.enqueue import MAX_FIELDS, NewTask, enqueue
@@ -135,5 +136,7 @@ async def _add(target: Target, task: Fields, task_id: str | None, delay: float) 
         entry_id: bytes = await execute(target.client, "XADD", target.spec.stream, "*", *flat)
         return entry_id.decode()
     new = NewTask(task_id or secrets.token_hex(16), tuple(task.items()), delay)
-    await enqueue(target.client, target.spec.stream, [new])
+    (sent,) = await enqueue(target.client, target.spec.stream, [new])
+    if sent.repeated:
+        click.echo(f"{printable(new.id)} was sent before: nothing is added", err=True)
     return new.id
