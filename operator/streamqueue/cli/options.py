@@ -53,12 +53,25 @@ class Selection:
         """What to type after a command to mean the same queue, as a shell takes it. Shows no password."""
         parts = [] if self.straight else [quote(self.queue or "")]
         parts += ["-n", quote(self.namespace)] if self.namespace and not self.straight else []
-        if self.redis:
-            plain = "@" not in self.redis and not urlsplit(self.redis).query
-            parts += ["--redis", quote(self.redis) if plain else '"$STREAMQUEUE_REDIS_URL"']
+        parts += ["--context", quote(self.context)] if self.context and not self.straight else []
+        parts += ["--redis", self._url] if self.redis else []
+        parts += ["--ca-file", quote(self.ca_file)] if self.ca_file else []
         parts += ["--stream", quote(self.stream)] if self.stream else []
         parts += ["--group", quote(self.group)] if self.stream and self.group else []
         return " ".join(parts)
+
+    @property
+    def redis_cli(self) -> str:
+        """How to begin a command for this Redis; by a queue's name nobody can tell how it is reached."""
+        if not self.redis or "+sentinel" in self.redis:
+            return "redis-cli"
+        return f"redis-cli -u {self._url}" + (f" --cacert {quote(self.ca_file)}" if self.ca_file else "")
+
+    @property
+    def _url(self) -> str:
+        """As a shell takes it."""
+        plain = "@" not in (self.redis or "") and not urlsplit(self.redis or "").query
+        return quote(self.redis or "") if plain else '"$STREAMQUEUE_REDIS_URL"'
 
     def take_queue(self, words: tuple[str, ...], *, reads: bool = True) -> tuple[Selection, tuple[str, ...]]:
         """The first word is the queue's name, unless the stream is given; the other words. Who adds tasks (not `reads`)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
 from rich.cells import cell_len
 
+from streamqueue.cli.main import run
 from streamqueue.maintenance import release
 from streamqueue.streams.settlement import Settlement
 from tests.redis.cli.conftest import Cli, kill
@@ -68,6 +71,17 @@ async def test_tls_name_mismatch(cli: Cli, tls_server: Callable[[str], TlsServer
 async def test_the_key_is_no_stream(cli: Cli, redis: Redis) -> None:
     await redis.lpush("orders", "a")
     assert (await cli.doctor()).keys() == {"redis-WrongType"}
+
+
+async def test_advice_can_be_pasted(cli: Cli, redis: Redis) -> None:
+    """`redis-cli` by itself would be another server."""
+    _, send = (await cli.doctor())["no-stream"]["next"].split("or: streamqueue ")
+    assert await asyncio.to_thread(run, shlex.split(send)) == 0
+    _, create = (await cli.doctor())["no-group"]["next"].split(f"redis-cli -u {cli.url} ")
+    await redis.execute_command(*shlex.split(create))
+    assert (await cli.doctor()) == {}
+    cli.url = "redis://127.0.0.1:1/0"
+    assert (await cli.doctor())["redis-Unreachable"]["next"].endswith(f"redis-cli -u {cli.url} PING")
 
 
 async def test_eviction_and_persistence(cli: Cli, own_server: RunningServer) -> None:

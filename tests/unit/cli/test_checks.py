@@ -75,6 +75,13 @@ def test_handler_crash_loops() -> None:
     assert finding.next == f"kubectl logs --previous {POD} -n shop"
 
 
+def test_another_context_than_the_current_one_is_in_each_command() -> None:
+    crashes = cluster(pods=(pod(ready_for=None, container=CRASH),), leases=())
+    found = diagnose(facts(cluster=crashes, context="prod eu"))
+    assert {finding.check for finding in found} == {"crash-loop", "operator-down"}
+    assert all("--context 'prod eu'" in finding.next for finding in found)
+
+
 @pytest.mark.parametrize("runner", [{}, {"lastState": {"terminated": {"exitCode": 1}}, "restartCount": 1}], ids=str)
 def test_an_http_handler_that_crashes_is_asked_for_its_own_log(runner: dict[str, Any]) -> None:
     """It is a sidecar, and among the init containers; the pod's main container is the runner."""

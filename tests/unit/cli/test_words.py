@@ -116,3 +116,14 @@ def test_what_to_type_again_shows_no_password() -> None:
 def test_what_to_type_again_can_be_pasted() -> None:
     straight = Selection(redis="redis://[::1]:6379/0", stream="{shop}:new orders", group="a;b")
     assert straight.again == "--redis 'redis://[::1]:6379/0' --stream '{shop}:new orders' --group 'a;b'"
+    assert straight.redis_cli == "redis-cli -u 'redis://[::1]:6379/0'"
+
+
+def test_what_to_type_again_means_the_same_cluster_and_the_same_ca() -> None:
+    elsewhere = Selection(queue="orders", namespace="shop", context="prod eu")
+    assert elsewhere.again == "orders -n shop --context 'prod eu'"
+    assert elsewhere.redis_cli == "redis-cli"
+    secure = Selection(redis="rediss://user:pw@h:1/0", stream="orders", group="workers", ca_file="my ca.pem")
+    assert "--ca-file 'my ca.pem'" in secure.again
+    assert secure.redis_cli == "redis-cli -u \"$STREAMQUEUE_REDIS_URL\" --cacert 'my ca.pem'"
+    assert Selection(redis="redis+sentinel://h/m", stream="orders", group="workers").redis_cli == "redis-cli"

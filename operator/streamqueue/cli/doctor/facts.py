@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from streamqueue.api.spec import QueueSpec
@@ -60,6 +61,8 @@ class Facts:
 
     again: str  # what to type after a command to mean this queue
     now: float  # unix seconds
+    redis_cli: str = "redis-cli"  # what begins a command for its Redis
+    context: str | None = None  # of the kubeconfig, where it isn't the current one
     spec: QueueSpec | None = None
     cluster: ClusterFacts | None = None
     stream: StreamFacts | None = None
@@ -89,6 +92,11 @@ class Facts:
         return next((each for each in conditions if each["type"] == kind), {})
 
     @property
+    def context_option(self) -> str:
+        """For kubectl, with a space before it."""
+        return f" --context {quote(self.context)}" if self.context else ""
+
+    @property
     def namespace(self) -> str:
-        """As an option for kubectl, with a space before it."""
-        return f" -n {self.cluster.queue['metadata']['namespace']}" if self.cluster else ""
+        """The context, too, as options for kubectl, with a space before them."""
+        return f"{self.context_option} -n {self.cluster.queue['metadata']['namespace']}" if self.cluster else ""

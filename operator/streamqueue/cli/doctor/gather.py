@@ -29,7 +29,7 @@ async def gather(selection: Selection) -> Facts:
 
 
 async def _straight(selection: Selection) -> Facts:
-    facts = Facts(again=selection.again, now=time.time())
+    facts = Facts(again=selection.again, now=time.time(), redis_cli=selection.redis_cli)
     try:
         async with open_target(selection) as target:
             facts = replace(facts, spec=target.spec)
@@ -45,7 +45,8 @@ async def _by_name(selection: Selection) -> Facts:
         queue = await cluster.queue(selection.queue or "")
         found = await look_at_cluster(cluster, queue)
         found = replace(found, cold_start=await _cold_start(cluster, found))
-        facts = Facts(again=selection.again, now=time.time(), cluster=found)
+        facts = Facts(again=selection.again, now=time.time(), redis_cli=selection.redis_cli, cluster=found)
+        facts = replace(facts, context=selection.context)
         try:
             spec = parse_spec(queue["spec"])
         except SpecError:

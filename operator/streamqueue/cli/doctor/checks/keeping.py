@@ -30,7 +30,7 @@ def trim_pinned(facts: Facts) -> Iterator[Finding]:
         f"group {group.name} {who} and stands at {group.last_delivered}: nothing after that is ever trimmed, "
         f"{found.length} entries now"
     )
-    command = f"redis-cli XGROUP DESTROY {quote(spec.stream)} {quote(group.name)}"
+    command = f"{facts.redis_cli} XGROUP DESTROY {quote(spec.stream)} {quote(group.name)}"
     yield Finding("trim-pinned", cause, f"if nobody needs that group any more: {command}", warning=True)
 
 

@@ -18,17 +18,22 @@ def operator_down(facts: Facts) -> Iterator[Finding]:
         return
     if not leases:
         cause = "no operator has ever led here: it isn't installed, or can't start"
-        yield Finding("operator-down", cause, "helm list -A; kubectl get pods -A -l app.kubernetes.io/name=streamqueue")
+        yield Finding("operator-down", cause, f"is it among the releases of helm list -A? {_pods(facts)}")
         return
     lease = max(leases, key=lambda each: str(each["spec"].get("renewTime") or ""))
     namespace, holder = lease["metadata"]["namespace"], lease["spec"].get("holderIdentity")
-    look = f"kubectl get pods -n {namespace}; kubectl logs -n {namespace} -l app.kubernetes.io/name=streamqueue"
+    where = f"{facts.context_option} -n {namespace}"
+    look = f"kubectl get pods{where}; kubectl logs{where} -l app.kubernetes.io/name=streamqueue"
     if not holder:
         cause = "no operator leads: the last one has left, and no other has taken over"
     else:
         since = facts.now - epoch(lease["spec"]["renewTime"])
         cause = f"the operator is down or stalled: {holder} last renewed its lease {age(since)} ago"
     yield Finding("operator-down", cause, look)
+
+
+def _pods(facts: Facts) -> str:
+    return f"kubectl get pods{facts.context_option} -A -l app.kubernetes.io/name=streamqueue"
 
 
 def not_reported(facts: Facts) -> Iterator[Finding]:
@@ -40,8 +45,7 @@ def not_reported(facts: Facts) -> Iterator[Finding]:
     seen = queue.get("status", {}).get("observedGeneration", 0)
     if seen < queue["metadata"]["generation"] and facts.now - changed > REPORT_DUE:
         cause = f"the operator hasn't looked at this queue since it was changed, {age(facts.now - changed)} ago"
-        advice = "kubectl get pods -A -l app.kubernetes.io/name=streamqueue; does it watch this namespace?"
-        yield Finding("not-reported", cause, advice)
+        yield Finding("not-reported", cause, f"does it watch this namespace? {_pods(facts)}")
 
 
 def _is_held(lease: Body, now: float) -> bool:

@@ -28,7 +28,8 @@ def no_stream(facts: Facts) -> Iterator[Finding]:
     hint = f"; there is {', '.join(nearby)}" if nearby else ""
     create = "--create " if facts.cluster is None else ""
     cause = f"stream {facts.spec.stream} does not exist: nothing was ever added{hint}"
-    yield Finding("no-stream", cause, f"check the producer's stream name, or streamqueue send {create}{facts.again} …")
+    send = f"streamqueue send {create}{facts.again} FIELD=VALUE"
+    yield Finding("no-stream", cause, f"check the producer's stream name, or: {send}")
 
 
 def no_group(facts: Facts) -> Iterator[Finding]:
@@ -40,7 +41,7 @@ def no_group(facts: Facts) -> Iterator[Finding]:
     near = get_close_matches(facts.spec.group, names, 3, 0.6)
     others = f"; its groups are {', '.join(near or names[:5])}" if names else "; it has no group at all"
     which = f"{quote(facts.spec.stream)} {quote(facts.spec.group)} {quote(facts.spec.start_from)}"
-    command = f"redis-cli XGROUP CREATE {which}"
+    command = f"{facts.redis_cli} XGROUP CREATE {which}"
     cause = f"stream {facts.spec.stream} has no group {facts.spec.group}{others}"
     yield Finding("no-group", cause, f"the operator creates it when it runs; by hand: {command}")
 

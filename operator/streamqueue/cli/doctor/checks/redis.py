@@ -12,10 +12,10 @@ from streamqueue.streams import ProblemKind
 _NEXT = {
     ProblemKind.AUTH: "mend the URL in the Secret: kubectl edit secret{namespace} {secret}",
     ProblemKind.TLS: "use the name and the CA that the server's certificate was made for: --ca-file tries one here",
-    ProblemKind.UNREACHABLE: "kubectl get service,endpoints{namespace}; check the URL's host and port",
-    ProblemKind.TIMEOUT: "redis-cli --latency, and a look at SLOWLOG GET",
+    ProblemKind.UNREACHABLE: "check the URL's host and port: kubectl get service,endpoints{namespace}",
+    ProblemKind.TIMEOUT: "{redis_cli} SLOWLOG GET; {redis_cli} --latency",
     ProblemKind.NO_PERMISSION: "extend the user's ACL: ACL SETUSER … +@stream +@scripting ~*",
-    ProblemKind.WRONG_TYPE: "redis-cli TYPE {stream}; choose another stream name, or remove that key",
+    ProblemKind.WRONG_TYPE: "choose another stream name, or remove that key: {redis_cli} TYPE {stream}",
 }
 
 
@@ -27,9 +27,13 @@ def unreachable(facts: Facts) -> Iterator[Finding]:
     kind = facts.redis.kind
     secret = facts.spec.redis.secret_ref.name if facts.spec and facts.spec.redis.secret_ref else ""
     stream = quote(facts.spec.stream) if facts.spec else ""
-    advice = _NEXT.get(kind, "redis-cli INFO").format(namespace=facts.namespace, secret=secret, stream=stream)
+    advice = _NEXT.get(kind, "{redis_cli} INFO").format(
+        namespace=facts.namespace, secret=secret, stream=stream, redis_cli=facts.redis_cli
+    )
     if kind is ProblemKind.AUTH and not secret:
         advice = "check user and password of the URL"
+    if kind is ProblemKind.UNREACHABLE and not facts.cluster:
+        advice = f"check the URL's host and port: {facts.redis_cli} PING"
     elsewhere = facts.condition("RedisReachable").get("status") == "True"
     note = " (the operator reaches it: the trouble is on the way from here)" if elsewhere else ""
     yield Finding(f"redis-{kind}", facts.redis.message + note, advice, warning=elsewhere)
@@ -39,10 +43,11 @@ def eviction(facts: Facts) -> Iterator[Finding]:
     policy = facts.stream.server.eviction_policy if facts.stream else None
     if policy and policy != "noeviction":
         cause = f"Redis evicts keys when its memory is full (maxmemory-policy {policy}): tasks and marks can vanish"
-        yield Finding("eviction", cause, "redis-cli CONFIG SET maxmemory-policy noeviction", warning=True)
+        yield Finding("eviction", cause, f"{facts.redis_cli} CONFIG SET maxmemory-policy noeviction", warning=True)
 
 
 def persistence(facts: Facts) -> Iterator[Finding]:
     if facts.stream and facts.stream.server.persistent is False:
         cause = "Redis keeps nothing on disk: a restart of Redis loses every task"
-        yield Finding("persistence", cause, "redis-cli CONFIG SET appendonly yes, and a volume for it", warning=True)
+        advice = f"give it a volume, and: {facts.redis_cli} CONFIG SET appendonly yes"
+        yield Finding("persistence", cause, advice, warning=True)
