@@ -56,7 +56,8 @@ class View:
 
     def leave(self, workers: int) -> None:
         """Somebody wants to end."""
-        self._console.print(f"Stopping {counted(workers, 'worker', 'workers')}; Ctrl-C again ends them at once.")
+        if workers:
+            self._console.print(f"Stopping {counted(workers, 'worker', 'workers')}; Ctrl-C again ends them at once.")
 
     def show(self, look: Look) -> None:
         """One round."""

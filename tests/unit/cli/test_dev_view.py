@@ -36,3 +36,11 @@ def test_what_it_says_to_type_can_be_pasted(capsys: pytest.CaptureFixture[str]) 
     with View(Manifest("orders", parse_spec(spec(stream="my orders"))), "redis://127.0.0.1:1/0"):
         pass
     assert "--stream 'my orders' --group workers FIELD=VALUE" in capsys.readouterr().out
+
+
+def test_who_ends_an_idle_queue_waits_for_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    with View(Manifest("orders", parse_spec(spec())), "") as view:
+        view.leave(0)
+        assert capsys.readouterr().out == ""
+        view.leave(2)
+    assert "Stopping 2 workers; Ctrl-C again ends them at once." in capsys.readouterr().out

@@ -18,6 +18,7 @@ from streamqueue.api.parse import parse_spec
 from streamqueue.cli import commands
 from streamqueue.cli.commands import PLACES
 from streamqueue.cli.main import cli, run
+from tests.unit.crd.cases import manifest
 
 STRAIGHT = ("--redis", "redis://127.0.0.1:1/0", "--stream", "orders", "--group", "workers")
 
@@ -128,6 +129,18 @@ def test_a_kubeconfig_that_is_none(text: bytes, tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("words", [["dev"], ["dev", "--command", ""]], ids=" ".join)
+def test_bad_input_is_all_that_is_said(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not which Redis it would have been, or how many workers."""
+    monkeypatch.setenv("STREAMQUEUE_REDIS_URL", "redis://127.0.0.1:1/0")
+    (tmp_path / "queue.yaml").write_text(yaml.safe_dump(manifest({"spec.scaling.maxReplicas": 50})))
+    assert run([*words, "-f", str(tmp_path / "queue.yaml"), "--workers", "2"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+
+
 def test_a_server_that_does_not_answer_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", *STRAIGHT]) == 1
     assert capsys.readouterr().err.startswith("streamqueue: Redis cannot be reached")
@@ -197,6 +210,14 @@ def test_each_command_explains_itself(name: str, capsys: pytest.CaptureFixture[s
     assert run([name, "--help"]) == 0
     assert command and command.name == name
     assert command.help and command.help[:40] in " ".join(capsys.readouterr().out.split())
+
+
+def test_no_line_of_the_commands_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal of 80 columns."""
+    for words in ([], ["dlq"], ["import"]):
+        assert run([*words, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "..." not in out.partition("Commands:")[2], out
 
 
 def test_every_command_has_a_place() -> None:

@@ -9,7 +9,7 @@ from streamqueue.cli.completing import COMPLETION_VARIABLE
 from streamqueue.cli.errors import BadInput
 
 
-@click.command()
+@click.command(short_help="Print the completion of bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

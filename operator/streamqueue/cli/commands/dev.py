@@ -29,7 +29,7 @@ from streamqueue.streams import connect
 HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
 
 
-@click.command()
+@click.command(short_help="Run a manifest on this machine, in processes instead of pods.")
 @click.argument("handler", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-f", "--file", "manifest", required=True, type=MANIFEST, help="The manifest.")
 @which_option
@@ -64,13 +64,12 @@ def dev(
     Ends with Ctrl-C: the workers finish what they do; once more ends them at once.
     """
     queue = read_queue(manifest, which)
+    words, spec = _words(handler, command, queue.spec), _at_home(_capped(queue.spec, workers))
     if context.get_parameter_source("redis") is ParameterSource.ENVIRONMENT:
         click.echo("Redis for this run: that of STREAMQUEUE_REDIS_URL, whose tasks are done here")
-    words = _words(handler, command, queue.spec)
     most = queue.spec.scaling.max_replicas
     if most > workers:
         click.echo(f"At most {workers} workers on this machine, of the {most} that maxReplicas allows: see --workers")
-    spec = _at_home(_capped(queue.spec, workers))
     asyncio.run(_dev(replace(queue, spec=spec), words, redis))
 
 

@@ -86,7 +86,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
         click.echo(f"{printable(name)}: {printable(value)}")
 
 
-@dlq.command("redrive")
+@dlq.command("redrive", short_help="Put dead letters back to work, their attempts at zero.")
 @queue_argument()
 @choosing
 @into_option
@@ -106,7 +106,7 @@ def redrive_letters(
     asyncio.run(_redrive(chosen, wanted, into, rate, dry_run))
 
 
-@dlq.command("purge")
+@dlq.command("purge", short_help="Remove dead letters for good: those that the options choose.")
 @queue_argument()
 @choosing
 @click.option("--all", "everything", is_flag=True, help="All of them: what no other option says by itself.")

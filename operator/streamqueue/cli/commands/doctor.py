@@ -20,7 +20,7 @@ AT_ONCE = 8  # queues, each with a connection and perhaps a port-forward of its 
 Diagnosis = tuple[Selection, Facts, list[Finding]]
 
 
-@click.command()
+@click.command(short_help="What is wrong with QUEUE, or with each, and the next command.")
 @queue_argument()
 @queue_options
 @output_option

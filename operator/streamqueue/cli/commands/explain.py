@@ -21,7 +21,7 @@ from streamqueue.cli.output import document, printable
 from streamqueue.cli.target import open_target
 
 
-@click.command()
+@click.command(short_help="Where the task ID is; or what QUEUE is doing, and why.")
 @queue_argument("[QUEUE] [ID]")
 @click.option("--at", metavar="TIME", help="Why QUEUE had as many workers as it had then: 03:12, or 20m ago as 20m.")
 @click.option("--since", metavar="TIME", help="What was decided for QUEUE from then on, a line for each change.")

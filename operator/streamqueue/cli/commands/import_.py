@@ -19,7 +19,7 @@ def import_() -> None:
     """Print a StreamQueue made from somebody else's manifest."""
 
 
-@import_.command()
+@import_.command(short_help="Print the StreamQueue for a ScaledObject with a redis-streams trigger.")
 @click.option(
     "-f",
     "--file",

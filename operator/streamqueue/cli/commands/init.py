@@ -12,7 +12,7 @@ from streamqueue.cli.options import a_namespace
 from streamqueue.manifests.labels import API_VERSION, KIND
 
 
-@click.command()
+@click.command(short_help="Print a first manifest for queue NAME.")
 @click.argument("name")
 @click.option("--image", required=True, metavar="IMAGE", help="The handler's image.")
 @click.option("--stream", metavar="NAME", help="The stream; by default NAME of the queue.")

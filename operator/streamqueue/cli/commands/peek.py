@@ -24,7 +24,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="The tasks that wait to be delivered, the next one first.")
 @queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 10_000), default=10, show_default=True, help="How many.")
 @click.option("--from", "start", metavar="WHEN", help="From this id, time, or duration ago, delivered or not.")

@@ -31,7 +31,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="The tasks in workers' hands: delivered, not acknowledged.")
 @queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @click.option("--consumer", metavar="NAME", help="Only what this consumer holds.")

@@ -16,7 +16,7 @@ from streamqueue.maintenance import sweep
 from streamqueue.maintenance.pending import deliveries
 
 
-@click.command()
+@click.command(short_help="Return tasks past their visibility timeout: one pass, now.")
 @queue_argument()
 @click.option("--visibility-timeout", type=SECONDS, help="Straight on Redis: instead of 5m.")
 @click.option("--max-deliveries", type=click.IntRange(1, 1000), help="Straight on Redis: instead of 5.")

@@ -20,7 +20,7 @@ from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import RedisProblem
 
 
-@click.command()
+@click.command(short_help="Copy entries of QUEUE's stream as new tasks.")
 @queue_argument()
 @click.option("--id", "ids", multiple=True, metavar="ID", help="This entry; may be repeated.")
 @click.option("--from", "start", metavar="WHEN", help="From this entry id, time, or duration ago.")

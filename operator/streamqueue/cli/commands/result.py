@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="What became of the task ID, with its result or error.")
 @queue_argument("[QUEUE] ID")
 @queue_options
 @output_option

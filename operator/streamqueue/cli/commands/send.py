@@ -21,7 +21,7 @@ from streamqueue.streams.errors import RedisProblem, execute
 Fields = dict[str, str]
 
 
-@click.command()
+@click.command(short_help="Add a task to QUEUE, or one for each line of a file.")
 @queue_argument("[QUEUE] [FIELD=VALUE]...")
 @click.option(
     "-f", "--file", type=click.File(encoding="utf-8-sig"), help="One task a line as a JSON object; - is standard input."

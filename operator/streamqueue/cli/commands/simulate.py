@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamqueue.simulate.cluster import Nodes
 
 
-@click.command()
+@click.command(short_help="Try a scaling on a trace of arrivals, beside KEDA.")
 @queue_argument()
 @click.option("-f", "--file", type=MANIFEST, help="Manifest to try; by default QUEUE's own spec.")
 @which_option

@@ -34,7 +34,7 @@ COLUMNS = (
 _NAMESPACE = Column("NAMESPACE", lambda row: row["namespace"])
 
 
-@click.command()
+@click.command(short_help="How the queues are; one of them with its conditions.")
 @queue_argument()
 @click.option("-A", "--all-namespaces", is_flag=True, help="The queues of all namespaces.")
 @queue_options

@@ -25,7 +25,7 @@ _QUEUES = ("NAME", "READY", "LAG", "PENDING", "OLDEST", "DLQ", "REPLICAS", "REAS
 _KEPT = 20  # lines of one queue's history
 
 
-@click.command()
+@click.command(short_help="All queues, live; or one of them, look by look.")
 @queue_argument()
 @click.option("--interval", type=AtLeast(0.2), default=2.0, show_default=True, help="Seconds between looks.")
 @click.option("--looks", type=click.IntRange(1), help="End after so many looks, instead of at Ctrl-C.")
