@@ -16,7 +16,7 @@ for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + mos
       -- Never charged: the run it was meant for has not begun.
       redis.call('HSET', lease, id, renewed(token))
       local task = task_of(entry, attempts)
-      note(task.id, 'state', 'running')
+      note(task.id, 'state', 'running', 'attempt', task.attempts + 1, 'started', now)
       adopted[#adopted + 1] = {id, entry[2], task.attempts,
                                tonumber(redis.call('HGET', attempts, id .. ':crashes')) or 0, row[4]}
     else

@@ -208,7 +208,10 @@ local function take_new(limit)
     end
     leases[size + 1], leases[size + 2] = id, value
     size = size + 2
-    if results_ttl > 0 then note(task_of(entry, attempts).id, 'state', 'running', 'started', now) end
+    if results_ttl > 0 then
+      local task = task_of(entry, attempts)
+      note(task.id, 'state', 'running', 'attempt', task.attempts + 1, 'started', now)
+    end
   end
   if size > 0 then redis.call('HSET', lease, unpack(leases)) end
 end

@@ -8,13 +8,14 @@ import os
 import sys
 
 import pytest
+from redis.asyncio import Redis
 
 from streamqueue import Context, DeadLetter, State
 from streamqueue import Queue as Producer
 from tests.redis.cli.conftest import Cli
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import PATIENCE, until, working
 
 
 async def state(cli: Cli, task: str) -> str:
@@ -77,6 +78,31 @@ async def test_a_task_is_followed_to_its_end(cli: Cli, queue: Queue, shared_serv
     assert '{"pages": 3}' in await cli("result", good)
     found = (await cli.json("result", bad))[0]
     assert (found["state"], found["result"], found["error"]) == ("dead", None, "no such customer")
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["blocked read", "exchange"])
+async def test_since_when_a_task_runs_is_known_however_it_was_taken(
+    cli: Cli, queue: Queue, redis: Redis, shared_server: RunningServer, idle: bool
+) -> None:
+    """A worker without work blocks on the stream; a busy one takes tasks as it settles others."""
+    runs, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        runs.set()
+        await go_on.wait()
+
+    async def blocks() -> bool:
+        return (await redis.info("clients"))["blocked_clients"] > 0
+
+    tasks = [] if idle else await queue.add()
+    async with working(shared_server.url, handle, results_ttl=60):
+        if idle:
+            await until(blocks, "the worker waits")
+            tasks = await queue.add()
+        await asyncio.wait_for(runs.wait(), PATIENCE)
+        (found,) = await cli.json("result", tasks[0])
+        go_on.set()
+    assert (found["state"], found["attempt"]) == ("running", 1) and found["since"]
 
 
 async def test_a_result_that_the_terminal_cannot_show_is_escaped(
