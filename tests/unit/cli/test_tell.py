@@ -27,6 +27,8 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
     story = tell(facts, SPEC, "orders")
     assert story.state == "pending" and story.next == "streamqueue reclaim orders"
     assert "attempt 3 of 5" in " ".join(story.sentences)
+    straight = tell(facts, SPEC, "orders", chosen=False)  # which knows the queue's limits from nobody
+    assert straight.next == "" and "attempt 3, delivery 1" in " ".join(straight.sentences)
 
 
 def test_whether_copies_reach_other_groups_is_said() -> None:

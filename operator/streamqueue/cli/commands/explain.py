@@ -55,7 +55,7 @@ async def _story(selection: Selection, wanted: str | None) -> Story:
     async with open_target(selection) as target:
         if wanted is None:
             return tell_queue(await target.snapshot(), target.spec, selection.again)
-        return tell(await gather(target, wanted), target.spec, selection.again)
+        return tell(await gather(target, wanted), target.spec, selection.again, chosen=not selection.straight)
 
 
 def _explain_scaling(selection: Selection, at: str | None, since: str | None, output: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,9 +29,11 @@ class Story:
     next: str = ""  # a command
 
 
-def tell(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
-    """`again` is what to type after a command to mean this queue."""
-    story = _alive(facts, spec, again) or _dead(facts, again) or _over(facts, spec) or _absent(facts, spec, again)
+def tell(facts: TaskFacts, spec: QueueSpec, again: str, *, chosen: bool = True) -> Story:
+    """`again` is what to type after a command to mean this queue. Not `chosen`: the limits of `spec` are defaults that
+    the queue's workers need not have.
+    """
+    story = _alive(facts, spec, again, chosen) or _dead(facts, again) or _over(facts, spec) or _absent(facts, spec, again)
     return Story(story.state, (*_origin(facts), *story.sentences), story.next)
 
 
@@ -48,11 +51,13 @@ def _origin(facts: TaskFacts) -> Iterator[str]:
         yield f"It came back as {ids}: each retry of a plain loop is a new entry."
 
 
-def _alive(facts: TaskFacts, spec: QueueSpec, again: str) -> Story | None:
+def _alive(facts: TaskFacts, spec: QueueSpec, again: str, chosen: bool) -> Story | None:
+    most = f" of {spec.delivery.max_deliveries}" if chosen else ""
     if facts.held and facts.held[-1].consumer == PARKED:
-        return _parked(facts, spec)
+        return _parked(facts, most)
     if facts.held:
-        return _pending(facts, facts.held[-1], spec, again)
+        visibility = spec.delivery.visibility_timeout if chosen else math.inf
+        return _pending(facts, facts.held[-1], most, visibility, again)
     delivered = entry_order(facts.snapshot.last_delivered_id or "0-0")
     waiting = [entry for entry in facts.entries if entry_order(entry.id) > delivered]
     if not waiting and facts.delayed_until is not None:
@@ -66,16 +71,14 @@ def _alive(facts: TaskFacts, spec: QueueSpec, again: str) -> Story | None:
     )
 
 
-def _pending(facts: TaskFacts, held: PendingEntry, spec: QueueSpec, again: str) -> Story:
+def _pending(facts: TaskFacts, held: PendingEntry, most: str, visibility: float, again: str) -> Story:
     entry = next((entry for entry in facts.entries if entry.id == held.id), None)
     said = [f"Pending: consumer {held.consumer} has had entry {held.id} for {age(held.idle)}."]
     if entry is None:
         said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
-    most = spec.delivery.max_deliveries
     attempt = entry.attempts + facts.charged + 1
-    said.append(f"This is attempt {attempt} of {most}, delivery {held.deliveries} of this entry.")
-    visibility = spec.delivery.visibility_timeout
+    said.append(f"This is attempt {attempt}{most}, delivery {held.deliveries} of this entry.")
     if held.idle > visibility:
         said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
@@ -118,10 +121,10 @@ def _absent(facts: TaskFacts, spec: QueueSpec, again: str) -> Story:
     return Story("trimmed", (f"Deleted, or never there: stream {stream} has entries around {wanted}, not this one.",))
 
 
-def _parked(facts: TaskFacts, spec: QueueSpec) -> Story:
+def _parked(facts: TaskFacts, most: str) -> Story:
     attempt = (facts.entries[-1].attempts if facts.entries else 0) + facts.charged + 1
     when = f"at {_clock(facts.retry_at)}" if facts.retry_at else "when it is due"
-    return Story("parked", (f"Parked: attempt {attempt} of {spec.delivery.max_deliveries} comes {when}.",))
+    return Story("parked", (f"Parked: attempt {attempt}{most} comes {when}.",))
 
 
 def _clock(seconds: float) -> str:
