@@ -145,9 +145,12 @@ class Fleet:
         self.ended.append(Ended(worker.name, code))
         now = time.monotonic()
         if worker.told_at is None and now - worker.created < SOON:
+            self._say(worker.name, f"{_ending(code)}; the next one starts in {self._backoff:.0f} s")
             self._wait_until, self._backoff = now + self._backoff, min(2 * self._backoff, LONGEST_BACKOFF)
         elif now - worker.created >= SOON:
             self._backoff = BACKOFF
+            if worker.told_at is None:
+                self._say(worker.name, _ending(code))
 
     async def _pass_on(self, name: str, lines: asyncio.StreamReader) -> None:
         while True:
@@ -157,8 +160,11 @@ class Fleet:
                 continue  # longer than the limit: left out
             if not line:
                 return
-            with suppress(OSError):  # nobody listens any more; a worker must not wait for a full pipe
-                self.say(name, line.decode("utf-8", "backslashreplace").rstrip())
+            self._say(name, line.decode("utf-8", "backslashreplace").rstrip())
+
+    def _say(self, name: str, text: str) -> None:
+        with suppress(OSError):  # nobody listens any more; a worker must not wait for a full pipe
+            self.say(name, text)
 
     def _tell(self, worker: Worker) -> None:
         if worker.told_at is None:
@@ -176,6 +182,10 @@ def _state(worker: Worker) -> PodState:
     if worker.told_at is not None:
         return PodState.TERMINATING
     return PodState.STARTING if worker.ready_at is None else PodState.READY
+
+
+def _ending(code: int) -> str:
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def _signal(worker: Worker, number: signal.Signals) -> None:

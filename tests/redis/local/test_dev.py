@@ -193,6 +193,7 @@ async def test_a_killed_workers_task_is_done_by_another_at_once(
         await queue.add(4)
         if source == SDK:
             os.kill(await started(redis), signal.SIGKILL)
+        await running.says(r"orders-\w+-\d \| ended " + ("by signal 9" if source == SDK else "with exit code 7"))
         await running.says(r"1 task of workers that ended handed on")
         await until_done(redis, 5)
         assert await running.end() == 0
@@ -321,6 +322,8 @@ async def test_a_handler_that_ends_at_once_is_not_started_in_a_loop(
         await queue.add(1)
         began = time.monotonic()
         await running.says(r"(?s)(started.*){3}")
+        await running.says(r"orders-\w+-1 \| ended with exit code 3; the next one starts in 1 s")
+        await running.says(r"orders-\w+-2 \| ended with exit code 3; the next one starts in 2 s")
         assert time.monotonic() - began > 2  # a second, and two
         assert await running.end() == 0
 
