@@ -33,7 +33,9 @@ def tell(facts: TaskFacts, spec: QueueSpec, again: str, *, chosen: bool = True) 
     """`again` is what to type after a command to mean this queue. Not `chosen`: the limits of `spec` are defaults that
     the queue's workers need not have.
     """
-    story = _alive(facts, spec, again, chosen) or _dead(facts, again) or _over(facts, spec) or _absent(facts, spec, again)
+    story = (
+        _alive(facts, spec, again, chosen) or _dead(facts, again) or _over(facts, spec) or _absent(facts, spec, again)
+    )
     return Story(story.state, (*_origin(facts), *story.sentences), story.next)
 
 

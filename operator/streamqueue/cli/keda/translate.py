@@ -45,8 +45,11 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
         raise CannotImport("the trigger has no consumerGroup, and a StreamQueue reads by one: give --group NAME")
     if workload is None and image is None:
         raise CannotImport(f"give the Deployment {name!r} too (-f deployment.yaml), or --image IMAGE")
+    metadata, where = {"name": name}, ""
+    if isinstance(namespace := block(scaled, "metadata").get("namespace"), str):
+        metadata["namespace"], where = namespace, f" -n {namespace}"
     made: dict[str, Any] = {
-        "redis": _redis(trigger, name, notes) | _tls(trigger, notes),
+        "redis": _redis(trigger, name, where, notes) | _tls(trigger, notes),
         "stream": trigger.stream,
         "group": group or trigger.group,
         "handler": _handler(workload, image, notes),
@@ -61,9 +64,6 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
         made["delivery"] = {"visibilityTimeout": needed}
     check_name(name)
     parse_spec(made)
-    metadata, where = {"name": name}, ""
-    if isinstance(namespace := block(scaled, "metadata").get("namespace"), str):
-        metadata["namespace"], where = namespace, f" -n {namespace}"
     old = f"scaledobject/{block(scaled, 'metadata').get('name')} deployment/{name}{where}"
     notes.append(f"to change over: kubectl delete {old}, then apply this: two fleets on one group share its tasks")
     return Translation({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": made}, notes)
@@ -80,7 +80,7 @@ def _workload(spec: Mapping[str, Any], documents: Sequence[Document]) -> tuple[s
     return name, Workload(deployment, str(container) if container else None) if deployment else None
 
 
-def _redis(trigger: Trigger, name: str, notes: list[str]) -> dict[str, Any]:
+def _redis(trigger: Trigger, name: str, namespace: str, notes: list[str]) -> dict[str, Any]:
     scheme = "rediss" if trigger.tls else "redis"
     if trigger.address and not trigger.has_password:
         return {"url": f"{scheme}://{trigger.address}/{trigger.database}"}
@@ -88,7 +88,7 @@ def _redis(trigger: Trigger, name: str, notes: list[str]) -> dict[str, Any]:
     secret = f"{name}-redis"
     source = f" (the parts are in {', '.join(trigger.secrets)})" if trigger.secrets else ""
     notes.append(
-        f"one Secret holds the whole URL{source}: kubectl create secret generic {secret} "
+        f"one Secret holds the whole URL{source}: kubectl create secret generic {secret}{namespace} "
         f"--from-literal=url='{scheme}://USER:PASSWORD@{where}/{trigger.database}'"
     )
     return {"secretRef": {"name": secret, "key": "url"}}

@@ -184,6 +184,11 @@ def test_tls_is_switched_on_by_any_word_of_go(
             "unsafeSsl is left out: certificates are verified",
         ),
         ("stream: orders", "stream: orders\n        username: app", "one Secret holds the whole URL"),
+        (
+            "stream: orders",
+            "stream: orders\n        username: app",
+            "secret generic orders-worker-redis -n shop --from",
+        ),
         ("cooldownPeriod: 120", "cooldownPeriod: 7200", "cooldownPeriod 7200 is cut to 1h"),
         ("a: b", "a: b", "kubectl delete scaledobject/orders-scaler deployment/orders-worker -n shop, then apply"),
     ],
