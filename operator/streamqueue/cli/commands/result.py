@@ -47,8 +47,6 @@ def result(selection: Selection, words: tuple[str, ...], output: str) -> None:
 async def _result(selection: Selection, task_id: str) -> dict[str, Any]:
     async with open_target(selection) as target:
         found = await look_up(target.client, Keys(target.spec.stream, target.spec.group), task_id)
-        if found.state == "unknown":
-            await target.snapshot()  # names what is missing
     return {
         "task": task_id,
         "state": str(found.state),
