@@ -150,6 +150,7 @@ async def test_dlq_lists_by_reason_age_and_id(cli: Cli, queue: Queue) -> None:
     await queue.redis.config_resetstat()
     await cli("dlq", "ls")
     assert (await queue.redis.info("commandstats"))["cmdstat_time"]["calls"] == 1
+    assert re.search(r"^sq-dead-at: \d{13} \(2\d{3}-.*Z\)$", await cli("dlq", "show", letters[2]), re.MULTILINE)
     shown = await cli.json("dlq", "show", letters[2])
     assert shown["fields"]["task"] == "0" and shown["fields"]["sq-cause"] == "exit code 1"
 

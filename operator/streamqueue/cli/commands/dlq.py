@@ -14,6 +14,7 @@ from streamqueue.cli.commands.peek import record as entry_record
 from streamqueue.cli.copying import goal_of, into_option, reaches_others
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.letters import Wanted, choosing, died_at
+from streamqueue.cli.moments import entry_time
 from streamqueue.cli.options import (
     Selection,
     document_option,
@@ -32,6 +33,7 @@ from streamqueue.streams.entries import Entry, read_entries
 from streamqueue.streams.server import clock_of
 
 _WIDTH = 80  # of the cause in a table
+_TIMES = ("sq-enqueued-at", "sq-delivered-at", "sq-dead-at")  # ms since 1970
 
 COLUMNS = (
     Column("LETTER", lambda row: row["letter"]),
@@ -83,7 +85,13 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
         document(found, output)
         return
     for name, value in found["fields"].items():
-        click.echo(f"{printable(name)}: {printable(value)}")
+        click.echo(f"{printable(name)}: {printable(value)}{_when(name, value)}")
+
+
+def _when(name: str, value: str) -> str:
+    """Of a field of ours that is a time, in words."""
+    found = entry_time(f"{value}-0") if name in _TIMES and len(value) < 20 and value.isdecimal() else None
+    return f" ({found})" if found else ""
 
 
 @dlq.command("redrive", short_help="Put dead letters back to work, their attempts at zero.")
