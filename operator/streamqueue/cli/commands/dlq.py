@@ -49,7 +49,7 @@ COLUMNS = (
 
 @click.group()
 def dlq() -> None:
-    """Tasks that gave up: list, show, put back, remove."""
+    """Dead letters: list, show, put back, remove."""
 
 
 @dlq.command("ls")
