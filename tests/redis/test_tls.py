@@ -41,3 +41,10 @@ async def test_another_ca_is_not_trusted(tls: TlsServer, tmp_path: Path) -> None
 async def test_a_certificate_for_another_name_is_refused(tls: TlsServer) -> None:
     answer = await look(f"rediss://127.0.0.1:{tls.port}", tls.ca)
     assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.TLS
+
+
+@pytest.mark.parametrize("options", ["ssl_cert_reqs=none", "ssl_check_hostname=false", "ssl_cert_reqs=optional"])
+async def test_no_option_of_a_url_switches_verification_off(tls: TlsServer, options: str) -> None:
+    for host, ca in (("localhost", None), ("127.0.0.1", tls.ca)):
+        answer = await look(f"rediss://{host}:{tls.port}?{options}", ca)
+        assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.TLS

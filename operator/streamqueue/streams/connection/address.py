@@ -24,11 +24,11 @@ _OPTIONS = frozenset(
         *("socket_keepalive", "socket_read_size", "health_check_interval", "max_connections", "retry_on_timeout"),
     }
 )
+# Without ssl_cert_reqs and ssl_check_hostname: nothing switches verification off.
 _OPTIONS_OF_TLS = frozenset(
     {
-        *("ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data"),
-        *("ssl_check_hostname", "ssl_ciphers", "ssl_min_version"),
-        *("ssl_include_verify_flags", "ssl_exclude_verify_flags"),
+        *("ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data"),
+        *("ssl_ciphers", "ssl_min_version", "ssl_include_verify_flags", "ssl_exclude_verify_flags"),
     }
 )
 
