@@ -150,7 +150,10 @@ def _stream_warnings(snapshot: Snapshot, spec: QueueSpec) -> Iterator[Condition]
             f"{snapshot.dead_letters} task(s) failed {spec.delivery.max_deliveries} times or were refused: "
             "`streamqueue dlq ls` lists them with their causes"
         )
-        yield Condition("DeadLetters", True, "DeadLettered", message)
+        is_full = snapshot.dead_letters >= spec.delivery.dead_letter_max_length
+        if is_full:
+            message += "; delivery.deadLetter.maxLength is reached: further tasks stay pending until there is room"
+        yield Condition("DeadLetters", True, "DeadLettersFull" if is_full else "DeadLettered", message)
     late = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > spec.delivery.visibility_timeout
     if late and snapshot.groups > 1 and not spec.delivery.reaches_others:
         message = (

@@ -114,6 +114,15 @@ def test_an_id_that_a_producer_made_up_has_no_age() -> None:
     assert "TrimBlocked" not in said(Facts(spec=trimmed(max_age=900.0), snapshot=replace(HELD, kept_id="5-1")))
 
 
+def test_dead_letters_that_leave_no_room_for_more_are_told() -> None:
+    """None is dropped: the tasks stay pending, which nobody would see."""
+    few = replace(SPEC, delivery=Delivery(dead_letter_max_length=2))
+    room, full = (said(Facts(spec=few, snapshot=snapshot(dead_letters=count)))["DeadLetters"] for count in (1, 2))
+    assert (room.reason, full.reason) == ("DeadLettered", "DeadLettersFull")
+    assert "stay pending" in full.message
+    assert "stay pending" not in room.message
+
+
 def test_warnings_are_there_only_while_they_hold() -> None:
     assert "DeadLetters" in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=2)))
     assert "DeadLetters" not in said(Facts(spec=SPEC, snapshot=snapshot(dead_letters=0)))
