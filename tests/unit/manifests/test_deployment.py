@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,32 @@ def test_the_deployment_says_what_its_template_was_derived_from() -> None:
 
 def test_a_new_generation_alone_rolls_no_pods() -> None:
     assert "4" not in deployment()["spec"]["template"]["metadata"]["annotations"].values()
+
+
+RESTARTS_NOBODY: list[dict[str, Any]] = [
+    {"scaling": {"maxReplicas": 3, "paused": True}},
+    {"reclaim": {"schedule": "* * * * *", "suspend": True}},
+    {"retention": {"policy": "acknowledged", "maxLength": 9}},
+    {"delivery.requeue": "all-groups"},
+]
+ROLLS: list[dict[str, Any]] = [
+    {"handler.image": "another"},
+    {"handler.timeout": "1m"},
+    {"delivery.visibilityTimeout": "10m"},
+    {"delivery.maxDeliveries": 3},
+    {"results": {"ttl": "1h"}},
+    {"redis.url": "redis://another:6379/0"},
+    {"template": {"metadata": {"labels": {"team": "a"}}}},
+    {"handler.protocol": "sdk", "next": {"stream": "paid"}},
+]
+
+
+@pytest.mark.parametrize("change", [*RESTARTS_NOBODY, *ROLLS], ids=str)
+def test_what_of_a_spec_rolls_the_pods(change: dict[str, Any]) -> None:
+    """As docs/operations.md tells."""
+    before = spec(**{"handler.protocol": change.get("handler.protocol", "redis")})
+    now, then = (deployment(parsed)["spec"]["template"] for parsed in (spec(**change), before))
+    assert (now != then) is (change in ROLLS)
 
 
 ROTATED = replace(SECRETS, whole="another")
