@@ -129,3 +129,9 @@ def test_metrics_of_a_worker_are_told() -> None:
 
 def test_alerts_are_told() -> None:
     assert quoted(row[0] for row in rows("monitoring.md", "Alerts")) == [alert["alert"] for alert in ALERTS]
+
+
+def test_pages_that_messages_name_are_there() -> None:
+    named_pages = re.findall(r"docs/\w+\.md", CODE)
+    assert named_pages
+    assert [page for page in named_pages if not (ROOT / page).exists()] == []

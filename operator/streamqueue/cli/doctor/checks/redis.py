@@ -14,7 +14,7 @@ _NEXT = {
     ProblemKind.TLS: "use the name and the CA that the server's certificate was made for: --ca-file tries one here",
     ProblemKind.UNREACHABLE: "check the URL's host and port: kubectl get service,endpoints{namespace}",
     ProblemKind.TIMEOUT: "{redis_cli} SLOWLOG GET; {redis_cli} --latency",
-    ProblemKind.NO_PERMISSION: "extend the user's ACL: ACL SETUSER … +@stream +@scripting ~*",
+    ProblemKind.NO_PERMISSION: "extend the user's ACL: docs/security.md, Redis users, lists what each part needs",
     ProblemKind.WRONG_TYPE: "choose another stream name, or remove that key: {redis_cli} TYPE {stream}",
 }
 
