@@ -1,6 +1,8 @@
-"""The handler's process ends, the pod lives on: the controller sees the container and hands its work on at once."""
+"""A handler's process ends, or is ended: the controller sees the container and hands its work on at once."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -40,3 +42,27 @@ def test_a_dead_process_has_its_work_done_within_seconds(world: World, fault: st
     first, second = (int(entry.split("-")[0]) / 1000 for entry, _ in queue.client.xrange(f"{{{fault}}}:starts"))
     world.note(f"{ended['reason']}: first start of the task -> its second start: {second - first:.1f} s")
     assert second - first < SECONDS
+
+
+def test_an_evicted_workers_task_pays_nothing(world: World) -> None:
+    queue = world.queue(
+        "evicted",
+        delivery={"visibilityTimeout": "10m", "maxDeliveries": 1},
+        reclaim={"suspend": True},
+        scaling={"minReplicas": 1, "maxReplicas": 1},
+        template=worker_command(FAULTS),
+    ).apply()
+    [task] = queue.add(1, until="let-go")
+    pod = queue.await_busy_pod()
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod, "namespace": world.kubectl.namespace},
+        "deleteOptions": {"gracePeriodSeconds": 1},  # too short for it to end
+    }
+    path = f"/api/v1/namespaces/{world.kubectl.namespace}/pods/{pod}/eviction"
+    world.kubectl("create", "--raw", path, "--filename=-", input=json.dumps(eviction))
+    world.view.eventually(lambda: len(queue.starts()) == 2, SECONDS, "the task is begun anew")
+    queue.let_go("let-go")
+    queue.await_results([task], SECONDS)
+    assert queue.dead_letters() == []

@@ -156,6 +156,16 @@ async def test_a_crash_is_the_dead_letters_cause(queue: Queue) -> None:
     assert (letter["sq-cause"], letter["sq-consumer"]) == ("OOMKilled", "pod-1")
 
 
+async def test_what_the_cluster_ended_is_charged_to_no_task(queue: Queue) -> None:
+    await queue.add(2)
+    once = spec(max_deliveries=1)
+    for _ in range(2):
+        await queue.read()
+        report = await release(queue.redis, once, "pod-1", await queue.now() + 1, "Error", charge=False)
+        assert (report.returned, report.dead_lettered) == (2, 0)
+    assert [fields["sq-attempt"] for _, fields in await queue.read("pod-2")] == ["0", "0"]
+
+
 async def test_entries_left_behind_by_a_live_worker_return_charged(queue: Queue) -> None:
     batched = spec(batch=2)
     ids = await queue.add(4)

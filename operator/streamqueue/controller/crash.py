@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from streamqueue.api.template import HANDLER, RUNNER
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import is_over
+from streamqueue.controller.pods import disrupted_at, is_over
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
     """A worker that is no more. `before`: entries delivered to it earlier than this (epoch seconds) were its own;
-    `not_before`: when the evidence may be used."""
+    `not_before`: when the evidence may be used; `charged`: False where the cluster was ending the pod, of which no task
+    is to blame."""
 
     id: str
     consumer: str
     before: float
     not_before: float
     cause: str
+    charged: bool = True
 
 
 def crashes(pod: Body, task_time: float) -> Iterator[Crash]:
@@ -54,12 +56,12 @@ def reader(pod: Body) -> list[Body]:
 
 
 def _of_container(pod: Body, state: Body, ended: Body, task_time: float) -> Iterator[Crash]:
-    finished = epoch(ended["finishedAt"])
+    finished, disrupted = epoch(ended["finishedAt"]), disrupted_at(pod)
     identity = f"{pod['metadata']['uid']}/{ended.get('containerID', finished)}"
     name, cause = pod["metadata"]["name"], _cause(ended)
     running = state.get("running")
     if state.get("terminated"):
-        yield Crash(identity, name, finished, 0.0, cause)
+        yield Crash(identity, name, finished, 0.0, cause, disrupted is None or finished < disrupted)
     elif not running:
         # Held back after a crash: nobody reads under this name for another ten seconds.
         yield Crash(f"{identity}/waits", name, finished + 1, 0.0, cause)
@@ -78,7 +80,7 @@ def _at_no_known_time(pod: Body, running: Body | None, cause: str) -> Iterator[C
     if running:
         yield Crash(f"{uid}/{running['startedAt']}/restarted", name, epoch(running["startedAt"]), 0.0, cause)
     elif is_over(pod):
-        yield Crash(f"{uid}/over", name, math.inf, 0.0, cause)
+        yield Crash(f"{uid}/over", name, math.inf, 0.0, cause, disrupted_at(pod) is None)
 
 
 def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:
@@ -92,8 +94,8 @@ def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:
     deleted = pod["metadata"].get("deletionTimestamp")
     # deletionTimestamp already holds the grace that the deletion asked for.
     since = min(now, epoch(deleted)) if deleted else now
-    metadata = pod["metadata"]
-    return Crash(f"{metadata['uid']}/gone", metadata["name"], math.inf, 0.0 if ended else since + grace, "pod deleted")
+    metadata, not_before, charged = pod["metadata"], 0.0 if ended else since + grace, disrupted_at(pod) is None
+    return Crash(f"{metadata['uid']}/gone", metadata["name"], math.inf, not_before, "pod deleted", charged)
 
 
 def _cause(terminated: Body) -> str:

@@ -24,6 +24,8 @@ _FAILURES = {
     "RunContainerError": "ContainerConfig",
 }
 
+_DISRUPTED = "DisruptionTarget"
+
 # Of a Secret that was just written: the kubelet has yet to see it.
 _PASSING = "failed to sync"
 
@@ -36,14 +38,21 @@ def is_over(body: Body) -> bool:
     return body.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
+def disrupted_at(body: Body) -> float | None:
+    """When the cluster began to end the pod (a drain, a preemption, a node in trouble), epoch s. None: it didn't."""
+    condition = _condition(body, _DISRUPTED)
+    return epoch(condition["lastTransitionTime"]) if condition.get("status") == "True" else None
+
+
 def remains(body: Body) -> Body:
     """Of a pod that is gone, what tells how it ended."""
     kept = ("uid", "name", "namespace", "deletionTimestamp")
     ended = body.get("status", {}).get("containerStatuses", [])
     statuses = [{"name": each["name"], "state": each.get("state", {})} for each in ended]
+    conditions = [condition] if (condition := _condition(body, _DISRUPTED)) else []
     return {
         "metadata": {name: body["metadata"][name] for name in kept if name in body["metadata"]},
-        "status": {"containerStatuses": statuses},
+        "status": {"containerStatuses": statuses, "conditions": conditions},
     }
 
 

@@ -78,7 +78,8 @@ async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snap
     looked = snapshot.time - skew
     for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= looked]:
         for consumer in _holders(snapshot, crash.consumer):
-            report = await maintenance.release(client, spec, consumer, crash.before + skew, crash.cause)
+            before = crash.before + skew
+            report = await maintenance.release(client, spec, consumer, before, crash.cause, charge=crash.charged)
             returned += report.settled
         _settle(runtime, crash)
     return returned

@@ -12,19 +12,22 @@ from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.streams.errors import ABSENT, RedisProblem
 
 
-async def release(client: Redis, spec: QueueSpec, consumer: str, delivered_before: float, cause: str) -> ReleaseReport:
+async def release(
+    client: Redis, spec: QueueSpec, consumer: str, delivered_before: float, cause: str, *, charge: bool = True
+) -> ReleaseReport:
     """Give back what `consumer` was handed before `delivered_before` (unix seconds by Redis's clock).
 
     Only for a consumer name that one container had to itself, and that container's end. `cause` is a word for the
-    dead letter, such as `OOMKilled`. Safe to repeat. Raises RedisProblem.
+    dead letter, such as `OOMKilled`. Without `charge` no task pays an attempt. Safe to repeat. Raises RedisProblem.
     """
     report = ReleaseReport()
     limit = delivered_before * 1000
     try:
         pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
         entries = [entry async for page in pages for entry in page if entry.delivered_at < limit]
-        charged = started(entries, concurrency=spec.handler.concurrency, batch=spec.handler.batch, own_consumer=True)
-        await give_back(client, spec, entries, charged, cause, report, is_dead=True)
+        handler = spec.handler
+        begun = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=True)
+        await give_back(client, spec, entries, begun if charge else set(), cause, report, is_dead=True)
     except RedisProblem as problem:
         if problem.kind not in ABSENT:
             raise

@@ -9,6 +9,7 @@ import pytest
 
 from streamqueue.api.timestamps import epoch, rfc3339
 from streamqueue.controller.crash import Crash, crash_of_gone, crashes
+from streamqueue.controller.pods import remains
 from tests.unit.controller.bodies import container, pod
 
 TASK = 5.0
@@ -95,6 +96,29 @@ def test_an_evicted_pod_frees_everything_though_nobody_knows_when_it_ended() -> 
     (crash,) = crashes(pod(phase="Failed", containerStatuses=[container(state=UNKNOWN)]), task_time=TASK)
     assert (crash.before, crash.not_before) == (math.inf, 0.0)
     assert crash.cause == "container ContainerStatusUnknown, exit code 137"
+
+
+DISRUPTED = [
+    {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": ENDED, "reason": "EvictionByEvictionAPI"}
+]
+
+
+def test_what_the_cluster_ends_is_charged_to_no_task_however_it_is_seen() -> None:
+    for state, phase in ((TERMINATED, "Running"), (UNKNOWN, "Failed")):
+        statuses = [container(state=state)]
+        (crash,) = crashes(pod(phase=phase, conditions=DISRUPTED, containerStatuses=statuses), TASK)
+        assert not crash.charged
+        (other,) = crashes(pod(phase=phase, containerStatuses=statuses), TASK)
+        assert other.charged
+    gone = pod(conditions=DISRUPTED, containerStatuses=[container(state={"running": {}})])
+    assert not crash_of_gone(remains(gone), now=100.0, grace=30.0).charged
+    assert crash_of_gone(remains(pod()), now=100.0, grace=30.0).charged
+
+
+def test_a_crash_before_the_cluster_ended_the_pod_is_charged() -> None:
+    later = [DISRUPTED[0] | {"lastTransitionTime": "2026-01-01T00:10:01Z"}]
+    (crash,) = crashes(pod(conditions=later, containerStatuses=[container(state=TERMINATED)]), TASK)
+    assert crash.charged
 
 
 def test_an_end_at_a_time_nobody_knows_frees_what_came_before_the_next_start() -> None:

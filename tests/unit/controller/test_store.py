@@ -107,9 +107,11 @@ def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
 
 def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> None:
     ended = container(state={"terminated": {"exitCode": 1}}, imageID="not needed any more")
-    store.remove(PODS, pod(containerStatuses=[ended]))
+    disrupted = {"type": "DisruptionTarget", "status": "True"}
+    store.remove(PODS, pod(containerStatuses=[ended], conditions=[{"type": "Ready", "status": "False"}, disrupted]))
     assert held(store).pods == {}
-    assert held(store).gone[0].pod["status"] == {"containerStatuses": [container(state=ended["state"])]}
+    kept = {"containerStatuses": [container(state=ended["state"])], "conditions": [disrupted]}
+    assert held(store).gone[0].pod["status"] == kept
 
 
 def test_what_nobody_takes_is_forgotten_some_time() -> None:
