@@ -52,6 +52,7 @@ def test_an_evicted_workers_task_pays_nothing(world: World) -> None:
         scaling={"minReplicas": 1, "maxReplicas": 1},
         template=worker_command(FAULTS),
     ).apply()
+    queue.await_ready_pods(1)
     [task] = queue.add(1, until="let-go")
     pod = queue.await_busy_pod()
     eviction = {
