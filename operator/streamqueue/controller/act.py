@@ -18,7 +18,7 @@ from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, present
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store, key_of
+from streamqueue.controller.store import Holdings, Store
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot
@@ -54,7 +54,6 @@ class Actor:
 
         Raises `NameConflict`, `Refused`, `KubeError`.
         """
-        assert held.queue is not None
         before = live_replicas(held)
         rises = decision.replicas > before
         if not rises:
@@ -74,9 +73,9 @@ class Actor:
         if not any(kind is DEPLOYMENTS for kind, _ in wanted):
             return
         if decision.replicas != before:
-            metrics.DECISIONS.labels(*key_of(held), decision.reason).inc()
+            metrics.DECISIONS.labels(*held.key, decision.reason).inc()
         if (before == 0) != (decision.replicas == 0):
-            self._recorder.say(held.queue, "Normal", decision.reason, decision.sentence)
+            self._recorder.say(held.body, "Normal", decision.reason, decision.sentence)
 
     async def _mark(self, held: Holdings, runtime: Runtime, victims: Sequence[str]) -> None:
         """Tell the ReplicaSet and the node autoscalers which pods may go.

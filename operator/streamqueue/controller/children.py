@@ -60,8 +60,7 @@ async def converge(
     What can't be created keeps back what would be created after it, and nothing else. A scale-down carries the
     resourceVersion it was decided on. Raises `NameConflict`, `Refused`, `KubeError`.
     """
-    assert held.queue is not None
-    uid = held.queue["metadata"]["uid"]
+    uid = held.body["metadata"]["uid"]
 
     async def write(kind: Kind, body: Body, live: Body | None) -> None:
         mark = _fingerprint(body)

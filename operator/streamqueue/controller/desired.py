@@ -29,8 +29,7 @@ def desired(
     `secrets` tells pods of changed Redis Secrets, None where one can't be read; `refused`: the API server has refused
     what this generation asks for.
     """
-    assert held.queue is not None
-    owner = owner_of(held.queue)
+    owner = owner_of(held.body)
     suspended = _suspended(held, spec, decision, snapshot)
     yield SERVICE_ACCOUNTS, manifests.service_account(owner)
     yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)

@@ -21,7 +21,7 @@ from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.observe import request
 from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Holdings, Key, Store, seniority
+from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.scaling import rest
 from streamqueue.streams.errors import ProblemKind, RedisProblem
@@ -87,13 +87,12 @@ class Loop:
             self._claims.drop(key)
             metrics.forget(key)
         if due:
-            due.sort(key=lambda queue: seniority(queue.held))  # of two that claim the same, the older has it
+            due.sort(key=lambda queue: queue.held.seniority)  # of two that claim the same, the older has it
             self._spawn(self._prepare(due))
 
     def _begun(self, key: Key, held: Holdings, now: float) -> Due | None:
         """A queue that is due, busy from now on."""
-        assert held.queue is not None
-        metadata = held.queue["metadata"]
+        metadata = held.body["metadata"]
         runtime = self._runtimes.get(key)
         if runtime is None or runtime.uid != metadata["uid"]:
             runtime = self._runtimes[key] = Runtime(metadata["uid"])
@@ -138,9 +137,8 @@ class Loop:
 
     async def _endpoint_of(self, queue: Due) -> tuple[Endpoint, QueueSpec] | None:
         """Where to read this queue; None if that can't be, and its round was started with the reason."""
-        assert queue.held.queue is not None
         try:
-            spec = queue.runtime.spec(queue.held.queue)
+            spec = queue.runtime.spec(queue.held.body)
         except SpecError as error:
             self._claims.drop(queue.key)
             self._reject(queue, Trouble("Invalid", str(error)))

@@ -31,8 +31,7 @@ class Reported:
 
 def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
     """The status to show; what isn't known isn't in it. Pure; `now` in epoch seconds."""
-    assert held.queue is not None
-    generation = facts.generation or held.queue["metadata"]["generation"]
+    generation = facts.generation or held.body["metadata"]["generation"]
     deployment = held.owned.get(DEPLOYMENTS, {}).get("status", {})
     ready, desired = deployment.get("readyReplicas", 0), live_replicas(held)
     shown: dict[str, Any] = {
@@ -41,7 +40,7 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         "readyReplicas": ready,
         "desiredReplicas": desired,
         "replicasSummary": f"{ready}/{desired}",
-        "selector": selector(owner_of(held.queue)),
+        "selector": selector(owner_of(held.body)),
         "conditions": conditions_api.merge(previous.get("conditions", []), conditions(facts), rfc3339(now), generation),
     }
     if facts.decision and not facts.unwritten:
@@ -87,13 +86,12 @@ def news(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[
 
 async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, reported: Reported) -> None:
     """Write the status where it is due, and an event for each transition."""
-    assert held.queue is not None
-    previous = reported.status or held.queue.get("status", {})
+    previous = reported.status or held.body.get("status", {})
     shown = status(held, facts, previous, time.time())
     urgent = matters(previous, shown)
     if not urgent and (shown == previous or time.monotonic() - reported.at < COUNTER_INTERVAL):
         return
-    metadata = held.queue["metadata"]
+    metadata = held.body["metadata"]
     body = {
         "apiVersion": STREAM_QUEUES.api_version,
         "kind": STREAM_QUEUES.kind,
@@ -108,4 +106,4 @@ async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, r
         return
     reported.status, reported.at = shown, time.monotonic()
     for event in news(previous, shown):
-        recorder.say(held.queue, *event)
+        recorder.say(held.body, *event)

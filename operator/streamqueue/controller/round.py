@@ -26,7 +26,7 @@ from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Key, Store, key_of
+from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
 from streamqueue.manifests import Fingerprints
@@ -59,8 +59,8 @@ class Rounds:
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
         facts = Facts(rejected=trouble, generation=runtime.generation, pods=present(held), now=time.time())
-        metrics.show(key_of(held), facts)
-        metrics.show_stuck(key_of(held), False)
+        metrics.show(held.key, facts)
+        metrics.show_stuck(held.key, False)
         await report(self._kube, self._recorder, held, facts, runtime.reported)
 
     async def run(
@@ -70,21 +70,20 @@ class Rounds:
 
         `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
         """
-        assert held.queue is not None
-        beyond = await self._relays.beyond(key_of(held)[0], spec)
+        beyond = await self._relays.beyond(held.key[0], spec)
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
         facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
         if isinstance(reading, Snapshot) and endpoint:
-            reading = await with_group(endpoint.client, self._recorder, held.queue, runtime, spec, reading)
+            reading = await with_group(endpoint.client, self._recorder, held.body, runtime, spec, reading)
         attribution = Attribution({}, ())
         facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
-            facts.trimmed = _count(key_of(held), runtime, reading)
+            facts.trimmed = _count(held.key, runtime, reading)
             holding = {view.name: view.pending for view in reading.consumers}
-            attribution = attribute(key_of(held)[1], held.pods, holding, reading.holders_known)
+            attribution = attribute(held.key[1], held.pods, holding, reading.holders_known)
             facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
             facts.stream = reading
@@ -100,7 +99,7 @@ class Rounds:
         runtime.settling = settling(decision.victims, observation)
         runtime.journal.note(observation, decision)
         facts.decision = decision
-        metrics.show(key_of(held), facts)
+        metrics.show(held.key, facts)
         if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await _cordon(endpoint.client, held, runtime, spec, decision)
         failure = await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
@@ -110,11 +109,11 @@ class Rounds:
             facts.reads_on = runtime.reads_on
             if facts.snapshot.uncounted_returns:
                 keys = Keys(spec.stream, spec.group)
-                await live_returns.count(endpoint.client, keys, key_of(held), held.pods, endpoint.skew.seconds)
+                await live_returns.count(endpoint.client, keys, held.key, held.pods, endpoint.skew.seconds)
             await self._recover(endpoint, spec, runtime, held, facts.snapshot)
             self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
         facts.stuck = runtime.handing_on.note(time.monotonic())
-        metrics.show_stuck(key_of(held), bool(facts.stuck))
+        metrics.show_stuck(held.key, bool(facts.stuck))
         await report(self._kube, self._recorder, held, facts, runtime.reported)
         if failure:
             raise failure
@@ -127,10 +126,9 @@ class Rounds:
 
         None of a conflict: the next round decides on what is there by then.
         """
-        assert held.queue is not None
         assert facts.decision is not None
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
-        generation, now = held.queue["metadata"]["generation"], time.monotonic()
+        generation, now = held.body["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
         failure: KubeError | None = None
         try:
@@ -151,7 +149,7 @@ class Rounds:
             facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")
         if failure and failure.status == 409:
             if runtime.failing_since == now:
-                log.info("%s: decided on an older state, again next round: %s", key_of(held)[1], failure.message)
+                log.info("%s: decided on an older state, again next round: %s", held.key[1], failure.message)
             return None
         return failure
 
@@ -161,7 +159,7 @@ class Rounds:
         leaving = draining.leaving(held.pods.values())
         for name in leaving - runtime.leaving:
             if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
-                metrics.BUSY_LEAVING.labels(*key_of(held)).inc()
+                metrics.BUSY_LEAVING.labels(*held.key).inc()
         runtime.leaving = leaving
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
         last_reads = {
@@ -180,23 +178,22 @@ class Rounds:
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)  # for which a full server has no room
         except RedisProblem as problem:
-            log.warning("%s: stuck and delayed tasks stay where they are: %s", key_of(held)[1], problem)
+            log.warning("%s: stuck and delayed tasks stay where they are: %s", held.key[1], problem)
 
     def _tell(self, held: Holdings, runtime: Runtime, returned: int) -> None:
-        assert held.queue is not None
-        metrics.RECOVERED.labels(*key_of(held)).inc(returned)
+        metrics.RECOVERED.labels(*held.key).inc(returned)
         runtime.untold += returned
         now = time.monotonic()
         if runtime.untold and now - runtime.told >= recovery.NEWS_INTERVAL:
             message = f"{runtime.untold} task(s) of dead or failed workers are back at work, or dead letters"
-            self._recorder.say(held.queue, "Normal", "Recovered", message)
+            self._recorder.say(held.body, "Normal", "Recovered", message)
             runtime.untold, runtime.told = 0, now
 
     def _hand_on(
         self, endpoint: Endpoint, beyond: Beyond, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
     ) -> None:
         if snapshot.outboxed:
-            self._relays.begin(key_of(held), spec, endpoint, beyond, runtime.handing_on)
+            self._relays.begin(held.key, spec, endpoint, beyond, runtime.handing_on)
         else:
             runtime.handing_on.failing = {}
 
@@ -215,7 +212,7 @@ async def _cordon(client: Client, held: Holdings, runtime: Runtime, spec: QueueS
     try:
         await runtime.cordon.keep(client, keys, decision.cordoned, interval, time.monotonic())
     except RedisProblem as problem:
-        log.warning("%s: which workers take no more is told later: %s", key_of(held)[1], problem)
+        log.warning("%s: which workers take no more is told later: %s", held.key[1], problem)
 
 
 def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:

@@ -43,17 +43,20 @@ class Holdings:
     # Since when the watch or a list shows a pod's mark as a victim, on the loop's clock: our own write proves nothing.
     marked_since: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def body(self) -> Body:
+        """The queue, for who works on one that exists. Where it was deleted meanwhile, that work ends here."""
+        assert self.queue is not None
+        return self.queue
 
-def key_of(held: Holdings) -> Key:
-    """Namespace and name of a queue that exists."""
-    assert held.queue is not None
-    return held.queue["metadata"]["namespace"], held.queue["metadata"]["name"]
+    @property
+    def key(self) -> Key:
+        return self.body["metadata"]["namespace"], self.body["metadata"]["name"]
 
-
-def seniority(held: Holdings) -> tuple[str, Key]:
-    """Sorts queues that exist, the oldest first."""
-    assert held.queue is not None
-    return held.queue["metadata"]["creationTimestamp"], key_of(held)
+    @property
+    def seniority(self) -> tuple[str, Key]:
+        """Sorts queues, the oldest first."""
+        return self.body["metadata"]["creationTimestamp"], self.key
 
 
 class Store:

@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store, key_of, seniority
+from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store
 from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
 
 KEY = ("shop", "orders")
@@ -186,7 +186,8 @@ def test_the_oldest_queue_comes_first_by_seniority() -> None:
     young["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z"
     store.put(STREAM_QUEUES, young)
     store.put(STREAM_QUEUES, old)
-    assert [key_of(held)[1] for held in sorted((held for _, held in store.queues()), key=seniority)] == ["b", "a"]
+    held = sorted((held for _, held in store.queues()), key=lambda held: held.seniority)
+    assert [each.key[1] for each in held] == ["b", "a"]
 
 
 class Clock:
