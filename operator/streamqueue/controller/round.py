@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-
-from redis.asyncio import Redis as Client
+from dataclasses import dataclass
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
@@ -26,11 +25,10 @@ from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.store import Holdings, Store
 from streamqueue.controller.trimming import lost_undelivered
 from streamqueue.controller.wake import Sleeper
-from streamqueue.manifests import Fingerprints
-from streamqueue.scaling import Decision, Memory, decide, lead, settling
+from streamqueue.scaling import Decision, Memory, Observation, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot
@@ -47,21 +45,23 @@ _OF_THE_STREAM = frozenset({ProblemKind.WRONG_TYPE, ProblemKind.NO_GROUP, Proble
 
 
 class Rounds:
+    """The rounds of all queues: what they have in common."""
+
     def __init__(self, kube: Kube, recorder: Recorder, store: Store, settings: Settings, endpoints: Endpoints) -> None:
-        self._kube = kube
-        self._recorder = recorder
-        self._actor = Actor(kube, recorder, store, settings)
-        self._relays = Relays(endpoints)
+        self.kube = kube
+        self.recorder = recorder
+        self.actor = Actor(kube, recorder, store, settings)
+        self.relays = Relays(endpoints)
 
     async def close(self) -> None:
-        await self._relays.close()
+        await self.relays.close()
 
     async def reject(self, held: Holdings, runtime: Runtime, trouble: Trouble) -> None:
         """The spec can't be used: say so, and leave everything as it is."""
         facts = Facts(rejected=trouble, generation=runtime.generation, pods=present(held), now=time.time())
         metrics.show(held.key, facts)
         metrics.show_stuck(held.key, False)
-        await report(self._kube, self._recorder, held, facts, runtime.reported)
+        await report(self.kube, self.recorder, held, facts, runtime.reported)
 
     async def run(
         self, held: Holdings, runtime: Runtime, spec: QueueSpec, reading: Reading, endpoint: Endpoint | None
@@ -70,69 +70,102 @@ class Rounds:
 
         `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
         """
-        beyond = await self._relays.beyond(held.key[0], spec)
+        beyond = await self.relays.beyond(held.key[0], spec)
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
         facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
-        if isinstance(reading, Snapshot) and endpoint:
-            reading = await with_group(endpoint.client, self._recorder, held.body, runtime, spec, reading)
+        return await _Round(self, held, runtime, spec, endpoint, beyond, facts).run(reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    common: Rounds
+    held: Holdings
+    runtime: Runtime
+    spec: QueueSpec
+    endpoint: Endpoint | None
+    beyond: Beyond
+    facts: Facts
+
+    async def run(self, reading: Reading) -> Sleeper | None:
+        held, runtime, spec, endpoint, facts = self.held, self.runtime, self.spec, self.endpoint, self.facts
         attribution = Attribution({}, ())
+        if isinstance(reading, Snapshot) and endpoint:
+            reading = await with_group(endpoint.client, self.common.recorder, held.body, runtime, spec, reading)
         facts.durability = endpoint.durability if endpoint else None
         if isinstance(reading, Snapshot):
             facts.snapshot = reading
-            facts.trimmed = _count(held.key, runtime, reading)
+            facts.trimmed = self._count(reading)
             holding = {view.name: view.pending for view in reading.consumers}
             attribution = attribute(held.key[1], held.pods, holding, reading.holders_known)
-            facts.shared_consumers = runtime.shared_consumers = _shared(runtime, attribution, reading)
+            facts.shared_consumers = runtime.shared_consumers = self._shared(attribution, reading)
         elif reading.reason in {kind.value for kind in _OF_THE_STREAM}:
             facts.stream = reading
         else:
             facts.redis = reading
-        now = time.monotonic()
-        runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
-        offset = now - time.time()
-        observation = observe(
-            held, facts.snapshot, attribution, now=now, clock_offset=offset, cordoned=runtime.cordon.workers
-        )
+        observation = self._observe(attribution)
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         runtime.settling = settling(decision.victims, observation)
         runtime.journal.note(observation, decision)
         facts.decision = decision
         metrics.show(held.key, facts)
         if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
-            await _cordon(endpoint.client, held, runtime, spec, decision)
-        failure = await self._carry_out(held, runtime, spec, facts, secrets_of(endpoint, beyond))
+            await self._cordon(endpoint, decision)
+        failure = await self._carry_out(decision)
         recovery.gather(runtime, held, spec.handler)
         if facts.snapshot and endpoint:
-            self._watch_the_leaving(held, runtime, facts.snapshot, attribution, endpoint.skew.seconds)
-            facts.reads_on = runtime.reads_on
-            if facts.snapshot.uncounted_returns:
-                keys = Keys(spec.stream, spec.group)
-                await live_returns.count(endpoint.client, keys, held.key, held.pods, endpoint.skew.seconds)
-            await self._recover(endpoint, spec, runtime, held, facts.snapshot)
-            self._hand_on(endpoint, beyond, spec, runtime, held, facts.snapshot)
+            await self._look_after_tasks(endpoint, facts.snapshot, attribution)
         facts.stuck = runtime.handing_on.note(time.monotonic())
         metrics.show_stuck(held.key, bool(facts.stuck))
-        await report(self._kube, self._recorder, held, facts, runtime.reported)
+        await report(self.common.kube, self.common.recorder, held, facts, runtime.reported)
         if failure:
             raise failure
         return sleeper(spec, facts, runtime.memory)
 
-    async def _carry_out(
-        self, held: Holdings, runtime: Runtime, spec: QueueSpec, facts: Facts, secrets: Fingerprints | None
-    ) -> KubeError | None:
+    def _count(self, snapshot: Snapshot) -> int:
+        """What changed since the last look; the entries that producers trimmed too early of late."""
+        runtime = self.runtime
+        before, runtime.counted = runtime.counted, snapshot
+        lost = lost_undelivered(before, snapshot) if before else 0
+        if before:
+            metrics.count(self.held.key, progress(before, snapshot), lost)
+        return runtime.trimming.note(lost, time.monotonic())
+
+    def _shared(self, attribution: Attribution, snapshot: Snapshot) -> bool:
+        """Said until work is held under pods' names again, or the condition would come and go with each task."""
+        if attribution.strangers:
+            return True
+        return self.runtime.shared_consumers and snapshot.pending == 0
+
+    def _observe(self, attribution: Attribution) -> Observation:
+        runtime, now = self.runtime, time.monotonic()
+        runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
+        offset, cordoned = now - time.time(), runtime.cordon.workers
+        snapshot = self.facts.snapshot
+        return observe(self.held, snapshot, attribution, now=now, clock_offset=offset, cordoned=cordoned)
+
+    async def _cordon(self, endpoint: Endpoint, decision: Decision) -> None:
+        keys, interval = Keys(self.spec.stream, self.spec.group), self.spec.scaling.polling_interval
+        try:
+            await self.runtime.cordon.keep(endpoint.client, keys, decision.cordoned, interval, time.monotonic())
+        except RedisProblem as problem:
+            log.warning("%s: which workers take no more is told later: %s", self.held.key[1], problem)
+
+    async def _carry_out(self, decision: Decision) -> KubeError | None:
         """The error, for the end of the round: what stuck tasks need is Redis alone.
 
         None of a conflict: the next round decides on what is there by then.
         """
-        assert facts.decision is not None
+        held, runtime, facts = self.held, self.runtime, self.facts
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
         generation, now = held.body["metadata"]["generation"], time.monotonic()
         refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
+        secrets = secrets_of(self.endpoint, self.beyond)
         failure: KubeError | None = None
         try:
-            await self._actor.carry_out(held, runtime, spec, facts.decision, facts.snapshot, secrets, refused=refused)
+            actor = self.common.actor
+            await actor.carry_out(held, runtime, self.spec, decision, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as refusal:
@@ -153,9 +186,26 @@ class Rounds:
             return None
         return failure
 
-    def _watch_the_leaving(
-        self, held: Holdings, runtime: Runtime, snapshot: Snapshot, attribution: Attribution, skew: float
-    ) -> None:
+    async def _look_after_tasks(self, endpoint: Endpoint, snapshot: Snapshot, attribution: Attribution) -> None:
+        """What is in hands that won't do it, or on its way: counted, taken back, handed on."""
+        held, runtime, spec, skew = self.held, self.runtime, self.spec, endpoint.skew.seconds
+        self._watch_the_leaving(snapshot, attribution, skew)
+        self.facts.reads_on = runtime.reads_on
+        if snapshot.uncounted_returns:
+            await live_returns.count(endpoint.client, Keys(spec.stream, spec.group), held.key, held.pods, skew)
+        try:
+            self._tell(await recovery.recover(endpoint.client, spec, runtime, held, snapshot, skew))
+            if snapshot.next_due == 0:
+                await promote(endpoint.client, spec.stream)  # for which a full server has no room
+        except RedisProblem as problem:
+            log.warning("%s: stuck and delayed tasks stay where they are: %s", held.key[1], problem)
+        if snapshot.outboxed:
+            self.common.relays.begin(held.key, spec, endpoint, self.beyond, runtime.handing_on)
+        else:
+            runtime.handing_on.failing = {}
+
+    def _watch_the_leaving(self, snapshot: Snapshot, attribution: Attribution, skew: float) -> None:
+        held, runtime = self.held, self.runtime
         leaving = draining.leaving(held.pods.values())
         for name in leaving - runtime.leaving:
             if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
@@ -169,57 +219,14 @@ class Rounds:
         }
         runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), last_reads))
 
-    async def _recover(
-        self, endpoint: Endpoint, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
-    ) -> None:
-        try:
-            returned = await recovery.recover(endpoint.client, spec, runtime, held, snapshot, endpoint.skew.seconds)
-            self._tell(held, runtime, returned)
-            if snapshot.next_due == 0:
-                await promote(endpoint.client, spec.stream)  # for which a full server has no room
-        except RedisProblem as problem:
-            log.warning("%s: stuck and delayed tasks stay where they are: %s", held.key[1], problem)
-
-    def _tell(self, held: Holdings, runtime: Runtime, returned: int) -> None:
+    def _tell(self, returned: int) -> None:
+        held, runtime, now = self.held, self.runtime, time.monotonic()
         metrics.RECOVERED.labels(*held.key).inc(returned)
         runtime.untold += returned
-        now = time.monotonic()
         if runtime.untold and now - runtime.told >= recovery.NEWS_INTERVAL:
             message = f"{runtime.untold} task(s) of dead or failed workers are back at work, or dead letters"
-            self._recorder.say(held.body, "Normal", "Recovered", message)
+            self.common.recorder.say(held.body, "Normal", "Recovered", message)
             runtime.untold, runtime.told = 0, now
-
-    def _hand_on(
-        self, endpoint: Endpoint, beyond: Beyond, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot
-    ) -> None:
-        if snapshot.outboxed:
-            self._relays.begin(held.key, spec, endpoint, beyond, runtime.handing_on)
-        else:
-            runtime.handing_on.failing = {}
-
-
-def _count(key: Key, runtime: Runtime, snapshot: Snapshot) -> int:
-    """What changed since the last look; the entries that producers trimmed too early of late."""
-    before, runtime.counted = runtime.counted, snapshot
-    lost = lost_undelivered(before, snapshot) if before else 0
-    if before:
-        metrics.count(key, progress(before, snapshot), lost)
-    return runtime.trimming.note(lost, time.monotonic())
-
-
-async def _cordon(client: Client, held: Holdings, runtime: Runtime, spec: QueueSpec, decision: Decision) -> None:
-    keys, interval = Keys(spec.stream, spec.group), spec.scaling.polling_interval
-    try:
-        await runtime.cordon.keep(client, keys, decision.cordoned, interval, time.monotonic())
-    except RedisProblem as problem:
-        log.warning("%s: which workers take no more is told later: %s", held.key[1], problem)
-
-
-def _shared(runtime: Runtime, attribution: Attribution, snapshot: Snapshot) -> bool:
-    """Said until work is held under pods' names again, or the condition would come and go with each task."""
-    if attribution.strangers:
-        return True
-    return runtime.shared_consumers and snapshot.pending == 0
 
 
 def sleeper(spec: QueueSpec, facts: Facts, memory: Memory) -> Sleeper | None:
