@@ -10,12 +10,13 @@ from contextlib import nullcontext
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics
-from streamqueue.controller.children import NameConflict, Refused, converge
+from streamqueue.controller.children import NameConflict, converge
 from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, Body
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import live_replicas, present
+from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store

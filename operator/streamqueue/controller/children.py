@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from streamqueue.controller import managed_fields, refusal
+from streamqueue.controller import managed_fields
+from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kinds import DEPLOYMENTS, Body, Kind
 from streamqueue.controller.kube import TERMINATING, Kube, KubeError
+from streamqueue.controller.refusal import Refusal, Refused
 from streamqueue.controller.store import Holdings, Store, controller_of
 
 
@@ -24,22 +26,6 @@ class NameConflict(Exception):
         )
 
 
-class Refused(Exception):
-    """The API server won't have the object as it is; `reason` is a condition's, the message its own.
-
-    `at`: when it was asked, monotonic.
-    """
-
-    def __init__(self, reason: str, message: str, at: float) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.at = at
-
-    def anew(self) -> Refused:
-        """The same, to be raised once more: without what it was raised through."""
-        return Refused(self.reason, str(self), self.at)
-
-
 @dataclass(slots=True)
 class Applied:
     """What we last wrote of each kind, and the generation that the API server gave it.
@@ -49,7 +35,7 @@ class Applied:
     """
 
     marks: dict[Kind, tuple[str, int | None]] = field(default_factory=dict)
-    refused: dict[Kind, tuple[str, Refused]] = field(default_factory=dict)  # what it would not have, and its word
+    refused: dict[Kind, tuple[str, Refusal]] = field(default_factory=dict)  # what it would not have, and its word
 
 
 async def converge(
@@ -67,8 +53,8 @@ async def converge(
         _spare(applied, kind, mark)
         try:
             written = await (_apply(kube, kind, body, live) if live else _create(kube, kind, body, uid))
-        except Refused as refused:
-            applied.refused[kind] = mark, refused.anew()
+        except Refused as error:
+            applied.refused[kind] = mark, error.refusal
             raise
         applied.marks[kind] = "" if _lowers(kind, body, written) else mark, _generation(written)
         store.put(kind, written)
@@ -95,9 +81,9 @@ async def converge(
 
 def _spare(applied: Applied, kind: Kind, mark: str) -> None:
     """Ask no more for what was refused a moment ago; but the fleet's count can't wait."""
-    known, refused = applied.refused.get(kind, (None, None))
-    if refused and known == mark and kind is not DEPLOYMENTS and time.monotonic() - refused.at < refusal.RETRY:
-        raise refused.anew()
+    known, refusal = applied.refused.get(kind, (None, None))
+    if refusal and known == mark and kind is not DEPLOYMENTS and refusal.holds(time.monotonic()):
+        raise Refused(refusal)
 
 
 async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
@@ -160,11 +146,11 @@ def _refused(error: KubeError) -> Refused | None:
     # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480).
     untyped = error.status == 500 and "failed to create typed" in error.message
     if error.status in (400, 422) or untyped:
-        return Refused("TemplateInvalid", error.message, now)
+        return Refused(Refusal(Trouble("TemplateInvalid", error.message), now))
     # A quota, a policy's webhook, or one that must be asked and is away.
     forbidden = error.status == 403 and error.reason != TERMINATING
     if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
-        return Refused("Forbidden", error.message, now)
+        return Refused(Refusal(Trouble("Forbidden", error.message), now))
     return None
 
 

@@ -14,10 +14,17 @@ RETRY = 60.0  # seconds
 class Refusal:
     """Until it is tried again the last good objects stay; `at` is monotonic."""
 
-    generation: int
     trouble: Trouble
     at: float
 
-    def holds(self, generation: int, now: float) -> bool:
+    def holds(self, now: float) -> bool:
         """Whether to ask no more for the same."""
-        return self.generation == generation and now - self.at < RETRY
+        return now - self.at < RETRY
+
+
+class Refused(Exception):
+    """The API server won't have the object as it is."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.trouble.message)
+        self.refusal = refusal

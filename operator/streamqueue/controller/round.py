@@ -11,7 +11,7 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics, recovery
 from streamqueue.controller.act import Actor
 from streamqueue.controller.assess import Facts, Trouble, unmade
-from streamqueue.controller.children import NameConflict, Refused
+from streamqueue.controller.children import NameConflict
 from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.events import Recorder
@@ -20,7 +20,7 @@ from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.progress import progress
-from streamqueue.controller.refusal import Refusal
+from streamqueue.controller.refusal import Refused
 from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
 from streamqueue.controller.report import report
 from streamqueue.controller.runtime import Runtime
@@ -160,7 +160,8 @@ class _Round:
         held, runtime, facts = self.held, self.runtime, self.facts
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
         generation, now = held.body["metadata"]["generation"], time.monotonic()
-        refused = runtime.refusal is not None and runtime.refusal.holds(generation, now)
+        known = runtime.refusal
+        refused = known is not None and known[0] == generation and known[1].holds(now)
         secrets = secrets_of(self.endpoint, self.beyond)
         failure: KubeError | None = None
         try:
@@ -168,15 +169,15 @@ class _Round:
             await actor.carry_out(held, runtime, self.spec, decision, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
-        except Refused as refusal:
-            runtime.refusal = Refusal(generation, Trouble(refusal.reason, str(refusal)), refusal.at)
+        except Refused as error:
+            runtime.refusal = generation, error.refusal
         except NotLeader:
             raise
         except KubeError as error:
             failure = error
         else:
-            runtime.refusal = runtime.refusal if refused else None
-        facts.rejected = runtime.refusal.trouble if runtime.refusal else None
+            runtime.refusal = known if refused else None
+        facts.rejected = runtime.refusal[1].trouble if runtime.refusal else None
         runtime.failing_since = (runtime.failing_since or now) if failure else None
         if runtime.failing_since and now - runtime.failing_since >= PATIENCE:
             facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")

@@ -54,7 +54,7 @@ class Runtime:
     swept: float = 0.0
     told: float = -math.inf  # by an event, of tasks that came back
     untold: int = 0  # tasks that came back since
-    refusal: Refusal | None = None  # of the latest tries to write
+    refusal: tuple[int, Refusal] | None = None  # of the latest tries to write, and what generation was refused
     failing_since: float | None = None  # monotonic: all tries to write since have failed, for what may pass
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 

@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import metrics
 from streamqueue.controller.act import Actor
-from streamqueue.controller.children import Refused
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import STREAM_QUEUES
+from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
 from streamqueue.scaling import Decision, Reason

@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller import refusal
-from streamqueue.controller.children import Applied, NameConflict, Refused, converge
+from streamqueue.controller.children import Applied, NameConflict, converge
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.kube import Kube, KubeError
+from streamqueue.controller.refusal import Refused
 from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import CREATED, owned, queue
@@ -106,7 +107,7 @@ async def test_a_refusal_that_is_only_remembered_is_as_old_as_it_is(orders: Queu
     for _ in range(2):
         with pytest.raises(Refused) as refused:
             await orders.converge(1, DISRUPTION_BUDGETS)
-        told.append(refused.value.at)
+        told.append(refused.value.refusal)
     assert told[0] == told[1]
 
 

@@ -10,9 +10,9 @@ from aiohttp import web
 from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import MARKS, Actor
-from streamqueue.controller.children import Refused
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
+from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
 from streamqueue.scaling import Decision, Reason
