@@ -13,12 +13,14 @@ RUNNER = "runner"  # with protocol http, the one that reads the stream
 DOMAIN = "streamqueue.dev/"
 ENV_PREFIX = "STREAMQUEUE_"
 
-RESERVED_LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/component")
-RESERVED_ANNOTATIONS = (
-    "cluster-autoscaler.kubernetes.io/safe-to-evict",
-    "karpenter.sh/do-not-disrupt",
-    "controller.kubernetes.io/pod-deletion-cost",
-)
+MANAGED_BY = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+# What keeps node autoscalers from moving a pod. Pods are born so; the controller takes it off those that are idle.
+PROTECTED = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+
+RESERVED_LABELS = (MANAGED_BY, COMPONENT)
+RESERVED_ANNOTATIONS = (*PROTECTED, DELETION_COST)
 RESERVED_POD_FIELDS = {
     "restartPolicy": "workers always restart",
     "terminationGracePeriodSeconds": "it follows from spec.handler.timeout and spec.handler.batch",

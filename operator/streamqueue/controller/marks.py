@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from streamqueue.api.template import DELETION_COST, PROTECTED
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
-from streamqueue.manifests.labels import DO_NOT_DISRUPT_ANNOTATION, SAFE_TO_EVICT_ANNOTATION
+from streamqueue.controller.pods import VICTIM_COST
 
 Changes = dict[str, str | None]
 
 # Idle for this long, a pod may be moved: few writes, as most pauses between tasks are shorter.
 UNPROTECTED_AFTER = 30.0  # seconds
 
-_PROTECTED: Changes = {SAFE_TO_EVICT_ANNOTATION: "false", DO_NOT_DISRUPT_ANNOTATION: "true"}
-_FREE: Changes = dict.fromkeys(_PROTECTED)
+_FREE: Changes = dict.fromkeys(PROTECTED)
 
 
 def note_idle(idle_since: Mapping[str, float], pending: Mapping[str, int | None], now: float) -> dict[str, float]:
@@ -30,6 +29,6 @@ def changes(pod: Body, victims: Collection[str], idle_since: Mapping[str, float]
     """Annotations to set, or to remove where None; empty where all is as it should be."""
     name = pod["metadata"]["name"]
     idle = now - idle_since.get(name, now) >= UNPROTECTED_AFTER
-    desired = {DELETION_COST: VICTIM_COST if name in victims else None} | (_FREE if idle else _PROTECTED)
+    desired = {DELETION_COST: VICTIM_COST if name in victims else None} | (_FREE if idle else PROTECTED)
     live = pod["metadata"].get("annotations", {})
     return {key: value for key, value in desired.items() if live.get(key) != value}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamqueue.api.template import DELETION_COST
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import Pod, PodState
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_COST = "-1000"
 
 # What a container waits for when it won't start by itself, and what we call it. The kubelet alternates between

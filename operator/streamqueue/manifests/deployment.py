@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.spec import Protocol, QueueSpec
-from streamqueue.api.template import HANDLER
+from streamqueue.api.template import HANDLER, PROTECTED
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import metrics_port, worker_environment
 from streamqueue.manifests.fingerprints import Fingerprints
@@ -19,9 +19,6 @@ from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
 TEMPLATE_VERSION = "4"
-
-# Pods are born protected from being moved; the controller takes the marks off when they are idle.
-_PROTECTED = {labels.SAFE_TO_EVICT_ANNOTATION: "false", labels.DO_NOT_DISRUPT_ANNOTATION: "true"}
 
 
 def deployment(
@@ -68,7 +65,7 @@ def _pod(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, containers
     return {
         "metadata": {
             "labels": {**labels.queue_labels(owner), **labels.selector_labels(owner), **identity_labels(spec)},
-            "annotations": {**_PROTECTED, **(secrets.annotations(spec) if secrets else {})},
+            "annotations": {**PROTECTED, **(secrets.annotations(spec) if secrets else {})},
         },
         "spec": {
             "serviceAccountName": owner.name,

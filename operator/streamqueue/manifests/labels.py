@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from streamqueue.api.template import COMPONENT, MANAGED_BY
+
 API_VERSION = "streamqueue.dev/v1alpha1"
 KIND = "StreamQueue"
 
 QUEUE = "streamqueue.dev/queue"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-COMPONENT = "app.kubernetes.io/component"
 MANAGER = "streamqueue"
 WORKER = "worker"
 RECLAIM = "reclaim"
@@ -27,9 +27,6 @@ TEMPLATE_VERSION_ANNOTATION = "streamqueue.dev/template-version"
 GENERATION_ANNOTATION = "streamqueue.dev/generation"
 SECRET_HASH_ANNOTATION = "streamqueue.dev/secret-hash"  # noqa: S105
 PLACE_HASH_ANNOTATION = "streamqueue.dev/place-hash"
-
-SAFE_TO_EVICT_ANNOTATION = "cluster-autoscaler.kubernetes.io/safe-to-evict"
-DO_NOT_DISRUPT_ANNOTATION = "karpenter.sh/do-not-disrupt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamqueue.api.render import render_spec
 from streamqueue.api.spec import QueueSpec, Scaling
+from streamqueue.api.template import COMPONENT
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import literal, redis_environment
 from streamqueue.manifests.labels import Owner
@@ -55,7 +56,7 @@ def minute_offset(uid: str) -> int:
 
 
 def _pod_labels(owner: Owner) -> dict[str, str]:
-    return {**labels.queue_labels(owner), labels.COMPONENT: labels.RECLAIM}
+    return {**labels.queue_labels(owner), COMPONENT: labels.RECLAIM}
 
 
 def _service_account(owner: Owner, spec: QueueSpec) -> str:

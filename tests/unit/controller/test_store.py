@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from streamqueue.api.template import DELETION_COST
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
-from streamqueue.controller.pods import DELETION_COST, VICTIM_COST
+from streamqueue.controller.pods import VICTIM_COST
 from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store
 from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
 

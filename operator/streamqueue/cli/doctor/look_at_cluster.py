@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamqueue.api.template import COMPONENT
 from streamqueue.cli.cluster import Cluster
 from streamqueue.cli.doctor.facts import Body, ClusterFacts
 from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Kind
@@ -17,9 +18,9 @@ async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
     unread: list[str] = []
     name = queue["metadata"]["name"]
     own = f"{labels.QUEUE}={name}"
-    pods = await _list(cluster, PODS, f"{own},{labels.COMPONENT}={labels.WORKER}", unread)
+    pods = await _list(cluster, PODS, f"{own},{COMPONENT}={labels.WORKER}", unread)
     cron_jobs = await _list(cluster, CRON_JOBS, own, unread)
-    jobs = await _list(cluster, JOBS, f"{own},{labels.COMPONENT}={labels.RECLAIM}", unread)
+    jobs = await _list(cluster, JOBS, f"{own},{COMPONENT}={labels.RECLAIM}", unread)
     leases = await operator_leases(cluster)
     if leases is None:
         unread.append("Leases of the operator")
