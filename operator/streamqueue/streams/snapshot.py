@@ -76,7 +76,6 @@ class Snapshot:
     length: int = 0
     groups: int = 0
     undelivered: int = 0  # exact where `lag_known`, else a lower bound
-    lag_known: bool = True
     lag_rule: LagRule = LagRule.ABSENT
     pending: int = 0  # in the hands of workers
     # Retries and delayed tasks of the SDK. They are in nobody's hands: `due` ones are work as `undelivered` ones are.
@@ -107,6 +106,10 @@ class Snapshot:
     # The first entry that these still need, where nothing before it is left to trim.
     kept_id: str | None = None
     uncounted_returns: int = 0  # that maintenance made from consumers not known to be dead: see maintenance.returns
+
+    @property
+    def lag_known(self) -> bool:
+        return self.lag_rule is not LagRule.SATURATED
 
     @property
     def holders_known(self) -> bool:
@@ -189,7 +192,6 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
         )
     count, rule, pending, consumers_total, delivered, read, waiting, since, idle, consumers, blockers = reply[7:18]
     parked, due_retries, due_delayed, next_due, overdue, smallest, first, deleted, returns, kept = reply[18:]
-    lag_rule = LagRule(rule.decode())
     return Snapshot(
         time=now,
         stream_exists=True,
@@ -197,8 +199,7 @@ def _parse(reply: Sequence[Any]) -> Snapshot | RedisProblem:
         length=length,
         groups=groups,
         undelivered=count,
-        lag_known=lag_rule is not LagRule.SATURATED,
-        lag_rule=lag_rule,
+        lag_rule=LagRule(rule.decode()),
         pending=pending,
         parked=max(0, parked - due_retries),
         due=due_retries + due_delayed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.following.tell import tell, tell_queue
+from streamqueue.streams import LagRule
 from streamqueue.streams.entries import Entry
 from streamqueue.streams.pending_entries import PendingEntry
 from tests.unit.cli.build import snapshot, spec
@@ -43,7 +44,7 @@ def test_whether_copies_reach_other_groups_is_said() -> None:
 
 
 def test_a_lower_bound_is_said_to_be_one() -> None:
-    story = tell_queue(snapshot(undelivered=1000, lag_known=False, outboxed=7), SPEC, "orders")
+    story = tell_queue(snapshot(undelivered=1000, lag_rule=LagRule.SATURATED, outboxed=7), SPEC, "orders")
     assert story.sentences[-1].startswith("7 result(s) are on their way")
     assert story.sentences[0].startswith("at least 1000 task(s) wait")
 

@@ -13,7 +13,7 @@ from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation, PodState
-from streamqueue.streams import Snapshot
+from streamqueue.streams import LagRule, Snapshot
 from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
 
 SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
@@ -34,10 +34,11 @@ def test_tasks_whose_time_has_come_wait_like_any_other() -> None:
 
 
 def test_a_count_that_stopped_is_completed_by_the_servers_own_counters() -> None:
-    cut = {"undelivered": 5, "lag_known": False, "entries_added": 100, "entries_read": 70, "due": 2, "length": 50}
+    cut = {"undelivered": 5, "lag_rule": LagRule.SATURATED, "entries_added": 100, "entries_read": 70}
+    cut |= {"due": 2, "length": 50}
     assert (seen(**cut).waiting, seen(**cut).waiting_exact, seen(**cut).waiting_likely) == (7, False, 32)
     assert seen(**{**cut, "length": 20}).waiting_likely == 22, "no more than there are"
-    for known in ({"lag_known": True}, {"entries_added": None}, {"entries_read": None}):
+    for known in ({"lag_rule": LagRule.COUNTED}, {"entries_added": None}, {"entries_read": None}):
         assert seen(**{**cut, **known}).waiting_likely is None
 
 

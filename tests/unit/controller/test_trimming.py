@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamqueue.controller.trimming import SAID_FOR, Trimming, lost_pending, lost_undelivered
-from streamqueue.streams import Snapshot
+from streamqueue.streams import LagRule, Snapshot
 
 WAITING = {"undelivered": 10, "entries_added": 100, "entries_read": 90, "last_delivered_id": "90-0"}
 
@@ -51,7 +51,7 @@ def test_what_vanished_before_is_no_loss_again_with_each_read() -> None:
     [
         {"last_deleted_id": "95-0"},  # deleted by hand, though not delivered
         {"last_deleted_id": None, "entries_added": None, "entries_read": None},  # Redis 6
-        {"lag_known": False},
+        {"lag_rule": LagRule.SATURATED},
         {"entries_added": 4},  # the stream was made anew
         {"last_delivered_id": "80-0"},  # XGROUP SETID
         {"last_delivered_id": "95-0", "entries_read": None},
