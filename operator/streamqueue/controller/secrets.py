@@ -52,9 +52,9 @@ class Secrets:
         known = self._known.get(place)
         age = time.monotonic() - known.read_at if known else math.inf
         if known is None or age >= LATEST:
-            return await self._read(namespace, reference, field, known)
+            return await self._read(namespace, reference, field)
         if age >= TTL and place not in self._renewing:
-            task = self._renewing[place] = asyncio.create_task(self._renew(namespace, reference, field, known))
+            task = self._renewing[place] = asyncio.create_task(self._renew(namespace, reference, field))
             task.add_done_callback(lambda _: self._renewing.pop(place))
         return known
 
@@ -64,13 +64,14 @@ class Secrets:
             each.cancel()
         await asyncio.gather(*renewing, return_exceptions=True)
 
-    async def _renew(self, namespace: str, reference: SecretKey, field: str, known: Value) -> None:
+    async def _renew(self, namespace: str, reference: SecretKey, field: str) -> None:
         try:
-            await self._read(namespace, reference, field, known)
+            await self._read(namespace, reference, field)
         except NoEndpoint:
             self.forget(namespace, reference)  # the next look says what is wrong
 
-    async def _read(self, namespace: str, reference: SecretKey, field: str, known: Value | None) -> Value:
+    async def _read(self, namespace: str, reference: SecretKey, field: str) -> Value:
+        known = self._known.get((namespace, reference))
         try:
             secret = await self._kube.get(SECRETS, namespace, reference.name)
         except KubeError as error:
