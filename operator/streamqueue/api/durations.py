@@ -10,14 +10,14 @@ from fractions import Fraction
 PATTERN = "^([0-9]{1,6}([.][0-9]{1,3})?(ms|s|m|h))+$"
 MAX_LENGTH = 20
 
-_WHOLE = re.compile(PATTERN.removesuffix("$") + r"\Z")
+_WHOLE = re.compile(PATTERN)
 _TERM = re.compile(r"([0-9.]+)(ms|s|m|h)")
 _UNIT_SECONDS = {"ms": Fraction(1, 1000), "s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
 
 
 def parse_duration(text: str) -> float:
     """Seconds in `text`. Raises ValueError with a sentence that shows how to write one."""
-    if len(text) > MAX_LENGTH or not _WHOLE.match(text):
+    if len(text) > MAX_LENGTH or not _WHOLE.fullmatch(text):
         raise ValueError(f"{text[:MAX_LENGTH]!r} is no duration: write for example 250ms, 45s or 1h30m")
     return float(sum(Fraction(number) * _UNIT_SECONDS[unit] for number, unit in _TERM.findall(text)))
 
