@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-from streamqueue.worker.annotations import Read, Unfit, both_names, field_of, meant, reader_of
+from streamqueue.worker.annotations import Unfit, both_names, field_of, meant, reader_of
 from streamqueue.worker.encoding import OWN
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.signatures import signature_of
@@ -65,7 +65,7 @@ def decoder_for(shape: Any) -> Decoder:
         return texts
     if isinstance(origin, type) and not typing.is_typeddict(origin) and issubclass(dict, origin):
         args = typing.get_args(shape) or (str, str)
-        return _raw if bytes in args else texts if args[1] in (str, Any, object) else _dict_decoder(args[1])
+        return _users if bytes in args else texts if args[1] in (str, Any, object) else _dict_decoder(args[1])
     if dataclasses.is_dataclass(shape) and isinstance(shape, type):
         return _dataclass_decoder(shape)
     if hasattr(shape, "model_validate"):
@@ -99,10 +99,6 @@ def _text(name: str, value: bytes) -> str:
 
 def _no_text(name: str) -> str:
     return f"field {name!r} is no UTF-8 text; take dict[str, bytes] or bytes"
-
-
-def _raw(fields: Fields) -> dict[str, bytes]:
-    return _users(fields)
 
 
 def texts(fields: Fields) -> dict[str, str]:
@@ -140,18 +136,16 @@ def _only_field(fields: Fields) -> bytes:
 
 
 def _dict_decoder(kind: Any) -> Decoder:
-    read = field_of(kind)
-    return lambda fields: {name: _as(kind, read, name, value) for name, value in _users(fields).items()}
+    read = _named_reader(kind)
+    return lambda fields: {name: read(name, value) for name, value in _users(fields).items()}
 
 
 def _dataclass_decoder(shape: type) -> Decoder:
     hints = typing.get_type_hints(shape)
-    kinds = {item.name: hints[item.name] for item in dataclasses.fields(shape) if item.init}
-    readers = {name: field_of(kind) for name, kind in kinds.items()}
+    readers = {item.name: _named_reader(hints[item.name]) for item in dataclasses.fields(shape) if item.init}
 
     def decode(fields: Fields) -> Any:
-        named = {name: value for name, value in _users(fields).items() if name in readers}
-        values = {name: _as(kinds[name], readers[name], name, value) for name, value in named.items()}
+        values = {name: readers[name](name, value) for name, value in _users(fields).items() if name in readers}
         try:
             return shape(**values)
         except (TypeError, ValueError) as exc:  # a field is missing; __post_init__ refuses
@@ -160,16 +154,21 @@ def _dataclass_decoder(shape: type) -> Decoder:
     return decode
 
 
-def _as(kind: Any, read: Read, name: str, value: bytes) -> Any:
-    """What the field's value is for its annotation, `kind`."""
-    try:
-        return read(value)
-    except Unfit:
-        wanted = kind.__name__ if isinstance(kind, type) else kind
-        found = value.decode("utf-8", "replace")[:40]
-        raise PayloadError(f"field {name!r} is {found!r}, which is no {wanted}") from None
-    except UnicodeDecodeError:
-        raise PayloadError(_no_text(name)) from None
+def _named_reader(kind: Any) -> Callable[[str, bytes], Any]:
+    """What a field's value is for its annotation, `kind`; errors have the name."""
+    read = field_of(kind)
+
+    def named(name: str, value: bytes) -> Any:
+        try:
+            return read(value)
+        except Unfit:
+            wanted = kind.__name__ if isinstance(kind, type) else kind
+            found = value.decode("utf-8", "replace")[:40]
+            raise PayloadError(f"field {name!r} is {found!r}, which is no {wanted}") from None
+        except UnicodeDecodeError:
+            raise PayloadError(_no_text(name)) from None
+
+    return named
 
 
 def _model_decoder(model: Any) -> Decoder:
