@@ -60,21 +60,15 @@ def _named(fields: Mapping[str, bytes], name: str) -> bytes:
 
 
 def _as_json(fields: Mapping[str, bytes]) -> bytes:
-    try:
-        return json.dumps({name: value.decode() for name, value in fields.items()}, ensure_ascii=False).encode()
-    except UnicodeDecodeError:
-        binary = [name for name, value in fields.items() if not _is_text(value)]
-        raise Undecodable(
-            f"field {binary[0]!r} is no UTF-8 text and fits no JSON: name it in handler.body.field to send it as it is"
-        ) from None
-
-
-def _is_text(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    texts = {}
+    for name, value in fields.items():
+        try:
+            texts[name] = value.decode()
+        except UnicodeDecodeError:
+            raise Undecodable(
+                f"field {name!r} is no UTF-8 text and fits no JSON: name it in handler.body.field to send it as it is"
+            ) from None
+    return json.dumps(texts, ensure_ascii=False).encode()
 
 
 def _escaped(text: str) -> str:

@@ -31,16 +31,11 @@ class Listening:
         while True:
             await self._is_lost.wait()
             log.info("waiting for the handler at %s:%d", *self._address)
-            await self._until_it_accepts()
+            while not await self._accepts():  # noqa: ASYNC110 - the event is in another process
+                await asyncio.sleep(PAUSE)
             self._is_lost.clear()
             log.info("the handler listens")
             self._resume()
-
-    async def _until_it_accepts(self) -> None:
-        while True:
-            if await self._accepts():
-                return
-            await asyncio.sleep(PAUSE)
 
     async def _accepts(self) -> bool:
         try:
