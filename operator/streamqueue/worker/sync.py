@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, TypeVar
 
 from streamqueue.api.spec import RedisAuth, RedisMode
@@ -47,9 +46,7 @@ class SyncQueue:
     def __enter__(self) -> SyncQueue:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def send(
