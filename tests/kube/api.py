@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 
+from streamqueue.controller.kinds import Body
 from streamqueue.controller.kube import Kube
+
+PATIENCE = 10.0  # seconds
 
 
 @asynccontextmanager
@@ -26,3 +30,24 @@ async def answered_by(handle: Callable[[web.Request], Awaitable[web.Response]]) 
     finally:
         await kube.close()
         await runner.cleanup()
+
+
+def taken(body: Body) -> web.Response:
+    """The answer to a write of `body`."""
+    body["metadata"] = {"uid": "o1", "resourceVersion": "30", "generation": 1} | body["metadata"]
+    return web.json_response(body)
+
+
+class Awaited:
+    """A server that tests wait for: it calls `told()` when it has seen something."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Condition()
+
+    async def told(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def comes_to(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE), self._news:
+            await self._news.wait_for(what)

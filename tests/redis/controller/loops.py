@@ -15,13 +15,12 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.store import Key, Store
-from tests.kube.api import answered_by
+from streamqueue.controller.store import Store
+from tests.kube.api import answered_by, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.unit.controller.bodies import SETTINGS, owned, queue
+from tests.unit.controller.bodies import KEY, SETTINGS, owned, queue
 
-KEY: Key = ("shop", "orders")  # of the queue
 POD = "orders-6b7f9-abcde"
 
 
@@ -34,12 +33,6 @@ def queue_on(server: RunningServer, **spec: Any) -> Body:
         "handler": {"image": "image"},
     }
     return queue(spec=least | spec)
-
-
-def taken(body: Body) -> web.Response:
-    """The answer to a write of `body`."""
-    body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-    return web.json_response(body)
 
 
 def store_of(body: Body, replicas: int = 1) -> Store:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +15,8 @@ from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
 from streamqueue.streams.connection import connect
-from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, taken
+from tests.kube.api import Awaited, taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.unit.controller.bodies import Body
@@ -27,24 +27,19 @@ pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 TASKS = 50  # that the other server has seen, and are done
 
 
-class ApiServer:
+class ApiServer(Awaited):
     """Takes every write, and tells when a generation's status was written."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.generation = 0
-        self._news = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/status"):
-            async with self._news:
-                self.generation = body["status"]["observedGeneration"]
-                self._news.notify_all()
+            self.generation = body["status"]["observedGeneration"]
+            await self.told()
         return taken(body)
-
-    async def comes_to(self, generation: int) -> None:
-        async with self._news:
-            await asyncio.wait_for(self._news.wait_for(lambda: self.generation == generation), 10)
 
 
 @pytest.fixture
@@ -63,7 +58,7 @@ async def moved(shared_server: RunningServer) -> tuple[Loop, float]:
         for generation, url in enumerate((shared_server.url, _other(shared_server)), 1):
             at = time.monotonic()
             store.show(STREAM_QUEUES, _at(queue_on(shared_server, redis={"url": url}), generation))
-            await api.comes_to(generation)
+            await api.comes_to(lambda generation=generation: api.generation == generation)
         return loop, at
 
 

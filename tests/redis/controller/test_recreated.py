@@ -12,7 +12,8 @@ from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
-from tests.redis.controller.loops import KEY, loop_over, queue_on, running, store_of, taken
+from tests.kube.api import taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,8 @@ from streamqueue.controller import round as round_module
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
-from tests.redis.controller.loops import loop_over, queue_on, running, taken
+from tests.kube.api import PATIENCE, Awaited, taken
+from tests.redis.controller.loops import loop_over, queue_on, running
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
@@ -25,8 +25,6 @@ from tests.unit.controller.bodies import condition, container, owned, pod
 
 # What is asked of the server is a look at an empty stream.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
-
-PATIENCE = 10.0
 
 INVALID = (422, "Invalid", "nodeSelector: no such label")
 ANY_WORD = [
@@ -39,35 +37,30 @@ ANY_WORD = [
 ]
 
 
-class ApiServer:
+class ApiServer(Awaited):
     """Refuses Deployments whose pods have a nodeSelector, and marks on pods; keeps the statuses it is given."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.refusal = INVALID
         self.written: list[dict[str, Any]] = []  # Deployments
         self.tries = 0  # of those that are refused
         self.status: dict[str, Any] = {}
-        self._news = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
         body: dict[str, Any] = await request.json()
         status, reason, message = self.refusal
-        async with self._news:
-            self._news.notify_all()
-            if request.path.endswith("/status"):
-                self.status = body["status"]
-            refused = "/pods/" in request.path
-            if "/deployments" in request.path:
-                refused = "nodeSelector" in body["spec"]["template"]["spec"]
-                self.tries += refused
-                self.written += [] if refused else [body]
+        if request.path.endswith("/status"):
+            self.status = body["status"]
+        refused = "/pods/" in request.path
+        if "/deployments" in request.path:
+            refused = "nodeSelector" in body["spec"]["template"]["spec"]
+            self.tries += refused
+            self.written += [] if refused else [body]
+        await self.told()
         if refused:
             return web.json_response({"reason": reason, "message": message}, status=status)
         return taken(body)
-
-    async def comes_to(self, what: Callable[[], bool]) -> None:
-        async with self._news:
-            await asyncio.wait_for(self._news.wait_for(what), PATIENCE)
 
     def says(self, kind: str) -> tuple[str, str]:
         found = {each["type"]: (each["status"], each["reason"]) for each in self.status.get("conditions", [])}

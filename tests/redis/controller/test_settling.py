@@ -15,7 +15,8 @@ from streamqueue.controller.kinds import PODS
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
-from tests.redis.controller.loops import loop_over, queue_on, running, store_of, taken
+from tests.kube.api import taken
+from tests.redis.controller.loops import loop_over, queue_on, running, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.unit.controller.bodies import condition, pod

@@ -1,15 +1,26 @@
-"""Objects as the API server shows them, cut to what the operator reads; and the operator's settings."""
+"""A queue, and objects as the API server shows them, cut to what the operator reads; and the operator's settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.settings import Settings
+from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.manifests.labels import QUEUE
 
 CREATED = "2026-01-01T00:00:00Z"
 SETTINGS = Settings.from_env({"STREAMQUEUE_IMAGE": "streamqueue/operator:dev"})
+KEY: Key = ("shop", "orders")  # of the queue
+SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
+
+
+def holdings(store: Store) -> Holdings:
+    """The queue's."""
+    found = store.get(KEY)
+    assert found is not None
+    return found
 
 
 def _metadata(name: str, uid: str, version: int, **more: Any) -> Body:

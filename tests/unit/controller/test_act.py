@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import metrics
 from streamqueue.controller.act import Actor
 from streamqueue.controller.events import Recorder
@@ -18,11 +17,9 @@ from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
 from streamqueue.scaling import Decision, Reason
-from tests.kube.api import answered_by
-from tests.unit.controller.bodies import SETTINGS, queue
+from tests.kube.api import answered_by, taken
+from tests.unit.controller.bodies import KEY, SETTINGS, SPEC, holdings, queue
 
-KEY = ("shop", "orders")
-SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
 UP = Decision(2, Reason.SCALING_UP, "0 -> 2: 20 waiting")
 
 
@@ -33,16 +30,13 @@ async def carried_out(*, refused: bool, deployments: int = 201) -> None:
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/deployments") and deployments != 201:
             return web.json_response({"reason": "Invalid", "message": "no such field"}, status=deployments)
-        body["metadata"] = {"uid": request.path, "resourceVersion": "2"} | body["metadata"]
-        return web.json_response(body, status=201)
+        return taken(body)
 
     store = Store()
     store.show(STREAM_QUEUES, queue())
-    held = store.get(KEY)
-    assert held is not None
     async with answered_by(handle) as kube:
         actor = Actor(kube, Recorder(kube), store, SETTINGS)
-        await actor.carry_out(held, Runtime("q1"), SPEC, UP, None, None, refused=refused)
+        await actor.carry_out(holdings(store), Runtime("q1"), SPEC, UP, None, None, refused=refused)
 
 
 def counted() -> float | None:

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Redis, Requeue, Retention, RetentionPolicy
+from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
 from streamqueue.controller.assess import Facts, Trouble, conditions, unmade
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import condition, container, pod
+from tests.unit.controller.bodies import SPEC, condition, container, pod
 
-SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
 BACKOFF = container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
 
 

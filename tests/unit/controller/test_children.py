@@ -15,9 +15,7 @@ from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.refusal import Refused
 from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import CREATED, owned, queue
-
-KEY = ("shop", "orders")
+from tests.unit.controller.bodies import CREATED, holdings, owned, queue
 
 
 class ApiServer:
@@ -53,10 +51,8 @@ class Queue:
 
     async def converge(self, replicas: int, *kinds: Kind) -> None:
         wanted: list[tuple[Kind, Body]] = [(kind, owned(kind.kind, spec={})) for kind in kinds]
-        held = self._store.get(KEY)
-        assert held is not None
         fleet = owned("Deployment", spec={"replicas": replicas})
-        await converge(self._kube, self._store, held, self._applied, [*wanted, (DEPLOYMENTS, fleet)])
+        await converge(self._kube, self._store, holdings(self._store), self._applied, [*wanted, (DEPLOYMENTS, fleet)])
 
 
 @pytest.fixture
@@ -166,8 +162,7 @@ async def _created_beside(existing: Body | None) -> list[Body]:
 
     store = Store()
     store.show(STREAM_QUEUES, queue())
-    held = store.get(KEY)
-    assert held is not None
+    held = holdings(store)
     async with answered_by(handle) as kube:
         applied = Applied()
         for _ in range(2):

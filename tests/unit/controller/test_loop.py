@@ -17,10 +17,8 @@ from streamqueue.controller.loop import Due, Loop
 from streamqueue.controller.round import Rounds
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
-from tests.unit.controller.bodies import CREATED, owned, queue
+from tests.unit.controller.bodies import CREATED, KEY, holdings, owned, queue
 from tests.unit.monitoring.scrape import Scraper, scraping
-
-KEY = ("shop", "orders")
 
 
 @pytest.fixture
@@ -80,8 +78,8 @@ async def test_a_round_under_way_leaves_none_either(store: Store, loop: Loop, sc
 
 async def test_in_a_namespace_that_goes_little_is_tried_again(store: Store, loop: Loop) -> None:
     """Each try is a write that is refused; a queue of that name in the next such namespace is another one."""
-    held, runtime = store.get(KEY), loop.runtime(KEY)
-    assert held and runtime
+    held, runtime = holdings(store), loop.runtime(KEY)
+    assert runtime
 
     async def refused() -> Any:
         raise KubeError(403, TERMINATING, "namespace shop is being terminated")
@@ -93,8 +91,8 @@ async def test_in_a_namespace_that_goes_little_is_tried_again(store: Store, loop
 async def test_a_queue_that_is_deleted_before_its_turn_is_no_fault(
     store: Store, loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held, runtime = store.get(KEY), loop.runtime(KEY)
-    assert held and runtime
+    held, runtime = holdings(store), loop.runtime(KEY)
+    assert runtime
     store.remove(STREAM_QUEUES, queue(version=2))
     await loop._prepare([Due(KEY, held, runtime)])
     assert not caplog.records

@@ -15,7 +15,7 @@ from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.managed_fields import handed_over
 from streamqueue.controller.store import Holdings, Store
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import owned, queue
+from tests.unit.controller.bodies import holdings, owned, queue
 
 
 def entry(manager: str, operation: str, fields: Body, **more: str) -> Body:
@@ -65,8 +65,7 @@ def seen() -> tuple[Store, Holdings]:
     """The store, as the watch filled it at version 5."""
     store = Store()
     store.show(DEPLOYMENTS, ApiServer("5").live)
-    held = store.get(("shop", "orders"))
-    assert held is not None
+    held = holdings(store)
     held.queue = queue()
     return store, held
 
@@ -124,8 +123,7 @@ async def rounds(api: ApiServer, count: int) -> list[tuple[str, str]]:
     """What was asked in so many rounds of a queue that owns nothing yet."""
     store, applied = Store(), Applied()
     store.show(STREAM_QUEUES, queue())
-    held = store.get(("shop", "orders"))
-    assert held is not None
+    held = holdings(store)
     async with answered_by(api.handle) as kube:
         for _ in range(count):
             await converge(kube, store, held, applied, [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 3}))])

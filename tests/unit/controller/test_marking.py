@@ -7,7 +7,6 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import MARKS, Actor
 from streamqueue.controller.events import Recorder
@@ -16,41 +15,38 @@ from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
 from streamqueue.scaling import Decision, Reason
-from tests.kube.api import answered_by
-from tests.unit.controller.bodies import SETTINGS, owned, pod, queue
+from tests.kube.api import Awaited, answered_by, taken
+from tests.unit.controller.bodies import SETTINGS, SPEC, holdings, owned, pod, queue
 
-SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
 LIVE = 2
 PODS_THERE = 3 * MARKS  # each of which has something to be told
 TEMPLATE = {"metadata": {}, "spec": {}}
 
 
-class ApiServer:
+class ApiServer(Awaited):
     """Answers writes on pods once `tells` is set."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[str] = []  # kinds, in order of arrival
         self.tells = asyncio.Event()
         self.refuses = False  # Deployments
-        self._news = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.json()
         kind = next(each for each in ("pods", "deployments", "") if f"/{each}" in request.path)
-        async with self._news:
-            self.asked.append(kind)
-            self._news.notify_all()
+        self.asked.append(kind)
+        await self.told()
         if kind == "pods":
             await asyncio.wait_for(self.tells.wait(), 5)
             body = pod(request.path.rpartition("/")[2]) | body
         if kind == "deployments" and self.refuses:
             return web.json_response({"reason": "Forbidden", "message": "exceeded quota"}, status=403)
-        body["metadata"] = {"uid": "o1", "resourceVersion": "3", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
-    async def comes_to(self, kind: str, times: int = 1) -> None:
-        async with self._news:
-            await asyncio.wait_for(self._news.wait_for(lambda: self.asked.count(kind) >= times), 5)
+    async def is_asked(self, times: int = 1) -> None:
+        """For pods."""
+        await self.comes_to(lambda: self.asked.count("pods") >= times)
 
 
 async def carried_out(api: ApiServer, replicas: int) -> None:
@@ -59,19 +55,17 @@ async def carried_out(api: ApiServer, replicas: int) -> None:
     store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": LIVE, "template": TEMPLATE}))
     for n in range(PODS_THERE):
         store.show(PODS, pod(f"orders-6b7f9-aaa{n:02}", uid=f"p{n}"))
-    held = store.get(("shop", "orders"))
-    assert held is not None
     decision = Decision(replicas, Reason.SCALING_UP if replicas > LIVE else Reason.SCALING_DOWN, "")
     async with answered_by(api.handle) as kube:
         actor = Actor(kube, Recorder(kube), store, SETTINGS)
-        await actor.carry_out(held, Runtime("q1", fresh=False), SPEC, decision, None, None)
+        await actor.carry_out(holdings(store), Runtime("q1", fresh=False), SPEC, decision, None, None)
 
 
 @pytest.mark.parametrize(("replicas", "first"), [(LIVE + 1, "deployments"), (LIVE, "pods"), (LIVE - 1, "pods")])
 async def test_more_hands_wait_for_no_mark_and_fewer_do(replicas: int, first: str) -> None:
     api = ApiServer()
     acting = asyncio.create_task(carried_out(api, replicas))
-    await api.comes_to("pods")
+    await api.is_asked()
     assert ("deployments" in api.asked) is (first == "deployments")
     api.tells.set()
     await acting
@@ -92,7 +86,7 @@ async def test_a_few_pods_are_told_at_a_time() -> None:
     """A queue of many pods must leave room for others."""
     api = ApiServer()
     acting = asyncio.create_task(carried_out(api, LIVE))
-    await api.comes_to("pods", MARKS)
+    await api.is_asked(MARKS)
     assert api.asked == ["pods"] * MARKS
     api.tells.set()
     await acting

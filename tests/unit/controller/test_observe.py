@@ -7,16 +7,14 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling
+from streamqueue.api.spec import Handler, Scaling
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
 from streamqueue.controller.store import Holdings
 from streamqueue.scaling import Observation, PodState
 from streamqueue.streams import LagRule, Snapshot
-from tests.unit.controller.bodies import CREATED, condition, container, owned, pod, queue
-
-SPEC = QueueSpec(Redis(url="redis://r"), "orders", "workers", Handler("image"))
+from tests.unit.controller.bodies import CREATED, SPEC, condition, container, owned, pod, queue
 
 
 def seen(held: Holdings | None = None, **counters: Any) -> Observation:

@@ -15,9 +15,7 @@ from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED
 from streamqueue.controller.kube import KubeError
 from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
-from tests.unit.controller.bodies import SETTINGS, pod, queue
-
-KEY = ("shop", "orders")
+from tests.unit.controller.bodies import KEY, SETTINGS, holdings, pod, queue
 
 
 class Lists:
@@ -55,8 +53,8 @@ async def test_what_vanished_without_an_event_is_noticed(monkeypatch: pytest.Mon
 
     assert gc.get_freeze_count(), "what the lists brought is no work for the collector"
     gc.unfreeze()
-    held = store.get(KEY)
-    assert held is not None and held.queue is not None and held.pods == {}
+    held = holdings(store)
+    assert held.queue is not None and held.pods == {}
     assert lists.failed, "a list that fails is not the last"
     assert lists.asked == {kind.path(None): watch.selector(kind) or None for kind in WATCHED}
 

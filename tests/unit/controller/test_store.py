@@ -7,10 +7,8 @@ import pytest
 from streamqueue.api.template import DELETION_COST
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods import VICTIM_COST
-from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Holdings, Store
-from tests.unit.controller.bodies import CREATED, container, owned, pod, queue
-
-KEY = ("shop", "orders")
+from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Store
+from tests.unit.controller.bodies import CREATED, KEY, container, holdings, owned, pod, queue
 
 
 @pytest.fixture
@@ -22,25 +20,19 @@ def store() -> Store:
     return store
 
 
-def held(store: Store) -> Holdings:
-    found = store.get(KEY)
-    assert found is not None
-    return found
-
-
 def test_objects_gather_under_their_queue(store: Store) -> None:
-    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o1"
-    assert list(held(store).pods) == ["orders-6b7f9-abcde"]
+    assert holdings(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o1"
+    assert list(holdings(store).pods) == ["orders-6b7f9-abcde"]
 
 
 def test_an_older_state_never_replaces_a_newer_one(store: Store) -> None:
     store.put(PODS, pod(version=7, phase="Running"))
     store.put(PODS, pod(version=3, phase="Pending"))
-    assert held(store).pods["orders-6b7f9-abcde"]["status"]["phase"] == "Running"
+    assert holdings(store).pods["orders-6b7f9-abcde"]["status"]["phase"] == "Running"
 
 
 def test_a_queue_that_was_edited_shows_its_new_spec(store: Store) -> None:
-    before = held(store)
+    before = holdings(store)
     store.show(STREAM_QUEUES, queue(version=2, spec={"stream": "paid"}))
     assert before.queue and before.queue["spec"] == {"stream": "paid"}, "to a round under way, too"
 
@@ -59,46 +51,46 @@ def test_who_set_which_field_is_not_kept(store: Store) -> None:
     body = pod(version=2)
     body["metadata"]["managedFields"] = [{"manager": "kubelet", "operation": "Update", "fieldsV1": {}}]
     store.show(PODS, body)
-    assert "managedFields" not in held(store).pods["orders-6b7f9-abcde"]["metadata"]
+    assert "managedFields" not in holdings(store).pods["orders-6b7f9-abcde"]["metadata"]
 
 
 def test_what_is_gone_is_not_brought_back_by_its_last_state(store: Store) -> None:
     store.remove(PODS, pod())
     store.show(PODS, pod())
-    assert not held(store).pods
+    assert not holdings(store).pods
 
 
 def test_a_state_that_is_known_is_not_kept_anew(store: Store) -> None:
-    known = held(store).pods["orders-6b7f9-abcde"]
+    known = holdings(store).pods["orders-6b7f9-abcde"]
     store.show(PODS, pod())
-    assert held(store).pods["orders-6b7f9-abcde"] is known
+    assert holdings(store).pods["orders-6b7f9-abcde"] is known
     store.show(PODS, pod(version=2))
-    assert held(store).pods["orders-6b7f9-abcde"] is not known
+    assert holdings(store).pods["orders-6b7f9-abcde"] is not known
 
 
 def test_a_recreated_object_replaces_its_predecessor_whatever_its_version(store: Store) -> None:
     store.put(DEPLOYMENTS, owned("Deployment", uid="o2", version=1))
-    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
+    assert holdings(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
 
 
 def test_the_end_of_a_predecessor_doesnt_remove_its_successor(store: Store) -> None:
     store.put(DEPLOYMENTS, owned("Deployment", uid="o2"))
     store.remove(DEPLOYMENTS, owned("Deployment", uid="o1"))
-    assert held(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
+    assert holdings(store).owned[DEPLOYMENTS]["metadata"]["uid"] == "o2"
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["by-the-watch", "by-a-list"])
 def test_who_held_a_queue_doesnt_hold_its_successor(store: Store, told: bool) -> None:
     """A round under way would write what the first one's spec says in the second one's name."""
-    before = held(store)
+    before = holdings(store)
     if told:
         store.remove(STREAM_QUEUES, queue(version=5))
     store.show(STREAM_QUEUES, queue(uid="q2", version=6))
     assert before.queue is None
-    after = held(store)
+    after = holdings(store)
     assert after.queue and after.queue["metadata"]["uid"] == "q2" and after.owned and after.pods
     store.show(STREAM_QUEUES, queue(uid="q2", version=7))
-    assert held(store) is after
+    assert holdings(store) is after
 
 
 def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
@@ -110,9 +102,9 @@ def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> Non
     ended = container(state={"terminated": {"exitCode": 1}}, imageID="not needed any more")
     disrupted = {"type": "DisruptionTarget", "status": "True"}
     store.remove(PODS, pod(containerStatuses=[ended], conditions=[{"type": "Ready", "status": "False"}, disrupted]))
-    assert held(store).pods == {}
+    assert holdings(store).pods == {}
     kept = {"containerStatuses": [container(state=ended["state"])], "conditions": [disrupted]}
-    assert held(store).gone[0].pod["status"] == kept
+    assert holdings(store).gone[0].pod["status"] == kept
 
 
 def test_what_nobody_takes_is_forgotten_some_time() -> None:
@@ -123,12 +115,12 @@ def test_what_nobody_takes_is_forgotten_some_time() -> None:
         clock.now += 1.0
         store.show(PODS, pod(uid=f"p{n}"))
         store.remove(PODS, pod(uid=f"p{n}"))
-    assert len(held(store).gone) == GONE_KEPT + 1
+    assert len(holdings(store).gone) == GONE_KEPT + 1
     for n in range(3 * GONE_MOST):
         store.show(PODS, pod(uid=f"q{n}"))
         store.remove(PODS, pod(uid=f"q{n}"))
-    assert len(held(store).gone) == GONE_MOST
-    assert held(store).gone[-1].pod["metadata"]["uid"] == f"q{3 * GONE_MOST - 1}"
+    assert len(holdings(store).gone) == GONE_MOST
+    assert holdings(store).gone[-1].pod["metadata"]["uid"] == f"q{3 * GONE_MOST - 1}"
 
 
 @pytest.mark.parametrize("kind", [STREAM_QUEUES, DEPLOYMENTS, PODS])
@@ -141,7 +133,7 @@ def test_a_full_list_removes_what_vanished_without_an_event(store: Store, kind: 
 def test_a_full_list_leaves_what_is_newer_than_itself(store: Store) -> None:
     store.put(PODS, pod(name="orders-6b7f9-fghij", uid="p2", version=20))
     store.replace(PODS, [pod()], version=10)
-    assert set(held(store).pods) == {"orders-6b7f9-abcde", "orders-6b7f9-fghij"}
+    assert set(holdings(store).pods) == {"orders-6b7f9-abcde", "orders-6b7f9-fghij"}
 
 
 @pytest.mark.parametrize("kind", [STREAM_QUEUES, DEPLOYMENTS, PODS])
@@ -213,12 +205,12 @@ def test_a_mark_counts_from_when_the_watch_shows_it() -> None:
     store.show(STREAM_QUEUES, queue())
     store.show(PODS, pod())
     store.put(PODS, victim(version=2))  # the answer to our own write
-    assert held(store).marked_since == {}
+    assert holdings(store).marked_since == {}
     clock.now = 100.3
     store.show(PODS, victim(version=2))
     clock.now = 101.0
     store.show(PODS, victim(version=3))
-    assert held(store).marked_since == {NAME: 100.3}
+    assert holdings(store).marked_since == {NAME: 100.3}
 
 
 def test_an_answer_that_comes_after_the_watch_leaves_the_time_that_was_noted() -> None:
@@ -227,7 +219,7 @@ def test_an_answer_that_comes_after_the_watch_leaves_the_time_that_was_noted() -
     store.show(PODS, victim(version=2))
     clock.now = 100.5
     store.put(PODS, victim(version=2))
-    assert held(store).marked_since == {NAME: 100.0}
+    assert holdings(store).marked_since == {NAME: 100.0}
 
 
 def test_a_mark_that_was_taken_off_counts_anew_when_it_comes_back() -> None:
@@ -235,18 +227,18 @@ def test_a_mark_that_was_taken_off_counts_anew_when_it_comes_back() -> None:
     store.show(STREAM_QUEUES, queue())
     store.show(PODS, victim(version=2))
     store.put(PODS, pod(version=3))
-    assert held(store).marked_since == {}
+    assert holdings(store).marked_since == {}
     clock.now = 107.0
     store.show(PODS, victim(version=2))  # late news
-    assert held(store).marked_since == {}
+    assert holdings(store).marked_since == {}
     store.show(PODS, victim(version=4))
-    assert held(store).marked_since == {NAME: 107.0}
+    assert holdings(store).marked_since == {NAME: 107.0}
 
 
 def test_a_full_list_shows_marks_too_and_a_pod_that_goes_takes_its_own_along() -> None:
     store = Store(Clock())
     store.show(STREAM_QUEUES, queue())
     store.replace(PODS, [victim(version=2)], version=5)
-    assert held(store).marked_since == {NAME: 100.0}
+    assert holdings(store).marked_since == {NAME: 100.0}
     store.replace(PODS, [], version=9)
-    assert held(store).marked_since == {}
+    assert holdings(store).marked_since == {}

@@ -17,7 +17,7 @@ from streamqueue.controller.kube import KubeError
 from streamqueue.controller.leader import Leader
 from streamqueue.controller.server import Health
 from streamqueue.controller.store import Store
-from tests.kube.api import answered_by
+from tests.kube.api import answered_by, taken
 from tests.unit.controller.bodies import SETTINGS, owned, queue
 
 
@@ -49,8 +49,7 @@ class ApiServer:
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/deployments/orders") and not self.applied.done():
             self.applied.set_result(body)
-        body["metadata"] = {"uid": "o1", "resourceVersion": "30", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
     def _lease(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         if request.method == "GET":

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis
 from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import BEGINNERS, Actor
 from streamqueue.controller.events import Recorder
@@ -18,32 +17,27 @@ from streamqueue.controller.kube import SILENT, WRITES, Kube, KubeError
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Store
 from streamqueue.scaling import Decision, Reason
-from tests.kube.api import answered_by
-from tests.unit.controller.bodies import SETTINGS, owned, queue
-
-SPEC = QueueSpec(Redis(url="redis://localhost"), "orders", "workers", Handler("image"))
+from tests.kube.api import Awaited, answered_by, taken
+from tests.unit.controller.bodies import SETTINGS, SPEC, owned, queue
 
 
-class SlowServer:
+class SlowServer(Awaited):
     """Takes requests in, holds them, and answers each with its own body once `release` is set."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: list[str] = []  # method and path, in order of arrival
         self.release = asyncio.Event()
-        self._arrived = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.json()
-        async with self._arrived:
-            self.seen.append(f"{request.method} {request.path}")
-            self._arrived.notify_all()
+        self.seen.append(f"{request.method} {request.path}")
+        await self.told()
         await self.release.wait()
-        body["metadata"] = {"uid": "u", "resourceVersion": "2", "generation": 1} | body["metadata"]
-        return web.json_response(body)
+        return taken(body)
 
     async def holds(self, count: int) -> None:
-        async with self._arrived:
-            await asyncio.wait_for(self._arrived.wait_for(lambda: len(self.seen) >= count), timeout=1.5)
+        await asyncio.wait_for(self.comes_to(lambda: len(self.seen) >= count), timeout=1.5)
 
 
 @pytest.fixture

@@ -18,13 +18,12 @@ from streamqueue.maintenance import Cause
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from streamqueue.streams.durability import Durability
-from tests.unit.controller.bodies import container, pod
+from tests.unit.controller.bodies import KEY, container, pod
 from tests.unit.monitoring.scrape import Page, Scraper, scraping
 
 DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 ROW = re.compile(r"^\| `(streamqueue_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 
-KEY = ("shop", "orders")
 SPEC = QueueSpec(
     Redis(url="redis://r"), "orders", "workers", Handler("image"), scaling=Scaling(max_replicas=8, target_wait=30)
 )
