@@ -14,8 +14,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec, Requeue
-from streamqueue.controller import recovery
-from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.recovery import Recovery
 from streamqueue.controller.store import Holdings
 from streamqueue.maintenance import Redrive, abandoned, redrive, release, replay
 from streamqueue.manifests import cron_job
@@ -124,7 +123,7 @@ async def test_the_operators_rounds_do_what_the_manifest_says(queue: Queue, requ
     await queue.age(31)
     await queue.settle(parsed)
     snapshot = await queue.snapshot()
-    assert await recovery.recover(queue.redis, parsed, Runtime("q1"), Holdings(), snapshot, skew=0.0) == returned
+    assert await Recovery().recover(queue.redis, parsed, Holdings(), snapshot, skew=0.0) == returned
 
 
 def test_queues_without_it_have_the_reclaim_job_that_they_had() -> None:

@@ -5,10 +5,10 @@ The how is the maintenance room's; the reclaim CronJob does the same pass withou
 
 from __future__ import annotations
 
-import logging
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from redis.asyncio import Redis as Client
 
@@ -16,12 +16,9 @@ from streamqueue import maintenance
 from streamqueue.api.spec import Handler, QueueSpec
 from streamqueue.controller.consumers import pod_of
 from streamqueue.controller.crash import Crash, crash_of_gone, crashes
-from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings
 from streamqueue.manifests import grace_period
 from streamqueue.streams.snapshot import Snapshot
-
-log = logging.getLogger(__name__)
 
 ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
 SWEEP_INTERVAL = 10.0  # seconds between passes while something is past the visibility timeout
@@ -33,70 +30,96 @@ LOOK_INTERVAL = 30.0  # seconds
 _SETTLED_KEPT = 1000
 
 
-def gather(runtime: Runtime, held: Holdings, handler: Handler) -> None:
-    """Take note of the crashes that the cluster tells of; from now on looks at the stream show what is left of them."""
-    now, grace = time.time(), grace_period(handler)
-    task_time = handler.timeout * handler.batch
-    found = [crash for pod in held.pods.values() for crash in crashes(pod, task_time)]
-    found += [crash_of_gone(pod, now, grace) for _, pod in held.gone]
-    held.gone.clear()
-    for crash in found:
-        if crash.id not in runtime.settled:
-            runtime.crashes.setdefault(crash.id, replace(crash, not_before=max(crash.not_before, now)))
+@dataclass(slots=True)
+class Recovery:
+    """What is remembered of it between rounds."""
 
+    # Crashes by id: those whose entries are still to be returned, and those that were dealt with.
+    crashes: dict[str, Crash] = field(default_factory=dict)
+    _settled: dict[str, None] = field(default_factory=dict)
+    # When the last of each was done, on the loop's clock.
+    _checked_abandoned: float = 0.0
+    _looked: float = 0.0
+    _swept: float = 0.0
+    _told: float = -math.inf
+    _untold: int = 0  # tasks that came back since
 
-async def recover(
-    client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot, skew: float
-) -> int:
-    """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned.
+    def gather(self, held: Holdings, handler: Handler) -> None:
+        """Take note of the crashes that the cluster tells of; from now on looks at the stream show what is left of
+        them.
+        """
+        now, grace = time.time(), grace_period(handler)
+        task_time = handler.timeout * handler.batch
+        found = [crash for pod in held.pods.values() for crash in crashes(pod, task_time)]
+        found += [crash_of_gone(pod, now, grace) for _, pod in held.gone]
+        held.gone.clear()
+        for crash in found:
+            if crash.id not in self._settled:
+                self.crashes.setdefault(crash.id, replace(crash, not_before=max(crash.not_before, now)))
 
-    `skew`: seconds by which the server's clock is ahead of ours. Raises RedisProblem; what was not dealt with is tried
-    again next round.
-    """
-    now = time.monotonic()
-    returned = await _after_crashes(client, spec, runtime, snapshot, skew)
-    if spec.handler.concurrency == 1 and now - runtime.checked_abandoned >= ABANDONED_INTERVAL:
-        runtime.checked_abandoned = now
-        returned += await _abandoned(client, spec, runtime, held, snapshot)
-    if not snapshot.pending:
+    async def recover(self, client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot, skew: float) -> int:
+        """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned.
+
+        `skew`: seconds by which the server's clock is ahead of ours. Raises RedisProblem; what was not dealt with is
+        tried again next round.
+        """
+        now = time.monotonic()
+        returned = await self._after_crashes(client, spec, snapshot, skew)
+        if spec.handler.concurrency == 1 and now - self._checked_abandoned >= ABANDONED_INTERVAL:
+            self._checked_abandoned = now
+            returned += await self._abandoned(client, spec, held, snapshot)
+        if not snapshot.pending:
+            return returned
+        visibility = spec.delivery.visibility_timeout
+        overdue = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > visibility
+        if overdue and now - self._swept >= SWEEP_INTERVAL:
+            self._swept = self._looked = now
+            report = await maintenance.sweep(client, spec, budget=SWEEP_BUDGET)
+            returned += report.settled
+        elif now - self._looked >= min(LOOK_INTERVAL, visibility / 4):
+            self._looked = now
+            await maintenance.look(client, spec)
         return returned
-    visibility = spec.delivery.visibility_timeout
-    overdue = snapshot.oldest_pending_age is not None and snapshot.oldest_pending_age > visibility
-    if overdue and now - runtime.swept >= SWEEP_INTERVAL:
-        runtime.swept = runtime.looked = now
-        report = await maintenance.sweep(client, spec, budget=SWEEP_BUDGET)
-        returned += report.settled
-    elif now - runtime.looked >= min(LOOK_INTERVAL, visibility / 4):
-        runtime.looked = now
-        await maintenance.look(client, spec)
-    return returned
 
+    def news(self, returned: int) -> int:
+        """Tasks that came back, these included, of which nobody was told; 0 while the last news are fresh."""
+        now = time.monotonic()
+        self._untold += returned
+        if not self._untold or now - self._told < NEWS_INTERVAL:
+            return 0
+        untold, self._untold, self._told = self._untold, 0, now
+        return untold
 
-async def _after_crashes(client: Client, spec: QueueSpec, runtime: Runtime, snapshot: Snapshot, skew: float) -> int:
-    returned = 0
-    # A look from before the crash may not show what the worker held: it settles nothing.
-    looked = snapshot.time - skew
-    for crash in [crash for crash in runtime.crashes.values() if crash.not_before <= looked]:
-        for consumer in _holders(snapshot, crash.consumer):
-            before = crash.before + skew
-            report = await maintenance.release(client, spec, consumer, before, crash.cause, charge=crash.charged)
-            returned += report.settled
-        _settle(runtime, crash)
-    return returned
+    async def _after_crashes(self, client: Client, spec: QueueSpec, snapshot: Snapshot, skew: float) -> int:
+        returned = 0
+        # A look from before the crash may not show what the worker held: it settles nothing.
+        looked = snapshot.time - skew
+        for crash in [crash for crash in self.crashes.values() if crash.not_before <= looked]:
+            for consumer in _holders(snapshot, crash.consumer):
+                before = crash.before + skew
+                report = await maintenance.release(client, spec, consumer, before, crash.cause, charge=crash.charged)
+                returned += report.settled
+            self._settle(crash)
+        return returned
 
+    async def _abandoned(self, client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot) -> int:
+        """Entries of living loops that went on after a failure without acknowledging.
 
-async def _abandoned(client: Client, spec: QueueSpec, runtime: Runtime, held: Holdings, snapshot: Snapshot) -> int:
-    """Entries of living loops that went on after a failure without acknowledging.
+        Not of a pod whose crash is still to be judged: the loop before it left them, and the dead letters will say so.
+        """
+        returned, now = 0, time.time()
+        crashed = {crash.consumer for crash in self.crashes.values() if crash.not_before <= now}
+        for view in snapshot.consumers:
+            if view.pending and (pod := pod_of(view.name)) in held.pods and pod not in crashed:
+                report = await maintenance.abandoned(client, spec, view.name)
+                returned += report.settled
+        return returned
 
-    Not of a pod whose crash is still to be judged: the loop before it left them, and the dead letters will say so.
-    """
-    returned, now = 0, time.time()
-    crashed = {crash.consumer for crash in runtime.crashes.values() if crash.not_before <= now}
-    for view in snapshot.consumers:
-        if view.pending and (pod := pod_of(view.name)) in held.pods and pod not in crashed:
-            report = await maintenance.abandoned(client, spec, view.name)
-            returned += report.settled
-    return returned
+    def _settle(self, crash: Crash) -> None:
+        del self.crashes[crash.id]
+        self._settled[crash.id] = None
+        while len(self._settled) > _SETTLED_KEPT:
+            del self._settled[next(iter(self._settled))]
 
 
 def _holders(snapshot: Snapshot, pod: str) -> Iterator[str]:
@@ -105,10 +128,3 @@ def _holders(snapshot: Snapshot, pod: str) -> Iterator[str]:
     yield from (view.name for view in named if view.pending)
     if not named and snapshot.consumers_total > len(snapshot.consumers):
         yield pod
-
-
-def _settle(runtime: Runtime, crash: Crash) -> None:
-    del runtime.crashes[crash.id]
-    runtime.settled[crash.id] = None
-    while len(runtime.settled) > _SETTLED_KEPT:
-        del runtime.settled[next(iter(runtime.settled))]

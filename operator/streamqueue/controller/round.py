@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import draining, live_returns, marks, metrics, recovery
+from streamqueue.controller import draining, live_returns, marks, metrics
 from streamqueue.controller.act import Actor
 from streamqueue.controller.assess import Facts, Trouble, unmade
 from streamqueue.controller.children import NameConflict
@@ -113,7 +113,7 @@ class _Round:
         if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await self._cordon(endpoint, decision)
         failure = await self._carry_out(decision)
-        recovery.gather(runtime, held, spec.handler)
+        runtime.recovery.gather(held, spec.handler)
         if facts.snapshot and endpoint:
             await self._look_after_tasks(endpoint, facts.snapshot, attribution)
         facts.stuck = runtime.handing_on.note(time.monotonic())
@@ -195,7 +195,7 @@ class _Round:
         if snapshot.uncounted_returns:
             await live_returns.count(endpoint.client, Keys(spec.stream, spec.group), held.key, held.pods, skew)
         try:
-            self._tell(await recovery.recover(endpoint.client, spec, runtime, held, snapshot, skew))
+            self._tell(await runtime.recovery.recover(endpoint.client, spec, held, snapshot, skew))
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)  # for which a full server has no room
         except RedisProblem as problem:
@@ -221,13 +221,10 @@ class _Round:
         runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), last_reads))
 
     def _tell(self, returned: int) -> None:
-        held, runtime, now = self.held, self.runtime, time.monotonic()
-        metrics.RECOVERED.labels(*held.key).inc(returned)
-        runtime.untold += returned
-        if runtime.untold and now - runtime.told >= recovery.NEWS_INTERVAL:
-            message = f"{runtime.untold} task(s) of dead or failed workers are back at work, or dead letters"
-            self.common.recorder.say(held.body, "Normal", "Recovered", message)
-            runtime.untold, runtime.told = 0, now
+        metrics.RECOVERED.labels(*self.held.key).inc(returned)
+        if untold := self.runtime.recovery.news(returned):
+            message = f"{untold} task(s) of dead or failed workers are back at work, or dead letters"
+            self.common.recorder.say(self.held.body, "Normal", "Recovered", message)
 
 
 def sleeper(spec: QueueSpec, facts: Facts, memory: Memory) -> Sleeper | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field
 
@@ -10,9 +9,9 @@ from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.children import Applied
-from streamqueue.controller.crash import Crash
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.kinds import Body
+from streamqueue.controller.recovery import Recovery
 from streamqueue.controller.refusal import Refusal
 from streamqueue.controller.report import Reported
 from streamqueue.controller.trimming import Trimming
@@ -35,9 +34,7 @@ class Runtime:
     journal: Journal = field(default_factory=Journal)
     applied: Applied = field(default_factory=Applied)
     reported: Reported = field(default_factory=Reported)
-    # Crashes by id: those whose entries are still to be returned, and those that were dealt with.
-    crashes: dict[str, Crash] = field(default_factory=dict)
-    settled: dict[str, None] = field(default_factory=dict)
+    recovery: Recovery = field(default_factory=Recovery)
     idle_since: dict[str, float] = field(default_factory=dict)  # pod -> the loop's clock
     generation: int = 0  # of the spec that the last round saw
     leaving: set[str] = field(default_factory=set)  # pods that were told to go
@@ -48,12 +45,6 @@ class Runtime:
     trimming: Trimming = field(default_factory=Trimming)
     handing_on: HandingOn = field(default_factory=HandingOn)
     shared_consumers: bool = False
-    # When the last of each was done, on the loop's clock.
-    checked_abandoned: float = 0.0
-    looked: float = 0.0
-    swept: float = 0.0
-    told: float = -math.inf  # by an event, of tasks that came back
-    untold: int = 0  # tasks that came back since
     refusal: tuple[int, Refusal] | None = None  # of the latest tries to write, and what generation was refused
     failing_since: float | None = None  # monotonic: all tries to write since have failed, for what may pass
     _parsed: tuple[int, QueueSpec | SpecError] | None = None

@@ -9,10 +9,8 @@ from collections import deque
 
 import pytest
 
-from streamqueue.controller import recovery
 from streamqueue.controller.crash import Crash
-from streamqueue.controller.recovery import gather
-from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.recovery import Recovery
 from streamqueue.controller.store import Gone, Holdings
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import store, take
@@ -26,33 +24,33 @@ def crash(**changes: float) -> Crash:
     return Crash("p1/c1", POD, evidence["before"], evidence["not_before"], "container OOMKilled, exit code 137")
 
 
-async def recover(queue: Queue, runtime: Runtime, held: Holdings | None = None) -> int:
+async def recover(queue: Queue, recovery: Recovery, held: Holdings | None = None) -> int:
     snapshot = await queue.snapshot()
-    return await recovery.recover(queue.redis, spec(), runtime, held or Holdings(), snapshot, skew=0.0)
+    return await recovery.recover(queue.redis, spec(), held or Holdings(), snapshot, skew=0.0)
 
 
 async def test_a_dead_pods_entries_return_at_once_and_once(queue: Queue) -> None:
     await queue.add(1)
     await queue.read(POD)
-    runtime = Runtime("q1", crashes={"p1/c1": crash()})
-    assert await recover(queue, runtime) == 1
-    assert await recover(queue, runtime) == 0
+    recovery = Recovery(crashes={"p1/c1": crash()})
+    assert await recover(queue, recovery) == 1
+    assert await recover(queue, recovery) == 0
     assert await queue.pending() == []
-    assert runtime.crashes == {}
+    assert recovery.crashes == {}
 
 
 async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
     before = await queue.snapshot()
     await queue.add(1)
     await queue.read(POD)
-    runtime = Runtime("q1")
+    recovery = Recovery()
     ended = container(state={"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}})
-    gather(runtime, Holdings(gone=deque([Gone(0.0, pod(POD, containerStatuses=[ended]))])), spec().handler)
-    assert await recovery.recover(queue.redis, spec(), runtime, Holdings(), before, skew=0.0) == 0
-    assert runtime.crashes and len(await queue.pending()) == 1
+    recovery.gather(Holdings(gone=deque([Gone(0.0, pod(POD, containerStatuses=[ended]))])), spec().handler)
+    assert await recovery.recover(queue.redis, spec(), Holdings(), before, skew=0.0) == 0
+    assert recovery.crashes and len(await queue.pending()) == 1
     await asyncio.sleep(0.005)  # the server tells whole milliseconds
-    assert await recover(queue, runtime) == 1
-    assert runtime.crashes == {} and await queue.pending() == []
+    assert await recover(queue, recovery) == 1
+    assert recovery.crashes == {} and await queue.pending() == []
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["crash-known", "no-crash"])
@@ -63,28 +61,28 @@ async def test_a_crash_to_be_judged_explains_what_was_left_behind(queue: Queue, 
     await queue.read(POD, count=1)
     ended = {"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}}
     restarted = container(state={"running": {"startedAt": "2026-01-01T00:10:05Z"}}, lastState=ended)
-    runtime, held = Runtime("q1"), Holdings(pods={POD: pod(POD, containerStatuses=[restarted])})
+    recovery, held = Recovery(), Holdings(pods={POD: pod(POD, containerStatuses=[restarted])})
     snapshot = await queue.snapshot()
     if known:
-        gather(runtime, held, spec().handler)
-    returned = await recovery.recover(queue.redis, spec(), runtime, held, snapshot, skew=0.0)
+        recovery.gather(held, spec().handler)
+    returned = await recovery.recover(queue.redis, spec(), held, snapshot, skew=0.0)
     assert returned == (0 if known else 1)
 
 
 async def test_a_pod_torn_away_keeps_its_entries_for_its_grace(queue: Queue) -> None:
     await queue.add(1)
     await queue.read(POD)
-    runtime = Runtime("q1", crashes={"p1/c1": crash(not_before=time.time() + 60)})
-    assert await recover(queue, runtime) == 0
+    recovery = Recovery(crashes={"p1/c1": crash(not_before=time.time() + 60)})
+    assert await recover(queue, recovery) == 0
     assert len(await queue.pending()) == 1
-    assert runtime.crashes
+    assert recovery.crashes
 
 
 async def test_what_a_restarted_container_read_since_stays_with_it(queue: Queue) -> None:
     await queue.add(1)
     await queue.read(POD)
-    runtime = Runtime("q1", crashes={"p1/c1": crash(before=time.time() - 10)})
-    assert await recover(queue, runtime) == 0
+    recovery = Recovery(crashes={"p1/c1": crash(before=time.time() - 10)})
+    assert await recover(queue, recovery) == 0
     assert len(await queue.pending()) == 1
 
 
@@ -92,14 +90,14 @@ async def test_workers_that_add_to_the_pods_name_are_the_pods(queue: Queue) -> N
     await queue.add(2)
     await queue.read(f"{POD}.a1", count=1)
     await queue.read(f"{POD}.b2", count=1)
-    assert await recover(queue, Runtime("q1", crashes={"p1/c1": crash()})) == 2
+    assert await recover(queue, Recovery(crashes={"p1/c1": crash()})) == 2
 
 
 async def test_what_an_sdk_worker_held_is_handed_on_one_by_one_and_counted(queue: Queue) -> None:
     await queue.add(3)
     held = await take(store(queue.redis, f"{POD}.a1"))
-    runtime = Runtime("q1", crashes={"p1/c1": crash()})
-    assert await recover(queue, runtime) == len(held) == 3
+    recovery = Recovery(crashes={"p1/c1": crash()})
+    assert await recover(queue, recovery) == len(held) == 3
     others = [await take(store(queue.redis, f"orders-6b7f9-other.{n}")) for n in range(4)]
     assert [len(taken) for taken in others] == [1, 1, 1, 0], "each alone, for one of them may be what killed"
     assert sorted(entry.id for taken in others for entry in taken) == sorted(entry.id for entry in held)
@@ -108,7 +106,7 @@ async def test_what_an_sdk_worker_held_is_handed_on_one_by_one_and_counted(queue
 async def test_a_neighbours_entries_stay_with_it(queue: Queue) -> None:
     await queue.add(1)
     await queue.read("orders-6b7f9-other")
-    assert await recover(queue, Runtime("q1", crashes={"p1/c1": crash()})) == 0
+    assert await recover(queue, Recovery(crashes={"p1/c1": crash()})) == 0
     assert len(await queue.pending()) == 1
 
 
@@ -117,5 +115,5 @@ async def test_past_the_visibility_timeout_no_evidence_is_needed(queue: Queue) -
     await queue.read("worker-1")
     await queue.settle(spec())
     await queue.age(61)
-    assert await recover(queue, Runtime("q1")) == 1
+    assert await recover(queue, Recovery()) == 1
     assert await queue.pending() == []
