@@ -9,8 +9,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.streams.entries import Entry, read_entries, read_headers
-from streamqueue.streams.entry_ids import successor
+from streamqueue.streams.entries import Entry, header_pages, read_entries
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Arg, Script
 
@@ -31,12 +30,9 @@ async def letters(client: Redis, spec: QueueSpec) -> AsyncIterator[list[Entry]]:
     """Pages of the dead letters that are there now, oldest first, without their payloads. Raises RedisProblem."""
     dlq = Keys(spec.stream, spec.group).dlq
     newest = await read_entries(client, dlq, count=1, newest=True)
-    start, more = "-", bool(newest)
-    while more:
-        page, more = await read_headers(client, dlq, start, newest[0].id)
-        if page:
+    if newest:
+        async for page in header_pages(client, dlq, end=newest[0].id):
             yield page
-            start, more = successor(page[-1].id), page[-1].id != newest[0].id
 
 
 async def redrive(client: Redis, spec: QueueSpec, *, ids: Sequence[str] | None = None, into: str = "") -> Redrive:

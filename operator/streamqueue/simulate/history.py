@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.simulate.trace import Trace, TraceError, trace_of
-from streamqueue.streams.entries import PAGE, Entry, read_headers
-from streamqueue.streams.entry_ids import YEAR_2000, successor
+from streamqueue.streams.entries import Entry, header_pages
+from streamqueue.streams.entry_ids import YEAR_2000
 from streamqueue.streams.errors import typed
 
 MOST = 2_000_000  # entries: bounds memory
@@ -28,16 +28,13 @@ async def read_arrivals(
     and RedisProblem.
     """
     found: list[tuple[str, float]] = []
-    first, more = start, True
-    while more and len(found) < MOST:
-        page, stopped = await read_headers(client, stream, start)
-        more = stopped or len(page) == PAGE
-        if page:
-            start = successor(page[-1].id)
+    async for page in header_pages(client, stream, start):
         advance(len(page))
         found += [(entry.task, _arrival(entry, stream)) for entry in page if entry.field("sq-attempt") is None]
+        if len(found) >= MOST:
+            break
     if not found:
-        what = "no entries" if first == "-" else "no tasks from then on"
+        what = "no entries" if start == "-" else "no tasks from then on"
         raise TraceError(f"stream {stream!r} holds {what}: nothing to learn from")
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
+from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Script
 
@@ -57,6 +58,17 @@ async def read_headers(
     """
     stopped, rows = await _HEADERS(client, [stream], [start, end, count, int(newest)])
     return entries_of(rows), bool(stopped)
+
+
+async def header_pages(client: Redis, stream: str, start: str = "-", end: str = "+") -> AsyncIterator[list[Entry]]:
+    """All entries between two ids, oldest first, as `read_headers` gives them. Raises RedisProblem."""
+    more = True
+    while more:
+        page, stopped = await read_headers(client, stream, start, end)
+        more = stopped or len(page) == PAGE
+        if page:
+            yield page
+            start = successor(page[-1].id)
 
 
 def entries_of(rows: Iterable[Any]) -> list[Entry]:

@@ -15,7 +15,7 @@ from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import WouldReachOthers
 from streamqueue.maintenance import replay as copies
-from streamqueue.streams.entries import PAGE, read_entries, read_headers
+from streamqueue.streams.entries import header_pages, read_entries
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import RedisProblem
 
@@ -65,7 +65,8 @@ async def _replay(
     async with open_target(selection) as target:
         goal = await goal_of(target, into)
         ranges = [(word, word) for word in dict.fromkeys(ids)] or [await _range(target, start or "", until)]
-        total = sum([await _count(target, *each) for each in ranges])
+        pages = [header_pages(target.client, target.spec.stream, *each) for each in ranges]
+        total = sum([len(page) for each in pages async for page in each])
         if dry_run:
             click.echo(f"{counted(total, 'entry', 'entries')} would be copied into {goal} (dry run)")
             return
@@ -90,17 +91,6 @@ def _order(entry_id: str, bare: int = 2**64 - 1) -> tuple[int, int]:
     """A bare time ends a range with the last id of that millisecond, and begins one with the first."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence) if sequence else bare
-
-
-async def _count(target: Target, first: str, last: str) -> int:
-    total, more = 0, True
-    while more:
-        page, stopped = await read_headers(target.client, target.spec.stream, first, last)
-        total += len(page)
-        more = stopped or len(page) == PAGE
-        if page:
-            first = successor(page[-1].id)
-    return total
 
 
 async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into: str, rate: float | None) -> int:

@@ -13,7 +13,7 @@ from streamqueue.cli.moments import is_entry_id
 from streamqueue.cli.progress import progress
 from streamqueue.cli.target import Target
 from streamqueue.maintenance import letters
-from streamqueue.streams.entries import Entry, read_entries, read_headers
+from streamqueue.streams.entries import Entry, header_pages, read_entries, read_headers
 from streamqueue.streams.entry_ids import entry_order, successor
 from streamqueue.streams.errors import execute
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
@@ -71,7 +71,7 @@ async def _entries(target: Target, wanted: str, task: str, length: int) -> tuple
     found: list[Entry] = []
     seen = 0
     with progress("reading the stream", min(length, DEPTH)) as advance:
-        async for page in _pages(target, await _start(target, task)):
+        async for page in header_pages(target.client, target.spec.stream, await _start(target, task)):
             found += [entry for entry in page if entry.task == task or entry.id == wanted]
             seen += len(page)
             advance(len(page))
@@ -90,16 +90,6 @@ async def _start(target: Target, task: str) -> str:
     # Given by a producer, or by the server of a pipeline's first stage.
     given = int(uuid[1] + uuid[2], 16) if uuid else entry_order(task)[0]
     return str(max(0, given - CLOCK_SKEW))
-
-
-async def _pages(target: Target, start: str) -> AsyncIterator[list[Entry]]:
-    more = True
-    while more:
-        page, stopped = await read_headers(target.client, target.spec.stream, start)
-        yield page
-        more = stopped or bool(page)
-        if page:
-            start = successor(page[-1].id)
 
 
 async def _held(target: Target, entry_id: str) -> AsyncIterator[PendingEntry]:
