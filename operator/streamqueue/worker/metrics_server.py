@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,9 +12,7 @@ from redis.asyncio import Redis
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.server import clock_of
 from streamqueue.worker.metrics import CONTENT_TYPE, Metrics
-from streamqueue.worker.pooled_metrics import Row
-
-log = logging.getLogger(__name__)
+from streamqueue.worker.pooled_metrics import Row, listen
 
 STALE = 1.0  # seconds by which what one of several processes tells of the others may be old
 PATIENCE = 5.0  # seconds for a request to arrive
@@ -65,14 +62,8 @@ async def _server(port: int, client: Redis, metrics: Metrics, row: Row | None) -
         writer.close()
 
     await _compare_clocks(client, metrics)
-    if row:
-        listening = row.pool.listening
-        return await asyncio.start_server(answer, sock=listening, limit=LONGEST_HEAD) if listening else None
-    try:
-        return await asyncio.start_server(answer, port=port, limit=LONGEST_HEAD)
-    except OSError as exc:
-        log.error("metrics are not served: port %d: %s", port, exc.strerror or exc)  # noqa: TRY400 - one line
-        return None
+    listening = row.pool.listening if row else listen(port)
+    return await asyncio.start_server(answer, sock=listening, limit=LONGEST_HEAD) if listening else None
 
 
 async def _compare_clocks(client: Redis, metrics: Metrics) -> None:

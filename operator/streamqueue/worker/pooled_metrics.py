@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Made before the processes are forked, with a place for each. `listening` is None where the port is taken."""
+    """Made before the processes are forked, with a place for each. `listening` as `listen` has it."""
 
     def __init__(self, places: int, port: int) -> None:
         self._cells = memoryview(mmap.mmap(-1, places * WIDTH * 8)).cast("d")
         self._places = places
-        self.listening = _listen(port)
+        self.listening = listen(port)
 
     def row(self, place: int) -> Row:
         """Of the process that begins in this place; to be called by it."""
@@ -44,7 +44,8 @@ class Row:
             self._cells[column] = before + value
 
 
-def _listen(port: int) -> socket.socket | None:
+def listen(port: int) -> socket.socket | None:
+    """On all addresses; None, which is logged, where the port is taken."""
     both = socket.has_dualstack_ipv6()
     try:
         return socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both)
