@@ -167,12 +167,6 @@ class RedisProblem(Exception):
         self.message = message or _SENTENCES[kind]
         super().__init__(self.message)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RedisProblem) and (self.kind, self.message) == (other.kind, other.message)
-
-    def __hash__(self) -> int:
-        return hash((self.kind, self.message))
-
 
 def classify(exc: BaseException) -> RedisProblem:
     """The problem behind an exception of redis-py, asyncio or the operating system."""
