@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Requeue, Retention
 from streamqueue.api.spec import Redis as RedisSpec
-from streamqueue.maintenance import SweepReport, look, sweep
+from streamqueue.maintenance import SweepReport, look, release, sweep
 from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshot
 
 Entry = tuple[str, dict[str, str]]
@@ -92,6 +92,16 @@ class Queue:
         await self.age(61, *ids)
         await self.settle(spec)
         return await sweep(self.redis, spec)
+
+
+async def kill(queue: Queue, count: int, cause: str = "Error") -> list[str]:
+    """Ids of `count` tasks that are dead letters now."""
+    ids = await queue.add(count)
+    await queue.read(count=count)
+    once = spec(max_deliveries=1, dlq_max=100_000)
+    report = await release(queue.redis, once, "pod-1", await queue.now() + 1, cause)
+    assert report.dead_lettered == count
+    return ids
 
 
 def spec(

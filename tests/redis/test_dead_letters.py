@@ -6,16 +6,7 @@ import pytest
 
 from streamqueue.maintenance import Redrive, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from tests.redis.queue import Queue, spec
-
-
-async def kill(queue: Queue, count: int) -> list[str]:
-    """Ids of `count` tasks that are dead letters now."""
-    ids = await queue.add(count)
-    await queue.read(count=count)
-    once = spec(max_deliveries=1, dlq_max=10_000)
-    assert (await release(queue.redis, once, "pod-1", await queue.now() + 1, "Error")).dead_lettered == count
-    return ids
+from tests.redis.queue import Queue, kill, spec
 
 
 async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Queue) -> None:

@@ -14,8 +14,6 @@ import pytest
 
 from streamqueue.cli.doctor import gather
 from streamqueue.cli.main import run
-from streamqueue.maintenance import release
-from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 
 
@@ -102,13 +100,3 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cli(shared_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(shared_server.url, capsys)
-
-
-async def kill(queue: Queue, count: int, cause: str = "Error") -> list[str]:
-    """Ids of `count` tasks that are dead letters now."""
-    ids = await queue.add(count)
-    await queue.read(count=count)
-    once = spec(max_deliveries=1, dlq_max=100_000)
-    report = await release(queue.redis, once, "pod-1", await queue.now() + 1, cause)
-    assert report.dead_lettered == count
-    return ids

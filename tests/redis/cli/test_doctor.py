@@ -13,8 +13,8 @@ from rich.cells import cell_len
 from streamqueue.cli.main import run
 from streamqueue.maintenance import release
 from streamqueue.streams.settlement import Settlement
-from tests.redis.cli.conftest import Cli, kill
-from tests.redis.queue import Queue, spec
+from tests.redis.cli.conftest import Cli
+from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.servers.tls import TlsServer

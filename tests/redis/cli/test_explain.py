@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streamqueue.maintenance import release
-from tests.redis.cli.conftest import Cli, kill
-from tests.redis.queue import Queue, spec
+from tests.redis.cli.conftest import Cli
+from tests.redis.queue import Queue, kill, spec
 from tests.redis.worker.stores import ack, retry, settle, store, take
 
 

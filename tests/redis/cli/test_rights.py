@@ -7,9 +7,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from tests.redis.cli.conftest import Cli, kill
+from tests.redis.cli.conftest import Cli
 from tests.redis.cli.test_simulate import MANIFEST
-from tests.redis.queue import Queue
+from tests.redis.queue import Queue, kill
 from tests.redis.servers.process import RunningServer
 from tests.redis.test_rights import PASSWORD, rights, user
 

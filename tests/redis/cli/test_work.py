@@ -19,9 +19,9 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import StreamKeys
 from streamqueue.streams import connect
-from tests.redis.cli.conftest import Called, Cli, kill
+from tests.redis.cli.conftest import Called, Cli
 from tests.redis.proxy import Proxy
-from tests.redis.queue import Queue, spec
+from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
