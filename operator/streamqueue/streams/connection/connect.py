@@ -59,7 +59,7 @@ def connect(
 
 
 def _client(secure: bool, settings: dict[str, Any]) -> Redis:
-    return Redis.from_pool(pool.pool_of(pool.Secure if secure else pool.Plain, settings))
+    return Redis.from_pool(pool.pool_of(secure, settings))
 
 
 def _trust(ca_file: str | None, ca_data: str | None) -> dict[str, Any]:

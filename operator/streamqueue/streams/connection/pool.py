@@ -136,8 +136,8 @@ class SecureBySentinel(PlainBySentinel, SSLConnection):
     pass
 
 
-def pool_of(connection_class: type[Connection], settings: dict[str, Any]) -> ConnectionPool:
-    return Pool(connection_class=connection_class, **settings)
+def pool_of(secure: bool, settings: dict[str, Any]) -> ConnectionPool:
+    return Pool(connection_class=Secure if secure else Plain, **settings)
 
 
 def block_for(client: Redis, seconds: float) -> int:

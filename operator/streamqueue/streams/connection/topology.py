@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from streamqueue.streams.connection.pool import Plain, Secure, pool_of
+from streamqueue.streams.connection.pool import pool_of
 from streamqueue.streams.connection.slots import Place, Redirection, place_of, read_slots, slot_of
 from streamqueue.streams.errors import ProblemKind, RedisProblem, classify
 
@@ -111,9 +111,9 @@ class Topology:
 
     def _pool(self, place: Place) -> ConnectionPool:
         settings = self._settings | {"host": place.host, "port": place.port}
-        if not self._secure:
-            return pool_of(Plain, settings)
-        return pool_of(Secure, settings | {"server_name": place.name or None})
+        if self._secure:
+            settings["server_name"] = place.name or None
+        return pool_of(self._secure, settings)
 
 
 async def _look(node: Redis) -> tuple[str, Sequence[Any]] | Exception:
