@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError
 
 from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.streams.connection import send_many
-from streamqueue.streams.errors import ProblemKind, RedisProblem, classify, typed
+from streamqueue.streams.errors import ProblemKind, RedisProblem, classify
 from streamqueue.streams.script import Script
 from streamqueue.streams.tasks import PARKED
 
@@ -137,7 +137,7 @@ async def _take(client: Redis, requests: Sequence[SnapshotRequest]) -> list[Snap
     commands = [_command(request) for request in requests]
     sendable = [command for command in commands if not isinstance(command, RedisProblem)]
     try:
-        replies = await typed(_send(client, sendable))
+        replies = await _send(client, sendable)
     except RedisProblem as problem:
         replies = [problem] * len(sendable)
     remaining = iter(replies)
