@@ -11,23 +11,11 @@ from streamqueue.controller import pods as workers
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.risks import risks
 from streamqueue.controller.trimming import lost_pending
+from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entry_ids import YEAR_2000, entry_order
-from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a step of the flow could not be taken: a condition's reason and message."""
-
-    reason: str
-    message: str
-
-
-def trouble_of(problem: RedisProblem) -> Trouble:
-    return Trouble(problem.kind.value, str(problem))
 
 
 @dataclass(slots=True)

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from streamqueue.controller import managed_fields
-from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kinds import DEPLOYMENTS, Body, Kind
 from streamqueue.controller.kube import TERMINATING, Kube, KubeError
 from streamqueue.controller.refusal import Refusal, Refused
 from streamqueue.controller.store import Holdings, Store, controller_of
+from streamqueue.controller.trouble import Trouble
 
 
 class NameConflict(Exception):

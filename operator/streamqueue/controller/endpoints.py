@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 
 from streamqueue.api.spec import Redis
 from streamqueue.controller.addresses import as_pods_see_it
-from streamqueue.controller.assess import Trouble
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.risks import steady
 from streamqueue.controller.secrets import NoEndpoint, Secrets, Value
 from streamqueue.controller.skew import Skew
+from streamqueue.controller.trouble import Trouble
 from streamqueue.manifests import Fingerprints
 from streamqueue.streams.connection import connect, credentials_for, read_url
 from streamqueue.streams.durability import Durability, read_durability

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from streamqueue.controller.assess import Trouble
+from streamqueue.controller.trouble import Trouble
 
 PATIENCE = 10.0  # seconds for which a stream may take nothing: a failover is no news
 

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from streamqueue.api.errors import SpecError
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import duplicates, metrics
-from streamqueue.controller.assess import Trouble, trouble_of
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.observe import request
 from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.trouble import Trouble, trouble_of
 from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.scaling import rest
 from streamqueue.streams.errors import ProblemKind, RedisProblem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamqueue.controller.assess import Trouble
+from streamqueue.controller.trouble import Trouble
 
 # A quota, a policy or a webhook may let pass later what it refuses now.
 RETRY = 60.0  # seconds

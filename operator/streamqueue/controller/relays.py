@@ -7,10 +7,10 @@ import logging
 
 from streamqueue.api.keys import Keys, shown, stream_beyond
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller.assess import Trouble, trouble_of
 from streamqueue.controller.endpoints import NEXT, Endpoint, Endpoints
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.store import Key
+from streamqueue.controller.trouble import Trouble, trouble_of
 from streamqueue.maintenance.relay import NOWHERE, relay
 from streamqueue.manifests import Fingerprints
 from streamqueue.streams.errors import ProblemKind, RedisProblem

@@ -10,7 +10,7 @@ from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics
 from streamqueue.controller.act import Actor
-from streamqueue.controller.assess import Facts, Trouble, unmade
+from streamqueue.controller.assess import Facts, unmade
 from streamqueue.controller.children import NameConflict
 from streamqueue.controller.consumers import Attribution, attribute, fences
 from streamqueue.controller.endpoints import Endpoint, Endpoints
@@ -27,6 +27,7 @@ from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.store import Holdings, Store
 from streamqueue.controller.trimming import lost_undelivered
+from streamqueue.controller.trouble import Trouble
 from streamqueue.controller.wake import Sleeper
 from streamqueue.scaling import Decision, Memory, Observation, decide, lead, settling
 from streamqueue.streams.enqueue import promote

@@ -12,10 +12,10 @@ import pytest
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
 from streamqueue.controller import secrets
-from streamqueue.controller.assess import Trouble
 from streamqueue.controller.endpoints import Endpoint, Endpoints
 from streamqueue.controller.kube import KubeError
 from streamqueue.controller.secrets import NoEndpoint
+from streamqueue.controller.trouble import Trouble
 from streamqueue.streams import ProblemKind, Snapshot, connect
 from tests.redis.connections import steps
 from tests.redis.controller.namespace import Namespace

@@ -9,8 +9,9 @@ import pytest
 
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
-from streamqueue.controller.assess import Facts, Trouble, conditions, unmade
+from streamqueue.controller.assess import Facts, conditions, unmade
 from streamqueue.controller.handing_on import HandingOn
+from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import SPEC, condition, container, pod

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from streamqueue.controller.assess import Facts, Trouble
+from streamqueue.controller.assess import Facts
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.report import matters, news, status
 from streamqueue.controller.store import Holdings
+from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import owned, queue

@@ -12,8 +12,9 @@ import pytest
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling
 from streamqueue.controller import metrics
-from streamqueue.controller.assess import Facts, Trouble
+from streamqueue.controller.assess import Facts
 from streamqueue.controller.progress import Progress
+from streamqueue.controller.trouble import Trouble
 from streamqueue.maintenance import Cause
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
