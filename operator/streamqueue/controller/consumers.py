@@ -27,6 +27,11 @@ def pod_of(consumer: str) -> str:
     return named["pod"] if named else consumer.partition(".")[0]
 
 
+def pods_of(deployment: str) -> re.Pattern[str]:
+    """The names of its pods, live or past."""
+    return re.compile(rf"{re.escape(deployment)}-[a-z0-9]{{1,10}}-[a-z0-9]{{5}}")
+
+
 def fences(consumer: str) -> bool:
     """Whether it is a worker of the SDK: each of its processes adds a word of its own to the pod's name."""
     return pod_of(consumer) != consumer
@@ -38,7 +43,7 @@ def attribute(deployment: str, pods: Iterable[str], consumers: Mapping[str, int]
     A pod without a consumer holds nothing, unless entries are held by strangers or `complete` is False (not all that
     hold entries are in the list): then nobody can tell.
     """
-    own = re.compile(rf"{re.escape(deployment)}-[a-z0-9]{{1,10}}-[a-z0-9]{{5}}")
+    own = pods_of(deployment)
     held: dict[str, int] = {}
     strangers = []
     for consumer, pending in consumers.items():

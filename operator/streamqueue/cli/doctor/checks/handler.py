@@ -11,13 +11,14 @@ from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age, shorten
 from streamqueue.controller.consumers import pod_of
+from streamqueue.maintenance import Cause
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry
 from streamqueue.streams.entry_ids import entry_order
 from streamqueue.streams.tasks import PARKED
 
 ENOUGH = 3  # deliveries without an acknowledgement that are more than chance
-_SILENT = ("abandoned", "visibility-timeout")  # causes of dead letters of which nobody has said anything
+_SILENT = tuple(Cause)  # of dead letters of which nobody has said anything
 
 
 def never_acknowledges(facts: Facts) -> Iterator[Finding]:
@@ -66,7 +67,7 @@ def left_behind(facts: Facts) -> Iterator[Finding]:
                 "left-pending", cause, f"streamqueue explain {facts.again} {left[-1].id}; read the worker's log"
             )
             return
-    causes = [letter for letter in stream.letters if letter.field("sq-cause") == "abandoned"]
+    causes = [letter for letter in stream.letters if letter.field("sq-cause") == Cause.ABANDONED]
     if causes:
         cause = f"{len(causes)} task(s) died because the handler raised each time and left them pending"
         yield Finding("left-pending", cause, f"streamqueue dlq ls {facts.again} --reason abandoned")
@@ -79,7 +80,7 @@ def too_slow(facts: Facts) -> Iterator[Finding]:
         return
     pods = {pod["metadata"]["name"] for pod in facts.pods}
     visibility = spec.delivery.visibility_timeout
-    expired = [letter for letter in stream.letters if letter.field("sq-cause") == "visibility-timeout"]
+    expired = [letter for letter in stream.letters if letter.field("sq-cause") == Cause.VISIBILITY_TIMEOUT]
     mend = "raise spec.handler.timeout, and spec.delivery.visibilityTimeout to twice that times batch"
     for row in stream.held:
         budget = spec.handler.timeout * spec.handler.batch

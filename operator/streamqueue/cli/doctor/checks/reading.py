@@ -10,7 +10,7 @@ from streamqueue.api.timestamps import epoch
 from streamqueue.cli.doctor.facts import Body, Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller import pods as workers
-from streamqueue.controller.consumers import pod_of
+from streamqueue.controller.consumers import pod_of, pods_of
 from streamqueue.scaling.model import PodState
 from streamqueue.streams.snapshot import LagRule
 from streamqueue.streams.tasks import PARKED
@@ -98,10 +98,9 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
 
 
 def _was_pod(consumer: str, facts: Facts) -> bool:
-    """A former pod of the same Deployment: `<queue>-<template hash>-<random>`."""
+    """A former pod of the same Deployment."""
     assert facts.cluster
-    queue = facts.cluster.queue["metadata"]["name"]
-    return pod_of(consumer).startswith(f"{queue}-") and pod_of(consumer).count("-") == queue.count("-") + 2
+    return bool(pods_of(facts.cluster.queue["metadata"]["name"]).fullmatch(pod_of(consumer)))
 
 
 def _ready_for(pod: Body, now: float) -> float | None:
