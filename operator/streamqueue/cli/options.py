@@ -31,7 +31,7 @@ Command = Callable[..., Any]
 class Selection:
     """Which queue, as it was typed. `redis` may hold a password: it goes nowhere but into a client."""
 
-    queue: str | None = None
+    queue: str = ""
     namespace: str | None = None
     context: str | None = None
     redis: str | None = None
@@ -46,12 +46,12 @@ class Selection:
 
     @property
     def label(self) -> str:
-        return "/".join(filter(None, (self.stream, self.group))) if self.straight else self.queue or ""
+        return "/".join(filter(None, (self.stream, self.group))) if self.straight else self.queue
 
     @property
     def again(self) -> str:
         """What to type after a command to mean the same queue, as a shell takes it. Shows no password."""
-        parts = [] if self.straight else [quote(self.queue or "")]
+        parts = [] if self.straight else [quote(self.queue)]
         parts += ["-n", quote(self.namespace)] if self.namespace and not self.straight else []
         parts += ["--context", quote(self.context)] if self.context and not self.straight else []
         parts += ["--redis", self._url] if self.redis else []

@@ -54,7 +54,7 @@ async def open_target(selection: Selection) -> AsyncIterator[Target]:
             client = await stack.enter_async_context(connect(selection.redis or "", ca_file=selection.ca_file))
         else:
             cluster = await stack.enter_async_context(open_cluster(selection))
-            spec = spec_of(await cluster.queue(selection.queue or ""))
+            spec = spec_of(await cluster.queue(selection.queue))
             client = await stack.enter_async_context(reach(cluster, spec.redis, selection))
         yield Target(selection, spec, client)
 

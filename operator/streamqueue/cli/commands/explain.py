@@ -83,5 +83,5 @@ def _explain_scaling(selection: Selection, at: str | None, since: str | None, ou
 
 async def _decisions(selection: Selection) -> dict[str, Any]:
     async with open_cluster(selection) as cluster:
-        await cluster.queue(selection.queue or "")
-        return await fetch(cluster, selection.queue or "")
+        await cluster.queue(selection.queue)
+        return await fetch(cluster, selection.queue)

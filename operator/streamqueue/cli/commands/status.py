@@ -90,7 +90,7 @@ async def _many(selection: Selection, everywhere: bool, output: str) -> None:
 
 async def _one(selection: Selection, output: str) -> None:
     async with open_cluster(selection) as cluster:
-        body = await cluster.queue(selection.queue or "")
+        body = await cluster.queue(selection.queue)
     row, now = summary(body, time.time()), time.time()
     known = conditions(body)
     if output in ("json", "yaml"):

@@ -42,7 +42,7 @@ async def _straight(selection: Selection) -> Facts:
 
 async def _by_name(selection: Selection) -> Facts:
     async with open_cluster(selection) as cluster:
-        queue = await cluster.queue(selection.queue or "")
+        queue = await cluster.queue(selection.queue)
         found = await look_at_cluster(cluster, queue)
         found = replace(found, cold_start=await _cold_start(cluster, found))
         facts = Facts(again=selection.again, now=time.time(), redis_cli=selection.redis_cli, cluster=found)

@@ -66,7 +66,7 @@ async def _spec_in_cluster(selection: Selection, words: tuple[str, ...]) -> Queu
         raise BadInput("give -f FILE, or name a QUEUE whose spec is to be tried")
     chosen = only_queue(replace(selection, stream=None, group=None), words)
     async with open_cluster(chosen) as cluster:
-        return spec_of(await cluster.queue(chosen.queue or ""))
+        return spec_of(await cluster.queue(chosen.queue))
 
 
 @asynccontextmanager
@@ -106,7 +106,7 @@ async def _learnt(selection: Selection) -> float | None:
     """Service seconds as the operator's law has learnt them; None where nobody answers or knows."""
     try:
         async with open_cluster(selection) as cluster:
-            learnt: float | None = (await fetch(cluster, selection.queue or ""))["serviceSeconds"]
+            learnt: float | None = (await fetch(cluster, selection.queue))["serviceSeconds"]
     except Failure:
         return None
     return learnt
