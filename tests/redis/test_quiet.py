@@ -22,8 +22,8 @@ async def test_the_first_look_is_quiet_for_one_timeout(queue: Queue) -> None:
     await queue.read()
     await queue.age(61)
     report = await sweep(queue.redis, spec())
-    assert (report.returned, report.quiet_reason) == (0, QuietReason.FIRST_LOOK)
-    assert report.quiet_until is not None and 58 < report.quiet_until - await queue.now() <= 60
+    assert (report.returned, report.quiet.reason) == (0, QuietReason.FIRST_LOOK)
+    assert report.quiet.until is not None and 58 < report.quiet.until - await queue.now() <= 60
     assert len(await queue.pending()) == 1
 
 
@@ -31,16 +31,16 @@ async def test_quiet_ends_by_itself(queue: Queue) -> None:
     quick = spec(visibility=0.3)
     await queue.add()
     await queue.read()
-    assert (await sweep(queue.redis, quick)).quiet_until is not None
+    assert (await sweep(queue.redis, quick)).quiet.until is not None
     await queue.idle(0.35)
     report = await sweep(queue.redis, quick)
-    assert (report.returned, report.quiet_until) == (1, None)
+    assert (report.returned, report.quiet.until) == (1, None)
 
 
 async def test_a_container_that_ended_is_evidence_all_the_same(queue: Queue) -> None:
     await queue.add()
     await queue.read("pod-1")
-    assert (await sweep(queue.redis, spec())).quiet_until is not None
+    assert (await sweep(queue.redis, spec())).quiet.until is not None
     assert (await release(queue.redis, spec(), "pod-1", await queue.now() + 1, "Error")).returned == 1
 
 
@@ -86,7 +86,7 @@ async def test_a_restart_is_seen_and_live_work_stays(durable_server: RunningServ
         await queue.settle(spec())
         await asyncio.to_thread(durable_server.restart)
         report = await sweep(client, spec())
-        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert (report.returned, report.quiet.reason) == (0, QuietReason.RESTART)
         assert len(await queue.pending()) == 1
 
 
@@ -110,7 +110,7 @@ async def test_a_failover_is_seen_and_live_work_stays(own_server: RunningServer,
         own_server.kill()
         await second.execute_command("REPLICAOF", "NO", "ONE")
         report = await sweep(second, spec())
-        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert (report.returned, report.quiet.reason) == (0, QuietReason.RESTART)
         assert len(await Queue(second).pending()) == 1
 
 
@@ -121,5 +121,5 @@ async def test_a_server_that_hides_info_is_said_to(own_server: RunningServer) ->
         await admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info")
         async with connect(own_server.url.replace("redis://", "redis://app:pw@")) as client:
             report = await sweep(client, spec())
-    assert report.restart_detection is False
+    assert report.quiet.restart_detection is False
     assert "INFO is not allowed" in report.summary()

@@ -17,7 +17,7 @@ async def test_idle_entries_return_as_copies_that_keep_their_identity(queue: Que
     ids = await queue.add(3)
     await queue.read(count=2)
     report = await queue.swept(spec())
-    assert (report.returned, report.moved, report.quiet_until) == (2, 0, None)
+    assert (report.returned, report.moved, report.quiet.until) == (2, 0, None)
     assert await queue.pending() == []
     waiting = await queue.read("pod-2")
     assert waiting[0][0] == ids[2]

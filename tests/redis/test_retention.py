@@ -50,7 +50,7 @@ async def test_what_fills_the_memory_goes_first(own_server: RunningServer) -> No
         await queue.ack(*ids)
         await client.config_set("maxmemory", (await client.info("memory"))["used_memory"] - 200_000)
         report = await trim(queue, keep(max_length=10))
-        assert (report.trimmed, report.quiet_reason) == (90, "first-look")
+        assert (report.trimmed, report.quiet.reason) == (90, "first-look")
 
 
 async def test_undelivered_entries_stay_however_short_the_limit(queue: Queue) -> None:

@@ -86,7 +86,7 @@ async def sweep_up(queue: Queue, client: Redis) -> None:
     await queue.age(61)
     kept = Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0)
     first = await sweep(client, spec(retention=kept), beyond=queue.redis)
-    assert first.restart_detection and (first.promoted, first.relayed) == (1, 2), first
+    assert first.quiet.restart_detection and (first.promoted, first.relayed) == (1, 2), first
     await queue.redis.hset(queue.epoch, "since", 0)
     report = await sweep(client, spec(consumer_ttl=0.0, retention=kept))
     assert report.returned == 2 and report.trimmed > 0 and report.consumers_deleted > 0, report

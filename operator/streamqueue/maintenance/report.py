@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from streamqueue.maintenance.quiet import TRUSTED, Quiet
+
 
 @dataclass(slots=True, kw_only=True)
 class ReleaseReport:
@@ -47,10 +49,7 @@ class SweepReport(ReleaseReport):
     trimmed: int = 0
     trim_blocked_by: tuple[str, ...] = ()  # groups that keep entries past the retention's limit
     consumers_deleted: int = 0
-    # Idle time proves nothing until then (unix seconds by Redis's clock); None: reclaim is on.
-    quiet_until: float | None = None
-    quiet_reason: str = ""
-    restart_detection: bool = True  # False: the server hides INFO, so that restarts are seen by clock and gaps alone
+    quiet: Quiet = TRUSTED  # whether idle time proves something
     out_of_time: bool = False  # before all that idled was seen
 
     def summary(self) -> str:
@@ -70,14 +69,14 @@ class SweepReport(ReleaseReport):
             "idle consumers deleted": self.consumers_deleted,
         }
         parts = [f"{count} {what}" for what, count in counts.items() if count] or ["nothing to return"]
-        if self.quiet_until is not None:
-            until = datetime.fromtimestamp(self.quiet_until, UTC)
-            parts.append(f"reclaim by idle time is off until {until:%Y-%m-%dT%H:%M:%SZ} ({self.quiet_reason})")
+        if self.quiet.until is not None:
+            until = datetime.fromtimestamp(self.quiet.until, UTC)
+            parts.append(f"reclaim by idle time is off until {until:%Y-%m-%dT%H:%M:%SZ} ({self.quiet.reason})")
         if self.stuck:
             parts.append(f"results wait in the outbox for {', '.join(self.stuck)}")
         if self.trim_blocked_by:
             parts.append(f"trim blocked by {', '.join(self.trim_blocked_by)}")
-        if not self.restart_detection:
+        if not self.quiet.restart_detection:
             parts.append("INFO is not allowed: restarts of Redis may go unseen")
         if self.out_of_time:
             parts.append("time ran out, more next time")

@@ -71,11 +71,8 @@ async def _promote(client: Redis, spec: QueueSpec, deadline: float, report: Swee
 
 
 async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:
-    quiet = await look(client, spec)
-    report.quiet_until = quiet.until
-    report.quiet_reason = quiet.reason or ""
-    report.restart_detection = quiet.restart_detection
-    if quiet.until is not None:
+    report.quiet = await look(client, spec)
+    if report.quiet.until is not None:
         return
     min_idle = int(spec.delivery.visibility_timeout * 1000)
     window: list[Delivery] = []

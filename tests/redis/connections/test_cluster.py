@@ -146,7 +146,7 @@ async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(cluster: 
             healed = answers[-1]
             assert isinstance(healed, Snapshot) and (healed.undelivered, healed.pending) == (3, 2)
             report = await sweep(client, spec())
-            assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+            assert (report.returned, report.quiet.reason) == (0, QuietReason.RESTART)
             assert len(await queue.pending()) == 2
         finally:
             await asyncio.to_thread(gone.start)

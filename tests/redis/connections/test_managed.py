@@ -129,7 +129,7 @@ async def test_one_endpoint_that_hides_its_slots(one_endpoint: RunningServer, mo
         requests = [SnapshotRequest(name, "workers") for name in (Queue.stream, "other", "third")]
         assert all(isinstance(answer, Snapshot) for answer in await take_snapshots(client, requests))
         assert (await queue.snapshot()).pending == 1
-        assert (await sweep(client, spec())).restart_detection
+        assert (await sweep(client, spec())).quiet.restart_detection
         with pytest.raises(RedisProblem) as caught:
             await wait_for_entries(client, {Queue.stream: "0", "other": "0"}, 0.1)
         assert caught.value.kind is ProblemKind.CLUSTER  # so that these queues are polled

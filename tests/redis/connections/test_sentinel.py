@@ -42,7 +42,7 @@ async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(sentinels
         healed = answers[-1]
         assert isinstance(healed, Snapshot) and (healed.undelivered, healed.pending) == (3, 2)
         report = await sweep(client, spec())
-        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert (report.returned, report.quiet.reason) == (0, QuietReason.RESTART)
         # What the cluster tells is evidence all the same.
         assert (await release(client, spec(), "pod-1", await queue.now() + 1, "Error")).returned == 2
 

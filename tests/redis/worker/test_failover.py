@@ -56,13 +56,13 @@ async def test_a_plain_loops_task_stays_with_it(primary: RunningServer, hurrying
         await queue.add()
         await queue.read()
         await queue.settle(spec())
-        assert (await sweep(first, spec())).quiet_until is None
+        assert (await sweep(first, spec())).quiet.until is None
         await promoted(primary, hurrying_replica)
         here = Queue(second)
         (row,) = await second.xpending_range(queue.stream, queue.group, "-", "+", 10)
         assert row["time_since_delivered"] > (HOUR - 60) * 1000, "the clock is not ahead: the test proves nothing"
         report = await sweep(second, spec())
-        assert (report.returned, report.quiet_reason) == (0, QuietReason.RESTART)
+        assert (report.returned, report.quiet.reason) == (0, QuietReason.RESTART)
         assert len(await here.pending()) == 1
 
 
