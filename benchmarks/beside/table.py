@@ -12,13 +12,19 @@ from benchmarks.beside.came import Came
 from benchmarks.beside.fleets import OURS, PEER, REPLICAS, Ran
 from benchmarks.report import machine
 
+READY = f"first task to {REPLICAS} ready replicas"
 HEADS = ("", "StreamQueue", "simulated", f"KEDA {keda.VERSION}", "simulated")
 
 
-def text_of(title: str, what: str, work: float, ran: Ran) -> str:
-    """A page: `what` says which tasks came and what both were told; `work` is their sum in seconds."""
+def text_of(title: str, what: str, work: float, ran: Ran, *, burst: bool = False) -> str:
+    """A page: `what` says which tasks came and what both were told; `work` is their sum in seconds.
+
+    Of a `burst` it tells when all replicas were there.
+    """
     fleets = [ran.came[OURS], ran.simulated[OURS], ran.came[PEER], ran.simulated[PEER]]
-    rows = [(name, *(_shown(value(fleet)) for fleet in fleets)) for name, value in _figures(work)]
+    rows = [
+        (name, *(_shown(value(fleet)) for fleet in fleets)) for name, value in _figures(work) if burst or name != READY
+    ]
     before, after = ran.loads
     lines = [
         f"# {title}",
@@ -45,7 +51,7 @@ def figures_of(ran: Ran) -> dict[str, Any]:
 
 def _figures(work: float) -> list[tuple[str, Callable[[Came], str | float | None]]]:
     return [
-        (f"first task to {REPLICAS} ready replicas", lambda came: came.ready),
+        (READY, lambda came: came.ready),
         ("first task to the last one done", lambda came: came.drained),
         ("wait, median", lambda came: came.p50_wait),
         ("wait, p95", lambda came: came.p95_wait),

@@ -26,7 +26,8 @@ def main() -> None:
         f"{options.tasks} tasks of {options.seconds:g} s come at once to a sleeping queue: {trace.work:.0f} s of work. "
         f"Late: more than {TARGET:g} s. Both are told {PER_REPLICA} tasks a replica."
     )
-    publish("scale", text_of(f"0 to {REPLICAS} replicas, side by side", what, trace.work, ran), figures_of(ran))
+    title = f"0 to {REPLICAS} replicas, side by side"
+    publish("scale", text_of(title, what, trace.work, ran, burst=True), figures_of(ran))
 
 
 if __name__ == "__main__":
