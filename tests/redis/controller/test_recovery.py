@@ -53,6 +53,18 @@ async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
     assert recovery.crashes == {} and await queue.pending() == []
 
 
+async def test_a_crash_that_was_dealt_with_is_no_evidence_again(queue: Queue) -> None:
+    """A pod shows its last crash for as long as it lives."""
+    ended = container(state={"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}})
+    recovery, held = Recovery(), Holdings(pods={POD: pod(POD, containerStatuses=[ended])})
+    recovery.gather(held, spec().handler)
+    assert recovery.crashes
+    await asyncio.sleep(0.005)  # the server tells whole milliseconds
+    await recover(queue, recovery, held)
+    recovery.gather(held, spec().handler)
+    assert recovery.crashes == {}
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["crash-known", "no-crash"])
 async def test_a_crash_to_be_judged_explains_what_was_left_behind(queue: Queue, known: bool) -> None:
     await queue.add(2)
