@@ -73,20 +73,23 @@ class Slots(Generic[T]):
         """No more runs; what still runs ends on its own."""
         self._closed = True
         for future in self._idle:
-            future.set_result(None)
+            if not future.done():
+                future.set_result(None)
         if self._clock:
             self._clock.cancel()
 
     def _rouse(self) -> None:
         self._roused += 1
-        if self._idle:
-            self._idle.pop().set_result(None)
-        else:
-            # A context of its own: that of the caller may be a handler's. By no factory of the program's: eager
-            # tasks (Python 3.12) would each begin the next before themselves.
-            task = asyncio.Task(self._work(), loop=self._loop, context=self._context.copy())
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+        while self._idle:
+            future = self._idle.pop()
+            if not future.done():
+                future.set_result(None)
+                return
+        # A context of its own: that of the caller may be a handler's. By no factory of the program's: eager tasks
+        # (Python 3.12) would each begin the next before themselves.
+        task = asyncio.Task(self._work(), loop=self._loop, context=self._context.copy())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     async def _work(self) -> None:
         task, clean = asyncio.current_task(), copy_context()
@@ -101,7 +104,13 @@ class Slots(Generic[T]):
                     return
             future = self._loop.create_future()
             self._idle.append(future)
-            await future
+            try:
+                await future
+            except asyncio.CancelledError:  # late, by what an earlier handler left behind
+                if not future.cancelled():  # roused: another goes in its place
+                    self._roused -= 1
+                    self._rouse()
+                raise
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

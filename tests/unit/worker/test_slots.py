@@ -114,6 +114,40 @@ async def test_a_handler_that_cancels_its_own_task_stops_no_other() -> None:
     assert cancelled == []
 
 
+@pytest.mark.parametrize("begins", ["before", "at once", "later"])
+async def test_a_cancellation_that_comes_when_its_handler_is_long_done_stops_nobody(begins: str) -> None:
+    """As by a watchdog that it left behind: the task rests, or is about to begin another run."""
+    seen: asyncio.Queue[str] = asyncio.Queue()
+
+    async def execute(run: Run) -> None:
+        seen.put_nowait(run.id)
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def ran(run: Run) -> None:
+        assert await asyncio.wait_for(seen.get(), 5) == run.id
+        for _ in range(3):  # until its task rests
+            await asyncio.sleep(0)
+
+    slots = Slots(execute, 60.0)
+    first, *others = runs(3)
+    slots.begin(first)
+    await ran(first)
+    for run in others:
+        if begins == "before":
+            slots.begin(run)
+        cancel()
+        if begins == "later":
+            await asyncio.sleep(0)
+        if begins != "before":
+            slots.begin(run)
+        await ran(run)
+    cancel()
+    slots.close()
+
+
 async def test_each_run_has_its_time_and_no_more() -> None:
     late = []
 
