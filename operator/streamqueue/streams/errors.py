@@ -75,7 +75,8 @@ _SENTENCES = {
 
 ABSENT = frozenset({ProblemKind.NO_STREAM, ProblemKind.NO_GROUP})
 
-# The first that occurs in the text wins. Inside scripts Redis 6 wraps the code in a longer sentence.
+# The first that occurs in the text wins. Inside scripts Redis 6 wraps the code in a longer sentence. Words of their own
+# alone: texts quote names of users and keys, and TASKS is no ASK.
 _CODES = [
     ("WRONGTYPE", ProblemKind.WRONG_TYPE),
     ("NOGROUP", ProblemKind.NO_GROUP),
@@ -97,15 +98,15 @@ _CODES = [
     ("LOADING", ProblemKind.LOADING),
     ("MASTERDOWN", ProblemKind.UNREACHABLE),
     ("max number of clients", ProblemKind.MAX_CLIENTS),
-    ("BUSY ", ProblemKind.BUSY),
+    ("BUSY", ProblemKind.BUSY),
     ("MOVED", ProblemKind.CLUSTER),
     ("ASK", ProblemKind.CLUSTER),
     ("CLUSTERDOWN", ProblemKind.CLUSTER),
     ("CROSSSLOT", ProblemKind.CLUSTER),
     ("TRYAGAIN", ProblemKind.CLUSTER),
-    ("nknown command", ProblemKind.UNSUPPORTED),
-    ("nknown Redis command", ProblemKind.UNSUPPORTED),
-    ("nknown subcommand", ProblemKind.UNSUPPORTED),
+    ("[Uu]nknown command", ProblemKind.UNSUPPORTED),
+    ("[Uu]nknown Redis command", ProblemKind.UNSUPPORTED),
+    ("[Uu]nknown subcommand", ProblemKind.UNSUPPORTED),
 ]
 
 # redis-py strips the code from the text and tells it by class.
@@ -201,7 +202,7 @@ def _kind(exc: BaseException) -> ProblemKind:
     for link in chain:
         text = str(link) if isinstance(link, (r.ResponseError, r.ConnectionError)) else ""
         for code, kind in _CODES:
-            if code in text:
+            if re.search(rf"\b{code}\b", text):
                 return kind
         for cls, kind in _CLASSES:
             # A bare ConnectionError says least: what caused it may say more.

@@ -77,6 +77,21 @@ def test_no_problem_quotes_the_error_it_was_made_of(error: BaseException, kind: 
         assert SECRET not in f"{problem} {problem!r} {problem.args!r}"
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (r.NoPermissionError("User TASKS has no permissions to run the 'xadd' command"), ProblemKind.NO_PERMISSION),
+        (
+            r.ResponseError("unknown command 'EVALSHA', with args beginning with: 'c0ffee' '6' 'BLOOM' "),
+            ProblemKind.UNSUPPORTED,
+        ),
+    ],
+)
+def test_the_name_of_a_user_or_a_key_is_not_taken_for_the_code_in_it(error: BaseException, kind: ProblemKind) -> None:
+    """ASK would be of a cluster, OOM of a full server: a worker would wait for what does not pass."""
+    assert classify(error).kind is kind
+
+
 @pytest.mark.parametrize("error", [error for error, kind in ERRORS if isinstance(error, r.RedisError | OSError)])
 async def test_what_leaves_the_package_drags_no_error_along(error: BaseException) -> None:
     async def fail() -> None:
