@@ -19,7 +19,7 @@ class Proxy:
     `silence()` swallows what passes in either direction without closing: a cut by a firewall.
     `hold(text)` keeps the next request with this text, and closes its connection to the client: the network still has
     it. `let_go()` delivers it, late.
-    `answers`: replies that the proxy gives by itself to requests that begin so.
+    `answers`: replies that the proxy gives by itself to requests that begin so; `answered`: how often it did.
     """
 
     def __init__(self, port: int) -> None:
@@ -31,6 +31,7 @@ class Proxy:
         self.connections = 0
         self.delay = 0.0
         self.answers: dict[bytes, bytes] = {}
+        self.answered = 0
         self._held_text = b""
         self._held: list[tuple[asyncio.StreamWriter, bytes]] = []
         self._silenced: set[asyncio.StreamWriter] = set()
@@ -121,6 +122,7 @@ class Proxy:
                     both[0].close()
                     return
                 if not replies and (own := [self.answers[text] for text in self.answers if data.startswith(text)]):
+                    self.answered += 1
                     both[0].write(own[0])
                     continue
                 if self.delay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.maintenance import Redrive, purge, redrive, release, replay
+from streamqueue.maintenance import Redrive, letters, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, kill, spec
 
@@ -42,6 +42,15 @@ async def test_nothing_is_copied_where_the_group_is_gone(queue: Queue) -> None:
             await anext(replay(queue.redis, spec(), first, first))
         assert redriven.value.kind is replayed.value.kind is kind
     assert len(await queue.dead()) == 1 and await queue.entries() == []
+
+
+async def test_letters_that_come_while_the_others_are_read_are_left(queue: Queue) -> None:
+    """Else a redrive of what always fails would never end."""
+    await kill(queue, 1001)
+    pages = letters(queue.redis, spec())
+    first = await anext(pages)
+    await kill(queue, 1)
+    assert [len(page) for page in [first, *[page async for page in pages]]] == [1000, 1]
 
 
 async def test_purge_removes_every_letter(queue: Queue) -> None:

@@ -61,6 +61,15 @@ async def test_clock_and_silence_make_quiet(queue: Queue, field: str, change: in
     assert (await look(queue.redis, spec())).until == quiet.until
 
 
+@pytest.mark.parametrize(("field", "change"), [("skew", -13_000), ("skew", 13_000), ("seen", -110_000)])
+async def test_less_than_a_quarter_of_the_timeout_is_no_jump_and_less_than_two_are_no_silence(
+    queue: Queue, field: str, change: int
+) -> None:
+    await queue.settle(spec())
+    await queue.redis.hincrby(queue.epoch, field, change)
+    assert (await look(queue.redis, spec())).until is None
+
+
 async def test_a_clock_of_ours_that_is_an_hour_off_is_no_jump(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamqueue.maintenance.quiet.time", SimpleNamespace(time=lambda: time.time() + 3600))
     await queue.settle(spec())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from redis.asyncio import Redis
 
@@ -55,6 +57,21 @@ async def test_more_than_a_page_returns_in_one_pass(queue: Queue) -> None:
     await queue.settle(quick)
     assert (await sweep(queue.redis, quick)).returned == 2300
     assert await queue.pending() == []
+
+
+async def test_a_pass_that_runs_out_of_time_says_so_and_the_next_goes_on(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("streamqueue.maintenance.sweep"), "WINDOW", 1)  # the function hides its module
+    await queue.add(2100)
+    await queue.read(count=2100)
+    await queue.idle(0.05)
+    quick = spec(visibility=0.05)
+    await queue.settle(quick)
+    report = await sweep(queue.redis, quick, budget=0.0)
+    assert (report.returned, report.out_of_time) == (1000, True) and "time ran out" in report.summary()
+    report = await sweep(queue.redis, quick)
+    assert (report.returned, report.moved, report.out_of_time) == (1100, 0, False)
 
 
 async def test_poison_ends_in_the_dead_letters_with_its_story(queue: Queue) -> None:
@@ -121,6 +138,28 @@ async def test_only_what_was_started_of_a_batch_is_charged(queue: Queue) -> None
     assert (await queue.swept(batched)).returned == 4
     charged = {fields["sq-id"]: fields["sq-attempt"] for _, fields in await queue.read()}
     assert charged == {ids[1]: "1", ids[2]: "1", ids[3]: "0", ids[4]: "0"}
+
+
+@pytest.mark.parametrize(
+    ("by", "concurrency", "charged"),
+    [("a crash", 1, "1110"), ("a crash", 2, "1111"), ("the timeout", 1, "1010")],
+)
+async def test_who_read_on_had_begun_all_that_came_before(
+    queue: Queue, by: str, concurrency: int, charged: str
+) -> None:
+    """If it is known to be one loop, that works one by one: what idles may be that of several."""
+    batched = spec(batch=2, concurrency=concurrency)
+    ids = await queue.add(4)
+    for ago in (90, 70):
+        await queue.read("pod-1", count=2)
+        await queue.age(ago, *(await queue.pending())[-2:])
+    if by == "a crash":
+        await release(queue.redis, batched, "pod-1", await queue.now() + 1, "Error")
+    else:
+        await queue.settle(batched)
+        await sweep(queue.redis, batched)
+    attempts = {fields["sq-id"]: fields["sq-attempt"] for _, fields in await queue.read("pod-2")}
+    assert "".join(attempts[task] for task in ids) == charged
 
 
 async def test_deliveries_that_are_never_charged_end_somewhere(queue: Queue) -> None:

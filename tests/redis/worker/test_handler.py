@@ -200,7 +200,31 @@ async def test_a_defect_of_ours_ends_the_worker(
     monkeypatch.setattr(Endings, "failed", broken)
     await queue.add()
     with pytest.raises(LookupError, match="a defect"):
-        await asyncio.wait_for(made(shared_server.url, many if together else one, batch=together).serve(), PATIENCE)
+        await asyncio.wait_for(
+            made(shared_server.url, many if together else one, batch=together, visibility_timeout=600.0).serve(),
+            PATIENCE,
+        )
+
+
+@pytest.mark.parametrize("part", ["streams.tasks.TaskStore.renew", "worker.relaying.relay"])
+async def test_a_defect_beside_the_loop_ends_the_worker_too(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """It would work on without a heartbeat, or with results that go nowhere."""
+    go_on = asyncio.Event()
+
+    async def broken(*_: Any, **__: Any) -> None:
+        raise LookupError("a defect")
+
+    async def handle(task: dict[str, str]) -> None:
+        await go_on.wait()
+
+    monkeypatch.setattr(f"streamqueue.{part}", broken)
+    monkeypatch.setattr("streamqueue.worker.relaying.INTERVAL", 0.1)
+    await queue.add()
+    with pytest.raises(LookupError, match="a defect"):
+        await asyncio.wait_for(made(shared_server.url, handle, visibility_timeout=1.0).serve(), PATIENCE)
+    go_on.set()
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["batch", "one by one"])
@@ -240,7 +264,7 @@ async def test_threads_that_never_return_end_the_worker(
         release.wait(15)
 
     await queue.add(2)
-    worker = made(shared_server.url, handle, timeout=0.1, concurrency=2)
+    worker = made(shared_server.url, handle, timeout=0.1, concurrency=2, visibility_timeout=600.0)
     with pytest.raises(RuntimeError, match="every slot is held"):
         await asyncio.wait_for(worker.serve(), PATIENCE)
     assert worker.counters.parked == 2

@@ -15,7 +15,7 @@ from streamqueue.streams.connection import pool
 from streamqueue.streams.tasks import _EXCHANGE
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
@@ -166,3 +166,52 @@ async def test_more_than_one_command_holds_is_a_dead_letter_and_holds_up_nothing
         await until(lambda: (worker.counters.dead, worker.counters.acked) == (1, 2), "all")
     assert "hands on 500 tasks" in (await queue.dead())[0]["sq-cause"]
     assert await queue.redis.xlen("{orders}:next") == 600
+
+
+async def test_after_slow_times_as_much_is_taken_at_once_as_before(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pool, "TIMEOUT", 0.2)
+    calls: list[int] = []
+
+    async def handle(tasks: list[dict[str, str]]) -> None:
+        calls.append(len(tasks))
+
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, handle, batch=True, concurrency=8) as worker:
+        await queue.add()
+        await until(lambda: worker.counters.acked == 1, "the first task")
+        proxy.delay = 0.5
+        late = "Redis did not answer in time"
+        await until(lambda: sum(said.startswith(late) for said in caplog.messages) > 3, "what is taken one by one")
+        proxy.delay = 0.0
+        await queue.add(64)
+        await until(lambda: worker.counters.acked == 65, "all")
+    assert max(calls) == 8
+
+
+async def test_after_an_absence_as_much_is_settled_at_once_as_before(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamqueue.worker.absence.LONGEST_PAUSE", 0.05)
+    go_on = asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> None:
+        await go_on.wait()
+
+    async def calls() -> int:
+        return int((await queue.redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
+
+    await queue.add(64)
+    async with (
+        Proxy(shared_server.port) as proxy,
+        working(proxy.url, handle, concurrency=64, visibility_timeout=600.0) as worker,
+    ):
+        await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 64, "all at once")
+        proxy.lead_to(free_port())
+        before = proxy.connections
+        await until(lambda: proxy.connections > before + 9, "tries in vain")
+        proxy.lead_to(shared_server.port)
+        go_on.set()
+        first = await calls()
+        await until(lambda: worker.counters.acked == 64, "all")
+        assert await calls() - first < 40

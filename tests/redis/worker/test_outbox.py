@@ -19,6 +19,7 @@ from streamqueue.streams import ProblemKind, connect, outbox
 from streamqueue.streams.outbox import relay_step
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.outboxes import FAR, arrived, each_arrives_once, emptied, handing_on, taken
 from tests.redis.worker.pod import until, working
@@ -37,14 +38,19 @@ async def queue(one_node: RunningServer) -> AsyncIterator[Queue]:
     await client.aclose()
 
 
-async def test_results_reach_a_stream_of_another_slot_once(queue: Queue, one_node: RunningServer) -> None:
+async def test_results_reach_a_stream_of_another_slot_once(
+    queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamqueue.worker.relaying.INTERVAL", 600.0)  # they wait for no look
+
     async def handle(task: dict[str, str]) -> dict[str, str]:
         return {"of": task["task"]}
 
     ids = await queue.add(250)
     async with working(one_node.url, handle, next_stream=FAR, concurrency=20):
-        while await queue.redis.xlen(FAR) < len(ids):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while await queue.redis.xlen(FAR) < len(ids):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
     entries = await queue.redis.xrange(FAR)
     assert Counter(fields[b"sq-id"].decode() for _, fields in entries) == dict.fromkeys(ids, 1)
     assert all({b"sq-id", b"sq-origin", b"sq-enqueued-at", b"of"} == set(fields) for _, fields in entries)
@@ -157,6 +163,17 @@ async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytes
     await emptied(queue, queue.redis)
 
 
+async def test_marks_outlive_their_rows_by_ten_minutes(queue: Queue) -> None:
+    """A relay that stood still meanwhile would double them."""
+    now = int(await queue.now() * 1000)
+    await queue.redis.zadd(SEEN, {"lately": now - 590_000, "long ago": now - 610_000})
+    a, (entry,) = await taken(queue, 1)
+    await settle(a, handing_on(entry, "x"))
+    await relay(queue.redis, KEYS, budget=5)
+    marks = await queue.redis.zrange(SEEN, 0, -1)
+    assert b"lately" in marks and b"long ago" not in marks
+
+
 async def test_a_stream_that_takes_nothing_holds_up_no_other(queue: Queue) -> None:
     await queue.redis.set("broken", "1")
     a, held = await taken(queue, 2)
@@ -185,3 +202,23 @@ async def test_a_worker_delivers_what_another_left_behind(
     async with working(one_node.url, lambda task: None):
         await until(lambda: queue.redis.exists(FAR), "what the dead worker left")
     assert await arrived(queue.redis) == ["left"]
+
+
+async def test_who_is_led_to_a_cluster_under_way_uses_the_outbox_there(
+    queue: Queue, one_node: RunningServer, server: Server
+) -> None:
+    """Where a script may go is asked anew after a failover, or no task with a result would ever be acknowledged."""
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        return {"of": task["task"]}
+
+    alone = await asyncio.to_thread(RunningServer, server)
+    try:
+        async with Proxy(alone.port) as proxy, connect(alone.url) as first, working(proxy.url, handle, next_stream=FAR):
+            await first.xadd(queue.stream, {"task": "first"})
+            assert await until(lambda: arrived(first), "a result, in one step") == ["first"]
+            proxy.lead_to(one_node.port)
+            await queue.redis.xadd(queue.stream, {"task": "second"})
+            assert await until(lambda: arrived(queue.redis), "a result, by the outbox") == ["second"]
+    finally:
+        alone.close()

@@ -164,3 +164,10 @@ async def test_what_ends_a_process_is_said(queue: Queue, shared_server: RunningS
         async with asyncio.timeout(20):
             while b"LookupError: a defect" not in await parent.stdout.readline():
                 pass
+
+
+@pytest.mark.on("redis-7.0")
+async def test_what_no_process_could_do_better_ends_all_with_2(queue: Queue, shared_server: RunningServer) -> None:
+    without = "from streamqueue import Worker\nWorker().run()"
+    async with running(without, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
+        assert await asyncio.wait_for(parent.wait(), 20) == 2

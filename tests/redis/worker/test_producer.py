@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from streamqueue import PayloadError, Queue
+from streamqueue.api.keys import Keys
 from streamqueue.streams import ProblemKind, RedisProblem
 from streamqueue.streams.connection import pool
 from streamqueue.streams.enqueue import promote
+from streamqueue.worker import producer
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
@@ -185,6 +188,15 @@ async def test_a_replicated_send_says_what_it_got(own_server: RunningServer) -> 
         replica.close()
 
 
+async def test_replicated_sends_share_their_connections(redis: Redis, shared_server: RunningServer) -> None:
+    connections = set()
+    async with Queue(shared_server.url, "orders", patience=0.1) as orders:
+        for n in range(3):
+            await orders.send({"n": n}, replicated=True)
+            connections.add((await redis.info("stats"))["total_connections_received"])
+    assert len(connections) == 1
+
+
 async def test_what_cannot_be_sent_is_refused_with_the_field(redis: Redis, shared_server: RunningServer) -> None:
     async with Queue(shared_server.url, "orders") as orders:
         for payload, word in [
@@ -257,6 +269,26 @@ async def test_a_delayed_task_is_followed_when_it_is_due(redis: Redis, shared_se
         assert 0 < await redis.pttl("{orders}:sent:later") <= 3_600_010
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        "LOADING Redis is loading the dataset in memory",
+        "BUSY Redis is busy running a script",
+        "NOREPLICAS Not enough good replicas to write",
+        "CLUSTERDOWN Hash slot not served",
+    ],
+)
+async def test_a_send_outlasts_what_passes(redis: Redis, shared_server: RunningServer, error: str) -> None:
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders") as orders:
+        await orders.send({"n": 1})
+        proxy.answers[b"*"] = f"-{error}\r\n".encode()
+        sending = asyncio.create_task(orders.send({"n": 2}))
+        await until(lambda: proxy.answered, "a refusal")
+        proxy.answers.clear()
+        assert not (await sending).repeated
+    assert await redis.xlen("orders") == 2
+
+
 async def test_a_result_is_asked_for_again_while_redis_is_away(redis: Redis, shared_server: RunningServer) -> None:
     async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders") as orders:
         sent = await orders.send({"n": 1})
@@ -266,6 +298,27 @@ async def test_a_result_is_asked_for_again_while_redis_is_away(redis: Redis, sha
             await asyncio.sleep(0.01)
         proxy.lead_to(shared_server.port)
         assert (await asking).state == "waiting"
+
+
+async def test_an_end_that_nobody_announced_is_seen(
+    redis: Redis, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "LOOK", 0.1)
+    look_up, looked = producer.look_up, asyncio.Event()
+
+    async def look(*where: Any) -> Any:
+        found = await look_up(*where)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(producer, "look_up", look)
+    result = Keys("orders", "workers").results + "x"
+    await redis.hset(result, mapping={"state": "running", "at": 1})
+    async with Queue(shared_server.url, "orders") as orders:
+        waiting = asyncio.create_task(orders.wait("x", 20))
+        await looked.wait()
+        await redis.hset(result, mapping={"state": "done", "result": "7"})
+        assert (await waiting).value == 7
 
 
 async def test_many_large_tasks_leave_over_a_slow_network(

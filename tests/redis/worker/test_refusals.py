@@ -88,6 +88,24 @@ async def test_acknowledgements_and_retries_need_no_memory(queue: Queue) -> None
     assert await queue.redis.hget(KEYS.attempts, bad.id) == b"1" and await queue.redis.zcard(KEYS.due) == 1
 
 
+async def test_an_acknowledgement_does_not_wait_for_room_for_its_result(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", results_ttl=60.0)
+    (entry,) = await take(a)
+    async with no_memory(queue):
+        assert await settle(a, ack(entry)) == [Verdict.ACKED]
+    assert await queue.pending() == []
+
+
+async def test_who_may_not_announce_the_end_of_a_task_may_end_it(queue: Queue, own_server: RunningServer) -> None:
+    await queue.add()
+    await queue.redis.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-publish")
+    async with connect(own_server.url.replace("://", "://app:pw@")) as client:
+        a = store(client, "a", results_ttl=60.0)
+        (entry,) = await take(a)
+        assert await settle(a, ack(entry)) == [Verdict.ACKED]
+
+
 async def test_an_acknowledgement_does_not_wait_for_what_comes_after_it(queue: Queue) -> None:
     await queue.add(2)
     a = store(queue.redis, "a")

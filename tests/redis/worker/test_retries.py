@@ -200,6 +200,15 @@ async def test_a_full_dead_letter_stream_parks_instead_of_dropping(queue: Queue)
     assert await settle(a, (again, Settlement("dead", ("handler", "still")))) == [Verdict.DEAD]
 
 
+async def test_a_task_of_more_fields_than_a_script_can_copy_is_held_and_keeps_no_other_back(queue: Queue) -> None:
+    await queue.redis.xadd(queue.stream, {f"field-{n}": "x" for n in range(4000)})
+    await queue.add()
+    a = store(queue.redis, "a", max_deliveries=1)
+    large, good = await take(a)
+    assert await settle(a, retry(large), ack(good)) == [Verdict.HELD, Verdict.ACKED]
+    assert await owners(queue) == {large.id: PARKED}
+
+
 @pytest.mark.parametrize("by", ["a worker", "the reclaim pass"])
 async def test_a_dead_letter_that_waited_for_room_says_what_it_died_of(queue: Queue, by: str) -> None:
     await queue.add()
@@ -283,3 +292,13 @@ async def test_deliveries_are_counted_charged_or_not(queue: Queue) -> None:
         (entry,) = await take(a)
         seen.append(entry.deliveries)
     assert seen == [1, 2, 3, 4] and entry.attempts == 0
+
+
+async def test_a_retry_whose_entry_was_deleted_ends_quietly(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a")
+    (entry,) = await take(a)
+    await settle(a, retry(entry))
+    await queue.redis.xdel(queue.stream, entry.id)
+    assert await take(a) == [] and await queue.pending() == []
+    assert not await queue.redis.exists(KEYS.due, KEYS.attempts)

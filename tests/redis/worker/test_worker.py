@@ -14,7 +14,7 @@ from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import claim, expire, owners, store, take
+from tests.redis.worker.stores import KEYS, claim, expire, owners, retry, settle, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
@@ -140,6 +140,37 @@ async def test_stuck_work_does_not_wait_for_the_end_of_a_backlog(queue: Queue, s
         await queue.redis.xgroup_setid(queue.stream, queue.group, "$")
 
 
+async def test_stuck_work_is_found_behind_hundreds_of_retries(queue: Queue, shared_server: RunningServer) -> None:
+    seen, function = recorder("async")
+    await queue.add(251)
+    dead = store(queue.redis, "dead")
+    *parked, stuck = await take(dead, 251)
+    await settle(dead, *(retry(entry, delay=1000) for entry in parked))
+    await queue.age(61)
+    await expire(queue, stuck.id)
+    async with working(shared_server.url, function, visibility_timeout=0.5) as worker:
+        await until(lambda: worker.counters.acked == 1, "the task of the dead worker")
+    assert seen == ["250"]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_neither_retries_nor_new_tasks_starve_the_others(
+    queue: Queue, shared_server: RunningServer, concurrency: int
+) -> None:
+    attempts: list[int] = []
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+
+    await queue.add(20)
+    failed = store(queue.redis, "failed")
+    await settle(failed, *map(retry, await take(failed)))
+    await queue.add(20)
+    async with working(shared_server.url, handle, concurrency=concurrency) as worker:
+        await until(lambda: worker.counters.acked == 40, "all")
+    assert 5 <= attempts[:20].count(2) <= 15
+
+
 async def test_lost_replies_lose_no_task(queue: Queue, shared_server: RunningServer) -> None:
     """Whichever reply is lost, each task is done; a lost reply may double what was in hand, no more."""
     count = 60  # at four in hand, more replies than the last that is lost
@@ -195,6 +226,32 @@ async def test_an_owner_is_back_before_its_tasks_are_claimed(queue: Queue, share
         before = proxy.connections
         await until(lambda: proxy.connections > before + 30, "tries at pauses that stay short")
         proxy.lead_to(shared_server.port)
+
+
+async def test_after_a_disturbance_leases_are_renewed_at_once(queue: Queue, shared_server: RunningServer) -> None:
+    """By then they may seem to have expired, and the next heartbeat is a third of the timeout away."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> None:
+        begun.set()
+        await go_on.wait()
+
+    (task,) = await queue.add()
+
+    async def is_renewed() -> bool:
+        lease = await queue.redis.hget(KEYS.lease, task)
+        return not lease.endswith(b" 1")
+
+    async with (
+        Proxy(shared_server.port) as proxy,
+        working(proxy.url, handle, concurrency=2, visibility_timeout=600.0) as worker,
+    ):
+        await begun.wait()
+        await expire(queue, task)
+        proxy.cut()
+        await until(is_renewed, "the lease")
+        go_on.set()
+        await until(lambda: worker.counters.acked == 1, "the acknowledgement")
 
 
 async def test_a_stream_deleted_under_way_heals(queue: Queue, shared_server: RunningServer) -> None:
