@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.controller import wake
 from streamqueue.controller.endpoints import Endpoint
 from streamqueue.controller.store import Key
 from streamqueue.controller.wake import DEAF, Sleeper, Waker
+from streamqueue.streams import connect
 from tests.redis.queue import Queue
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until
 
 ONE, TWO = ("shop", "one"), ("shop", "two")
 START = Sleeper(Queue.stream, "0-0", soundly=True)
@@ -115,3 +119,35 @@ async def test_a_user_who_may_not_listen_is_polled_until_it_may(
     assert waker.sleep(ONE, quiet, START), "it was woken by its entry, not for want of a right"
     await waker.close()
     await deaf.aclose()
+
+
+async def test_a_queue_that_moved_is_listened_to_there_alone(
+    redis: Redis, shared_server: RunningServer, waker: Waker, woken: Woken, endpoint: Endpoint
+) -> None:
+    async with connect(shared_server.url.replace("/0", "/1")) as client:
+        waker.sleep(ONE, endpoint, START)
+        waker.sleep(TWO, endpoint, START)
+        waker.sleep(ONE, Endpoint("there", "there", client, None), START)
+        assert waker.listened_to == 2
+        await Queue(redis).add()
+        assert await woken.next() == TWO and woken.keys.empty()
+        await Queue(client).add()
+        assert await woken.next() == ONE
+        await waker.close()
+
+
+async def test_a_server_that_was_away_is_listened_to_again(
+    own_server: RunningServer, waker: Waker, woken: Woken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "RETRY", 0.05)
+    async with connect(own_server.url) as client:
+
+        async def listens() -> bool:
+            return bool((await client.info("clients"))["blocked_clients"])
+
+        waker.sleep(ONE, Endpoint("own", "own", client, None), START)
+        await until(listens, "a blocked read")
+        await asyncio.to_thread(own_server.restart)
+        await Queue(client).add()
+        assert await woken.next() == ONE
+        await waker.close()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from streamqueue.controller.assess import Facts
+from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.report import matters, news, status
+from streamqueue.controller.kube import KubeError
+from streamqueue.controller.report import COUNTER_INTERVAL, Reported, matters, news, report, status
 from streamqueue.controller.store import Holdings
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
+from tests.kube.api import answered_by
 from tests.unit.controller.bodies import owned, queue
 
 DECISION = Decision(3, Reason.STEADY, "3: 5 waiting")
@@ -40,6 +45,19 @@ def test_unknown_counters_are_absent_not_zero() -> None:
     found = status(holdings(), facts, {}, now=1_800_000_000.0)
     assert not {"lag", "pending", "deadLetters", "lagKnown"} & found.keys()
     assert found["reason"] == "Unreachable"
+
+
+@pytest.mark.parametrize("trouble", ["unwritten", "rejected", "conflict", "redis", "stream"])
+def test_without_a_decision_the_trouble_is_the_reason(trouble: str) -> None:
+    facts = Facts(**{trouble: Trouble("Trouble", "what it is")})  # type: ignore[arg-type]
+    found = status(holdings(), facts, {}, now=1_800_000_000.0)
+    assert (found["reason"], found["message"]) == ("Trouble", "what it is")
+
+
+def test_what_the_api_server_has_not_taken_goes_before_what_was_decided() -> None:
+    facts = Facts(decision=DECISION, unwritten=Trouble("Refused", "no"))
+    assert status(holdings(), facts, {}, now=1_800_000_000.0)["reason"] == "Refused"
+    assert shown()["reason"] == "Steady"
 
 
 def test_a_condition_that_holds_keeps_its_time() -> None:
@@ -82,3 +100,60 @@ def test_each_transition_is_news_but_that_a_new_queue_works() -> None:
     assert [event[:2] for event in news(well, warned)] == [("Warning", "ReadsOn")]
     assert ("Warning", "Unreachable", "RedisReachable: no route") in news(well, lost)
     assert ("Normal", "Reachable", "RedisReachable: the server answers") in news(lost, well)
+
+
+class ApiServer:
+    """Takes statuses, or answers with `refusal`."""
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, Any]] = []
+        self.refusal = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.refusal:
+            return web.json_response({"message": "no"}, status=self.refusal)
+        self.written.append(body["status"])
+        return web.json_response(body)
+
+
+def looked(**counters: Any) -> Facts:
+    return Facts(snapshot=Snapshot(time=0.0, stream_exists=True, group_exists=True, **counters), decision=DECISION)
+
+
+async def test_counters_are_written_now_and_then_and_what_matters_at_once() -> None:
+    api, held, reported = ApiServer(), holdings(), Reported()
+    async with answered_by(api.answer) as kube:
+
+        async def writes(facts: Facts) -> int:
+            before = len(api.written)
+            await report(kube, Recorder(kube), held, facts, reported)
+            return len(api.written) - before
+
+        assert await writes(looked(undelivered=5)) == 1
+        assert await writes(looked(undelivered=6)) == 0
+        reported.at -= COUNTER_INTERVAL
+        assert await writes(looked(undelivered=5)) == 0, "nothing is new"
+        assert await writes(looked(undelivered=7)) == 1
+        assert await writes(looked(undelivered=0)) == 1
+        assert [each["lag"] for each in api.written] == [5, 7, 0]
+        assert held.queue
+        held.queue["status"], reported = api.written[-1], Reported()
+        assert await writes(looked(undelivered=0)) == 0, "a new operator goes by what the last one wrote"
+
+
+@pytest.mark.parametrize(("refusal", "raises"), [(404, False), (409, False), (500, True)])
+async def test_a_status_that_is_not_taken_is_no_news_and_written_again(
+    refusal: int, raises: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """404 and 409: the queue was deleted meanwhile."""
+    api, reported, lost = ApiServer(), Reported(), Facts(redis=Trouble("Unreachable", "no route"))
+    async with answered_by(api.answer) as kube:
+        recorder = Recorder(kube)
+        api.refusal = refusal
+        with pytest.raises(KubeError) if raises else nullcontext():
+            await report(kube, recorder, holdings(), lost, reported)
+        assert "Unreachable" not in caplog.text
+        api.refusal = 0
+        await report(kube, recorder, holdings(), lost, reported)
+    assert len(api.written) == 1 and "shop/orders Unreachable: " in caplog.text
