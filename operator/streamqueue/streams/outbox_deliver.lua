@@ -1,15 +1,10 @@
 -- Rows of an outbox become entries of their stream, once each: the mark makes a second call harmless.
 -- KEYS: target stream, sorted set of marks (by their rows' time).
 -- ARGV: time of the oldest row that is left (ms), then per row: mark, its time (ms), number of values, values.
--- Reply: how many were new.
+-- Reply: how many were new. A key of another type refuses the first question or the first entry: nothing is written then.
 local target, seen, oldest = KEYS[1], KEYS[2], tonumber(ARGV[1])
 local SLACK = 600000 -- ms: a relay that stood still for less doubles nothing
 if redis.replicate_commands then redis.replicate_commands() end
-
-for i, kind in ipairs({'stream', 'zset'}) do
-  local found = redis.call('TYPE', KEYS[i]).ok
-  if found ~= kind and found ~= 'none' then return redis.error_reply('WRONGTYPE ' .. kind .. ' expected') end
-end
 
 -- Marks outlive their rows: they expire only after a call that finds the outbox empty. This comes after an entry: a server
 -- out of memory refuses the first write of a script alone, and would take entries without end.

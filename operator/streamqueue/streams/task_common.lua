@@ -47,7 +47,6 @@ local function go_on_without_memory() redis.call('ZREMRANGEBYSCORE', done, '-inf
 local function forget(id)
   redis.call('HDEL', lease, id)
   redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
-  redis.call('ZREM', due, id)
 end
 
 -- State by task id. Best effort: a server out of memory must still take acknowledgements.

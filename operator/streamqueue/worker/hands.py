@@ -80,7 +80,6 @@ class Hands:
         run.ctx.logger.warning("the lease is lost; another worker has the task")
         self.runs.drop([run])
         self._calls.cancel(run)
-        self._wake.set()
 
     def must_return(self) -> None:
         """Raises RuntimeError when for `PATIENCE` every slot was held by a handler that is past its timeout."""

@@ -306,6 +306,17 @@ async def test_a_key_of_another_type_is_said_before_anything_changes(queue: Queu
     assert await queue.pending() == []
 
 
+@pytest.mark.parametrize("key", [KEYS.due, KEYS.attempts, KEYS.done, KEYS.dlq])
+async def test_a_key_of_another_type_leaves_what_is_in_hand_where_it_is(queue: Queue, key: str) -> None:
+    (task,) = await queue.add()
+    a = store(queue.redis)
+    (entry,) = await take(a)
+    await queue.redis.set(key, "mine")
+    with pytest.raises(RedisProblem):
+        await settle(a, retry(entry, delay=100))
+    assert await owners(queue) == {task: "a"} and await queue.redis.hlen(KEYS.lease) == 1
+
+
 async def test_a_result_whose_key_is_no_stream_is_tried_again_later(queue: Queue) -> None:
     await queue.add()
     await queue.redis.set("{orders}:next", "mine")

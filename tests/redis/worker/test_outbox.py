@@ -113,7 +113,7 @@ async def test_a_relay_that_dies_between_the_steps_doubles_nothing(
     async def dies(*_: Any) -> None:
         raise Died
 
-    a, held = await taken(queue, 5)
+    a, held = await taken(queue, 2)
     await settle(a, handing_on(held[0], held[0].id))
     await relay(queue.redis, KEYS, budget=5)
     await emptied(queue, queue.redis)
@@ -172,6 +172,15 @@ async def test_marks_outlive_their_rows_by_ten_minutes(queue: Queue) -> None:
     await relay(queue.redis, KEYS, budget=5)
     marks = await queue.redis.zrange(SEEN, 0, -1)
     assert b"lately" in marks and b"long ago" not in marks
+
+
+async def test_without_a_place_for_marks_nothing_goes(queue: Queue) -> None:
+    """It would go with each try."""
+    await queue.redis.set(SEEN, "mine")
+    a, (entry,) = await taken(queue, 1)
+    await settle(a, handing_on(entry, "x"))
+    assert (await relay(queue.redis, KEYS, budget=5)).stuck[FAR].kind is ProblemKind.WRONG_TYPE
+    assert await arrived(queue.redis) == [] and (await queue.snapshot()).outboxed == 1
 
 
 async def test_a_stream_that_takes_nothing_holds_up_no_other(queue: Queue) -> None:

@@ -7,6 +7,7 @@ import pytest
 from streamqueue.maintenance import redrive, sweep
 from streamqueue.streams.settlement import Settlement, Verdict
 from tests.redis.queue import Queue, spec
+from tests.redis.worker.pod import until
 from tests.redis.worker.stores import KEYS, PARKED, ack, claim, expire, owners, release, retry, settle, store, take
 
 
@@ -114,6 +115,23 @@ async def test_a_task_that_waits_for_its_retry_says_so_and_why(queue: Queue) -> 
     told = await queue.redis.hgetall(KEYS.results + entry.id)
     assert (told[b"state"], told[b"error"], told[b"consumer"]) == (b"waiting", b"it failed", b"a")
     assert 50_000 < await queue.redis.pttl(KEYS.results + entry.id) <= 60_000
+    await make_due(queue)
+    await take(store(queue.redis, "b", results_ttl=60.0))
+    told = await queue.redis.hgetall(KEYS.results + entry.id)
+    assert (told[b"state"], told[b"attempt"], told[b"consumer"]) == (b"running", b"2", b"b")
+    assert 0 <= await queue.now() - int(told[b"started"]) / 1000 < 5
+
+
+async def test_who_waits_is_told_of_each_end(queue: Queue) -> None:
+    await queue.add(2)
+    a = store(queue.redis, "a", results_ttl=60.0)
+    good, bad = await take(a)
+    async with queue.redis.pubsub(ignore_subscribe_messages=True) as told:
+        await told.psubscribe(KEYS.results + "*")
+        for ended in (ack(good), (bad, Settlement("dead", ("handler", "no such customer")))):
+            await settle(a, ended)
+            message = await until(told.get_message, "the word")
+            assert message["channel"].decode() == KEYS.results + ended[0].id
 
 
 async def test_retries_go_before_new_tasks_but_not_instead(queue: Queue) -> None:
@@ -186,6 +204,16 @@ async def test_uncharged_deliveries_end_somewhere(queue: Queue) -> None:
     assert (await queue.dead())[0]["sq-reason"] == "max-raw-deliveries"
 
 
+async def test_what_is_handed_back_all_the_time_ends_somewhere(queue: Queue) -> None:
+    await queue.add()
+    a = store(queue.redis, "a", max_deliveries=1)
+    for _ in range(20):
+        (entry,) = await take(a)
+        await settle(a, release(entry))
+    assert await take(a) == [] and await queue.pending() == []
+    assert (await queue.dead())[0]["sq-reason"] == "max-raw-deliveries"
+
+
 async def test_a_full_dead_letter_stream_parks_instead_of_dropping(queue: Queue) -> None:
     await queue.add(2)
     a = store(queue.redis, "a", dead_letter_max_length=1)
@@ -251,11 +279,15 @@ async def test_an_acknowledged_retry_leaves_no_account_behind(queue: Queue) -> N
 
 
 async def test_a_copys_attempts_are_carried_on(queue: Queue) -> None:
-    await queue.redis.xadd(queue.stream, {"task": "0", "sq-id": "x", "sq-attempt": "2"})
+    await queue.redis.xadd(queue.stream, {"task": "0", "sq-id": "x", "sq-attempt": "2", "sq-deliveries": "4"})
     a = store(queue.redis, "a")
     (entry,) = await take(a)
     assert entry.attempts == 2
+    await queue.age(50)
     assert await settle(a, retry(entry)) == [Verdict.DEAD]
+    (letter,) = await queue.dead()
+    assert (letter["sq-id"], letter["sq-attempt"], letter["sq-deliveries"]) == ("x", "3", "5")
+    assert 50_000 <= int(letter["sq-dead-at"]) - int(letter["sq-delivered-at"]) < 60_000
 
 
 async def test_tasks_that_ran_when_their_handler_died_run_alone_next_time(queue: Queue) -> None:

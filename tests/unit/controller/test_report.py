@@ -45,6 +45,13 @@ def test_unknown_counters_are_absent_not_zero() -> None:
     found = status(holdings(), facts, {}, now=1_800_000_000.0)
     assert not {"lag", "pending", "deadLetters", "lagKnown"} & found.keys()
     assert found["reason"] == "Unreachable"
+    assert "deadLetters" not in shown(undelivered=5), "read, but for these"
+
+
+def test_a_fleet_that_is_yet_to_come_has_no_replicas_and_the_spec_that_was_looked_at_is_named() -> None:
+    found = status(Holdings(queue=queue()), Facts(), {}, now=1_800_000_000.0)
+    assert (found["replicas"], found["readyReplicas"], found["observedGeneration"]) == (0, 0, 1)
+    assert status(Holdings(queue=queue()), Facts(generation=7), {}, now=1_800_000_000.0)["observedGeneration"] == 7
 
 
 @pytest.mark.parametrize("trouble", ["unwritten", "rejected", "conflict", "redis", "stream"])
@@ -73,7 +80,7 @@ def test_a_condition_that_holds_keeps_its_time() -> None:
     ("before", "after", "expected"),
     [
         ({"undelivered": 5}, {"undelivered": 6}, False),
-        ({"undelivered": 0}, {"undelivered": 6}, True),
+        ({"undelivered": 0}, {"undelivered": 1}, True),
         ({"pending": 3}, {"pending": 0}, True),
         ({"dead_letters": 1}, {"dead_letters": 2}, True),
         ({"oldest_waiting_age": 1.0}, {"oldest_waiting_age": 9.0}, False),
@@ -96,7 +103,10 @@ def test_each_transition_is_news_but_that_a_new_queue_works() -> None:
     warned = status(holdings(), facts, well, now=1_800_000_000.0)
     lost = status(holdings(), Facts(redis=Trouble("Unreachable", "no route")), well, now=1_800_000_000.0)
 
+    unread = status(holdings(), Facts(decision=DECISION), well, now=1_800_000_000.0)
+
     assert list(news({}, well)) == []
+    assert [event[1] for event in news(well, unread)] == []
     assert [event[:2] for event in news(well, warned)] == [("Warning", "ReadsOn")]
     assert ("Warning", "Unreachable", "RedisReachable: no route") in news(well, lost)
     assert ("Normal", "Reachable", "RedisReachable: the server answers") in news(lost, well)

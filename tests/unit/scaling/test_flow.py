@@ -85,6 +85,7 @@ def test_retries_that_wait_again_have_come_anew() -> None:
 def test_counters_that_come_or_go_are_not_followed() -> None:
     """Another server: what it counts is on a scale of its own."""
     assert follow(waiting=100, last_delivered_age=5.0) is None
+    assert follow(entries_added=590, waiting=80) is None
     without = first_flow(seen(now=100.0, waiting=100))
     assert next_flow(without, ARRIVALS, 0.0, seen(entries_added=600, waiting=100)) is None
 

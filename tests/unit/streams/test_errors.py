@@ -92,6 +92,32 @@ def test_the_name_of_a_user_or_a_key_is_not_taken_for_the_code_in_it(error: Base
     assert classify(error).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (not_trusted(10), "has expired"),
+        (not_trusted(18), "is self-signed"),
+        (not_trusted(19), "CA is not trusted"),
+        (not_trusted(62), "another host name"),
+        (not_trusted(64), "this IP address"),
+        (not_trusted(1), "was not accepted"),
+        (r.NoPermissionError(f"User app has no permissions to run the 'xadd' command {TEXT}"), "(command xadd)"),
+        (r.ResponseError(f"unknown command 'evalsha', with args {TEXT}"), "(EVALSHA)"),
+        (r.ResponseError("DB index is out of range"), "no database of the URL's number"),
+        (MasterNotFoundError(TEXT), "no sentinel that can be reached knows a primary"),
+        (socket.gaierror(-2, TEXT), "no address"),
+        (UnicodeError(TEXT), "no address"),
+        (ConnectionRefusedError(111, TEXT), "(ECONNREFUSED)"),
+    ],
+)
+def test_what_can_be_said_of_an_error_is_said(error: BaseException, says: str) -> None:
+    outer = r.ConnectionError(TEXT)
+    outer.__context__ = error
+    assert says in classify(error).message and SECRET not in classify(error).message
+    if not isinstance(error, r.ResponseError):  # which the client raises as it is
+        assert says in classify(outer).message
+
+
 @pytest.mark.parametrize("error", [error for error, kind in ERRORS if isinstance(error, r.RedisError | OSError)])
 async def test_what_leaves_the_package_drags_no_error_along(error: BaseException) -> None:
     async def fail() -> None:
