@@ -24,6 +24,7 @@ async def test_the_first_look_is_quiet_for_one_timeout(queue: Queue) -> None:
     report = await sweep(queue.redis, spec())
     assert (report.returned, report.quiet.reason) == (0, QuietReason.FIRST_LOOK)
     assert report.quiet.until is not None and 58 < report.quiet.until - await queue.now() <= 60
+    assert await queue.redis.pttl(queue.epoch) > 0, "of a queue that is deleted nothing is left"
     assert len(await queue.pending()) == 1
 
 
@@ -68,6 +69,21 @@ async def test_less_than_a_quarter_of_the_timeout_is_no_jump_and_less_than_two_a
     await queue.settle(spec())
     await queue.redis.hincrby(queue.epoch, field, change)
     assert (await look(queue.redis, spec())).until is None
+
+
+async def test_a_slow_call_is_no_jump_where_the_timeout_is_short(queue: Queue) -> None:
+    quick = spec(visibility=1.0)
+    await queue.settle(quick)
+    await queue.redis.hincrby(queue.epoch, "skew", 1_000)
+    assert (await look(queue.redis, quick)).until is None
+
+
+async def test_a_server_that_tells_of_itself_again_has_not_restarted(queue: Queue) -> None:
+    await queue.settle(spec())
+    await queue.redis.hset(queue.epoch, "token", "")
+    assert (await look(queue.redis, spec())).until is None
+    await queue.redis.hset(queue.epoch, "token", "of another life")
+    assert (await look(queue.redis, spec())).reason is QuietReason.RESTART
 
 
 async def test_a_clock_of_ours_that_is_an_hour_off_is_no_jump(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +145,9 @@ async def test_a_server_that_hides_info_is_said_to(own_server: RunningServer) ->
         await queue.create()
         await admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info")
         async with connect(own_server.url.replace("redis://", "redis://app:pw@")) as client:
+            await look(admin, spec())
+            known = await admin.hget(queue.epoch, "token")
             report = await sweep(client, spec())
+            assert await admin.hget(queue.epoch, "token") == known, "a restart meanwhile would go unseen"
     assert report.quiet.restart_detection is False
     assert "INFO is not allowed" in report.summary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
 from redis.asyncio import Redis
 
 from streamqueue.api.spec import Retention, RetentionPolicy
@@ -51,6 +52,34 @@ async def test_what_fills_the_memory_goes_first(own_server: RunningServer) -> No
         await client.config_set("maxmemory", (await client.info("memory"))["used_memory"] - 200_000)
         report = await trim(queue, keep(max_length=10))
         assert (report.trimmed, report.quiet.reason) == (90, "first-look")
+
+
+async def test_the_last_that_was_delivered_stays_and_nobody_is_blamed_for_it(queue: Queue) -> None:
+    await queue.add(5)
+    await queue.ack(*[entry_id for entry_id, _ in await queue.read()])
+    for limit, trimmed in ((4, 1), (0, 3), (0, 0)):
+        report = await trim(queue, keep(max_length=limit))
+        assert (report.trimmed, report.trim_blocked_by) == (trimmed, ())
+    assert len(await queue.entries()) == 1
+
+
+async def test_large_entries_are_trimmed_to_the_end(queue: Queue) -> None:
+    """In steps of some megabytes: a script blocks the server."""
+    for _ in range(300):
+        await queue.redis.xadd(queue.stream, {"body": b"x" * 20_000})
+    await queue.redis.xgroup_setid(queue.stream, queue.group, "$")
+    assert (await trim(queue, keep(max_length=1))).trimmed == 299
+
+
+@pytest.mark.parametrize("kept", range(5))
+async def test_ids_are_numbers_of_any_length(queue: Queue, kept: int) -> None:
+    ids = ["9-5", "9-10", "10-2", "10-10", "100-1"]
+    for entry_id in ids:
+        await queue.redis.xadd(queue.stream, {"task": "x"}, id=entry_id)
+    await queue.read()
+    await queue.ack(*ids[:kept], *ids[kept + 1 :])
+    assert (await trim(queue, keep(max_length=0))).trimmed == kept
+    assert [entry_id for entry_id, _ in await queue.entries()] == ids[kept:]
 
 
 async def test_undelivered_entries_stay_however_short_the_limit(queue: Queue) -> None:

@@ -5,8 +5,6 @@ local stream, group, start, count, idle, consumer = KEYS[1], ARGV[1], ARGV[2], t
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kind = redis.call('TYPE', stream).ok
-if kind == 'none' then return redis.error_reply('NOGROUP no such stream') end
 
 local range = {start, '+', count}
 if consumer ~= '' then range[4] = consumer end

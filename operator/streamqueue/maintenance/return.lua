@@ -15,7 +15,6 @@ local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('TYPE', stream).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
 local dlq_kind = redis.call('TYPE', dlq).ok
 if dlq_kind ~= 'none' and dlq_kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the dead-letter key') end
 for key, kind in pairs({[lease] = 'hash', [due] = 'zset', [attempts] = 'hash'}) do

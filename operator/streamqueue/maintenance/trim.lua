@@ -9,7 +9,6 @@ local PAGE, BYTES = 128, 4000000 -- a step also ends at so many bytes read: a sc
 if redis.replicate_commands then redis.replicate_commands() end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('TYPE', stream).ok == 'none' then return redis.error_reply('NOGROUP no such stream') end
 
 -- The smallest id that some group still needs, and who needs it.
 local floor, names, mine
