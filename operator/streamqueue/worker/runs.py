@@ -123,7 +123,7 @@ class Runs:
     def add(self, runs: list[Run]) -> list[Run]:
         """Those that may begin now; the others wait to run alone."""
         crashed = [run for run in runs if run.entry.crashes]
-        if crashed and self._slots > 1:
+        if crashed:
             self.alone += crashed
             runs = [run for run in runs if not run.entry.crashes]
         self._executing.update(runs)
@@ -156,8 +156,11 @@ class Runs:
         self.ended += ended
 
     def first_ended(self, most: int) -> list[Ended]:
-        """What is done goes first: nothing else that Redis refuses may keep it from its acknowledgement."""
-        return sorted(self.ended[:most], key=_asks_for_more)
+        """What is done goes first: nothing else that Redis refuses may keep it from its acknowledgement, however few go
+        at once by then.
+        """
+        self.ended.sort(key=_asks_for_more)
+        return self.ended[:most]
 
     def drop(self, runs: Sequence[Run]) -> None:
         for run in runs:

@@ -190,6 +190,34 @@ async def test_what_is_done_is_acknowledged_beside_what_has_no_room(queue: Queue
             await until(lambda: worker.counters.acked == 2, "the acknowledgements")
 
 
+@pytest.mark.process
+async def test_what_ends_behind_a_result_without_room_is_acknowledged(
+    queue: Queue, own_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often that was refused: what is done gives memory back."""
+    begun, emits, go_on = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        begun.release()
+        if task["task"] != "0":
+            await go_on.wait()
+            return
+        await emits.wait()
+        ctx.emit("{orders}:next", {"of": "x"})
+
+    await queue.add(3)
+    async with working(own_server.url, handle, concurrency=3) as worker:
+        for _ in range(3):
+            await begun.acquire()
+        async with no_memory(queue):
+            emits.set()
+            refused = "Redis is at maxmemory"
+            await until(lambda: sum(said.startswith(refused) for said in caplog.messages) > 2, "refusals")
+            go_on.set()
+            await until(lambda: worker.counters.acked >= 2, "the acknowledgements", patience=10)
+        await until(lambda: worker.counters.acked == 3, "the result, too")
+
+
 @pytest.mark.on("redis-7.0", "redis-8.6", "valkey-9.1")  # Redis 6 lets scripts write
 async def test_after_refused_heartbeats_claims_rest_for_one(queue: Queue, own_server: RunningServer) -> None:
     """The others' were refused, too: their leases have expired, and they are about to renew them."""
