@@ -116,7 +116,7 @@ async def test_large_tasks_arrive_over_a_slow_network(
         await queue.redis.xadd(queue.stream, {"task": n, "document": b"x" * 400_000})
     async with Proxy(shared_server.port) as proxy:
         proxy.delay = 0.02  # of 64 KiB: eight tasks take a second
-        async with working(proxy.url, handle, concurrency=8) as worker:
+        async with working(proxy.url, handle, concurrency=8, visibility_timeout=600.0) as worker:
             await until(lambda: worker.counters.acked == 8, "all")
     assert sorted(seen) == [(b"%d" % n, 1) for n in range(8)]
 

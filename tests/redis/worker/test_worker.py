@@ -61,6 +61,20 @@ async def test_never_more_in_hand_than_it_can_start(queue: Queue, shared_server:
     assert most == 3
 
 
+async def test_what_comes_while_others_run_begins_in_a_free_slot(queue: Queue, shared_server: RunningServer) -> None:
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> None:
+        begun.release()
+        await go_on.wait()
+
+    async with working(shared_server.url, handle, concurrency=3, visibility_timeout=600.0):
+        for _ in range(3):
+            await queue.add()
+            await asyncio.wait_for(begun.acquire(), 5)
+        go_on.set()
+
+
 async def test_a_long_task_keeps_its_lease(queue: Queue, shared_server: RunningServer) -> None:
     over = asyncio.Event()
 

@@ -182,6 +182,15 @@ def test_of_two_bundles_the_second_is_runs_from_the_start() -> None:
     assert runs.free(0) == 1 and len(runs.executing) == 4 and runs.executing > set(second)
 
 
+def test_a_bundle_that_waits_for_its_settlement_is_not_forgotten_for_the_next() -> None:
+    runs = Runs(5)
+    runs.add_whole(first := bundle())
+    runs.end_whole()
+    second = runs.add_whole(bundle())
+    runs.end_whole()
+    assert runs.done is first and runs.executing == set(second)
+
+
 def test_slots_that_a_stuck_thread_holds_are_not_free() -> None:
     runs = Runs(2)
     runs.add([run(1)])
