@@ -46,11 +46,11 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # tasks hold what no terminal may speak
     code = run(sys.argv[1:], name)
-    try:
-        if sys.stdout:  # none where it was closed before the start
-            sys.stdout.flush()
-    except OSError:  # which was told: the interpreter would tell it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where it was closed before the start
+        try:
+            stream.flush()
+        except OSError:  # which was told: the interpreter would tell it again, with a code of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
 
