@@ -82,7 +82,7 @@ chaos-long: .venv/.synced ## a storm of MINUTES=30 with failovers, SIGTERMs and 
 bench-%: .venv/.synced ## one benchmark: decide, redis, replay, scale, scaling, wake or worker
 	$(BIN)/python -m benchmarks.$*
 
-bench-replay bench-scale bench-wake: cluster-up
+bench-wake: cluster-up
 
 bench-replay bench-scale: keda
 

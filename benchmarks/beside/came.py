@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kube.view import Body, View
+from tests.kube.view import View, is_ready
 
 from streamqueue.simulate.figures import percentile
 
@@ -97,12 +97,7 @@ def _cold_starts(view: View, names: list[str]) -> list[float]:
     found = []
     for name in names:
         seen = view.seen("pods", name)
-        ready = next((when for when, body in seen if _is_ready(body)), None)
+        ready = next((when for when, body in seen if is_ready(body)), None)
         if ready is not None:
             found.append(ready - seen[0][0])
     return sorted(found)
-
-
-def _is_ready(pod: Body) -> bool:
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

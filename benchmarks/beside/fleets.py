@@ -24,7 +24,7 @@ from tests.kube.view import Body, View
 from benchmarks.beside.came import Came, measure
 from benchmarks.beside.peer import await_look, deployment, scaled_object
 from benchmarks.beside.simulated import simulate
-from streamqueue.api.spec import Scaling
+from streamqueue.api.parse import parse_spec
 from streamqueue.simulate.fleet import Law
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, StreamQueueLaw
 from streamqueue.simulate.trace import Trace
@@ -48,19 +48,15 @@ class Ran:
     loads: tuple[float, float]
 
 
-def run(trace: Trace, target: float, *, backlog: bool) -> Ran:
-    """Ours is told `target` seconds, or with `backlog` as many tasks a replica as KEDA. Takes minutes and prints."""
-    handles = load()
-    scaling = {"targetBacklog": PER_REPLICA} if backlog else {"targetWait": f"{target:g}s"}
+def run(trace: Trace, scaling: Body, target: float) -> Ran:
+    """`scaling` is what ours is told; waits of more than `target` seconds are late. Takes minutes and prints."""
+    handles, queue = load(), _queue(scaling)
     with _keda(handles) as kubectl:
         before = os.getloadavg()[0]
-        came = _side_by_side(kubectl, handles.kubeconfig, scaling, trace, target)
+        came = _side_by_side(kubectl, handles.kubeconfig, queue, trace, target)
         loads = (before, os.getloadavg()[0])
-    promise = Scaling(
-        max_replicas=REPLICAS, **({"target_backlog": PER_REPLICA} if backlog else {"target_wait": target})
-    )
     laws: dict[str, Law] = {
-        OURS: StreamQueueLaw(promise),
+        OURS: StreamQueueLaw(parse_spec(queue["spec"]).scaling),
         PEER: KedaLaw(KedaConfig(target=PER_REPLICA, max_replicas=REPLICAS)),
     }
     simulated = {
@@ -83,15 +79,13 @@ def _keda(handles: Handles) -> Iterator[Kubectl]:
         keda.uninstall(handles)
 
 
-def _side_by_side(
-    kubectl: Kubectl, kubeconfig: str, scaling: dict[str, Any], trace: Trace, target: float
-) -> dict[str, Came]:
+def _side_by_side(kubectl: Kubectl, kubeconfig: str, queue: Body, trace: Trace, target: float) -> dict[str, Came]:
     """Both fleets from nothing through the trace and back to nothing."""
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     server = RedisServer(kubectl, "redis")
     server.create()
     redis, view = server.wait(), View(kubeconfig, NAMESPACE)
-    kubectl.apply(_queue(scaling))
+    kubectl.apply(queue)
     like = view.eventually(lambda: view.get("deployments", OURS), 60, "the queue has its Deployment") or {}
     view.eventually(
         lambda: (view.get("streamqueues", OURS) or {}).get("status", {}).get("reason") == "Idle", 60, "the queue sleeps"
@@ -115,7 +109,7 @@ def _side_by_side(
     }
 
 
-def _queue(scaling: dict[str, Any]) -> Body:
+def _queue(scaling: Body) -> Body:
     container = {"name": "handler", "command": ["python3", "/app/examples/faults/handler.py"]}
     return {
         "apiVersion": "streamqueue.dev/v1alpha1",

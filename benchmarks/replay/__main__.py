@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=30.0, help="seconds that a task may wait")
     options = parser.parse_args()
     trace = first_minutes(TRACES[options.trace](), options.minutes)
-    ran = run(trace, options.target, backlog=False)
+    ran = run(trace, {"targetWait": f"{options.target:g}s"}, options.target)
     what = (
         f"The first {options.minutes:g} minutes of {trace.name}: {len(trace.arrivals)} tasks, {trace.work:.0f} s of "
         f"work. StreamQueue is told `targetWait: {options.target:g}s`, KEDA {PER_REPLICA} tasks a replica, its default."

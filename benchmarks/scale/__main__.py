@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="that each task takes")
     options = parser.parse_args()
     trace = Trace("burst", [0.0] * options.tasks, [options.seconds] * options.tasks)
-    ran = run(trace, TARGET, backlog=True)
+    ran = run(trace, {"targetBacklog": PER_REPLICA}, TARGET)
     what = (
         f"{options.tasks} tasks of {options.seconds:g} s come at once to a sleeping queue: {trace.work:.0f} s of work. "
         f"Late: more than {TARGET:g} s. Both are told {PER_REPLICA} tasks a replica."

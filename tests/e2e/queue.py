@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.kube.kubectl import Kubectl
 from tests.kube.redis_server import RedisServer
-from tests.kube.view import Body, View
+from tests.kube.view import Body, View, is_ready
 
 IMAGE = "streamqueue/examples:dev"
 SDK_IMAGE = "streamqueue/documents:dev"  # one of the examples' that has the SDK
@@ -195,10 +195,3 @@ def await_arrival(view: View, client: Any, stream: str, ids: list[str], timeout:
     view.eventually(lambda: client.xlen(stream) >= len(ids), timeout, f"{stream}: {len(ids)} results")
     came = Counter(fields["sq-id"] for _, fields in client.xrange(stream))
     assert came == dict.fromkeys(ids, 1), "a result came twice, or never"
-
-
-def is_ready(pod: Body) -> bool:
-    """Ready, and not on its way out."""
-    conditions = pod.get("status", {}).get("conditions", [])
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]

@@ -123,6 +123,13 @@ class View:
             self._changed.notify_all()
 
 
+def is_ready(pod: Body) -> bool:
+    """Ready, and not on its way out."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
 def _carries(body: Body, labels: Mapping[str, str]) -> bool:
     own = body["metadata"].get("labels", {})
     return all(own.get(name) == value for name, value in labels.items())
