@@ -141,20 +141,21 @@ async def _matching(target: Target, wanted: Wanted, now: float) -> list[Entry]:
     return [letter async for page in pages for letter in page if wanted.takes(letter, now)]
 
 
-async def _ids(target: Target, wanted: Wanted) -> list[str]:
-    ids = [letter.id for letter in await _matching(target, wanted, await clock_of(target.client))]
-    if not ids:
+async def _chosen(target: Target, wanted: Wanted, now: float) -> list[Entry]:
+    found = await _matching(target, wanted, now)
+    if not found:
         await target.snapshot()  # names what is missing
-    return ids
+    return found
+
+
+async def _ids(target: Target, wanted: Wanted) -> list[str]:
+    return [letter.id for letter in await _chosen(target, wanted, await clock_of(target.client))]
 
 
 async def _ls(selection: Selection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
     async with open_target(selection) as target:
         now = await clock_of(target.client)
-        found = await _matching(target, wanted, now)
-        if not found:
-            await target.snapshot()  # names what is missing
-        return [_record(letter, now) for letter in found[:count]]
+        return [_record(letter, now) for letter in (await _chosen(target, wanted, now))[:count]]
 
 
 def _record(letter: Entry, now: float) -> dict[str, Any]:

@@ -45,8 +45,8 @@ async def _by_name(selection: Selection) -> Facts:
         queue = await cluster.queue(selection.queue)
         found = await look_at_cluster(cluster, queue)
         found = replace(found, cold_start=await _cold_start(cluster, found))
-        facts = Facts(again=selection.again, now=time.time(), redis_cli=selection.redis_cli, cluster=found)
-        facts = replace(facts, context=selection.context)
+        again, redis_cli, context = selection.again, selection.redis_cli, selection.context
+        facts = Facts(again=again, now=time.time(), redis_cli=redis_cli, context=context, cluster=found)
         try:
             spec = parse_spec(queue["spec"])
         except SpecError:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamqueue.cli.keda.objects import Document, block, items
+from streamqueue.cli.keda.trigger import TYPE
 
-TYPE = "redis-streams"
 PAUSED, PAUSED_AT = "autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas"
 
 # None: translated, or looked into below, or of no effect.

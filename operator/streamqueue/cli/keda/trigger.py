@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamqueue.cli.keda.leftovers import TYPE
 from streamqueue.cli.keda.objects import CannotImport, Document, block, find, items, number, switched_on
 from streamqueue.cli.keda.workload import Workload
 
+TYPE = "redis-streams"
 COUNTS = ("lagCount", "pendingEntriesCount", "streamLength")
 DEFAULT_PENDING = 5  # KEDA's pendingEntriesCount
 _LOGIN = ("username", "password", "usernameFromEnv", "passwordFromEnv")
