@@ -209,10 +209,11 @@ class _Round:
     def _watch_the_leaving(self, snapshot: Snapshot, attribution: Attribution, skew: float) -> None:
         held, runtime = self.held, self.runtime
         leaving = draining.leaving(held.pods.values())
-        for name in leaving - runtime.leaving:
-            if attribution.pending.get(name) and not runtime.fresh:  # else a leader before us has counted it
-                metrics.BUSY_LEAVING.labels(*held.key).inc()
-        runtime.leaving = leaving
+        # At each look, not at the first: that may be older than what the pod took before it was told.
+        busy = {name for name in leaving - runtime.busy_leaving if attribution.pending.get(name)}
+        if not runtime.fresh:
+            metrics.BUSY_LEAVING.labels(*held.key).inc(len(busy))
+        runtime.busy_leaving = leaving if runtime.fresh else (runtime.busy_leaving & leaving) | busy
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
         last_reads = {
             view.name: snapshot.time - skew - view.idle

@@ -37,7 +37,8 @@ class Runtime:
     recovery: Recovery = field(default_factory=Recovery)
     idle_since: dict[str, float] = field(default_factory=dict)  # pod -> the loop's clock
     generation: int = 0  # of the spec that the last round saw
-    leaving: set[str] = field(default_factory=set)  # pods that were told to go
+    # Pods that were told to go and are counted, by us or by a leader before us.
+    busy_leaving: set[str] = field(default_factory=set)
     reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
     server: str = ""  # where the queue was last looked at, as a hash
     had_group: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.controller.kinds import PODS, Body
+from streamqueue.controller.loop import Loop
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
@@ -31,6 +32,13 @@ def told_to_go(name: str) -> Body:
     return body
 
 
+async def a_round(loop: Loop) -> None:
+    """Return once a look that was begun after this call has had its whole round."""
+    for _ in range(3):
+        before = loop.runtime(KEY) and loop.runtime(KEY).counted
+        await until(lambda before=before: (runtime := loop.runtime(KEY)) and runtime.counted is not before, "a look")
+
+
 async def test_what_left_before_a_new_leader_came_was_counted_by_the_last(
     queue: Queue, shared_server: RunningServer
 ) -> None:
@@ -45,4 +53,21 @@ async def test_what_left_before_a_new_leader_came_was_counted_by_the_last(
         assert counted() == 0
         store.show(PODS, told_to_go(NOW))
         await until(counted, "the next is counted")
+        assert counted() == 1
+
+
+async def test_what_a_look_did_not_show_yet_is_counted_by_the_next(queue: Queue, shared_server: RunningServer) -> None:
+    """A look can be older than the task; and a worker that was told may have been about to take one."""
+    await queue.add(2)
+    store = store_of(queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
+    store.show(PODS, ready(NOW))
+    async with loop_over(store) as loop, running(loop):
+        await a_round(loop)
+        store.show(PODS, told_to_go(NOW))
+        await a_round(loop)
+        assert counted() == 0
+        await queue.read(NOW, count=1)
+        await until(counted, "the next look counts it")
+        await queue.read(NOW, count=1)
+        await a_round(loop)
         assert counted() == 1
