@@ -252,6 +252,9 @@ async def test_after_a_disturbance_leases_are_renewed_at_once(queue: Queue, shar
 
     (task,) = await queue.add()
 
+    async def reads() -> bool:
+        return (await queue.redis.info("clients"))["blocked_clients"] > 0
+
     async def is_renewed() -> bool:
         lease = await queue.redis.hget(KEYS.lease, task)
         return not lease.endswith(b" 1")
@@ -262,6 +265,7 @@ async def test_after_a_disturbance_leases_are_renewed_at_once(queue: Queue, shar
     ):
         await begun.wait()
         await expire(queue, task)
+        await until(reads, "the other slot waits for a task, through the proxy")
         proxy.cut()
         await until(is_renewed, "the lease")
         go_on.set()
