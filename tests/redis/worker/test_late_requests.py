@@ -106,25 +106,25 @@ async def test_large_tasks_arrive_over_a_slow_network(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many at a time as arrive before the reply is given up."""
-    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    monkeypatch.setattr(pool, "TIMEOUT", 1.0)
     seen: list[tuple[bytes, int]] = []
 
     async def handle(task: dict[str, bytes], ctx: Context) -> None:
         seen.append((task["task"], ctx.attempt))
 
-    for n in range(8):
+    for n in range(16):
         await queue.redis.xadd(queue.stream, {"task": n, "document": b"x" * 400_000})
     async with Proxy(shared_server.port) as proxy:
-        proxy.delay = 0.02  # of 64 KiB: eight tasks take a second
-        async with working(proxy.url, handle, concurrency=8, visibility_timeout=600.0) as worker:
-            await until(lambda: worker.counters.acked == 8, "all")
-    assert sorted(seen) == [(b"%d" % n, 1) for n in range(8)]
+        proxy.delay = 0.02  # of 64 KiB: all take two seconds
+        async with working(proxy.url, handle, concurrency=16, visibility_timeout=600.0) as worker:
+            await until(lambda: worker.counters.acked == 16, "all")
+    assert sorted(seen) == sorted((b"%d" % n, 1) for n in range(16))
 
 
 async def test_large_results_leave_the_outbox_over_a_slow_network(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    monkeypatch.setattr(pool, "TIMEOUT", 1.0)
     for n in range(100):
         await queue.redis.xadd(KEYS.outbox("far"), {"sq-row": f"row-{n}", "document": b"x" * 80_000})
     await queue.redis.sadd(KEYS.outboxes, "far")
@@ -138,21 +138,21 @@ async def test_large_results_arrive_over_a_slow_network(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many at a time as arrive before the request is given up."""
-    monkeypatch.setattr(pool, "TIMEOUT", 0.5)
+    monkeypatch.setattr(pool, "TIMEOUT", 1.0)
     go_on = asyncio.Event()
 
     async def handle(task: dict[str, str]) -> dict[str, str]:
         await go_on.wait()
         return {"document": "x" * 500_000}
 
-    await queue.add(8)
+    await queue.add(16)
     async with Proxy(shared_server.port) as proxy:
-        proxy.delay = 0.02  # of 64 KiB: eight results take more than a second
-        async with working(proxy.url, handle, concurrency=8, next_stream="{orders}:next") as worker:
-            await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 8, "all at once")
+        proxy.delay = 0.02  # of 64 KiB: all take more than two seconds
+        async with working(proxy.url, handle, concurrency=16, next_stream="{orders}:next") as worker:
+            await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 16, "all at once")
             go_on.set()
-            await until(lambda: worker.counters.acked == 8, "all")
-    assert await queue.redis.xlen("{orders}:next") == 8
+            await until(lambda: worker.counters.acked == 16, "all")
+    assert await queue.redis.xlen("{orders}:next") == 16
 
 
 async def test_more_than_one_command_holds_is_a_dead_letter_and_holds_up_nothing(
