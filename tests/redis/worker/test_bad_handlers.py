@@ -177,13 +177,13 @@ async def test_a_clock_an_hour_off_changes_no_lease_delay_or_time(
         enqueued.append(ctx.enqueued_at)
         if len(starts) == 1:
             raise Retry("later", after=0.5)
-        await asyncio.sleep(1.0)  # longer than a lease without a heartbeat
+        await asyncio.sleep(2.0)  # longer than a lease without a heartbeat
 
     async with Producer(shared_server.url, queue.stream) as producer:
         sent = time.monotonic()
         await producer.send({"n": 1}, delay=0.5)
-    thief = store(queue.redis, "thief", visibility_timeout=0.6)
-    async with working(shared_server.url, handle, visibility_timeout=0.6) as worker:
+    thief = store(queue.redis, "thief", visibility_timeout=1.0)
+    async with working(shared_server.url, handle, visibility_timeout=1.0) as worker:
         while worker.counters.acked == 0:
             assert await claim(thief) == []
             await asyncio.sleep(0.05)

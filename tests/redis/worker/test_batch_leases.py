@@ -23,11 +23,11 @@ async def test_leases_are_renewed_for_all(queue: Queue, shared_server: RunningSe
 
     async def handle(tasks: list[Task]) -> None:
         calls.append(len(tasks))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5)
 
     await queue.add(3)
-    thief = store(queue.redis, "thief", visibility_timeout=0.6)
-    async with working(shared_server.url, handle, batch=True, concurrency=3, visibility_timeout=0.6) as worker:
+    thief = store(queue.redis, "thief", visibility_timeout=1.0)
+    async with working(shared_server.url, handle, batch=True, concurrency=3, visibility_timeout=1.0) as worker:
         while worker.counters.acked < 3:
             assert await claim(thief) == []
             await asyncio.sleep(0.05)

@@ -82,9 +82,9 @@ async def test_a_long_task_keeps_its_lease(queue: Queue, shared_server: RunningS
         await over.wait()
 
     await queue.add()
-    thief = store(queue.redis, "thief", visibility_timeout=0.3)
-    async with working(shared_server.url, handle, visibility_timeout=0.3) as worker:
-        for _ in range(20):
+    thief = store(queue.redis, "thief", visibility_timeout=1.0)
+    async with working(shared_server.url, handle, visibility_timeout=1.0) as worker:
+        for _ in range(50):
             await asyncio.sleep(0.05)
             assert await claim(thief) == []
         over.set()
