@@ -5,7 +5,7 @@ A copy without that commit has no previous release: its own chart and code then 
 
 import io
 import shutil
-import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,9 @@ def release() -> Release:
     folder = CACHE / "previous" / COMMIT[:12]
     if not folder.exists():
         partial = folder.with_suffix(".partial")
-        archive = output_bytes(["git", "-C", REPOSITORY, "archive", COMMIT, *_PATHS])
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(partial, filter="data")
+        archive = output_bytes(["git", "-C", REPOSITORY, "archive", "--format=zip", COMMIT, *_PATHS])
+        with zipfile.ZipFile(io.BytesIO(archive)) as files:
+            files.extractall(partial)
         partial.rename(folder)
     return Release(folder, f"commit {COMMIT[:7]}")
 
