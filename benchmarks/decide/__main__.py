@@ -8,7 +8,7 @@ import tracemalloc
 
 from benchmarks.report import machine, publish
 from benchmarks.scaling.traces import mm_image
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Memory, Observation, decide
 from streamqueue.scaling.explain import Journal
 from streamqueue.simulate.cluster import Cluster, ColdStart
@@ -16,7 +16,7 @@ from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import StreamQueueLaw
 from streamqueue.simulate.text import table
 
-SPEC = Scaling(max_replicas=500, target_wait=60.0)
+SPEC = Scaling(max_replicas=500, target=TargetWait(60.0))
 IDLE_ROUNDS = 100_000
 PARTS = 12  # moments at which the memory is weighed
 GOALS = {"idle decision": 10e-6, "busy decision, median": 500e-6, "busy decision, p99": 500e-6, "memory": 30_000.0}

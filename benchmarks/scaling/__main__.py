@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from benchmarks.report import RESULTS, machine, publish
 from benchmarks.scaling.synthetic import SYNTHETIC
 from benchmarks.scaling.traces import TRACES
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.simulate.cluster import Cluster, ColdStart
 from streamqueue.simulate.figures import Figures, figures_of
 from streamqueue.simulate.fleet import Fleet
@@ -60,7 +60,9 @@ SETTINGS = (
 
 
 def run_ours(trace: Trace, setting: Setting) -> Figures:
-    spec = Scaling(max_replicas=MAX_REPLICAS, target_wait=setting.target, concurrency=setting.concurrency, cordons=True)
+    spec = Scaling(
+        max_replicas=MAX_REPLICAS, target=TargetWait(setting.target), concurrency=setting.concurrency, cordons=True
+    )
     outcome = Fleet(trace.arrivals, trace.services, setting.cluster, StreamQueueLaw(spec)).run()
     return figures_of(trace, outcome, setting.target, setting.concurrency)
 

@@ -16,6 +16,8 @@ from streamqueue.api.spec import (
     Retention,
     Scaling,
     SecretKey,
+    TargetBacklog,
+    TargetWait,
 )
 
 
@@ -103,8 +105,7 @@ def _scaling(scaling: Scaling) -> dict[str, Any]:
     return _present(
         minReplicas=scaling.min_replicas,
         maxReplicas=scaling.max_replicas,
-        targetWait=_optional_duration(scaling.target_wait),
-        targetBacklog=scaling.target_backlog,
+        **_target(scaling.target),
         replicas=scaling.replicas,
         paused=scaling.paused,
         pollingInterval=format_duration(scaling.polling_interval),
@@ -113,8 +114,14 @@ def _scaling(scaling: Scaling) -> dict[str, Any]:
     )
 
 
+def _target(target: TargetWait | TargetBacklog) -> dict[str, Any]:
+    if isinstance(target, TargetBacklog):
+        return {"targetBacklog": target.tasks}
+    return {"targetWait": format_duration(target.seconds)}
+
+
 def _scale_down(scaling: Scaling) -> dict[str, Any]:
-    delay = scaling.scale_down.delay if scaling.target_backlog is not None else None
+    delay = scaling.scale_down.delay if isinstance(scaling.target, TargetBacklog) else None
     return _present(delay=_optional_duration(delay), maxStep=scaling.scale_down.max_step)
 
 

@@ -147,13 +147,26 @@ class ScaleUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetWait:
+    """95 % of tasks start within so many seconds."""
+
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetBacklog:
+    """Tasks for each worker, waiting and in work."""
+
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scaling:
-    """How many workers may run. One of `target_wait` and `target_backlog` is None."""
+    """How many workers may run, and what for."""
 
     min_replicas: int = 0
     max_replicas: int = 10
-    target_wait: float | None = 30.0
-    target_backlog: int | None = None
+    target: TargetWait | TargetBacklog = field(default_factory=TargetWait)
     replicas: int | None = None  # pins the count; written by the scale subresource
     paused: bool = False
     polling_interval: float = 1.0

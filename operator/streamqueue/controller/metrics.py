@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
+from streamqueue.api.spec import TargetWait
 from streamqueue.controller import pods as workers
 from streamqueue.controller.assess import Facts
 from streamqueue.controller.progress import Progress
@@ -115,7 +116,8 @@ def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
         yield MAY_LOSE_WORK, facts.durability.may_lose_work
     if facts.spec:
         yield MAX_REPLICAS, facts.spec.scaling.max_replicas
-        yield TARGET_WAIT, facts.spec.scaling.target_wait
+        target = facts.spec.scaling.target
+        yield TARGET_WAIT, target.seconds if isinstance(target, TargetWait) else None
         yield VISIBILITY_TIMEOUT, facts.spec.delivery.visibility_timeout
     if facts.snapshot:
         snapshot = facts.snapshot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import QueueSpec, TargetBacklog
 from streamqueue.scaling.model import Observation, Pod
 from streamqueue.streams.snapshot import Snapshot
 
@@ -34,7 +34,9 @@ def observation(
 
 def count_cap(spec: QueueSpec) -> int:
     """How far waiting entries need to be counted: what the whole fleet could take at once, and one more."""
-    per_replica = spec.scaling.target_backlog or spec.handler.concurrency * spec.handler.batch
+    target = spec.scaling.target
+    a_full_batch = spec.handler.concurrency * spec.handler.batch
+    per_replica = target.tasks if isinstance(target, TargetBacklog) else a_full_batch
     return spec.scaling.max_replicas * per_replica + 1
 
 

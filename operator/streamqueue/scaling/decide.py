@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetBacklog
 from streamqueue.scaling.backlog import wish_by_backlog
 from streamqueue.scaling.bounds import Bounded, bound
 from streamqueue.scaling.deadline.law import wish_by_deadline
@@ -64,9 +64,9 @@ def _asleep(spec: Scaling, memory: Memory, observation: Observation) -> bool:
 
 
 def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> tuple[Wish, Memory]:
-    if spec.target_backlog is not None:
+    if isinstance(spec.target, TargetBacklog):
         wish, peaks = wish_by_backlog(
-            spec.target_backlog,
+            spec.target.tasks,
             spec.scale_down.delay,
             spec.max_replicas,
             memory.peaks,
@@ -74,7 +74,7 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
             observation,
         )
         return wish, replace(memory, peaks=peaks)
-    target = spec.target_wait if spec.target_wait is not None else 30.0
+    target = spec.target.seconds
     learnt = learn(memory.learnt, fleet, target, spec.concurrency, spec.polling_interval, observation)
     wish, learnt = wish_by_deadline(
         target, spec.concurrency, spec.max_replicas, learnt, memory.cold, fleet, observation

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling.coldstart import LOOKS, ColdStart
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
@@ -19,7 +19,8 @@ def lead(spec: Scaling, cold: ColdStart) -> float:
 
     With `targetWait` the task may wait so long, with `targetBacklog` not at all.
     """
-    return max(0.0, cold.slow + LOOKS * spec.polling_interval - (spec.target_wait or 0.0))
+    bearable = spec.target.seconds if isinstance(spec.target, TargetWait) else 0.0
+    return max(0.0, cold.slow + LOOKS * spec.polling_interval - bearable)
 
 
 def foresee(wish: Wish, spec: Scaling, cold: ColdStart, fleet: Fleet, observation: Observation) -> Wish:
@@ -29,7 +30,7 @@ def foresee(wish: Wish, spec: Scaling, cold: ColdStart, fleet: Fleet, observatio
         return wish
     soon = lead(spec, cold)
     if fleet.replicas:
-        soon += cold.mean + (spec.scale_down.delay if spec.target_backlog is not None else 0.0)
+        soon += cold.mean + (spec.scale_down.delay if isinstance(spec.target, TargetBacklog) else 0.0)
     if due > soon:
         return wish
     return replace(

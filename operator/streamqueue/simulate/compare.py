@@ -9,7 +9,7 @@ import signal
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import QueueSpec, TargetWait
 from streamqueue.simulate.cluster import Cluster
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time
 from streamqueue.simulate.fleet import Fleet
@@ -57,8 +57,9 @@ def _hear(second: Connection) -> dict[str, Outcome]:
 
 
 def late_after(queue: QueueSpec) -> float:
-    """Seconds of waiting after which a task counts as late."""
-    return queue.scaling.target_wait if queue.scaling.target_wait is not None else 30.0
+    """Seconds of waiting after which a task counts as late; by the default where none are promised."""
+    target = queue.scaling.target
+    return (target if isinstance(target, TargetWait) else TargetWait()).seconds
 
 
 def _play_ours(queue: QueueSpec, trace: Trace, cluster: Cluster, seed: int) -> Outcome:

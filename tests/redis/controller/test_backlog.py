@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetBacklog
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.scaling import decide
 from streamqueue.streams import SnapshotRequest, take_snapshot
@@ -14,7 +14,7 @@ from tests.redis.queue import Queue, spec
 # Before Redis 7.0 nobody counts what a group has read.
 pytestmark = pytest.mark.on("redis-7.0", "redis-8.6", "valkey-9.1")
 
-BY_BACKLOG = Scaling(max_replicas=50, target_wait=None, target_backlog=100)
+BY_BACKLOG = Scaling(max_replicas=50, target=TargetBacklog(100))
 WAITING = 3000
 
 

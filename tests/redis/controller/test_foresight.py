@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from streamqueue import Queue as Producer
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetBacklog
 from streamqueue.controller.assess import Facts
 from streamqueue.controller.round import sleeper
 from streamqueue.controller.wake import nap
@@ -15,7 +15,7 @@ from streamqueue.streams import Snapshot
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 
-BY_BACKLOG = Scaling(max_replicas=5, target_wait=None, target_backlog=10)
+BY_BACKLOG = Scaling(max_replicas=5, target=TargetBacklog(10))
 
 
 def decided(snapshot: Snapshot, now: float, memory: Memory | None) -> tuple[Decision, Memory]:

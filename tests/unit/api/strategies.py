@@ -25,6 +25,8 @@ from streamqueue.api.spec import (
     ScaleUp,
     Scaling,
     SecretKey,
+    TargetBacklog,
+    TargetWait,
 )
 
 
@@ -44,8 +46,7 @@ def _scalings(draw: st.DrawFn, handler: Handler) -> Scaling:
     return Scaling(
         min_replicas=draw(st.integers(0, most)),
         max_replicas=most,
-        target_wait=draw(_seconds(1, 86_400)) if backlog is None else None,
-        target_backlog=backlog,
+        target=TargetWait(draw(_seconds(1, 86_400))) if backlog is None else TargetBacklog(backlog),
         replicas=draw(st.none() | st.integers(0, most)),
         paused=draw(st.booleans()),
         polling_interval=draw(_seconds(0.2, 60)),

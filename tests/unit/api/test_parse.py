@@ -11,7 +11,7 @@ from hypothesis import given
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.render import render_spec
-from streamqueue.api.spec import Handler, QueueSpec, Redis, RetentionPolicy
+from streamqueue.api.spec import Handler, QueueSpec, Redis, RetentionPolicy, TargetBacklog, TargetWait
 from tests.unit.api.strategies import specs
 from tests.unit.crd.cases import manifest
 
@@ -31,7 +31,7 @@ def test_the_shortest_spec_gets_the_documented_defaults() -> None:
         handler=Handler("registry.example/orders-handler:1.4"),
     )
     assert (parsed.handler.timeout, parsed.delivery.visibility_timeout) == (120, 300)
-    assert (parsed.scaling.target_wait, parsed.scaling.target_backlog) == (30, None)
+    assert parsed.scaling.target == TargetWait(30)
     assert (parsed.scaling.min_replicas, parsed.scaling.max_replicas) == (0, 10)
     assert parsed.retention.policy is RetentionPolicy.NONE
 
@@ -57,9 +57,7 @@ def test_what_must_be_there_is_asked_for(value: str | None, says: str) -> None:
 
 
 def test_target_backlog_leaves_no_target_wait() -> None:
-    scaling = parse_spec(_spec(scaling={"targetBacklog": 5})).scaling
-
-    assert (scaling.target_backlog, scaling.target_wait) == (5, None)
+    assert parse_spec(_spec(scaling={"targetBacklog": 5})).scaling.target == TargetBacklog(5)
 
 
 def test_the_scaling_law_learns_the_handlers_concurrency() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import Handler, Scaling
+from streamqueue.api.spec import Handler, Scaling, TargetBacklog
 from streamqueue.controller.consumers import Attribution
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
@@ -44,7 +44,7 @@ def test_a_count_that_stopped_is_completed_by_the_servers_own_counters() -> None
     ("handler", "scaling", "cap"),
     [
         (Handler("image", concurrency=4, batch=3), Scaling(max_replicas=5), 61),
-        (Handler("image", concurrency=4), Scaling(max_replicas=5, target_wait=None, target_backlog=100), 501),
+        (Handler("image", concurrency=4), Scaling(max_replicas=5, target=TargetBacklog(100)), 501),
     ],
 )
 def test_as_many_are_counted_as_the_fleet_could_take_and_one_more(handler: Handler, scaling: Scaling, cap: int) -> None:

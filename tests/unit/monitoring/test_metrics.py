@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling
+from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling, TargetWait
 from streamqueue.controller import metrics
 from streamqueue.controller.assess import Facts
 from streamqueue.controller.progress import Progress
@@ -26,7 +26,11 @@ DOCS = Path(__file__).parents[3] / "docs" / "monitoring.md"
 ROW = re.compile(r"^\| `(streamqueue_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
 
 SPEC = QueueSpec(
-    Redis(url="redis://r"), "orders", "workers", Handler("image"), scaling=Scaling(max_replicas=8, target_wait=30)
+    Redis(url="redis://r"),
+    "orders",
+    "workers",
+    Handler("image"),
+    scaling=Scaling(max_replicas=8, target=TargetWait(30)),
 )
 READY = pod(phase="Running", conditions=[{"type": "Ready", "status": "True"}], containerStatuses=[container()])
 

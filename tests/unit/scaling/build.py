@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling
+from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling import Observation, Pod, PodState
 
 
@@ -86,13 +86,11 @@ def histories(draw: st.DrawFn) -> list[Observation]:
 
 @st.composite
 def specs(draw: st.DrawFn) -> Scaling:
-    by_wait = draw(st.booleans())
     low = draw(st.integers(0, 4))
     return Scaling(
         min_replicas=low,
         max_replicas=low + draw(st.integers(1, 20)),
-        target_wait=draw(st.floats(0.5, 600)) if by_wait else None,
-        target_backlog=None if by_wait else draw(st.integers(1, 100)),
+        target=draw(st.builds(TargetWait, st.floats(0.5, 600)) | st.builds(TargetBacklog, st.integers(1, 100))),
         replicas=draw(st.sampled_from([None, None, None, 0, 3])),
         paused=draw(st.sampled_from([False, False, False, True])),
         scale_down=ScaleDown(draw(st.floats(0, 100)), draw(st.sampled_from([None, 1, 2]))),

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from streamqueue.api.spec import ScaleDown, Scaling
+from streamqueue.api.spec import ScaleDown, Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling import Decision, Memory, Observation, Reason, decide
 from streamqueue.scaling.backlog import wish_by_backlog
 from streamqueue.scaling.recent import Peaks
 
 from .build import look, pods
 
-SPEC = Scaling(target_wait=None, target_backlog=5, max_replicas=20, scale_down=ScaleDown(delay=30.0))
+SPEC = Scaling(target=TargetBacklog(5), max_replicas=20, scale_down=ScaleDown(delay=30.0))
 
 
 def run(spec: Scaling, *seen: Observation) -> list[Decision]:
@@ -63,7 +63,7 @@ def test_a_lower_count_goes_only_after_the_delay_and_only_by_marked_pods() -> No
 
 def test_a_queue_that_scales_by_its_backlog_again_keeps_its_pods_for_the_delay() -> None:
     """What was needed when it last did is no measure, and what the other law had is needed until the delay is over."""
-    by_wait = Scaling(target_wait=30.0, max_replicas=20)
+    by_wait = Scaling(target=TargetWait(30.0), max_replicas=20)
     busy, idle = pods(1, 1, 1, 1), pods(0, 0, 0, 0)
     memory: Memory | None = None
     for spec, observation in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
 from streamqueue.scaling.coldstart import ColdStart as Known
 from streamqueue.scaling.memory import patience
@@ -13,7 +13,7 @@ from streamqueue.simulate.cluster import Cluster, ColdStart
 from . import build
 from .play import BentLaw, p95, play
 
-SPEC = Scaling(max_replicas=50, target_wait=30.0)
+SPEC = Scaling(max_replicas=50, target=TargetWait(30.0))
 
 
 def starting(name: str, created: float) -> Pod:

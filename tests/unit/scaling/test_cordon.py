@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import ScaleDown, Scaling
+from streamqueue.api.spec import ScaleDown, Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling import Decision, Memory, Observation, PodState, Reason, decide
 from streamqueue.scaling.decide import LEARNING
 from streamqueue.simulate.cluster import Cluster, ColdStart
@@ -17,7 +17,9 @@ from tests.unit.scaling.build import look, pods, ready
 from tests.unit.scaling.play import BentLaw, play
 
 SLOTS = 20
-SPEC = Scaling(max_replicas=10, target_backlog=SLOTS, concurrency=SLOTS, cordons=True, scale_down=ScaleDown(0.0, None))
+SPEC = Scaling(
+    max_replicas=10, target=TargetBacklog(SLOTS), concurrency=SLOTS, cordons=True, scale_down=ScaleDown(0.0, None)
+)
 NOW = 2 * LEARNING
 
 
@@ -36,12 +38,12 @@ def test_the_least_busy_of_too_many_take_no_more() -> None:
 
 def test_of_those_as_busy_the_newest_takes_no_more() -> None:
     fleet = tuple(ready(f"p{i}", 5, created=created) for i, created in enumerate((1.0, 9.0, 5.0)))
-    assert answer(look(NOW, pods=fleet), target_backlog=8).cordoned == ("p1",)
+    assert answer(look(NOW, pods=fleet), target=TargetBacklog(8)).cordoned == ("p1",)
 
 
 def test_it_stays_with_those_that_were_told() -> None:
     told = (ready("p0", 9, cordoned=True), ready("p1", 2), ready("p2", 5))
-    assert answer(look(NOW, pods=told), target_backlog=8).cordoned == ("p0",)
+    assert answer(look(NOW, pods=told), target=TargetBacklog(8)).cordoned == ("p0",)
 
 
 def test_more_work_takes_all_back() -> None:
@@ -120,7 +122,7 @@ def test_a_fleet_of_many_slots_shrinks_with_its_load(slots: int) -> None:
         at += dice.expovariate((8 if at < 900 else 8 / 3) * slots / service)
         arrivals.append(at)
     services = [dice.uniform(0.2, 1.8) * service for _ in arrivals]
-    law = BentLaw(Scaling(max_replicas=100, target_wait=30.0, concurrency=slots, cordons=True))
+    law = BentLaw(Scaling(max_replicas=100, target=TargetWait(30.0), concurrency=slots, cordons=True))
     outcome = play(arrivals, services, law, Cluster(ColdStart(5.0), slots))
     full = [seen.replicas for seen, _ in law.log if 600 < seen.now < 900]
     later = [seen.replicas for seen, _ in law.log if 1500 < seen.now < 2400]

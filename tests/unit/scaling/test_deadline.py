@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Observation, PodState, Reason
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
 
 from .play import BentLaw, over_work, p95, play
 
-SPEC = Scaling(max_replicas=200, target_wait=30.0)
+SPEC = Scaling(max_replicas=200, target=TargetWait(30.0))
 
 
 def poisson(rate: float, seconds: float) -> list[float]:
@@ -49,7 +49,7 @@ def test_a_steady_stream_is_served_in_time_and_cheaply() -> None:
 def test_cold_starts_that_vary(sigma: float) -> None:
     arrivals = poisson(1.0, 5400)
     services = exponential(len(arrivals), 8.0)
-    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(27.0, sigma)))
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(27.0, sigma)))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) < 1.3
 
@@ -57,7 +57,7 @@ def test_cold_starts_that_vary(sigma: float) -> None:
 def test_bursts_on_pods_that_start_now_fast_now_slowly() -> None:
     arrivals = [at for n in range(30) for at in burst(5.0 + 200 * n, 40)]
     services = [4.0] * len(arrivals)
-    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(30.0, 0.6)))
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(30.0, 0.6)))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) < 2.6
 
@@ -66,7 +66,7 @@ def test_pods_that_still_start_go_once_the_others_have_done_the_work() -> None:
     """A slow pod would hold all others: a ReplicaSet takes starting pods first."""
     arrivals = [at + 0.01 * i for at in (5.0, 900.0, 1800.0) for i in range(150)]
     services = [2.0] * len(arrivals)
-    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(20.0, 1.0)))
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(20.0, 1.0)))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) < 4
 
@@ -80,7 +80,7 @@ def test_a_first_moment_of_arrivals_is_not_taken_for_their_rate() -> None:
 def test_four_tasks_at_once_per_pod() -> None:
     arrivals = poisson(4.0, 3600)
     services = exponential(len(arrivals), 8.0)
-    spec = replace(SPEC, target_wait=60.0, concurrency=4)
+    spec = replace(SPEC, target=TargetWait(60.0), concurrency=4)
     outcome = play(arrivals, services, BentLaw(spec), Cluster(ColdStart(10.0), concurrency=4))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) * 4 < 1.3
@@ -100,7 +100,7 @@ def test_longer_tasks_show_before_many_of_them_are_done() -> None:
     arrivals = poisson(1.0, 3 * 1800)
     services = exponential(len(arrivals), 3.0)
     services = [5 * s if 1800 <= at < 3600 else s for at, s in zip(arrivals, services, strict=True)]
-    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(30.0)))
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(30.0)))
     assert p95(outcome) <= 60
     assert over_work(outcome, services) < 1.1
 
@@ -126,7 +126,9 @@ def test_pods_that_only_caught_up_with_a_burst_are_not_kept_for_the_next() -> No
 def test_a_target_shorter_than_the_cold_start_is_met_by_pods_that_stay() -> None:
     """None that starts when the task comes would be in time; what they cost is less than what they are there for."""
     arrivals = [at for n in range(60) for at in burst(5.0 + 60 * n, 20, 5.0)]
-    outcome = play(arrivals, [1.0] * len(arrivals), BentLaw(replace(SPEC, target_wait=10.0)), Cluster(ColdStart(30.0)))
+    outcome = play(
+        arrivals, [1.0] * len(arrivals), BentLaw(replace(SPEC, target=TargetWait(10.0))), Cluster(ColdStart(30.0))
+    )
     assert sum(wait > 10 for wait in outcome.waits) / len(arrivals) < 0.1
 
 
@@ -141,7 +143,9 @@ def test_tasks_of_a_tenth_of_a_second_and_of_five_minutes() -> None:
     arrivals = poisson(1.0, 7200)
     dice = random.Random(3)
     services = [300.0 if dice.random() < 0.03 else 0.1 for _ in arrivals]
-    outcome = play(arrivals, services, BentLaw(replace(SPEC, target_wait=60.0)), Cluster(ColdStart(10.0), grace=330))
+    outcome = play(
+        arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(10.0), grace=330)
+    )
     assert p95(outcome) <= 60
     assert outcome.killed == 0
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling
+from streamqueue.api.spec import ScaleDown, ScaleUp, Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling import Memory, Observation, PodState, Reason, decide
 from streamqueue.scaling.deadline.service import PRIOR_WEIGHT
 
@@ -19,13 +19,11 @@ MOST = 2**53
 
 @st.composite
 def specs(draw: st.DrawFn) -> Scaling:
-    by_wait = draw(st.booleans())
     most = draw(st.sampled_from([1, 2, 10_000]))
     return Scaling(
         min_replicas=draw(st.sampled_from([0, 1, most])),
         max_replicas=most,
-        target_wait=draw(st.sampled_from([1.0, 30.0, 86_400.0])) if by_wait else None,
-        target_backlog=None if by_wait else draw(st.sampled_from([1, 1_000_000])),
+        target=draw(st.sampled_from([*map(TargetWait, (1.0, 30.0, 86_400.0)), *map(TargetBacklog, (1, 1_000_000))])),
         polling_interval=draw(st.sampled_from([0.2, 1.0, 60.0])),
         scale_down=ScaleDown(draw(st.sampled_from([0.0, 3600.0])), draw(st.sampled_from([None, 1, 10_000]))),
         scale_up=ScaleUp(draw(st.sampled_from([None, 1, 10_000]))),
@@ -72,7 +70,7 @@ def test_a_decision_always_comes_and_its_numbers_are_finite(spec: Scaling, histo
 
 def test_a_stream_that_producers_trim_while_no_worker_runs_teaches_no_service_time() -> None:
     """What is trimmed undelivered isn't done. Hours of it, and the law divided by the time that a task takes."""
-    spec = Scaling(max_replicas=20, target_wait=30.0)
+    spec = Scaling(max_replicas=20, target=TargetWait(30.0))
     memory: Memory | None = None
     broken = tuple(replace(pod, state=PodState.FAILING, ready_at=None) for pod in build.pods(0, 0))
     for now in range(20_000):
@@ -87,7 +85,7 @@ def test_a_stream_that_producers_trim_while_no_worker_runs_teaches_no_service_ti
 
 def test_tasks_that_nobody_is_seen_to_work_on_leave_a_service_time_to_divide_by() -> None:
     """A loop that acknowledges what it reads at once: nothing is pending at any look."""
-    spec = Scaling(max_replicas=20, target_wait=30.0)
+    spec = Scaling(max_replicas=20, target=TargetWait(30.0))
     memory: Memory | None = None
     for now in range(10_000):
         seen = build.look(float(now), pods=build.pods(0, 0), waiting=3, oldest_waiting_age=0.1, entries_added=100 * now)
@@ -97,7 +95,7 @@ def test_tasks_that_nobody_is_seen_to_work_on_leave_a_service_time_to_divide_by(
 
 
 def test_tasks_that_are_done_before_their_worker_shows_as_ready_teach_too() -> None:
-    spec = Scaling(max_replicas=20, target_wait=30.0)
+    spec = Scaling(max_replicas=20, target=TargetWait(30.0))
     memory: Memory | None = None
     starting = tuple(replace(pod, state=PodState.STARTING, ready_at=None) for pod in build.pods(0))
     for now, waiting in enumerate((5, 5, 0)):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Observation, Reason
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
 from .play import BentLaw, p95, play
 from .test_deadline import exponential, poisson
 
-SPEC = Scaling(max_replicas=20, target_wait=30.0, concurrency=4)
+SPEC = Scaling(max_replicas=20, target=TargetWait(30.0), concurrency=4)
 CLUSTER = Cluster(ColdStart(5.0), concurrency=4)
 
 
@@ -26,7 +26,7 @@ def test_a_trickle_gathers_and_is_in_time() -> None:
 
 def test_gathering_reckons_with_slow_pods() -> None:
     arrivals = poisson(0.2, 7200)
-    spec = replace(SPEC, target_wait=60.0)
+    spec = replace(SPEC, target=TargetWait(60.0))
     law = BentLaw(spec)
     outcome = play(arrivals, exponential(len(arrivals), 8.0), law, Cluster(ColdStart(15.0, 0.5), concurrency=4))
     assert p95(outcome) <= 60

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Observation
 from streamqueue.scaling.deadline.arrivals import Arrivals
 from streamqueue.scaling.deadline.flow import first_flow, next_flow
@@ -121,7 +121,7 @@ def test_a_stream_that_begins_anew_is_not_followed() -> None:
 def test_the_first_tasks_of_a_new_queue_are_counted_once_without_the_servers_counter() -> None:
     """Until one is delivered, no look tells what was."""
     arrivals = [5.0 + n / 100 for n in range(100)]
-    spec = Scaling(max_replicas=200, target_wait=30.0)
+    spec = Scaling(max_replicas=200, target=TargetWait(30.0))
     most = []
     for bend in (lambda now: now, lambda now: replace(now, entries_added=None)):
         law = BentLaw(spec, bend=bend)
@@ -134,7 +134,9 @@ def test_arrivals_and_service_times_are_learnt_without_the_servers_counters() ->
     dice = random.Random(4)
     arrivals = sorted(dice.random() * 3600 for _ in range(5400))
     services = [dice.expovariate(1 / 4.0) for _ in arrivals]
-    law = BentLaw(Scaling(max_replicas=40, target_wait=30.0), bend=lambda seen: replace(seen, entries_added=None))
+    law = BentLaw(
+        Scaling(max_replicas=40, target=TargetWait(30.0)), bend=lambda seen: replace(seen, entries_added=None)
+    )
     play(arrivals, services, law)
     assert law.memory is not None
     assert law.memory.learnt is not None

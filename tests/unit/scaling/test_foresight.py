@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetBacklog, TargetWait
 from streamqueue.scaling import Memory, Observation, Reason, decide, lead
 from streamqueue.scaling.coldstart import PRIOR
 from streamqueue.scaling.coldstart import ColdStart as Known
@@ -20,8 +20,8 @@ from streamqueue.simulate.cluster import Cluster, ColdStart
 from . import build
 from .play import BentLaw, play
 
-BY_WAIT = Scaling(max_replicas=5, target_wait=30.0)
-BY_BACKLOG = Scaling(max_replicas=5, target_wait=None, target_backlog=10)
+BY_WAIT = Scaling(max_replicas=5, target=TargetWait(30.0))
+BY_BACKLOG = Scaling(max_replicas=5, target=TargetBacklog(10))
 
 
 def delayed(dues: list[float]) -> BentLaw:

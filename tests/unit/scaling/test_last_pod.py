@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Observation
 from streamqueue.scaling.drain import Drain, Marks, plan_drain
 from streamqueue.scaling.fleet import take_stock
@@ -35,7 +35,7 @@ def test_of_two_at_work_none_is_marked() -> None:
 def test_a_pod_that_goes_as_soon_as_it_is_done_is_marked_before() -> None:
     """Bursts that one pod serves: it goes at the first look after its last task, and is not marked while tasks wait."""
     arrivals = [*(at + 0.1 * n for at in range(5, 2400, 120) for n in range(4)), 4000.0]
-    law = BentLaw(Scaling(max_replicas=5, target_wait=60.0))
+    law = BentLaw(Scaling(max_replicas=5, target=TargetWait(60.0)))
     play(arrivals, [3.0] * len(arrivals), law, Cluster(ColdStart(5.0)))
     later = [seen for seen, _ in law.log if 1200 < seen.now < 3900]
     assert not any(pod.marked for seen in later if seen.waiting for pod in seen.pods)
@@ -45,6 +45,6 @@ def test_a_pod_that_goes_as_soon_as_it_is_done_is_marked_before() -> None:
 
 def test_a_pod_that_the_minimum_keeps_is_never_marked() -> None:
     arrivals = [at + 0.1 * n for at in range(5, 1200, 120) for n in range(4)]
-    law = BentLaw(Scaling(min_replicas=1, max_replicas=1, target_wait=60.0))
+    law = BentLaw(Scaling(min_replicas=1, max_replicas=1, target=TargetWait(60.0)))
     play(arrivals, [3.0] * len(arrivals), law, Cluster(ColdStart(5.0)))
     assert not any(decision.victims for _, decision in law.log)

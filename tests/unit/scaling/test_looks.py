@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import rest, settling
 from streamqueue.scaling.looks import SETTLE, SHOWN
 from streamqueue.simulate.cluster import Cluster, ColdStart
@@ -47,7 +47,7 @@ def test_the_next_look(interval: float, settles: float | None, expected: float) 
 
 @pytest.mark.parametrize("interval", [1.0, 10.0])
 def test_a_simulated_pod_goes_a_second_after_its_mark_was_seen_however_rare_the_polls(interval: float) -> None:
-    spec = Scaling(max_replicas=5, target_wait=30.0, polling_interval=interval)
+    spec = Scaling(max_replicas=5, target=TargetWait(30.0), polling_interval=interval)
     fleet = Fleet([0.0, 2000.0], [4.0, 1.0], Cluster(ColdStart(2.0)), StreamQueueLaw(spec))
     marked = gone = None
     for _ in fleet.steps():
@@ -61,7 +61,7 @@ def test_a_simulated_pod_goes_a_second_after_its_mark_was_seen_however_rare_the_
 
 
 def test_looks_are_extra_only_while_victims_settle() -> None:
-    spec = Scaling(max_replicas=5, target_wait=30.0, polling_interval=10.0)
+    spec = Scaling(max_replicas=5, target=TargetWait(30.0), polling_interval=10.0)
     outcome = Fleet([0.0, 2000.0], [4.0, 1.0], Cluster(ColdStart(2.0)), StreamQueueLaw(spec)).run()
     looks = [row[0] for row in outcome.timeline]
     gaps = [round(later - earlier, 6) for earlier, later in itertools.pairwise(looks)]

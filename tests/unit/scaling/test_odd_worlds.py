@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamqueue.api.spec import TargetWait
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
@@ -20,7 +21,7 @@ def test_looks_that_are_close_or_far_apart_teach_the_same(interval: float) -> No
     """Tasks of 40 s, at any allowed pollingInterval."""
     arrivals = poisson(0.5, 7200)
     services = exponential(len(arrivals), 40.0)
-    law = BentLaw(replace(SPEC, target_wait=600.0, polling_interval=interval))
+    law = BentLaw(replace(SPEC, target=TargetWait(600.0), polling_interval=interval))
     outcome = play(arrivals, services, law)
     assert p95(outcome) <= 600
     assert law.memory is not None and law.memory.learnt is not None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.api.spec import Scaling
+from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.loop.observe import observation
 from streamqueue.scaling import Decision, Memory, Observation, Pod, decide
 from streamqueue.streams import Snapshot
 
 from . import build
 
-SPEC = Scaling(max_replicas=100, target_wait=300.0)
+SPEC = Scaling(max_replicas=100, target=TargetWait(300.0))
 NOON = 1_800_000_000.0  # unix seconds, when this clock says 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamqueue.api.block import Block
-from streamqueue.api.spec import Handler, Protocol, ScaleDown, ScaleUp, Scaling
+from streamqueue.api.spec import Handler, Protocol, ScaleDown, ScaleUp, Scaling, TargetBacklog, TargetWait
 
 MAX_REPLICAS = 10_000
 
@@ -26,10 +26,7 @@ def parse_scaling(spec: Block, handler: Handler) -> Scaling:
     scaling = Scaling(
         min_replicas=block.integer("minReplicas", 0, MAX_REPLICAS, _SCALING.min_replicas),
         max_replicas=block.integer("maxReplicas", 1, MAX_REPLICAS, _SCALING.max_replicas),
-        target_wait=block.duration(
-            "targetWait", "1s", "24h", None if block.has("targetBacklog") else _SCALING.target_wait
-        ),
-        target_backlog=block.integer("targetBacklog", 1, 1_000_000, None),
+        target=_target(block),
         replicas=block.integer("replicas", 0, MAX_REPLICAS, None),
         paused=block.flag("paused", _SCALING.paused),
         polling_interval=block.duration("pollingInterval", "200ms", "1m", _SCALING.polling_interval),
@@ -50,3 +47,10 @@ def parse_scaling(spec: Block, handler: Handler) -> Scaling:
             "replicas", f"is {scaling.replicas}, above maxReplicas, {scaling.max_replicas}: raise maxReplicas first"
         )
     return scaling
+
+
+def _target(block: Block) -> TargetWait | TargetBacklog:
+    tasks = block.integer("targetBacklog", 1, 1_000_000, None)
+    if tasks is not None:
+        return TargetBacklog(tasks)
+    return TargetWait(block.duration("targetWait", "1s", "24h", TargetWait().seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streamqueue.api.durations import format_duration
+from streamqueue.api.spec import TargetWait
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age
@@ -17,7 +18,7 @@ def behind_at_max(facts: Facts) -> Iterator[Finding]:
     if not (found and spec and facts.cluster) or found.oldest_waiting_age is None:
         return
     desired = facts.cluster.queue.get("status", {}).get("desiredReplicas", 0)
-    target = spec.scaling.target_wait or PATIENCE
+    target = spec.scaling.target.seconds if isinstance(spec.scaling.target, TargetWait) else PATIENCE
     later = facts.stream.later if facts.stream else None
     draining = later is not None and later.undelivered < found.undelivered
     if desired < spec.scaling.max_replicas or found.oldest_waiting_age <= target or draining:
@@ -47,9 +48,10 @@ def held(facts: Facts) -> Iterator[Finding]:
 def slow_start(facts: Facts) -> Iterator[Finding]:
     """No pod that is started for a task can meet such a target."""
     spec, took = facts.configured, facts.cluster.cold_start if facts.cluster else None
-    if not spec or took is None or spec.scaling.target_wait is None or took <= spec.scaling.target_wait:
+    target = spec.scaling.target if spec else None
+    if not (spec and isinstance(target, TargetWait)) or took is None or took <= target.seconds:
         return
-    wait = format_duration(spec.scaling.target_wait)
+    wait = format_duration(target.seconds)
     cause = (
         f"pods take {age(took)} to become ready, and targetWait is {wait}: a task waits longer wherever no pod was "
         "kept for it, and keeping pods costs idle time"
