@@ -185,8 +185,8 @@ async def test_a_replay_may_fail_at_every_call_and_doubles_one_step_at_most(
         with monkeypatch.context() as patch:
             patch.setattr(replays, "_SCRIPT", failing_at(original, nth))
             try:
-                async for _, at in replay(redis, SPEC, first, ids[-1], into=into, step=step):
-                    first = successor(at)
+                async for done in replay(redis, SPEC, first, ids[-1], into=into, step=step):
+                    first = successor(done.reached)
             except RedisProblem:
                 failed = True
         if not failed:

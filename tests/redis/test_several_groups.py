@@ -78,7 +78,7 @@ async def test_dead_letters_are_redriven_into_the_stream(queue: Queue) -> None:
 
 async def test_entries_are_replayed_into_the_stream(queue: Queue) -> None:
     first, last = await queue.pending()
-    assert [count async for count, _ in replay(queue.redis, COPIED, first, last)] == [2]
+    assert [step.copied async for step in replay(queue.redis, COPIED, first, last)] == [2]
     for group in (queue.group, OTHERS):
         assert [fields["sq-replay-of"] for _, fields in await queue.read("b", group=group)] == [first, last]
 

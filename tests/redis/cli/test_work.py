@@ -265,6 +265,24 @@ async def test_large_entries_are_counted_to_the_end(cli: Cli, queue: Queue) -> N
     assert "150 entries copied" in await cli("replay", "--from", "1h")
 
 
+async def test_a_replay_goes_on_past_what_has_too_many_fields(cli: Cli, queue: Queue) -> None:
+    first = await queue.add(2)
+    wide = [(await queue.redis.xadd(queue.stream, dict.fromkeys(range(4000), "x"))).decode() for _ in range(6)]
+    last = await queue.add()
+    said = await cli.call("replay", "--from", "1h", "--into", "{orders}:copy")
+    named = ", ".join(wide[:5])
+    assert said == Called(
+        1,
+        "3 entries copied into {orders}:copy\n",
+        f"streamqueue: 6 left out, with more fields than can be copied: {named} …\n",
+    )
+    copied = [fields[b"sq-replay-entry"].decode() for _, fields in await queue.redis.xrange("{orders}:copy")]
+    assert copied == [*first, *last]
+    said = await cli.call("replay", "--id", wide[0], "--id", first[0])
+    assert (said.code, said.out) == (1, "1 entry copied into orders\n")
+    assert said.err.endswith(f"copied: {wide[0]}\n")
+
+
 async def test_replay_of_one_id_or_up_to_a_time(cli: Cli, queue: Queue) -> None:
     ids = await queue.add(3)
     await asyncio.sleep(0.01)

@@ -19,6 +19,8 @@ from streamqueue.streams.entries import header_pages, read_entries
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import RedisProblem
 
+_NAMED = 5  # entries that were left out
+
 
 @click.command(short_help="Copy entries of QUEUE's stream as new tasks.")
 @queue_argument()
@@ -70,8 +72,11 @@ async def _replay(
         if dry_run:
             click.echo(f"{counted(total, 'entry', 'entries')} would be copied into {goal} (dry run)")
             return
-        done = await _copy(target, ranges, total, into, rate)
+        done, left_out = await _copy(target, ranges, total, into, rate)
     click.echo(f"{counted(done, 'entry', 'entries')} copied into {goal}")
+    if left_out:
+        first = ", ".join(left_out[:_NAMED]) + (" …" if len(left_out) > _NAMED else "")
+        raise Failure(f"{len(left_out)} left out, with more fields than can be copied: {first}")
 
 
 async def _range(target: Target, start: str, until: str | None) -> tuple[str, str]:
@@ -93,17 +98,21 @@ def _order(entry_id: str, bare: int = 2**64 - 1) -> tuple[int, int]:
     return int(milliseconds), int(sequence) if sequence else bare
 
 
-async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into: str, rate: float | None) -> int:
-    done, left, pace = 0, list(ranges), Pace(rate)
+async def _copy(
+    target: Target, ranges: list[tuple[str, str]], total: int, into: str, rate: float | None
+) -> tuple[int, list[str]]:
+    """How many were copied, and what was left out."""
+    done, left_out, left, pace = 0, list[str](), list(ranges), Pace(rate)
     with progress("replaying", total) as advance:
         try:
             await pace.wait(pace.step)
             while left:
                 first, last = left[0]
-                async for count, reached in copies(target.client, target.spec, first, last, into=into, step=pace.step):
-                    done, left[0] = done + count, (successor(reached), last)
-                    advance(count)
-                    await pace.wait(count)
+                async for step in copies(target.client, target.spec, first, last, into=into, step=pace.step):
+                    done, left[0] = done + step.copied, (successor(step.reached), last)
+                    left_out += step.left_out
+                    advance(step.copied + len(step.left_out))
+                    await pace.wait(step.copied)
                 del left[0]
         except WouldReachOthers:
             raise Failure(f"{done} copied; {reaches_others(target.spec.stream)}") from None
@@ -112,7 +121,7 @@ async def _copy(target: Target, ranges: list[tuple[str, str]], total: int, into:
         except asyncio.CancelledError:  # Ctrl-C
             click.echo(f"Interrupted: {_so_far(done, pace, left)}", err=True)
             raise
-    return done
+    return done, left_out
 
 
 def _so_far(done: int, pace: Pace, left: list[tuple[str, str]]) -> str:
