@@ -41,6 +41,14 @@ def show(
         click.echo(nothing, err=True)
 
 
+def show_one(record: Record, columns: Sequence[Column], output: str, name: str) -> None:
+    """As `show`, of what somebody asked for by itself: a document is its own, no list."""
+    if output in ("json", "yaml"):
+        document(record, output)
+    else:
+        show([record], columns, output, name)
+
+
 def show_first(
     count: int, records: Sequence[Record], columns: Sequence[Column], output: str, name: str, nothing: str
 ) -> None:

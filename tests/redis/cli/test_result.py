@@ -26,7 +26,7 @@ async def test_of_a_plain_loops_task_waiting_and_pending_can_be_told(cli: Cli, q
     first, second = await queue.add(2)
     assert [await state(cli, each) for each in (first, second)] == ["waiting", "waiting"]
     await queue.read("pod-1", count=1)
-    found = (await cli.json("result", first))[0]
+    found = await cli.json("result", first)
     assert (found["state"], found["worker"], found["result"]) == ("pending", "pod-1", None)
     assert await state(cli, second) == "waiting"
     await queue.ack(first)
@@ -66,17 +66,17 @@ async def test_a_task_is_followed_to_its_end(cli: Cli, queue: Queue, shared_serv
     good, bad = await queue.add(2)
     async with working(shared_server.url, handle, results_ttl=60, concurrency=2) as worker:
         async with asyncio.timeout(20):
-            while (found := (await cli.json("result", good))[0])["progress"] is None:  # noqa: ASYNC110 - the event is on the server
+            while (found := await cli.json("result", good))["progress"] is None:  # noqa: ASYNC110 - the event is on the server
                 await asyncio.sleep(0.02)
         assert (found["state"], found["progress"], found["message"]) == ("running", 0.25, "reading")
         assert found["worker"].startswith("pod.") and found["since"]
         assert "25% reading" in await cli("result", good)
         go_on.set()
         await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
-    found = (await cli.json("result", good))[0]
+    found = await cli.json("result", good)
     assert (found["state"], found["result"], found["error"]) == ("done", {"pages": 3}, None)
     assert '{"pages": 3}' in await cli("result", good)
-    found = (await cli.json("result", bad))[0]
+    found = await cli.json("result", bad)
     assert (found["state"], found["result"], found["error"]) == ("dead", None, "no such customer")
 
 
@@ -100,7 +100,7 @@ async def test_since_when_a_task_runs_is_known_however_it_was_taken(
             await until(blocks, "the worker waits")
             tasks = await queue.add()
         await asyncio.wait_for(runs.wait(), PATIENCE)
-        (found,) = await cli.json("result", tasks[0])
+        found = await cli.json("result", tasks[0])
         go_on.set()
     assert (found["state"], found["attempt"]) == ("running", 1) and found["since"]
 
@@ -124,7 +124,7 @@ async def test_a_result_that_the_terminal_cannot_show_is_escaped(
             env={**os.environ, "PYTHONIOENCODING": encoding},
         )
         out, _ = await process.communicate()
-        assert (process.returncode, json.loads(out.decode(encoding))[0]["result"]) == (0, "Wörter \ud800"), encoding
+        assert (process.returncode, json.loads(out.decode(encoding))["result"]) == (0, "Wörter \ud800"), encoding
 
 
 async def test_a_queue_that_is_not_there_is_no_error(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -221,6 +222,17 @@ def test_tasks_that_died_of_the_visibility_timeout() -> None:
     letters = (letter("1-0", "t1", "visibility-timeout"), letter("2-0", "t2", "visibility-timeout"))
     found = diagnose(facts(stream=stream(snapshot=snapshot(dead_letters=2), letters=letters)))
     assert {finding.check for finding in found} == {"dead-letters", "visibility-timeout"}
+
+
+def test_dead_letters_without_room_for_more() -> None:
+    few = queue(spec(delivery={"deadLetter": {"maxLength": 2}}))
+    room, full = (
+        only(facts(cluster=cluster(queue=few), stream=stream(snapshot=snapshot(dead_letters=count)))).cause
+        for count in (1, 2)
+    )
+    assert "stay pending" not in room and "maxLength (2) is reached: further tasks stay pending" in full
+    straight = facts(stream=stream(snapshot=snapshot(dead_letters=10_000)))
+    assert "maxLength" not in only(replace(straight, cluster=None)).cause, "nobody chose that limit"
 
 
 def test_tasks_that_a_handler_abandoned_to_death() -> None:

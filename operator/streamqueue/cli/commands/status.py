@@ -13,7 +13,7 @@ from streamqueue.api.timestamps import epoch
 from streamqueue.cli.cluster import no_queues, open_cluster
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import Selection, only_queue, output_option, queue_argument, queue_options
-from streamqueue.cli.output import Column, age, document, paint, printable, show
+from streamqueue.cli.output import Column, age, paint, printable, show, show_one
 from streamqueue.cli.target import open_target
 from streamqueue.controller.kinds import Body
 
@@ -93,11 +93,8 @@ async def _one(selection: Selection, output: str) -> None:
         body = await cluster.queue(selection.queue)
     row, now = summary(body, time.time()), time.time()
     known = conditions(body)
-    if output in ("json", "yaml"):
-        document(row | {"conditions": known}, output)
-        return
-    show([row], COLUMNS, output, "name")
-    if output == "name":
+    show_one(row | {"conditions": known}, COLUMNS, output, "name")
+    if output in ("json", "yaml", "name"):
         return
     click.echo()
     if row["message"]:
@@ -129,10 +126,7 @@ async def _straight(selection: Selection, output: str) -> None:
         "length": found.length,
         "groups": found.groups,
     }
-    if output in ("json", "yaml"):
-        document(row, output)
-    else:
-        show([row], _STRAIGHT, output, "name")
+    show_one(row, _STRAIGHT, output, "name")
 
 
 _STRAIGHT = (
@@ -140,6 +134,6 @@ _STRAIGHT = (
     Column("CONSUMERS", lambda row: row["consumers"]),
     Column("LENGTH", lambda row: row["length"]),
     Column("GROUPS", lambda row: row["groups"]),
-    Column("PARKED", lambda row: row["parked"], wide=True),  # retries whose time has not come
-    Column("DUE", lambda row: row["due"], wide=True),  # retries and delayed tasks whose time has
+    Column("PARKED", lambda row: row["parked"]),  # retries whose time has not come
+    Column("DUE", lambda row: row["due"]),  # retries and delayed tasks whose time has
 )

@@ -108,6 +108,9 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
     causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
     said = ", ".join(f"{count} x {shorten(cause, 100)}" for cause, count in causes.most_common(3))
     cause = f"{found.dead_letters} dead letter(s); the newest by cause: {said}"
+    most = facts.configured.delivery.dead_letter_max_length if facts.configured else None
+    if most is not None and found.dead_letters >= most:
+        cause += f"; delivery.deadLetter.maxLength ({most}) is reached: further tasks stay pending until there is room"
     yield Finding(
         "dead-letters", cause, f"streamqueue dlq ls {facts.again}; once mended: streamqueue dlq redrive {facts.again}"
     )
