@@ -8,6 +8,7 @@ from types import TracebackType
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -81,6 +82,6 @@ class View:
         table = new_table(_TITLES, self._queue.name)
         for row in self._rows:
             add_row(table, *row)
-        table.caption = printable(sentence).replace("[", r"\[")
+        table.caption = escape(printable(sentence))
         table.caption_justify = "left"
         return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -31,11 +32,11 @@ def _rate(old: int | None, new: int | None, before: Snapshot | None, now: Snapsh
     return f"{(new - old) / (now.time - before.time):.1f}"
 
 
-def new_table(titles: tuple[str, ...], caption: str) -> Table:
+def new_table(titles: tuple[str, ...], title: str) -> Table:
     """The last column gives way where the width doesn't do."""
-    table = Table(box=None, title=caption, title_justify="left", pad_edge=False)
-    for title in titles:
-        table.add_column(title, no_wrap=title != titles[-1], overflow="ellipsis")
+    table = Table(box=None, title=escape(printable(title)), title_justify="left", pad_edge=False)
+    for name in titles:
+        table.add_column(name, no_wrap=name != titles[-1], overflow="ellipsis")
     return table
 
 

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.cli.main import run
+from streamqueue.cli.output import printable
 from streamqueue.streams import connect
 from tests.redis.cli.conftest import Called, Cli
 from tests.redis.queue import Queue
@@ -70,7 +71,7 @@ async def test_status_counts_retries_and_delayed_tasks(cli: Cli, queue: Queue) -
     await asyncio.sleep(0.002)
     row = await cli.json("status")
     assert (row["pending"], row["parked"], row["due"]) == (1, 1, 1)
-    titles, cells = (line.split() for line in (await cli("status", "-o", "wide")).splitlines())
+    titles, cells = (line.split() for line in (await cli("status")).splitlines())
     assert [cells[titles.index(title)] for title in ("PENDING", "PARKED", "DUE")] == ["1", "1", "1"]
 
 
@@ -146,6 +147,13 @@ async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
+@pytest.mark.parametrize("name", ["orders[eu]", "a[/]b", "a\n[b\\"])
+async def test_top_shows_a_streams_name_as_it_is(cli: Cli, queue: Queue, name: str) -> None:
+    await queue.redis.xgroup_create(name, queue.group, mkstream=True)
+    said = await cli("top", "--looks", "1", stream=name)
+    assert said.splitlines()[0].rstrip() == f"{printable(name)}/{queue.group}"
+
+
 async def test_top_shows_each_look_to_a_pipe_too(cli: Cli, queue: Queue) -> None:
     """As of `top QUEUE | tee`, which ends with Ctrl-C."""
     process = await cli.started("top", "--interval", "0.2")
