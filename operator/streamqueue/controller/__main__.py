@@ -17,6 +17,7 @@ from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.leader import Leader, LeaseLost
 from streamqueue.controller.loop import Loop
+from streamqueue.controller.repeats import Repeats
 from streamqueue.controller.round import Rounds
 from streamqueue.controller.server import Decisions, Health, serve
 from streamqueue.controller.settings import Settings, SettingsError
@@ -97,6 +98,8 @@ def main() -> int:
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats())
     lost = False
     try:
         asyncio.run(run(settings))
