@@ -13,7 +13,7 @@ from streamqueue.streams.entry_ids import YEAR_2000
 _made = tuple.__new__
 
 
-class Entry(NamedTuple):
+class Taken(NamedTuple):
     """A task in this worker's hands, fenced by `token`. `attempts` were charged before, `crashes` killed a worker.
 
     `deliveries` counts this one, and those that were not charged.
@@ -58,17 +58,17 @@ class New:
         times = list(map(float, self.ids.replace(b"-", b".").split()))
         return times if times[0] >= YEAR_2000 else [time if time >= YEAR_2000 else 0.0 for time in times]  # they ascend
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Taken]:
         """Nothing is charged but what a copy carries along."""
         entries = []
         for entry_id, fields in zip(self.ids.decode().split(), self.fields(), strict=True):
             carried = fields.get(b"sq-attempt")
             attempts = int(carried) if carried and carried.isdigit() else 0
-            entries.append(_made(Entry, (entry_id, self.token, fields, attempts, 0, 1)))
+            entries.append(_made(Taken, (entry_id, self.token, fields, attempts, 0, 1)))
         return entries
 
 
-def entry_of(row: Any, token: str) -> Entry:
+def entry_of(row: Any, token: str) -> Taken:
     """Of what was delivered before: a row of task_adopt.lua, task_claim.lua, or task_exchange.lua's retries."""
     entry_id, flat, attempts, crashes, deliveries = row
-    return Entry(entry_id.decode(), token, fields_of(flat), attempts, crashes, deliveries)
+    return Taken(entry_id.decode(), token, fields_of(flat), attempts, crashes, deliveries)

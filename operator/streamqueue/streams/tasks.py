@@ -17,7 +17,7 @@ from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
 from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement, Verdict
-from streamqueue.streams.taken import Entry, New, entry_of
+from streamqueue.streams.taken import New, Taken, entry_of
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
 
@@ -49,7 +49,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Exchange:
     verdicts: list[Verdict]  # of what ended, then of what is done
-    again: list[Entry]  # retries that were due
+    again: list[Taken]  # retries that were due
     new: New
     next_due: float | None  # seconds until a parked entry falls due
     outboxed: bool = False  # something was put into an outbox: it wants a relay
@@ -79,7 +79,7 @@ class TaskStore:
         ]
 
     async def exchange(
-        self, ended: Sequence[tuple[Entry, Settlement]], wanted: int, due_first: int, done: New | None = None
+        self, ended: Sequence[tuple[Taken, Settlement]], wanted: int, due_first: int, done: New | None = None
     ) -> Exchange:
         """Settle what ended and acknowledge what is `done` as it was taken, then take up to `wanted` entries,
         `due_first` of them retries if so many are due.
@@ -108,22 +108,22 @@ class TaskStore:
             cordoned=bool(cordoned),
         )
 
-    async def adopt(self, running: Iterable[str], most: int) -> list[Entry]:
+    async def adopt(self, running: Iterable[str], most: int) -> list[Taken]:
         """What this consumer holds but does not run: brought by a blocked read, or hidden by a lost reply."""
         token = next(self._tokens)
         rows = await _ADOPT(self._client, self._names, [*self._head, token, most, *running])
         return [entry_of(row, token) for row in rows]
 
-    async def claim(self, most: int, start: str) -> tuple[list[Entry], str]:
+    async def claim(self, most: int, start: str) -> tuple[list[Taken], str]:
         """Stuck work of others, seen from entry id `start` on ("-": the first); and where to go on."""
         token = next(self._tokens)
         rows, last = await _CLAIM(self._client, self._names, [*self._head, token, most, start])
         return [entry_of(row, token) for row in rows], successor(last.decode()) if last else "-"
 
-    async def renew(self, leases: Iterable[tuple[str, str, str, str]]) -> list[str]:
-        """Renew leases, given as (entry id, token, task id, progress or ""); the ids whose lease is lost."""
+    async def renew(self, leases: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str]]:
+        """Renew leases, given as (entry id, token, task id, progress or ""); id and token of those that are lost."""
         args = [value for lease in leases for value in lease]
-        return [entry.decode() for entry in await _RENEW(self._client, self._names, [*self._head, *args])]
+        return [leases[n][:2] for n in await _RENEW(self._client, self._names, [*self._head, *args])]
 
     async def wait(self, most: int, seconds: float) -> bool:
         """Block until new entries are this consumer's, `most` at once; `adopt` has them. Must not be cancelled:

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamqueue.api.keys import tagged
 from streamqueue.streams.settlement import Emit
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Taken
 from streamqueue.worker.encoding import encode
 from streamqueue.worker.tracing import Fields, context_of
 
@@ -46,7 +46,7 @@ class Context:
         "progress_json",
     )
 
-    def __init__(self, entry: Entry, deadline: float, on_progress: Callable[[], None]) -> None:
+    def __init__(self, entry: Taken, deadline: float, on_progress: Callable[[], None]) -> None:
         self.entry = entry
         self.attempt = entry.attempts + 1
         self.deadline = deadline

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
 from streamqueue.worker.handler import Handler
@@ -46,7 +46,7 @@ class Hands:
         """How many entries may be taken now."""
         return self.runs.free(self._calls.blocked) if self.is_open else 0
 
-    def begin(self, entries: Sequence[Entry]) -> None:
+    def begin(self, entries: Sequence[Taken]) -> None:
         """After `start()` at the latest, and alone those of which a worker died."""
         if self.is_open:
             self._calls.begin(self.runs.add(self._runs_of(entries)))
@@ -65,7 +65,7 @@ class Hands:
             alone.begins(time.time() + self._timeout)
             self._calls.begin([alone])
 
-    def release(self, entries: Sequence[Entry]) -> None:
+    def release(self, entries: Sequence[Taken]) -> None:
         self.runs.end([(run, RELEASED) for run in self._runs_of(entries)])
 
     def hand_back(self, *, all_of_it: bool) -> None:
@@ -92,7 +92,7 @@ class Hands:
         elif loop.time() - self._stuck_since >= PATIENCE:
             raise RuntimeError("every slot is held by a handler that is past its timeout and does not return")
 
-    def _runs_of(self, entries: Iterable[Entry]) -> list[Run]:
+    def _runs_of(self, entries: Iterable[Taken]) -> list[Run]:
         deadline = time.time() + self._timeout
         return [Run(entry, deadline, self._on_progress) for entry in entries]
 

@@ -13,7 +13,7 @@ from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Settlement
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
 from streamqueue.worker.absence import LONGEST_PAUSE
@@ -65,7 +65,7 @@ class Intake:
         self._guard.disturbed()
         self._claim_at = 0.0  # the guard's rest begins with its next look
 
-    async def exchange(self, ended: Sequence[tuple[Entry, Settlement]], done: New | None, free: int) -> Exchange | None:
+    async def exchange(self, ended: Sequence[tuple[Taken, Settlement]], done: New | None, free: int) -> Exchange | None:
         """Settle what ended or is done, and take up to `free` entries; None if there is nothing to do."""
         wanted = min(free, self._at_once) if self.is_settled else 0
         if not (ended or done or wanted):
@@ -95,7 +95,7 @@ class Intake:
         self._read = asyncio.create_task(read)
         self._read.add_done_callback(lambda _: self._wake.set())
 
-    async def adopt(self, running: Iterable[str]) -> list[Entry]:
+    async def adopt(self, running: Iterable[str]) -> list[Taken]:
         """What this consumer holds but does not run, once a read has brought something or a reply was lost. To be
         called until there is no more.
         """
@@ -127,14 +127,14 @@ class Intake:
             return
         self._promote_at = self._now() + min(BLOCK / 2, BLOCK if until is None else until)
 
-    async def claim(self, most: int) -> list[Entry]:
+    async def claim(self, most: int) -> list[Taken]:
         """Stuck work of others, from time to time: a round through the pending entries, until `most` are found."""
         if self._cordoned or self._now() < self._claim_at:
             return []
         self._claim_at = self._next_claim()
         if not self._guard.trusts(await guard.look(await node_of(self._client, self._stream)), self._now()):
             return []
-        claimed: list[Entry] = []
+        claimed: list[Taken] = []
         cursor = "-"
         most = min(most, self._at_once)
         while len(claimed) < most:

@@ -69,7 +69,7 @@ class Leases:
         for run, (*_, progress) in zip(runs, reports, strict=True):
             run.progress_sent = progress or run.progress_sent
             # A run that ended meanwhile has its verdict from its settlement.
-            if run.id in lost and not run.is_over:
+            if (run.id, run.entry.token) in lost and not run.is_over:
                 self._on_lost(run)
 
     def report_progress(self) -> None:

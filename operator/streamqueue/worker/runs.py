@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamqueue.streams.settlement import Settlement
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.context import Context
 
 
@@ -22,7 +22,7 @@ class Run:
     progress_sent = ""
     _ctx: Context | None = None
 
-    def __init__(self, entry: Entry, deadline: float, on_progress: Callable[[], None]) -> None:
+    def __init__(self, entry: Taken, deadline: float, on_progress: Callable[[], None]) -> None:
         self.entry = entry
         self._deadline = deadline
         self._on_progress = on_progress
@@ -61,7 +61,7 @@ class Bundle(Sequence[Run]):
 
     is_done = False  # all of it went well while it was whole
 
-    def __init__(self, new: New, runs_of: Callable[[list[Entry]], list[Run]]) -> None:
+    def __init__(self, new: New, runs_of: Callable[[list[Taken]], list[Run]]) -> None:
         self.new = new
         self._size = len(new)
         self._runs_of = runs_of

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import RedisProblem, outbox, tasks
 from streamqueue.streams.settlement import Emit
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Taken
 from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import failing_at
 from tests.redis.queue import Queue
@@ -19,13 +19,13 @@ from tests.redis.worker.stores import KEYS, Ended, ack, settle, store, take
 FAR = "paid"  # of another slot than `orders`
 
 
-async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Entry]]:
+async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Taken]]:
     await queue.add(count)
     a = store(queue.redis, "a")
     return a, await take(a)
 
 
-def handing_on(entry: Entry, *values: str, stream: str = FAR, is_beyond: bool = False) -> Ended:
+def handing_on(entry: Taken, *values: str, stream: str = FAR, is_beyond: bool = False) -> Ended:
     return ack(entry, emits=tuple(Emit(stream, [("of", value)], is_beyond) for value in values))
 
 

@@ -8,20 +8,20 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.streams.settlement import ACKNOWLEDGED, Settlement, Verdict
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Taken
 from streamqueue.streams.tasks import PARKED, Limits, TaskStore
 from tests.redis.queue import Queue
 
 KEYS = Keys(Queue.stream, Queue.group)
 VISIBILITY = 60.0
-Ended = tuple[Entry, Settlement]
+Ended = tuple[Taken, Settlement]
 
 
 def store(redis: Redis, name: str = "a", **limits: Any) -> TaskStore:
     return TaskStore(redis, KEYS, name, Limits(**{"visibility_timeout": VISIBILITY, "max_deliveries": 3, **limits}))
 
 
-async def take(tasks: TaskStore, most: int = 100, due_first: int = 100) -> list[Entry]:
+async def take(tasks: TaskStore, most: int = 100, due_first: int = 100) -> list[Taken]:
     reply = await tasks.exchange([], most, due_first)
     return [*reply.again, *reply.new.entries()]
 
@@ -30,20 +30,20 @@ async def settle(tasks: TaskStore, *ended: Ended) -> list[Verdict]:
     return (await tasks.exchange(ended, 0, 0)).verdicts
 
 
-def ack(entry: Entry, **more: Any) -> Ended:
+def ack(entry: Taken, **more: Any) -> Ended:
     return entry, Settlement("ack", (entry.id, ""), **more)
 
 
-def bare_ack(entry: Entry) -> Ended:
+def bare_ack(entry: Taken) -> Ended:
     """Where no results are kept: many go in one list."""
     return entry, ACKNOWLEDGED
 
 
-def retry(entry: Entry, delay: float = 0.0, charge: int = 1) -> Ended:
+def retry(entry: Taken, delay: float = 0.0, charge: int = 1) -> Ended:
     return entry, Settlement("retry", (int(delay * 1000), charge, "it failed"))
 
 
-def release(entry: Entry) -> Ended:
+def release(entry: Taken) -> Ended:
     return entry, Settlement("release")
 
 
@@ -56,7 +56,7 @@ async def expire(queue: Queue, *ids: str) -> None:
     await queue.age(VISIBILITY + 1, *ids)
 
 
-async def claim(tasks: TaskStore, most: int = 100) -> list[Entry]:
+async def claim(tasks: TaskStore, most: int = 100) -> list[Taken]:
     entries, cursor = await tasks.claim(most, "-")
     while cursor != "-" and len(entries) < most:
         more, cursor = await tasks.claim(most - len(entries), cursor)

@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Emit, Verdict
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.streams.tasks import PARKED
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
@@ -44,7 +44,7 @@ async def test_a_run_that_lost_its_lease_changes_nothing(queue: Queue) -> None:
     emit = (Emit("{orders}:next", [("x", "1")]),)
     for settlement in (ack(old, emits=emit), retry(old), release(old)):
         assert await settle(a, settlement) == [Verdict.STOLEN]
-    assert await a.renew([(old.id, old.token, old.id, "")]) == [old.id]
+    assert await a.renew([(old.id, old.token, old.id, "")]) == [(old.id, old.token)]
     assert await owners(queue) == {old.id: "b"} and await queue.redis.xlen("{orders}:next") == 0
     assert await settle(b, ack(new)) == [Verdict.ACKED]
 
@@ -102,7 +102,8 @@ async def test_a_consumer_that_gets_its_task_back_cannot_settle_with_the_first_r
     (second,) = await claim(a)
     assert await owners(queue) == {first.id: "a"}
     assert await settle(a, ack(first)) == [Verdict.STOLEN]
-    assert await a.renew([(first.id, first.token, first.id, "")]) == [first.id]
+    both = [(each.id, each.token, each.id, "") for each in (first, second)]
+    assert await a.renew(both) == [(first.id, first.token)]
     assert await settle(a, ack(second)) == [Verdict.ACKED]
 
 
@@ -111,7 +112,7 @@ async def test_a_foreign_claim_without_a_token_is_noticed(queue: Queue) -> None:
     a = store(queue.redis, "a")
     (entry,) = await take(a)
     await queue.redis.xclaim(queue.stream, queue.group, "a-plain-loop", 0, [entry.id])
-    assert await a.renew([(entry.id, entry.token, entry.id, "")]) == [entry.id]
+    assert await a.renew([(entry.id, entry.token, entry.id, "")]) == [(entry.id, entry.token)]
     assert await settle(a, ack(entry)) == [Verdict.STOLEN]
 
 
@@ -287,7 +288,7 @@ async def test_acknowledgements_in_one_list_have_a_verdict_each(queue: Queue, or
         words = {entry.id: of for entry in (mine, last, next_to_it)}
         return [words.get(entry.id, Verdict.STOLEN) for entry in ended]
 
-    ended: list[Entry] = [(mine, again, claimed, gone, next_to_it, last)[n] for n in order]
+    ended: list[Taken] = [(mine, again, claimed, gone, next_to_it, last)[n] for n in order]
     assert await settle(a, *map(bare_ack, ended)) == verdicts(Verdict.ACKED)
     for entry in ended:
         if entry in (mine, last, next_to_it):

@@ -12,7 +12,7 @@ from streamqueue.streams import RedisProblem, connect, enqueue, tasks
 from streamqueue.streams.enqueue import NewTask, promote
 from streamqueue.streams.enqueue import enqueue as send
 from streamqueue.streams.settlement import Emit, Settlement
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
@@ -23,14 +23,14 @@ from tests.redis.worker.stores import KEYS, ack, bare_ack, claim, expire, releas
 TASKS = 4
 EMIT = (Emit("{orders}:next", [("of", "x")]),)
 
-Call = Callable[[Redis, TaskStore, list[Entry]], Awaitable[object]]
+Call = Callable[[Redis, TaskStore, list[Taken]], Awaitable[object]]
 
 
-def dead(entry: Entry) -> tuple[Entry, Settlement]:
+def dead(entry: Taken) -> tuple[Taken, Settlement]:
     return entry, Settlement("dead", ("handler", "why"))
 
 
-def taken(held: list[Entry]) -> New:
+def taken(held: list[Taken]) -> New:
     return New(" ".join(entry.id for entry in held).encode(), [[b"a", b"1"]] * len(held), held[0].token)
 
 
@@ -79,7 +79,7 @@ async def test_every_call_may_fail(queue: Queue, operation: str, monkeypatch: py
     assert failures >= 8, "the injection did not reach the script"
 
 
-async def prepared(queue: Queue) -> tuple[TaskStore, list[Entry]]:
+async def prepared(queue: Queue) -> tuple[TaskStore, list[Taken]]:
     """Four tasks: one retried and due, three in the hands of `a`, of which one had a crash; one more waits."""
     await queue.redis.flushall()
     await queue.create()

@@ -14,7 +14,7 @@ from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
-from tests.redis.worker.stores import KEYS, claim, expire, owners, retry, settle, store, take
+from tests.redis.worker.stores import KEYS, claim, expire, owners, release, retry, settle, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
 
@@ -111,6 +111,31 @@ async def test_a_lost_lease_stops_the_handler_and_is_counted(queue: Queue, share
         await asyncio.wait_for(stopped.wait(), 5)
         await until(lambda: worker.counters.stolen == 1, "the count")
     assert await owners(queue) == {entry.id: "other"}
+
+
+async def test_a_task_that_is_lost_and_taken_again_goes_on(queue: Queue, shared_server: RunningServer) -> None:
+    """Before the heartbeat has seen that it was lost: two runs of one entry, of which one lost its lease."""
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+    contexts: list[Context] = []
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        contexts.append(ctx)
+        begun.release()
+        await go_on.wait()
+
+    (task,) = await queue.add()
+    async with working(shared_server.url, handle, concurrency=2, visibility_timeout=4.5) as worker:
+        await begun.acquire()
+        await expire(queue, task)
+        other = store(queue.redis, "other")
+        (entry,) = await claim(other)
+        await settle(other, release(entry))
+        await asyncio.wait_for(begun.acquire(), 5)
+        await until(lambda: worker.counters.stolen, "a heartbeat")
+        assert [ctx.cancelled for ctx in contexts] == [True, False]
+        go_on.set()
+        await until(lambda: worker.counters.acked == 1, "the acknowledgement")
+    assert (len(contexts), worker.counters.stolen) == (2, 1)
 
 
 async def test_stuck_work_of_a_dead_worker_is_taken_over_and_runs_alone(

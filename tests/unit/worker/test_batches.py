@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamqueue import Retry, Worker
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.batch.batches import Batch, Batches
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
@@ -28,7 +28,7 @@ class Order:
 
 
 def runs(count: int) -> list[Run]:
-    return [Run(Entry(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None) for n in range(count)]
+    return [Run(Taken(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None) for n in range(count)]
 
 
 def test_none_is_a_result_for_each_and_a_list_is_one_by_one() -> None:

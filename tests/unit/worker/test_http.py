@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Taken
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.handler import Undecodable
@@ -26,7 +26,7 @@ def request(
     entry_id: str = "1767225600000-0",
     **target: Any,
 ) -> Request:
-    entry = Entry(entry_id, "t", own or {}, 1, 0)
+    entry = Taken(entry_id, "t", own or {}, 1, 0)
     ctx = Context(entry, 1.0, lambda: None)
     return request_of(ctx, fields, stream, Target("http://127.0.0.1:8080/", **target))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.streams.taken import Entry, New
+from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.metrics import Histogram
@@ -23,7 +23,7 @@ POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "or
 
 
 def run(n: int, crashes: int = 0) -> Run:
-    return Run(Entry(f"{n}-0", "t", {}, 0, crashes), 1.0, lambda: None)
+    return Run(Taken(f"{n}-0", "t", {}, 0, crashes), 1.0, lambda: None)
 
 
 def test_backoff_doubles_up_to_its_limit_with_jitter_below() -> None:
@@ -53,7 +53,7 @@ def test_a_delay_without_an_end_is_refused_where_it_is_written(after: float) -> 
 
 def test_uncounted_retries_wait_longer_and_longer_too() -> None:
     def delay(deliveries: int, **how: bool) -> float:
-        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
+        ctx = Context(Taken("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
         return float(failed(ctx, Retry("not now", **how), Backoff(1.0, 300.0)).args[0]) / 1000
 
     assert delay(1, counted=False) <= 1
@@ -63,7 +63,7 @@ def test_uncounted_retries_wait_longer_and_longer_too() -> None:
 
 def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
     def delay(deliveries: int) -> float:
-        ctx = Context(Entry("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
+        ctx = Context(Taken("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
         again = failed(ctx, Retry("not now", after=1, counted=False), Backoff(1.0, 300.0, 50))
         return float(again.args[0]) / 1000
 
@@ -86,7 +86,7 @@ def group(*errors: Exception) -> ExceptionGroup[Exception]:
 )
 def test_a_group_of_exceptions_says_what_all_of_it_says(error: Exception, kind: str, cause: str) -> None:
     """Else it is a failure like any other, whose cause names each."""
-    ctx = Context(Entry("1-0", "t", {}, 0, 0), 1.0, lambda: None)
+    ctx = Context(Taken("1-0", "t", {}, 0, 0), 1.0, lambda: None)
     settlement = failed(ctx, meant(error), Backoff(1.0, 60.0))
     assert (settlement.kind, settlement.args[-1]) == (kind, cause)
 
@@ -118,7 +118,7 @@ def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
 def test_whatever_an_id_is_a_line_of_its_task_is_one_line(
     task_id: str, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logger = Context(Entry("1-0", "t", {b"sq-id": task_id.encode()}, 0, 0), 1.0, lambda: None).logger
+    logger = Context(Taken("1-0", "t", {b"sq-id": task_id.encode()}, 0, 0), 1.0, lambda: None).logger
     logger.warning("%d of %d", 1, 2, extra={"n": 3})
     logger.error("100% done")
     assert caplog.messages == [f"[{shown}] 1 of 2", f"[{shown}] 100% done"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.streams.taken import Entry
+from streamqueue.streams.taken import Taken
 from streamqueue.worker.runs import Run
 from streamqueue.worker.slots import Slots
 
@@ -19,7 +19,7 @@ VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="clean")
 
 
 def runs(count: int) -> list[Run]:
-    return [Run(Entry(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None) for n in range(count)]
+    return [Run(Taken(f"{n + 1}-0", "token", {}, 0, 0), 0.0, lambda: None) for n in range(count)]
 
 
 async def ran(
