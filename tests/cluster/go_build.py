@@ -80,7 +80,7 @@ def find_go() -> str | None:
     return shutil.which("go", path=os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/go/bin")))
 
 
-def kind_sources() -> Path:
+def kind_module_folder() -> Path:
     """The folder of the kind module, whose node image files are used."""
     found = json.loads(output([find_go() or "go", "-C", MODULE, "mod", "download", "-json", KIND_MODULE]))
     return Path(found["Dir"])

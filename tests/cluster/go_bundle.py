@@ -52,7 +52,7 @@ class Bundle:
             docker.build(self.tag, DOCKERFILE, self.folder, report=report)
 
 
-def sources(module: str) -> Path:
+def module_folder(module: str) -> Path:
     """The folder of the module, `path@version`, in Go's cache; fetched if it isn't there. Raises HarnessError."""
     return Path(json.loads(output([_go(), "mod", "download", "-json", module]))["Dir"])
 
@@ -64,7 +64,13 @@ def _build(program: Program, file: Path, report: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="streamqueue-go-", dir=CACHE) as target:
         built = Path(target) / file.name
         command = ["nice", _go(), "build", "-v", "-trimpath", f"-ldflags={LINKER}", "-o", str(built)]
-        run([*command, f"./{program.package}"], "go-build", env=environment, cwd=sources(program.module), report=report)
+        run(
+            [*command, f"./{program.package}"],
+            "go-build",
+            env=environment,
+            cwd=module_folder(program.module),
+            report=report,
+        )
         built.replace(file)
 
 

@@ -1,7 +1,7 @@
 """KEDA itself, for the benchmark that we are compared in."""
 
 from tests.cluster import kind
-from tests.cluster.go_bundle import Bundle, Program, sources
+from tests.cluster.go_bundle import Bundle, Program, module_folder
 from tests.cluster.handles import Handles
 from tests.cluster.objects import Body, apply, await_rollout, delete, kubectl, kustomized, with_image
 
@@ -38,7 +38,7 @@ def uninstall(handles: Handles) -> None:
 
 def _manifests(handles: Handles) -> tuple[Body, list[Body]]:
     """The registration of the metrics API, and the rest, without the webhooks that only check what people write."""
-    bodies = list(kustomized(handles, sources(MODULE) / "config" / "minimal"))
+    bodies = list(kustomized(handles, module_folder(MODULE) / "config" / "minimal"))
     for body in bodies:
         if body["kind"] == "Deployment":
             with_image(body, BUNDLE.tag, PROGRAMS[body["metadata"]["name"]])

@@ -6,7 +6,7 @@ A node of KWOK's is an object that is kept Ready; a pod on it is kept Running, a
 from collections.abc import Callable
 
 from tests.cluster import kind
-from tests.cluster.go_bundle import Bundle, Program, sources
+from tests.cluster.go_bundle import Bundle, Program, module_folder
 from tests.cluster.handles import Handles
 from tests.cluster.objects import Body, apply, await_rollout, kubectl, kustomized, parsed, with_image
 from tests.cluster.settings import KUBERNETES
@@ -24,7 +24,7 @@ GATES = ("staticCapacity", "capacityBuffer", "nodeOverlay")
 def install(handles: Handles, report: Callable[[str], None]) -> None:
     """Both on the cluster, and ready. The chart, CRDs and manifests are the modules' own."""
     kind.load(handles, (BUNDLE.tag,))
-    kwok, karpenter = sources(KWOK), sources(KARPENTER)
+    kwok, karpenter = module_folder(KWOK), module_folder(KARPENTER)
     report("KWOK")
     apply(handles, [_ours(body) for body in kustomized(handles, kwok / "kustomize/kwok")])
     kubectl(handles, "wait", "--for=condition=Established", "crd/stages.kwok.x-k8s.io", "--timeout=60s")

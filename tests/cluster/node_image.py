@@ -75,7 +75,7 @@ def build(report: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="streamqueue-node-") as folder:
         components = build_components(Path(folder) / "components", report)
         context = Path(folder) / "node"
-        shutil.copytree(go_build.kind_sources() / "images/base/files", context / "files")
+        shutil.copytree(go_build.kind_module_folder() / "images/base/files", context / "files")
         for file in RECIPE.iterdir():
             if file.is_file():
                 shutil.copy(file, context)

@@ -6,37 +6,16 @@ With `--incidents FILE` the session is written down there (`make incidents`).
 from __future__ import annotations
 
 import datetime
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
+from tests.e2e.producer import producing
 from tests.e2e.queue import IMAGE, Queue
 from tests.e2e.transcript import Incidents
 from tests.e2e.world import World
 
 pytestmark = pytest.mark.concurrent
-
-
-@contextmanager
-def inflow(queue: Queue, per_second: int, **fields: str) -> Iterator[list[str]]:
-    """Tasks all the while; their ids so far."""
-    ids: list[str] = []
-    over = threading.Event()
-
-    def produce() -> None:
-        while not over.wait(1 / per_second):
-            ids.extend(queue.add(1, **fields))
-
-    producer = threading.Thread(target=produce)
-    producer.start()
-    try:
-        yield ids
-    finally:
-        over.set()
-        producer.join()
 
 
 def overdue(queue: Queue, seconds: float) -> bool:
@@ -103,7 +82,7 @@ def test_too_few_workers(world: World, incidents: Incidents) -> None:
     scaling = {"minReplicas": 1, "maxReplicas": 1, "targetWait": "5s"}
     queue = incidents.queue("thumbnails", scaling=scaling).apply()
     queue.await_ready_pods(1)
-    with inflow(queue, per_second=6, seconds="0.4") as ids:
+    with producing(queue, per_second=6, seconds="0.4") as ids:
         world.view.eventually(lambda: overdue(queue, 6) and queue.status["reason"] == "AtMax", 60, "a task is late")
 
         log.tell("OLDEST grows past the promise of five seconds.")

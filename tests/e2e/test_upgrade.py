@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from tests.cluster import previous
+from tests.e2e.producer import producing
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
 
-PACE = 0.1  # seconds between two tasks
+RATE = 10  # tasks a second
 TASKS = 10  # that must come and be done before the next step
 FLEET = 3
 LIMIT = 60.0  # seconds from `helm install` to the first task done
@@ -36,7 +35,7 @@ def queue(world: World) -> Queue:
 def test_an_upgrade_and_a_rollback_under_load(world: World, queue: Queue) -> None:
     fleet, done = pods_of(queue), len(queue.results())
     began = time.monotonic()
-    with load(queue) as ids:
+    with producing(queue, RATE, seconds="0.2") as ids:
         await_progress(queue, ids)
         for step, older in ((world.chart.upgrade, False), (world.chart.roll_back, True), (world.chart.upgrade, False)):
             switch(world, step, older=older)
@@ -59,7 +58,7 @@ def test_an_uninstall_under_load_leaves_workers_and_an_install_serves_within_a_m
     world: World, queue: Queue
 ) -> None:
     fleet, done = pods_of(queue), len(queue.results())
-    with load(queue) as ids:
+    with producing(queue, RATE, seconds="0.2") as ids:
         world.strangers |= world.chart.pods()  # their roles may go before them
         said = world.chart.uninstall()
         assert "kept due to the resource policy" in said and "streamqueues.streamqueue.dev" in said
@@ -100,25 +99,6 @@ def leader(world: World) -> str:
     """The name of the pod that holds the Lease."""
     (lease,) = world.chart.operator.get("leases")["items"]
     return str(lease["spec"].get("holderIdentity", "")).partition("_")[0]
-
-
-@contextmanager
-def load(queue: Queue) -> Iterator[list[str]]:
-    """A producer at work; the ids of what it has added so far."""
-    ids: list[str] = []
-    stop = threading.Event()
-
-    def produce() -> None:
-        while not stop.wait(PACE):
-            ids.extend(queue.add(1, seconds="0.2"))
-
-    producer = threading.Thread(target=produce, daemon=True)
-    producer.start()
-    try:
-        yield ids
-    finally:
-        stop.set()
-        producer.join()
 
 
 def await_progress(queue: Queue, ids: list[str]) -> None:
