@@ -82,6 +82,20 @@ async def test_beside_a_file_of_ids_a_terminal_shows_how_far_it_is(cli: Cli, que
 
 
 @pytest.mark.on("redis-7.0")
+async def test_a_send_that_was_interrupted_says_how_far_it_came(cli: Cli, queue: Queue, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task": "a"}\n' * 1000)
+    process = await cli.started("send", "--file", str(file), "--rate", "50")
+    while await queue.redis.xlen(queue.stream) < 5:  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, said = await process.communicate()
+    told = re.fullmatch(r"Interrupted: (\d+) task\(s\) were added, the next one perhaps\n+", said.decode())
+    assert process.returncode == 130 and told, said
+    assert out.count(b"\n") == int(told[1]) and len(await queue.entries()) - int(told[1]) in (0, 1)
+
+
+@pytest.mark.on("redis-7.0")
 async def test_who_reads_no_more_ids_is_told_how_many_tasks_were_added(cli: Cli, queue: Queue, tmp_path: Path) -> None:
     """As of `send --file … | head -1`."""
     file = tmp_path / "tasks.jsonl"

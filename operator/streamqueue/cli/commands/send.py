@@ -110,17 +110,24 @@ async def _send(
         pace = Pace(rate)
         with progress("sending", len(tasks), beside_lines=True) as advance:
             for done, task in enumerate(tasks):
-                await pace.wait(1)
                 try:
+                    await pace.wait(1)
                     added = await _add(target, task, task_id, delay)
                 except RedisProblem as problem:
-                    raise Failure(f"{problem.message}; {done} task(s) were added, the next one perhaps") from None
+                    raise Failure(f"{problem.message}; {_so_far(done)}") from None
+                except asyncio.CancelledError:  # Ctrl-C
+                    click.echo(f"Interrupted: {_so_far(done)}", err=True)
+                    raise
                 try:
                     click.echo(added)
                 except OSError as error:
                     said = f"the ids can't be printed: {error.strerror}; {done + 1} task(s) were added"
                     raise Failure(said) from None
                 advance(1)
+
+
+def _so_far(done: int) -> str:
+    return f"{done} task(s) were added, the next one perhaps"
 
 
 async def _require_stream(target: Target) -> None:
