@@ -38,7 +38,7 @@ class Wanted:
 def died_at(letter: Entry) -> float:
     """Unix seconds by Redis's clock."""
     stamp = letter.field("sq-dead-at") or letter.id.partition("-")[0]
-    return int(stamp) / 1000 if stamp.isdecimal() else 0.0
+    return int(stamp) / 1000 if len(stamp) < 20 and stamp.isdecimal() else 0.0
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -79,6 +79,6 @@ async def _results(client: Redis, keys: Keys, tasks: Sequence[str]) -> list[list
 def _arrival(entry: Entry, stream: str) -> float:
     """Unix seconds."""
     since = entry.field("sq-enqueued-at") or entry.id.partition("-")[0]
-    if not since.isdecimal() or not YEAR_2000 <= int(since) < YEAR_2100:
+    if len(since) > 20 or not since.isdecimal() or not YEAR_2000 <= int(since) < YEAR_2100:
         raise TraceError(f"stream {stream!r}: the id {entry.id} is no time, so nobody can tell when the task came")
     return int(since) / 1000

@@ -37,8 +37,12 @@ class Entry:
     @property
     def attempts(self) -> int:
         """Those that a copy carries along."""
-        carried = self.field("sq-attempt") or "0"
-        return int(carried) if carried.isdecimal() else 0
+        return count_of(self.fields.get(b"sq-attempt"))
+
+
+def count_of(said: bytes | None) -> int:
+    """A number that an entry carries; 0 where its producer made up what is none, or has thousands of digits."""
+    return int(said) if said and len(said) < 10 and said.isdigit() else 0
 
 
 async def read_entries(

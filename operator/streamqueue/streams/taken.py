@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from streamqueue.streams.entries import fields_of
+from streamqueue.streams.entries import count_of, fields_of
 from streamqueue.streams.entry_ids import YEAR_2000
 
 # Half of the time that a named tuple takes to be made by its name: there is one for each task.
@@ -62,8 +62,7 @@ class New:
         """Nothing is charged but what a copy carries along."""
         entries = []
         for entry_id, fields in zip(self.ids.decode().split(), self.fields(), strict=True):
-            carried = fields.get(b"sq-attempt")
-            attempts = int(carried) if carried and carried.isdigit() else 0
+            attempts = count_of(fields.get(b"sq-attempt"))
             entries.append(_made(Taken, (entry_id, self.token, fields, attempts, 0, 1)))
         return entries
 

@@ -46,6 +46,14 @@ async def test_a_task_of_the_sdk_that_waits_for_its_retry(cli: Cli, queue: Queue
     assert "left-pending" not in await cli.doctor()
 
 
+async def test_a_count_that_a_producer_made_up_is_none(cli: Cli, queue: Queue) -> None:
+    """More digits than int() takes."""
+    entry: bytes = await queue.redis.xadd(queue.stream, {"sq-attempt": "9" * 5000})
+    assert "attempt 1." in await cli("explain", entry.decode())
+    await queue.read()
+    assert [row["attempt"] for row in await cli.json("pending")] == [1]
+
+
 async def test_a_delayed_task(cli: Cli, queue: Queue) -> None:
     assert (await cli("send", "--task-id", "order-7", "--delay", "10m", "a=b")).strip() == "order-7"
     assert (await cli.json("explain", "order-7"))["state"] == "delayed"

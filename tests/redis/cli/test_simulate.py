@@ -88,6 +88,13 @@ async def test_ids_that_are_no_times_are_refused(queue: Queue, redis: Redis, mad
         await read_arrivals(redis, "orders")
 
 
+async def test_a_time_that_a_producer_made_up_is_refused(queue: Queue, redis: Redis) -> None:
+    """More digits than int() takes."""
+    await redis.xadd("orders", {"sq-enqueued-at": "9" * 5000})
+    with pytest.raises(TraceError, match="is no time"):
+        await read_arrivals(redis, "orders")
+
+
 async def test_a_stream_without_tasks_since_then_is_not_called_empty(queue: Queue, redis: Redis) -> None:
     with pytest.raises(TraceError, match="holds no entries"):
         await read_arrivals(redis, "orders")

@@ -75,6 +75,20 @@ async def test_what_comes_while_others_run_begins_in_a_free_slot(queue: Queue, s
         go_on.set()
 
 
+async def test_a_count_that_a_producer_made_up_ends_no_worker(queue: Queue, shared_server: RunningServer) -> None:
+    """More digits than int() takes."""
+    attempts: list[int] = []
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+
+    for made_up in ("9" * 5000, "7", "-7", ""):
+        await queue.redis.xadd(queue.stream, {"task": "a", "sq-attempt": made_up})
+    async with working(shared_server.url, handle) as worker:
+        await until(lambda: worker.counters.acked == 4, "all of them")
+    assert attempts == [1, 8, 1, 1]
+
+
 async def test_a_long_task_keeps_its_lease(queue: Queue, shared_server: RunningServer) -> None:
     over = asyncio.Event()
 

@@ -39,7 +39,7 @@ def resume(selection: Selection, queue: str, dry_run: bool) -> None:
 @dry_run_option
 def scale(selection: Selection, queue: str, replicas: str, dry_run: bool) -> None:
     """Pin QUEUE at N workers, or let it follow its work: `auto`."""
-    if replicas != "auto" and not (replicas.isascii() and replicas.isdecimal()):
+    if replicas != "auto" and not (len(replicas) < 10 and replicas.isascii() and replicas.isdecimal()):
         raise BadInput(f"{replicas!r} is neither a number of workers nor auto")
     count = None if replicas == "auto" else int(replicas)
     done = "scaled by its work" if count is None else f"pinned at {count}"

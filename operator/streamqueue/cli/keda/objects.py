@@ -57,6 +57,6 @@ def switched_off(value: object) -> bool:
 def number(value: object, field: str, least: int = 0) -> int:
     """A whole number, which KEDA writes as text. Raises CannotImport."""
     text = str(value)
-    if not text.isdecimal() or int(text) < least:
+    if len(text) > 18 or not text.isdecimal() or int(text) < least:
         raise CannotImport(f"{field} is {text!r}: it must be a whole number, {least} or more")
     return int(text)

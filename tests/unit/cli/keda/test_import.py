@@ -70,6 +70,7 @@ def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: py
         ("lag", "kind: Deployment", "kind: Other", "give the Deployment 'orders-worker' too"),
         ("lag", "{name: orders-worker}", "{name: orders-worker, kind: StatefulSet}", "it scales a StatefulSet"),
         ("lag", 'lagCount: "10"', 'lagCount: "many"', "lagCount is 'many': it must be a whole number"),
+        pytest.param("lag", 'lagCount: "10"', f"lagCount: '{'9' * 5000}'", "must be a whole number", id="many digits"),
         ("lag", "address: redis", "a: redis", "the trigger has no address"),
         ("lag", "stream: orders", "stream: a{}b", "braces in a stream name"),
         ("lag", "maxReplicaCount: 30", "maxReplicaCount: 30\n  minReplicaCount: 40", "minReplicas"),
