@@ -65,7 +65,8 @@ def read_queue(path: Path, which: str | None = None) -> Manifest:
     if not chosen:
         raise BadInput(f"{path.name} holds no {KIND} {which!r}; there is {names}")
     if len(chosen) > 1:
-        raise BadInput(f"{path.name} holds {names}: choose one by --queue NAME")
+        what = f"{names}: choose one by --queue NAME" if which is None else f"{len(chosen)} of the name {which}"
+        raise BadInput(f"{path.name} holds {what}")
     return _manifest(path, chosen[0])
 
 

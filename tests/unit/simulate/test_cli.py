@@ -216,6 +216,14 @@ def pipeline(tmp_path: Path) -> Path:
     return path
 
 
+def test_of_two_queues_of_one_name_none_can_be_chosen(
+    pipeline: Path, trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.write_text(pipeline.read_text().replace("paid", "orders"))
+    assert run(["simulate", "-f", str(pipeline), "--trace", str(trace), "--queue", "orders"]) == 2
+    assert "pipeline.yaml holds 2 of the name orders" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["simulate", "--trace", "arrivals.csv"], ["dev", "--command", "true"]])
 def test_of_several_queues_in_a_file_one_must_be_chosen(
     words: list[str], pipeline: Path, trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
