@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import NamedTuple
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import marks, metrics
@@ -15,7 +16,7 @@ from streamqueue.controller.desired import desired
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, Body
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
-from streamqueue.controller.observe import live_replicas, present
+from streamqueue.controller.observe import present
 from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
@@ -30,6 +31,14 @@ log = logging.getLogger(__name__)
 # that wakes meanwhile must find a place between them.
 BEGINNERS = 8
 MARKS = 4  # pods of a queue that are told at once
+STALE = 3.0  # seconds after which a look lets no pod go: while an API server is slow to take marks, idle pods get work
+
+
+class Basis(NamedTuple):
+    """What a decision was made on."""
+
+    replicas: int  # of the live Deployment
+    looked: float  # monotonic: when the server had answered
 
 
 class Actor:
@@ -46,6 +55,7 @@ class Actor:
         runtime: Runtime,
         spec: QueueSpec,
         decision: Decision,
+        basis: Basis,
         snapshot: Snapshot | None,
         secrets: Fingerprints | None,
         *,
@@ -55,16 +65,18 @@ class Actor:
 
         Raises `NameConflict`, `Refused`, `KubeError`.
         """
-        before = live_replicas(held)
+        before = basis.replicas
         rises = decision.replicas > before
         if not rises:
             await self._mark(held, runtime, decision.victims)
+        if decision.replicas < before and time.monotonic() - basis.looked > STALE:
+            raise KubeError(409, "Conflict", "the look that lets pods go is too old by now")
         wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
         failure: Exception | None = None
         try:
             async with self._beginners if runtime.fresh else nullcontext():
                 with metrics.APPLY.time():
-                    await converge(self._kube, self._store, held, runtime.applied, wanted)
+                    await converge(self._kube, self._store, held, runtime.applied, wanted, seen=before)
         except (NameConflict, Refused, KubeError) as error:
             failure = error
         if rises:

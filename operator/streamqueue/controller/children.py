@@ -39,12 +39,19 @@ class Applied:
 
 
 async def converge(
-    kube: Kube, store: Store, held: Holdings, applied: Applied, desired: Iterable[tuple[Kind, Body]]
+    kube: Kube,
+    store: Store,
+    held: Holdings,
+    applied: Applied,
+    desired: Iterable[tuple[Kind, Body]],
+    *,
+    seen: int | None = None,
 ) -> None:
     """Create what is missing, in this order, then apply what differs, all at once: a wake waits for one write only.
 
     What can't be created keeps back what would be created after it, and nothing else. A scale-down carries the
-    resourceVersion it was decided on. Raises `NameConflict`, `Refused`, `KubeError`.
+    resourceVersion of the live fleet, and no fleet is written whose count isn't the `seen` that was decided on.
+    Raises `NameConflict`, `Refused`, `KubeError`.
     """
     uid = held.body["metadata"]["uid"]
 
@@ -64,6 +71,9 @@ async def converge(
     for kind, body in desired:
         live = held.owned.get(kind)
         if live and _is_of(live, uid):
+            if kind is DEPLOYMENTS and seen is not None and live["spec"]["replicas"] != seen:
+                left = left or KubeError(409, "Conflict", "the fleet's count changed while its next one was decided on")
+                continue
             is_posted = managed_fields.is_posted(live["metadata"])  # best mended now, before a wake has to wait for it
             if is_posted or applied.marks.get(kind) != (_fingerprint(body), _generation(live)):
                 changes.append((kind, body, live))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller import draining, live_returns, marks, metrics
-from streamqueue.controller.act import Actor
+from streamqueue.controller.act import Actor, Basis
 from streamqueue.controller.assess import Facts, unmade
 from streamqueue.controller.children import NameConflict
 from streamqueue.controller.consumers import Attribution, attribute, fences
@@ -71,12 +71,13 @@ class Rounds:
 
         `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
         """
+        looked = time.monotonic()
         beyond = await self.relays.beyond(held.key[0], spec)
         if comes_back(spec, endpoint, beyond):
             await self.reject(held, runtime, _COMES_BACK)
             return None
         facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
-        return await _Round(self, held, runtime, spec, endpoint, beyond, facts).run(reading)
+        return await _Round(self, held, runtime, spec, endpoint, beyond, facts, looked).run(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class _Round:
     endpoint: Endpoint | None
     beyond: Beyond
     facts: Facts
+    looked: float  # monotonic
 
     async def run(self, reading: Reading) -> Sleeper | None:
         held, runtime, spec, endpoint, facts = self.held, self.runtime, self.spec, self.endpoint, self.facts
@@ -113,7 +115,7 @@ class _Round:
         metrics.show(held.key, facts)
         if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await self._cordon(endpoint, decision)
-        failure = await self._carry_out(decision)
+        failure = await self._carry_out(decision, Basis(observation.replicas, self.looked))
         runtime.recovery.gather(held, spec.handler)
         if facts.snapshot and endpoint:
             await self._look_after_tasks(endpoint, facts.snapshot, attribution)
@@ -153,21 +155,21 @@ class _Round:
         except RedisProblem as problem:
             log.warning("%s: which workers take no more is told later: %s", self.held.key[1], problem)
 
-    async def _carry_out(self, decision: Decision) -> KubeError | None:
+    async def _carry_out(self, decision: Decision, basis: Basis) -> KubeError | None:
         """The error, for the end of the round: what stuck tasks need is Redis alone.
 
         None of a conflict: the next round decides on what is there by then.
         """
         held, runtime, facts = self.held, self.runtime, self.facts
         facts.unmade = unmade(held.owned.get(DEPLOYMENTS))
-        generation, now = held.body["metadata"]["generation"], time.monotonic()
+        generation, now = runtime.generation, time.monotonic()
         known = runtime.refusal
         refused = known is not None and known[0] == generation and known[1].holds(now)
         secrets = secrets_of(self.endpoint, self.beyond)
         failure: KubeError | None = None
         try:
             actor = self.common.actor
-            await actor.carry_out(held, runtime, self.spec, decision, facts.snapshot, secrets, refused=refused)
+            await actor.carry_out(held, runtime, self.spec, decision, basis, facts.snapshot, secrets, refused=refused)
         except NameConflict as conflict:
             facts.conflict = Trouble("NameConflict", str(conflict))
         except Refused as error:
@@ -210,10 +212,10 @@ class _Round:
         held, runtime = self.held, self.runtime
         leaving = draining.leaving(held.pods.values())
         # At each look, not at the first: that may be older than what the pod took before it was told.
-        busy = {name for name in leaving - runtime.busy_leaving if attribution.pending.get(name)}
-        if not runtime.fresh:
-            metrics.BUSY_LEAVING.labels(*held.key).inc(len(busy))
-        runtime.busy_leaving = leaving if runtime.fresh else (runtime.busy_leaving & leaving) | busy
+        known = leaving if runtime.busy_leaving is None else runtime.busy_leaving & leaving
+        busy = {name for name in leaving - known if attribution.pending.get(name)}
+        metrics.BUSY_LEAVING.labels(*held.key).inc(len(busy))
+        runtime.busy_leaving = known | busy
         # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
         last_reads = {
             view.name: snapshot.time - skew - view.idle

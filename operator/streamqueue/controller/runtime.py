@@ -37,8 +37,8 @@ class Runtime:
     recovery: Recovery = field(default_factory=Recovery)
     idle_since: dict[str, float] = field(default_factory=dict)  # pod -> the loop's clock
     generation: int = 0  # of the spec that the last round saw
-    # Pods that were told to go and are counted, by us or by a leader before us.
-    busy_leaving: set[str] = field(default_factory=set)
+    # Pods that were told to go and are counted: by us, or before our first look by the last leader. None: no look yet.
+    busy_leaving: set[str] | None = None
     reads_on: bool = False  # a pod of this spec went on reading after SIGTERM
     server: str = ""  # where the queue was last looked at, as a hash
     had_group: bool = False

@@ -71,3 +71,19 @@ async def test_what_a_look_did_not_show_yet_is_counted_by_the_next(queue: Queue,
         await queue.read(NOW, count=1)
         await a_round(loop)
         assert counted() == 1
+
+
+async def test_what_was_counted_by_the_last_leader_counts_no_more_though_the_first_look_fails(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.add(1)
+    await queue.read(BEFORE, count=1)
+    await queue.redis.rename(queue.stream, "aside")
+    await queue.redis.set(queue.stream, "no stream")
+    store = store_of(queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
+    store.show(PODS, told_to_go(BEFORE))
+    async with loop_over(store) as loop, running(loop):
+        await until(lambda: (runtime := loop.runtime(KEY)) and not runtime.fresh, "a round is over")
+        await queue.redis.rename("aside", queue.stream)
+        await a_round(loop)
+        assert counted() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -186,3 +187,26 @@ async def test_writes_that_go_on_failing_are_told_of(
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
         assert api.status["reason"] == "Pinned"
     assert len([each for each in caplog.messages if "older state" in each]) == (refusal[0] == 409), "said once"
+
+
+async def test_a_refusal_is_no_word_on_the_edit_that_came_meanwhile(shared_server: RunningServer, redis: Redis) -> None:
+    """The mended template would wait as long as the refused one."""
+    await Queue(redis).create()
+    store, api = Store(), ApiServer()
+    spec = {"redis": {"secretRef": {"name": "redis", "key": "url"}}, "scaling": {"pollingInterval": "200ms"}}
+    mended = queue_on(shared_server, **spec)
+    mended["metadata"] |= {"generation": 2, "resourceVersion": "9"}
+    secret = {"metadata": {"uid": "s1"}, "data": {"url": base64.b64encode(shared_server.url.encode()).decode()}}
+
+    async def handle(request: web.Request) -> web.Response:
+        if "/secrets/" not in request.path:
+            return await api.handle(request)
+        store.show(STREAM_QUEUES, mended)
+        return web.json_response(secret)
+
+    store.show(STREAM_QUEUES, queue_on(shared_server, template={"spec": {"nodeSelector": {"a label": "x"}}}, **spec))
+    async with loop_over(store, handle) as loop, running(loop):
+        await api.comes_to(lambda: bool(api.written))
+        assert api.tries == 1, "of the one that the round had begun with"
+        await api.comes_to(lambda: api.says("Accepted") == ("True", "Valid"))
+        assert api.status["observedGeneration"] == 2

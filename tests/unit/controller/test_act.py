@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 
 from streamqueue.controller import metrics
-from streamqueue.controller.act import Actor
+from streamqueue.controller.act import Actor, Basis
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.refusal import Refused
@@ -36,7 +37,9 @@ async def carried_out(*, refused: bool, deployments: int = 201) -> None:
     store.show(STREAM_QUEUES, queue())
     async with answered_by(handle) as kube:
         actor = Actor(kube, Recorder(kube), store, SETTINGS)
-        await actor.carry_out(holdings(store), Runtime("q1"), SPEC, UP, None, None, refused=refused)
+        await actor.carry_out(
+            holdings(store), Runtime("q1"), SPEC, UP, Basis(0, time.monotonic()), None, None, refused=refused
+        )
 
 
 def counted() -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller import kube as kube_module
-from streamqueue.controller.act import BEGINNERS, Actor
+from streamqueue.controller.act import BEGINNERS, Actor, Basis
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, OWNED, PODS
 from streamqueue.controller.kube import SILENT, WRITES, Kube, KubeError
@@ -66,7 +67,9 @@ def an_old_queue(name: str) -> Holdings:
 
 
 def carried_out(kube: Kube, actor: Actor, held: Holdings, runtime: Runtime) -> Coroutine[Any, Any, None]:
-    return actor.carry_out(held, runtime, SPEC, Decision(1, Reason.SCALING_UP, "0 -> 1"), None, None)
+    return actor.carry_out(
+        held, runtime, SPEC, Decision(1, Reason.SCALING_UP, "0 -> 1"), Basis(0, time.monotonic()), None, None
+    )
 
 
 async def test_writes_are_bounded_and_the_lease_passes_them_by(kube: Kube, server: SlowServer) -> None:
