@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.observe import live_replicas
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.store import Holdings, version_of
 from streamqueue.manifests.labels import Owner, selector
 
 # 1,000 busy queues must not mean 1,000 writes a second, echoed back into our own watch.
@@ -23,10 +24,22 @@ COUNTER_INTERVAL = 15.0  # seconds
 
 @dataclass(slots=True)
 class Reported:
-    """What was last written of one queue, and when."""
+    """What was last written of one queue, and when; the queue's version by then, and a hash of all that it showed."""
 
     status: dict[str, Any] = field(default_factory=dict)
     at: float = 0.0
+    version: int = 0
+    whole: int = 0
+
+    def is_overwritten(self, queue: Body) -> bool:
+        """Whether the queue shows another status since: a late write of ours or of the last leader's, or somebody's."""
+        version = version_of(queue)
+        if not self.status or version <= self.version:
+            return False
+        if _hash(queue.get("status")) != self.whole:
+            return True
+        self.version = version
+        return False
 
 
 def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float) -> dict[str, Any]:
@@ -89,7 +102,8 @@ async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, r
     previous = reported.status or held.body.get("status", {})
     shown = status(held, facts, previous, time.time())
     urgent = matters(previous, shown)
-    if not urgent and (shown == previous or time.monotonic() - reported.at < COUNTER_INTERVAL):
+    is_news = shown != previous or reported.is_overwritten(held.body)
+    if not urgent and (not is_news or time.monotonic() - reported.at < COUNTER_INTERVAL):
         return
     metadata = held.body["metadata"]
     body = {
@@ -99,11 +113,16 @@ async def report(kube: Kube, recorder: Recorder, held: Holdings, facts: Facts, r
         "status": shown,
     }
     try:
-        await kube.apply_status(STREAM_QUEUES, body)
+        written = await kube.apply_status(STREAM_QUEUES, body)
     except KubeError as error:
         if error.status not in (404, 409):  # deleted meanwhile
             raise
         return
     reported.status, reported.at = shown, time.monotonic()
+    reported.version, reported.whole = version_of(written), _hash(written.get("status"))
     for event in news(previous, shown):
         recorder.say(held.body, *event)
+
+
+def _hash(shown: Any) -> int:
+    return hash(json.dumps(shown, sort_keys=True))

@@ -88,12 +88,12 @@ class Store:
 
     def _take(self, kind: Kind, body: Body, *, shown: bool) -> None:
         key = _key(kind, body)
-        if key is None or _version(body) <= self._buried.get(kind, {}).get(body["metadata"]["uid"], -1):
+        if key is None or version_of(body) <= self._buried.get(kind, {}).get(body["metadata"]["uid"], -1):
             return
         held = self._holdings.setdefault(key, Holdings())
         known = _find(held, kind, body)
         if known is not None and _same(known, body):
-            if _version(known) > _version(body):
+            if version_of(known) > version_of(body):
                 return
             if known["metadata"].get("resourceVersion") == body["metadata"].get("resourceVersion", ""):
                 body = known  # what has lived long costs Python's collector nothing
@@ -115,7 +115,7 @@ class Store:
 
     def remove(self, kind: Kind, body: Body) -> None:
         """The object is gone; an object of its name with another uid stays."""
-        self._buried.setdefault(kind, {})[body["metadata"]["uid"]] = _version(body)
+        self._buried.setdefault(kind, {})[body["metadata"]["uid"]] = version_of(body)
         key = _key(kind, body)
         held = self._holdings.get(key) if key else None
         if key is None or held is None or not _same(_find(held, kind, body), body):
@@ -145,11 +145,17 @@ class Store:
         alive = {body["metadata"]["uid"] for body in listed}
         for (namespace, _), held in list(self._holdings.items()):
             for known in _all(held, kind) if namespace not in spared else ():
-                if known["metadata"]["uid"] not in alive and _version(known) <= version:
+                if known["metadata"]["uid"] not in alive and version_of(known) <= version:
                     self.remove(kind, known)
         for body in listed:
             self.show(kind, body)
         self._buried[kind] = {uid: gone for uid, gone in self._buried.get(kind, {}).items() if gone > version}
+
+
+def version_of(body: Body) -> int:
+    """Of two states of one object the later has the greater one; 0 where there is none."""
+    version = body["metadata"].get("resourceVersion", "0")
+    return int(version) if version.isdecimal() else 0
 
 
 def _key(kind: Kind, body: Body) -> Key | None:
@@ -189,8 +195,3 @@ def _all(held: Holdings, kind: Kind) -> list[Body]:
 
 def _same(one: Body | None, other: Body) -> bool:
     return one is not None and one["metadata"]["uid"] == other["metadata"]["uid"]
-
-
-def _version(body: Body) -> int:
-    version = body["metadata"].get("resourceVersion", "0")
-    return int(version) if version.isdecimal() else 0

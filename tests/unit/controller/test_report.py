@@ -124,6 +124,7 @@ class ApiServer:
         if self.refusal:
             return web.json_response({"message": "no"}, status=self.refusal)
         self.written.append(body["status"])
+        body["metadata"]["resourceVersion"] = str(10 * len(self.written))
         return web.json_response(body)
 
 
@@ -150,6 +151,30 @@ async def test_counters_are_written_now_and_then_and_what_matters_at_once() -> N
         assert held.queue
         held.queue["status"], reported = api.written[-1], Reported()
         assert await writes(looked(undelivered=0)) == 0, "a new operator goes by what the last one wrote"
+
+
+async def test_a_status_that_somebody_overwrote_is_written_again() -> None:
+    """As the last leader's late write does: nothing else would change what an idle queue shows."""
+    api, held, reported = ApiServer(), holdings(), Reported()
+
+    async with answered_by(api.answer) as kube:
+
+        async def written_again(version: int, shown: dict[str, Any]) -> bool:
+            """After the watch has shown this status."""
+            held.queue = queue(version=version, status=shown)
+            reported.at -= COUNTER_INTERVAL
+            before = len(api.written)
+            await report(kube, Recorder(kube), held, looked(), reported)
+            return len(api.written) > before
+
+        await report(kube, Recorder(kube), held, looked(), reported)
+        ours = api.written[0]
+        late = ours | {"reason": "Unreachable"}
+        assert not await written_again(9, late), "what our write replaced"
+        assert not await written_again(11, ours), "somebody's edit of the spec"
+        assert await written_again(12, late)
+        assert api.written[1] == ours
+        assert not await written_again(19, late), "what our second write replaced"
 
 
 @pytest.mark.parametrize(("refusal", "raises"), [(404, False), (409, False), (500, True)])
