@@ -24,15 +24,20 @@ async def with_group(
         runtime.had_group = True
         return snapshot
     try:
-        await ensure_group(client, spec.stream, spec.group, beginning(runtime.counted, snapshot, spec.start_from))
+        start = beginning(runtime.counted, snapshot, spec.start_from)
+        is_ours = await ensure_group(client, spec.stream, spec.group, start)
     except RedisProblem as problem:
         return trouble_of(problem)
     before, runtime.had_group = runtime.had_group, True
+    if not (before or is_ours):
+        return snapshot  # a worker made it, where the spec has it begin
     if not before:
         message = f"group {spec.group} of stream {spec.stream} begins at {spec.start_from}"
         recorder.say(queue, "Normal", "GroupCreated", message)
         return snapshot
-    if runtime.counted and is_new_stream(runtime.counted, snapshot):
+    if not is_ours:
+        message = "the group was deleted under way: a worker or somebody else made it anew, and chose its beginning"
+    elif runtime.counted and is_new_stream(runtime.counted, snapshot):
         message = "the stream was deleted under way: stream and group are there again, what they held is not"
     else:
         message = "the group was deleted under way: it goes on at the oldest task in work; what came after runs again"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.controller.events import Recorder
+from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
+from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.store import Store
 from streamqueue.streams import Snapshot
-from tests.redis.controller.loops import KEY, loop_over, queue_on, running
-from tests.redis.queue import Queue
+from tests.kube.api import answered_by
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, write
+from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
+from tests.unit.controller.bodies import queue as a_queue
 
 
 @pytest.fixture(params=["0", "$"])
@@ -68,3 +74,18 @@ async def test_a_group_that_was_destroyed_goes_on(redis: Redis, queue: Queue, lo
     await redis.xgroup_destroy(queue.stream, queue.group)
     await there_again(redis)
     assert [entry for entry, _ in await queue.read()] == added[1:]
+
+
+@pytest.mark.parametrize("had_group", [True, False])
+async def test_a_group_that_others_made_meanwhile_is_not_called_ours(
+    redis: Redis, queue: Queue, caplog: pytest.LogCaptureFixture, had_group: bool
+) -> None:
+    """A worker of the SDK that finds it gone makes it at once, between the operator's look and its hand."""
+    caplog.set_level(logging.INFO)
+    missing = Snapshot(time=0.0, stream_exists=True, group_exists=False)
+    runtime = Runtime("q1", had_group=had_group)
+    async with answered_by(write) as kube:
+        await with_group(redis, Recorder(kube), a_queue(), runtime, spec(), missing)
+    assert runtime.had_group
+    assert "GroupCreated" not in caplog.text and "goes on at" not in caplog.text
+    assert ("chose its beginning" in caplog.text) is had_group
