@@ -13,7 +13,7 @@ from typing import Any
 from streamqueue.controller.decisions import decisions
 from streamqueue.controller.endpoints import Endpoints
 from streamqueue.controller.events import Recorder
-from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.kube import Kube
 from streamqueue.controller.leader import Leader, LeaseLost
 from streamqueue.controller.loop import Loop
@@ -72,6 +72,8 @@ async def _lead(settings: Settings, health: Health, store: Store, kube: Kube, le
                 # What ended the leader before us may have cut our watch too, which is silent for a minute then. The
                 # counts, which hold, are asked for anew.
                 await list_first(kube, store, settings, (STREAM_QUEUES, DEPLOYMENTS))
+                # Beside the rounds: which pods there are matters once one may be let go, and a new leader lets none.
+                group.create_task(list_first(kube, store, settings, (STREAM_QUEUES, PODS)))
             health.last_tick = lambda: loop.last_tick
             health.decisions = _decisions(loop)
             group.create_task(recorder.run())

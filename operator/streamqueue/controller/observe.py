@@ -65,5 +65,8 @@ def observe(
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
     views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in present(held))
-    replicas, rollout = live_replicas(held), is_rolling_out(held.owned.get(DEPLOYMENTS))
-    return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout)
+    deployment = held.owned.get(DEPLOYMENTS)
+    # Its own watch tells of it: where the one of pods is silent, pods that work must not pass for missing.
+    created = int((deployment or {}).get("status", {}).get("replicas", 0))
+    replicas, rollout = live_replicas(held), is_rolling_out(deployment)
+    return observation(snapshot, views, now=now, replicas=replicas, rollout=rollout, created=created)

@@ -8,11 +8,20 @@ from streamqueue.streams.snapshot import Snapshot
 
 
 def observation(
-    snapshot: Snapshot | None, workers: tuple[Pod, ...], *, now: float, replicas: int, rollout: bool = False
+    snapshot: Snapshot | None,
+    workers: tuple[Pod, ...],
+    *,
+    now: float,
+    replicas: int,
+    rollout: bool = False,
+    created: int = 0,
 ) -> Observation:
-    """`now` and the workers' times are on one clock. `replicas`: workers asked for. Without a snapshot: unknown."""
+    """`now` and the workers' times are on one clock. `replicas`: workers asked for; so many are `created`, at least.
+
+    Without a snapshot: unknown.
+    """
     if snapshot is None:
-        return Observation(now=now, known=False, pods=workers, replicas=replicas, rollout=rollout)
+        return Observation(now=now, known=False, pods=workers, replicas=replicas, rollout=rollout, created=created)
     return Observation(
         now=now,
         known=True,
@@ -29,6 +38,7 @@ def observation(
         pods=workers,
         replicas=replicas,
         rollout=rollout,
+        created=created,
     )
 
 

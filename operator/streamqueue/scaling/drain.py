@@ -72,7 +72,7 @@ def plan_drain(fleet: Fleet, marks: Marks, target: int, soon: int, observation: 
     now = observation.now
     unborn = 0
     if marks.missing_since is not None and now - marks.missing_since >= MISSING_SETTLE:
-        unborn = min(fleet.missing, fleet.replicas - target)
+        unborn = max(0, min(fleet.missing, fleet.replicas - max(target, observation.created)))
     victims = _choose(fleet, marks, fleet.live - soon, now)
     names = tuple([pod.name for pod in victims])
     cordoned = _cordon(fleet, names, min(len(fleet.ready) - target, cordons))

@@ -51,6 +51,7 @@ class Observation:
     pods: tuple[Pod, ...] = ()
     replicas: int = 0  # spec.replicas of the live Deployment
     rollout: bool = False  # a rollout is under way: no scale-down
+    created: int = 0  # pods that the cluster counts for the Deployment, at least: `pods` may come later
 
 
 class Reason(StrEnum):

@@ -85,9 +85,10 @@ def test_pods_of_an_older_template_are_a_rollout() -> None:
     assert seen(holding(replicas=3, updatedReplicas=1)).rollout is True
     assert seen(holding(replicas=2, updatedReplicas=2)).rollout is False
     assert seen(holding(replicas=2, updatedReplicas=2)).replicas == 2
+    assert seen(holding(replicas=3, updatedReplicas=3)).created == 3
     assert seen(holding(replicas=1)).rollout is True, "none of the new template yet"
     assert seen(holding()).rollout is False, "of a Deployment that has no pods yet"
-    assert (seen().replicas, seen().rollout) == (0, False), "there is none"
+    assert (seen().replicas, seen().rollout, seen().created) == (0, False, 0), "there is none"
 
 
 def test_all_consumers_are_asked_for_while_a_pod_is_to_go() -> None:

@@ -30,9 +30,11 @@ class ApiServer:
         self.waiting = asyncio.Event()
         self.busy: set[str] = set()  # lists that it can't answer the first time
         self.absent: set[str] = set()  # kinds that it doesn't know
+        self.pods_listed = asyncio.Event()
 
     def release(self) -> None:
         self.holder, self.replicas = "", 20
+        self.pods_listed.clear()
 
     async def handle(self, request: web.Request) -> web.Response:
         if request.path.startswith(LEASES.path("default")):
@@ -45,6 +47,8 @@ class ApiServer:
                 return web.json_response({"reason": "NotFound", "message": "no such kind"}, status=404)
             fleet = owned("Deployment", version=self.replicas, spec={"replicas": self.replicas, "template": TEMPLATE})
             found = {STREAM_QUEUES.path(None): [queue(spec=SPEC)], DEPLOYMENTS.path(None): [fleet]}
+            if request.path == PODS.path(None):
+                self.pods_listed.set()
             return web.json_response({"metadata": {"resourceVersion": "9"}, "items": found.get(request.path, [])})
         body: dict[str, Any] = await request.json()
         if request.path.endswith("/deployments/orders") and not self.applied.done():
@@ -87,6 +91,15 @@ async def test_it_holds_the_count_that_the_last_one_left_whatever_its_watch_told
         api.release()
         body = await asyncio.wait_for(api.applied, 10)
     assert body["spec"]["replicas"] == 20
+
+
+async def test_it_asks_which_pods_there_are_before_it_may_let_one_go() -> None:
+    """One that went unseen may bear a mark that counts: the fleet would fall by another in its place."""
+    api = ApiServer()
+    async with taking_over(api):
+        await asyncio.wait_for(api.waiting.wait(), 10)
+        api.release()
+        await asyncio.wait_for(api.pods_listed.wait(), 10)
 
 
 async def test_lists_that_fail_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streamqueue.scaling import Observation, Pod, PodState
@@ -35,6 +37,17 @@ def test_pods_that_a_deployment_asks_for_and_does_not_get_are_given_up_after_a_m
     assert plan(noted(marks, late), look(late.now, pods=pods(1, 1), replicas=3), 0).fall == 1, "or than are missing"
     there = noted(marks, look(NOW + 1, pods=pods(1, 1, 1)))
     assert plan(noted(there, late), late, 1).fall == 0, "they came, and are missing anew"
+
+
+def test_pods_that_are_there_though_no_watch_has_shown_them_are_not_missing() -> None:
+    """The count would fall by pods that nobody marked, and any of them might be at work."""
+
+    def silent(created: int) -> Observation:
+        return replace(look(NOW, pods=pods(1), replicas=4), created=created)
+
+    marks = Marks(missing_since=NOW - MISSING_SETTLE)
+    assert [plan(marks, silent(created), 1).fall for created in (0, 1, 2, 3, 4, 5)] == [3, 3, 2, 1, 0, 0]
+    assert plan(marks, silent(1), 3).fall == 1, "no more than are too many"
 
 
 def test_a_set_of_which_one_was_taken_is_halved_and_doubles_with_each_that_goes() -> None:
