@@ -49,8 +49,8 @@ async def converge(
 ) -> None:
     """Create what is missing, in this order, then apply what differs, all at once: a wake waits for one write only.
 
-    What can't be created keeps back what would be created after it, and nothing else. A scale-down carries the
-    resourceVersion of the live fleet, and no fleet is written whose count isn't the `seen` that was decided on.
+    What can't be created keeps back what would be created after it, and nothing else. No fleet is written whose count
+    isn't the `seen` that was decided on, and each write of one carries the resourceVersion that it was seen at.
     Raises `NameConflict`, `Refused`, `KubeError`.
     """
     uid = held.body["metadata"]["uid"]
@@ -117,13 +117,36 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
 async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
     if managed_fields.is_posted(live["metadata"]):
         live = await _hand_over(kube, kind, live)
-    fence = {"uid": live["metadata"]["uid"]}
-    if _lowers(kind, body, live):
-        fence["resourceVersion"] = live["metadata"]["resourceVersion"]
     try:
-        return await kube.apply(kind, body | {"metadata": body["metadata"] | fence})
+        try:
+            return await kube.apply(kind, _fenced(kind, body, live))
+        except KubeError as error:
+            now = await _now_as_counted(kube, kind, body, live) if error.status == 409 else None
+            if now is None:
+                raise
+            return await kube.apply(kind, _fenced(kind, body, now))
     except KubeError as error:
         raise _refused(error) or error from None
+
+
+def _fenced(kind: Kind, body: Body, live: Body) -> Body:
+    """A fleet is written as it was seen, or not at all: a write that comes late, when another leader has made it larger
+    or somebody by hand, would cut it down, be it meant to raise the count.
+    """
+    known = ("uid", "resourceVersion") if kind is DEPLOYMENTS else ("uid",)
+    return body | {"metadata": body["metadata"] | {name: live["metadata"][name] for name in known}}
+
+
+async def _now_as_counted(kube: Kube, kind: Kind, body: Body, live: Body) -> Body | None:
+    """The fleet as it is now, where it is the one that was decided on but for its status. More hands are not kept
+    waiting by that for a round; fewer are.
+    """
+    if kind is not DEPLOYMENTS or _lowers(kind, body, live):
+        return None
+    now = await kube.get(kind, live["metadata"]["namespace"], live["metadata"]["name"])
+    if now is None or now["metadata"]["uid"] != live["metadata"]["uid"]:
+        return None
+    return now if now["spec"]["replicas"] == live["spec"]["replicas"] else None
 
 
 async def _handed_over(kube: Kube, kind: Kind, now: Body) -> Body:

@@ -1,6 +1,6 @@
 """Leader election by a Lease. Standbys watch and stay warm; only decide and act are the leader's.
 
-The API server checks no lease: what fences a stalled leader is the resourceVersion that scale-downs carry, and the
+The API server checks no lease: what fences a stalled leader is the resourceVersion that writes of fleets carry, and the
 age of the last renewal that every write checks.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -146,6 +147,50 @@ async def test_a_fleet_that_went_out_of_sight_is_not_cut_down_unseen() -> None:
     fleet["spec"]["replicas"] = 1
     written = await _created_beside(fleet)
     assert [body["spec"]["replicas"] for body in written] == [2]
+
+
+SEEN = 2  # workers, at version 5
+
+
+@pytest.mark.parametrize(
+    ("count", "now", "asked"),
+    [
+        (SEEN + 2, SEEN, ["PATCH at 5", "GET", "PATCH at 7"]),
+        (SEEN, SEEN, ["PATCH at 5", "GET", "PATCH at 7"]),
+        (SEEN + 2, 20, ["PATCH at 5", "GET"]),
+        (SEEN, 20, ["PATCH at 5", "GET"]),
+        (SEEN + 2, 0, ["PATCH at 5", "GET"]),
+        (SEEN - 1, SEEN, ["PATCH at 5"]),
+    ],
+    ids=["more", "a template", "more, but fewer than now", "a template, and fewer", "more of a stopped one", "fewer"],
+)
+async def test_a_fleet_that_is_at_another_version_by_now_is_written_if_its_count_is_the_same(
+    count: int, now: int, asked: list[str]
+) -> None:
+    """Of more workers or a new template too: what another leader or somebody by hand added would go, busy or not. And
+    a leader's write that comes when it leads no more is refused for its version.
+    """
+    fleet, seen = owned("Deployment", version=7, spec={"replicas": now}), []
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            seen.append("GET")
+            return web.json_response(fleet)
+        body: dict[str, Any] = await request.json()
+        seen.append(f"PATCH at {body['metadata']['resourceVersion']}")
+        if seen[-1] != "PATCH at 7":
+            return web.json_response({"reason": "Conflict", "message": "it has changed"}, status=409)
+        return web.json_response(body)
+
+    store = Store()
+    store.show(STREAM_QUEUES, queue())
+    store.show(DEPLOYMENTS, owned("Deployment", version=5, spec={"replicas": SEEN}))
+    wanted = owned("Deployment", spec={"replicas": count})
+    async with answered_by(handle) as kube:
+        with nullcontext() if asked[-1] == "PATCH at 7" else pytest.raises(KubeError) as refused:
+            await converge(kube, store, holdings(store), Applied(), [(DEPLOYMENTS, wanted)])
+    assert refused is None or refused.value.status == 409
+    assert seen == asked
 
 
 async def _created_beside(existing: Body | None) -> list[Body]:
