@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from streamqueue.api import conditions as conditions_api
+from streamqueue.api.conditions import Condition
 from streamqueue.api.timestamps import rfc3339
 from streamqueue.controller.assess import Facts, conditions
 from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.observe import live_replicas
+from streamqueue.controller.risks import MAY_LOSE_WORK
 from streamqueue.controller.store import Holdings, version_of
 from streamqueue.manifests.labels import Owner, selector
 
@@ -47,6 +49,8 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
     generation = facts.generation or held.body["metadata"]["generation"]
     deployment = held.owned.get(DEPLOYMENTS, {}).get("status", {})
     ready, desired = deployment.get("readyReplicas", 0), live_replicas(held)
+    before = previous.get("conditions", [])
+    said = [*conditions(facts), *_still_said(facts, before)]
     shown: dict[str, Any] = {
         "observedGeneration": generation,
         "replicas": deployment.get("replicas", 0),
@@ -54,7 +58,7 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         "desiredReplicas": desired,
         "replicasSummary": f"{ready}/{desired}",
         "selector": selector(owner_of(held.body)),
-        "conditions": conditions_api.merge(previous.get("conditions", []), conditions(facts), rfc3339(now), generation),
+        "conditions": conditions_api.merge(before, said, rfc3339(now), generation),
     }
     if facts.decision and not facts.unwritten:
         shown |= {"reason": str(facts.decision.reason), "message": facts.decision.sentence}
@@ -68,6 +72,15 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
         if snapshot.oldest_waiting_age is not None:
             shown["oldestWaitingTime"] = rfc3339(now - snapshot.oldest_waiting_age)
     return shown
+
+
+def _still_said(facts: Facts, before: Sequence[Mapping[str, Any]]) -> Iterator[Condition]:
+    """Whether a server may lose work is asked beside the rounds: an operator that is new, or was not answered, takes
+    back no warning.
+    """
+    for each in before if facts.snapshot and facts.durability is None else ():
+        if each["type"] == MAY_LOSE_WORK:
+            yield Condition(each["type"], True, each["reason"], each["message"])
 
 
 def owner_of(queue: Body) -> Owner:

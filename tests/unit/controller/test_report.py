@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from streamqueue.controller.store import Holdings
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
+from streamqueue.streams.durability import Durability
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import owned, queue
 
@@ -46,6 +48,19 @@ def test_unknown_counters_are_absent_not_zero() -> None:
     assert not {"lag", "pending", "deadLetters", "lagKnown"} & found.keys()
     assert found["reason"] == "Unreachable"
     assert "deadLetters" not in shown(undelivered=5), "read, but for these"
+
+
+def test_a_warning_of_the_server_stays_until_the_server_was_asked_again() -> None:
+    """A new operator looks at the stream first: each of its queues would have two writes, and an event as of news."""
+
+    def said(durability: Durability | None, previous: dict[str, Any]) -> dict[str, Any]:
+        return status(holdings(), replace(looked(), durability=durability), previous, now=1_800_000_000.0)
+
+    evicts = said(Durability(eviction_policy="allkeys-lru"), {})
+    assert "RedisMayLoseWork" in {each["type"] for each in evicts["conditions"]}
+    assert said(None, evicts) == evicts
+    assert said(Durability(eviction_policy="noeviction"), evicts)["conditions"] == shown()["conditions"]
+    assert said(None, shown()) == shown()
 
 
 def test_a_fleet_that_is_yet_to_come_has_no_replicas_and_the_spec_that_was_looked_at_is_named() -> None:
