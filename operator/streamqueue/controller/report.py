@@ -16,7 +16,6 @@ from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.kube import Kube, KubeError
 from streamqueue.controller.observe import live_replicas
-from streamqueue.controller.risks import MAY_LOSE_WORK
 from streamqueue.controller.store import Holdings, version_of
 from streamqueue.manifests.labels import Owner, selector
 
@@ -79,7 +78,7 @@ def _still_said(facts: Facts, before: Sequence[Mapping[str, Any]]) -> Iterator[C
     back no warning.
     """
     for each in before if facts.snapshot and facts.durability is None else ():
-        if each["type"] == MAY_LOSE_WORK:
+        if each["type"] == "RedisMayLoseWork":
             yield Condition(each["type"], True, each["reason"], each["message"])
 
 

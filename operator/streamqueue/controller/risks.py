@@ -8,7 +8,6 @@ from dataclasses import replace
 from streamqueue.api.conditions import Condition
 from streamqueue.streams.durability import KEEPS_ALL, Durability
 
-MAY_LOSE_WORK = "RedisMayLoseWork"  # the condition
 NEARLY_FULL = 0.8  # of maxmemory
 RELIEVED = 0.75  # the same: below it a server that was nearly full is so no more
 
@@ -37,8 +36,8 @@ def risks(durability: Durability) -> Iterator[Condition]:
     """One condition, with the gravest reason; none where the server hides what it would take to know."""
     policy, share = durability.eviction_policy, durability.memory_used
     if policy is not None and policy != KEEPS_ALL:
-        yield Condition(MAY_LOSE_WORK, True, "EvictsKeys", _EVICTS.format(policy=policy))
+        yield Condition("RedisMayLoseWork", True, "EvictsKeys", _EVICTS.format(policy=policy))
     elif durability.persistent is False:
-        yield Condition(MAY_LOSE_WORK, True, "KeepsNothing", _FORGETS)
+        yield Condition("RedisMayLoseWork", True, "KeepsNothing", _FORGETS)
     elif share is not None and share > NEARLY_FULL:
-        yield Condition(MAY_LOSE_WORK, True, "MemoryNearlyFull", _FULL.format(share=share))
+        yield Condition("RedisMayLoseWork", True, "MemoryNearlyFull", _FULL.format(share=share))
