@@ -34,7 +34,8 @@ async def answered_by(handle: Callable[[web.Request], Awaitable[web.Response]]) 
 
 def taken(body: Body) -> web.Response:
     """The answer to a write of `body`."""
-    body["metadata"] = {"uid": "o1", "resourceVersion": "30", "generation": 1} | body["metadata"]
+    fence = int(body["metadata"].get("resourceVersion", 29))
+    body["metadata"] = {"uid": "o1", "generation": 1} | body["metadata"] | {"resourceVersion": str(max(30, fence + 1))}
     return web.json_response(body)
 
 

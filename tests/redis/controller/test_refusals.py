@@ -38,6 +38,9 @@ ANY_WORD = [
 ]
 
 
+FLEET = owned("Deployment", spec={"replicas": 1, "template": {"metadata": {}, "spec": {}}})
+
+
 class ApiServer(Awaited):
     """Refuses Deployments whose pods have a nodeSelector, and marks on pods; keeps the statuses it is given."""
 
@@ -49,6 +52,8 @@ class ApiServer(Awaited):
         self.status: dict[str, Any] = {}
 
     async def handle(self, request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(FLEET)
         body: dict[str, Any] = await request.json()
         status, reason, message = self.refusal
         if request.path.endswith("/status"):
@@ -96,7 +101,7 @@ async def at_work(loop: Loop) -> AsyncIterator[None]:
 
 
 def with_a_fleet(store: Store, replicas: int = 1) -> None:
-    store.show(DEPLOYMENTS, owned("Deployment", spec={"replicas": replicas, "template": {"metadata": {}, "spec": {}}}))
+    store.show(DEPLOYMENTS, FLEET | {"spec": FLEET["spec"] | {"replicas": replicas}})
 
 
 @pytest.mark.usefixtures("at_work")
