@@ -1,6 +1,7 @@
 """How far a server's clock is from ours. Pure.
 
-As in NTP: of the looks of the last minutes the one with the shortest round trip is the best measure.
+As in NTP: of the looks of the last minutes the one with the shortest round trip is the best measure. Two that can't
+both be right tell of a clock that was set meanwhile, or of a failover to another server: the later one holds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class Skew:
         round_trip = received - sent
         if round_trip < 0:
             return
-        if round_trip <= self._round_trip or not 0 <= received - self._measured <= KEEP:
-            self.seconds = server - (sent + received) / 2
+        seconds = server - (sent + received) / 2
+        agree = abs(seconds - self.seconds) <= (round_trip + self._round_trip) / 2
+        if round_trip <= self._round_trip or not agree or not 0 <= received - self._measured <= KEEP:
+            self.seconds = seconds
             self._round_trip, self._measured = round_trip, received

@@ -19,6 +19,18 @@ def test_a_quick_look_of_long_ago_is_no_measure_of_now() -> None:
     assert skew.seconds == 10.0
 
 
+def test_another_server_after_a_failover_is_measured_at_once() -> None:
+    """Else what its workers take would be judged by the last one's clock, for minutes."""
+    skew = Skew()
+    skew.note(sent=100.0, received=100.01, server=100.005)
+    skew.note(sent=101.0, received=101.5, server=101.3)
+    assert abs(skew.seconds) < 0.001, "slower, and it may well be the same clock"
+    skew.note(sent=102.0, received=102.5, server=107.25)
+    assert skew.seconds == 5.0
+    skew.note(sent=103.0, received=103.01, server=107.9)
+    assert abs(skew.seconds - 4.895) < 0.001, "the next quick look is better again"
+
+
 def test_a_clock_of_ours_that_was_set_back_is_measured_anew() -> None:
     """What was measured before is wrong by as much, for as long as the clock was set back."""
     skew = Skew()
