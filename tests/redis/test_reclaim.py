@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from streamqueue.maintenance import ReleaseReport, abandoned, release, sweep
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.pending import Delivery, deliveries
-from streamqueue.streams import ProblemKind, RedisProblem
+from streamqueue.streams import ProblemKind, RedisProblem, connect
 from tests.redis.queue import Queue, spec
+from tests.redis.servers.process import free_port
 from tests.redis.worker.stores import KEYS
 
 
@@ -131,7 +132,8 @@ async def test_deleted_and_trimmed_entries_are_counted_and_never_come_back_empty
     assert [fields["sq-id"] for _, fields in await queue.read()] == [ids[2]]
 
 
-async def test_only_what_was_started_of_a_batch_is_charged(queue: Queue) -> None:
+async def test_only_what_was_started_of_a_batch_is_charged(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamqueue.maintenance.pending.PAGE", 2)  # it is read in pages, and judged as one
     batched = spec(batch=5, concurrency=2)
     ids = await queue.add(5)
     await queue.read(count=5)
@@ -244,6 +246,7 @@ async def test_a_read_that_brought_nothing_is_evidence_where_the_server_tells(qu
     await queue.read("pod-1")
     assert (await abandoned(queue.redis, spec(), "pod-1")).returned == 0
     await queue.idle(1.1)
+    assert (await abandoned(queue.redis, spec(), "pod-1")).returned == 0, "it is busy, and has not read again"
     await queue.read("pod-1")
     consumers = await queue.redis.xinfo_consumers(queue.stream, queue.group)
     expected = 1 if "inactive" in consumers[0] else 0
@@ -256,6 +259,14 @@ async def test_missing_streams_and_groups_are_nothing_to_do(redis: Redis) -> Non
     assert (await abandoned(redis, spec(), "pod-1")).missing
     await redis.xadd("orders", {"n": "1"})
     assert (await release(redis, spec(), "pod-1", 1, "Error")).missing
+
+
+@pytest.mark.on("redis-7.0")  # there is none
+async def test_a_server_that_is_away_is_not_one_without_the_stream(server: Server) -> None:
+    async with connect(f"redis://127.0.0.1:{free_port()}") as nobody:
+        for call in (sweep(nobody, spec()), release(nobody, spec(), "pod-1", 1, "Error"), abandoned(nobody, spec(), "a")):
+            with pytest.raises(RedisProblem):
+                await call
 
 
 @pytest.mark.parametrize("key", ["dlq", "lease", "due", "attempts"])

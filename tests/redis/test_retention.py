@@ -23,10 +23,11 @@ async def trim(queue: Queue, retention: Retention) -> SweepReport:
     return await sweep(queue.redis, spec(retention=retention))
 
 
-async def test_nothing_goes_by_default(queue: Queue) -> None:
+@pytest.mark.parametrize("left_over", [{}, {"max_length": 0}])
+async def test_nothing_goes_by_default(queue: Queue, left_over: dict[str, int]) -> None:
     await queue.add(5)
     await queue.ack(*[entry_id for entry_id, _ in await queue.read()])
-    assert (await trim(queue, Retention())).trimmed == 0
+    assert (await trim(queue, Retention(**left_over))).trimmed == 0
     assert len(await queue.entries()) == 5
 
 

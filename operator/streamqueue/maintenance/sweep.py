@@ -41,8 +41,6 @@ async def sweep(
             if problem.kind is not ProblemKind.OUT_OF_MEMORY:
                 raise
             await trim(client, spec, deadline, report)  # which needs no memory, and may give the rest some
-            if not report.trimmed:
-                raise
             await _bring_back(client, spec, deadline, report, budget, beyond)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
