@@ -202,6 +202,15 @@ async def test_a_stream_that_takes_nothing_holds_up_no_other(queue: Queue) -> No
     await emptied(queue, queue.redis)
 
 
+async def test_a_pass_ends_with_its_time_and_the_next_goes_on(queue: Queue) -> None:
+    """However much there is: the operator and the reclaim run have more to do."""
+    a, held = await taken(queue, 3)
+    await settle(a, *(handing_on(entry, entry.id) for entry in held))
+    report = await relay(queue.redis, KEYS, budget=0.0)
+    assert (report.delivered, report.stuck) == (0, {})
+    assert (await relay(queue.redis, KEYS, budget=5)).delivered == 3
+
+
 async def test_a_worker_delivers_what_another_left_behind(
     queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

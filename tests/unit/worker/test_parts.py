@@ -103,6 +103,16 @@ def test_an_entry_with_a_crash_runs_with_nothing_beside_it() -> None:
     assert [held.id for held in runs.held()] == ["1-0", "2-0"], "leases are kept until the settlement is confirmed"
 
 
+def test_what_waits_to_run_alone_keeps_its_lease_and_what_runs_alone_stays_alone() -> None:
+    runs = Runs(3)
+    runs.add([first := run(1), one := run(2, crashes=1), two := run(3, crashes=1)])
+    assert set(runs.held()) == {first, one, two}
+    runs.drop([first])
+    assert runs.next_alone() is one and set(runs.held()) == {one, two}
+    runs.drop([two])  # its lease was lost
+    assert runs.free(0) == 0 and runs.next_alone() is None
+
+
 def test_a_run_that_is_handed_back_before_its_turn_alone_never_begins() -> None:
     runs = Runs(3)
     runs.add([handed_back := run(1, crashes=1), other := run(2, crashes=1)])
