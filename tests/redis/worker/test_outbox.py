@@ -17,6 +17,7 @@ from streamqueue.maintenance import sweep
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import ProblemKind, connect, outbox
 from streamqueue.streams.outbox import relay_step
+from streamqueue.worker.relaying import Relaying
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server
@@ -163,6 +164,15 @@ async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytes
     await emptied(queue, queue.redis)
 
 
+async def test_marks_have_no_end_while_a_row_is_left(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been delivered by another relay, that died before it removed it."""
+    monkeypatch.setattr(outbox, "STEP", 2)
+    a, held = await taken(queue, 3)
+    await settle(a, *(handing_on(entry, entry.id) for entry in held))
+    assert await relay_step(queue.redis, KEYS, FAR, queue.redis) == (2, 1)
+    assert await queue.redis.pttl(SEEN) == -1
+
+
 async def test_marks_outlive_their_rows_by_ten_minutes(queue: Queue) -> None:
     """A relay that stood still meanwhile would double them."""
     now = int(await queue.now() * 1000)
@@ -220,6 +230,27 @@ async def test_a_worker_delivers_what_another_left_behind(
     async with working(one_node.url, lambda task: None):
         await until(lambda: queue.redis.exists(FAR), "what the dead worker left")
     assert await arrived(queue.redis) == ["left"]
+
+
+async def test_what_a_worker_did_last_goes_on_before_it_ends(
+    queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look at the outbox may be minutes away: it was the last pod."""
+    monkeypatch.setattr(Relaying, "soon", lambda _: None)  # as if it ended before it came to that
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        begun.set()
+        await over.wait()
+        return {"of": task["task"]}
+
+    await queue.add()
+    async with working(one_node.url, handle, next_stream=FAR) as worker:
+        await begun.wait()
+        worker.stop()
+        over.set()
+        await until(lambda: worker.counters.acked, "the acknowledgement")
+    assert await arrived(queue.redis) == ["0"]
 
 
 async def test_who_is_led_to_a_cluster_under_way_uses_the_outbox_there(

@@ -89,6 +89,79 @@ async def test_a_count_that_a_producer_made_up_ends_no_worker(queue: Queue, shar
     assert attempts == [1, 8, 1, 1]
 
 
+async def a_read_is_under_way(queue: Queue) -> None:
+    async def is_blocked() -> bool:
+        return bool((await queue.redis.info("clients"))["blocked_clients"])
+
+    await until(is_blocked, "a blocked read")
+
+
+class First:
+    """A handler, whose first task lasts until `over` is set, the others until `all_over` is."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Semaphore(0)
+        self.over, self.all_over = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, task: dict[str, str]) -> None:
+        self.begun.release()
+        await (self.over if task["task"] == "0" else self.all_over).wait()
+
+
+async def test_what_comes_when_a_task_ends_beside_a_read_begins(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes to the read that was under way, not to another."""
+    monkeypatch.setattr("streamqueue.worker.intake.BLOCK", 1.0)
+    handle = First()
+    await queue.add()
+    async with working(shared_server.url, handle.__call__, concurrency=2, visibility_timeout=600.0) as worker:
+        await handle.begun.acquire()
+        await a_read_is_under_way(queue)
+        handle.over.set()
+        await until(lambda: worker.counters.acked == 1, "the first task")
+        await queue.add()
+        await asyncio.wait_for(handle.begun.acquire(), 5)
+
+
+async def test_nothing_is_taken_beside_a_read_that_is_under_way(queue: Queue, shared_server: RunningServer) -> None:
+    """What the read has brought, and is yet to arrive, would find no free slot."""
+    handle = First()
+    await queue.add()
+    settings = {"concurrency": 2, "visibility_timeout": 600.0}
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, handle.__call__, **settings) as worker:
+        await handle.begun.acquire()
+        await a_read_is_under_way(queue)
+        proxy.delay = 0.1
+        async with queue.redis.pipeline(transaction=True) as pipe:
+            for _ in range(3):
+                pipe.xadd(queue.stream, {"task": "x"})
+            await pipe.execute()
+        handle.over.set()
+        for _ in range(2):
+            await asyncio.wait_for(handle.begun.acquire(), 5)
+        assert len(await queue.pending()) == 2
+        handle.all_over.set()
+        await until(lambda: worker.counters.acked == 4, "all")
+
+
+async def test_a_redis_that_is_away_is_left_in_peace(queue: Queue, shared_server: RunningServer) -> None:
+    """Tries lie further and further apart: a fleet of workers must not keep it from coming back."""
+    async with (
+        Proxy(shared_server.port) as proxy,
+        working(proxy.url, recorder("async")[1], visibility_timeout=600.0) as worker,
+    ):
+        await until(lambda: proxy.connections > 1, "its connections")
+        proxy.lead_to(1)  # nobody listens there
+        await asyncio.sleep(1.0)
+        before = proxy.connections
+        await asyncio.sleep(1.0)
+        assert proxy.connections - before < 10
+        proxy.lead_to(shared_server.port)
+        await queue.add()
+        await until(lambda: worker.counters.acked == 1, "a task, once it is back")
+
+
 async def test_a_long_task_keeps_its_lease(queue: Queue, shared_server: RunningServer) -> None:
     over = asyncio.Event()
 
