@@ -127,7 +127,7 @@ class Prefork:
             redis=Redis(),
             stream=settings.stream,
             group=settings.group,
-            handler=Handler(image="", concurrency=child.slots),
+            handler=Handler(image=""),
             delivery=Delivery(settings.visibility_timeout, settings.max_deliveries, settings.dead_letter_max_length),
         )
         try:

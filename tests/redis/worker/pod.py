@@ -52,3 +52,10 @@ async def until(condition: Callable[[], Any], what: str, patience: float = PATIE
             return found
         await asyncio.sleep(0.01)
     raise AssertionError(f"never came true: {what}")
+
+
+async def a_read_is_under_way(queue: Queue) -> None:
+    async def is_blocked() -> bool:
+        return bool((await queue.redis.info("clients"))["blocked_clients"])
+
+    await until(is_blocked, "a blocked read")

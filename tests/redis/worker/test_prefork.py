@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,11 +15,12 @@ import pytest
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.prefork import shares
 from streamqueue.worker.settings import Settings
+from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until
 from tests.redis.worker.program import running, said
-from tests.redis.worker.stores import owners
+from tests.redis.worker.stores import PARKED, owners
 from tests.redis.worker.test_metrics import scrape
 
 pytestmark = pytest.mark.process
@@ -39,6 +41,16 @@ worker.run()
 
 def fleet(server: RunningServer, **settings: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     return running(PROGRAM, server, {}, CONCURRENCY="2", PROCESSES="2", **settings)
+
+
+async def until_two(queue: Queue, parent: asyncio.subprocess.Process, but: str = "") -> None:
+    """Until two processes, other than `but`, take tasks."""
+    pids: set[str] = set()
+    async with asyncio.timeout(20):
+        while len(pids - {but}) < 2:
+            await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "0.2"})
+            [(*_, pid)] = await said(parent, 1)
+            pids.add(pid)
 
 
 async def test_two_tasks_run_in_two_processes_and_end_on_sigterm(queue: Queue, shared_server: RunningServer) -> None:
@@ -63,15 +75,49 @@ async def test_a_process_that_dies_is_replaced_and_its_task_handed_on_at_once(
         (first,), (second,) = await said(parent, 1), await said(parent, 1)
         assert (first[:2], second[:2]) == (["dies", "1"], ["dies", "2"]) and first[2] != second[2]
         assert time.monotonic() - started < 20, "not the visibility timeout"
-        async with asyncio.timeout(20):
-            pids: set[str] = set()
-            while len(pids) < 2:  # until there are two again
-                await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "0.2"})
-                [(*_, pid)] = await said(parent, 1)
-                pids.add(pid)
+        await until_two(queue, parent)
         parent.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     assert await queue.dead() == [] and await owners(queue) == {}
+
+
+async def test_a_process_that_is_told_to_go_alone_is_replaced(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.redis.xadd(queue.stream, {"how": "works"})
+    async with fleet(shared_server) as parent:
+        [(*_, pid)] = await said(parent, 1)
+        os.kill(int(pid), signal.SIGTERM)
+        await until_two(queue, parent, but=pid)
+        async with queue.redis.pipeline(transaction=True) as pipe:
+            for _ in range(3):
+                pipe.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
+            await pipe.execute()
+        await said(parent, 2)
+        assert len(await queue.pending()) == 2, "it has the slots of the one before, no more"
+
+
+async def test_the_task_of_a_process_that_dies_when_all_are_to_stop_is_handed_on_at_once(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "30"})
+    async with fleet(shared_server, VISIBILITY_TIMEOUT="60") as parent:
+        [(*_, pid)] = await said(parent, 1)
+        parent.send_signal(signal.SIGTERM)
+        os.kill(int(pid), signal.SIGKILL)
+        assert await asyncio.wait_for(parent.wait(), 20) == 0
+    assert list((await owners(queue)).values()) == [PARKED]
+
+
+async def test_a_process_that_dies_while_redis_is_away_is_replaced(queue: Queue, shared_server: RunningServer) -> None:
+    """Its task comes back when the lease expires."""
+    await queue.redis.xadd(queue.stream, {"how": "works"})
+    async with Proxy(shared_server.port) as proxy, fleet(shared_server, REDIS_URL=proxy.url) as parent:
+        [(*_, pid)] = await said(parent, 1)
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        proxy.lead_to(free_port())
+        os.kill(int(pid), signal.SIGKILL)
+        await until(lambda: len(set(children.read_text().split()) - {pid}) == 2, "two processes")
+        proxy.lead_to(shared_server.port)
+        await until_two(queue, parent, but=pid)
 
 
 async def test_what_kills_each_process_ends_as_a_dead_letter(queue: Queue, shared_server: RunningServer) -> None:
@@ -133,10 +179,11 @@ def test_more_processes_than_tasks_are_refused() -> None:
 
 async def test_ctrl_c_in_a_terminal_lets_tasks_end(queue: Queue, shared_server: RunningServer) -> None:
     """It reaches the children as well as their parent, which passes it on: it is one word, not two."""
-    await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
+    for _ in range(2):
+        await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
     leads = f"import os\nos.setsid()\n{PROGRAM}"
     async with running(leads, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
-        await said(parent, 1)
+        await said(parent, 2)
         os.killpg(parent.pid, signal.SIGINT)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     snapshot = await queue.snapshot()
@@ -158,12 +205,17 @@ worker.run()
 
 
 @pytest.mark.on("redis-7.0")
-async def test_what_ends_a_process_is_said(queue: Queue, shared_server: RunningServer) -> None:
+async def test_what_ends_a_process_is_said_and_one_that_dies_young_is_not_replaced_at_once(
+    queue: Queue, shared_server: RunningServer
+) -> None:
     async with running(DEFECT, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
         assert parent.stdout
+        deaths: list[float] = []
         async with asyncio.timeout(20):
-            while b"LookupError: a defect" not in await parent.stdout.readline():
-                pass
+            while len(deaths) < 5:  # the first two, two more, and another
+                if b"LookupError: a defect" in await parent.stdout.readline():
+                    deaths.append(time.monotonic())
+        assert deaths[-1] - deaths[0] > 1.0
 
 
 @pytest.mark.on("redis-7.0")

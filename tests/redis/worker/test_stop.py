@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from streamqueue.worker.intake import STEP
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import a_read_is_under_way, until, working
 from tests.redis.worker.stores import PARKED, owners
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -77,3 +78,44 @@ async def test_what_is_handed_back_is_stopped(queue: Queue, shared_server: Runni
         worker.stop()
         worker.stop()
         await asyncio.wait_for(held.stopped.wait(), 5)
+
+
+async def test_who_has_left_takes_nothing_more(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that is still under way would bring entries to nobody."""
+    monkeypatch.setattr("streamqueue.worker.intake.BLOCK", 1.0)
+    held = Held()
+    held.go_on.set()
+
+    async def has_left() -> bool:
+        return not await queue.redis.xinfo_consumers(queue.stream, queue.group)
+
+    await queue.add()
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, held.__call__) as worker:
+        await until(lambda: worker.counters.acked, "a task, so that the group knows the consumer")
+        await a_read_is_under_way(queue)
+        proxy.delay = 0.05
+        worker.stop()
+        await until(has_left, "the consumer is deleted")
+        await queue.add()
+    assert await queue.pending() == []
+
+
+@pytest.mark.parametrize(("batch", "count"), [(False, STEP + 10), (True, 10)])
+async def test_however_many_end_after_the_stop_all_are_acknowledged(
+    queue: Queue, shared_server: RunningServer, batch: bool, count: int
+) -> None:
+    """One by one in steps, for a script blocks the server; a batch as the whole that it was taken as."""
+    held = Held()
+
+    async def handle(tasks: list[dict[str, str]]) -> None:
+        await held(tasks[0])
+
+    await queue.add(count)
+    settings = {"batch": batch, "concurrency": count, "visibility_timeout": 600.0}
+    async with working(shared_server.url, handle if batch else held.__call__, **settings) as worker:
+        await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == count, "all at once")
+        worker.stop()
+        held.go_on.set()
+        await until(lambda: worker.counters.acked == count, "the acknowledgements")

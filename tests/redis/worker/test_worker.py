@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue import Context
+from streamqueue import Context, Retry
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import a_read_is_under_way, until, working
 from tests.redis.worker.stores import KEYS, claim, expire, owners, release, retry, settle, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -87,13 +87,6 @@ async def test_a_count_that_a_producer_made_up_ends_no_worker(queue: Queue, shar
     async with working(shared_server.url, handle) as worker:
         await until(lambda: worker.counters.acked == 4, "all of them")
     assert attempts == [1, 8, 1, 1]
-
-
-async def a_read_is_under_way(queue: Queue) -> None:
-    async def is_blocked() -> bool:
-        return bool((await queue.redis.info("clients"))["blocked_clients"])
-
-    await until(is_blocked, "a blocked read")
 
 
 class First:
@@ -247,6 +240,7 @@ async def test_stuck_work_of_a_dead_worker_is_taken_over_and_runs_alone(
     async with working(shared_server.url, handle, concurrency=4, visibility_timeout=0.5) as worker:
         await until(lambda: worker.counters.acked == 41, "all tasks")
     assert worker.counters.claimed == 1 and set(beside) == {1}
+    assert worker.counters.released == 0, "it waited in hand"
 
 
 async def test_stuck_work_does_not_wait_for_the_end_of_a_backlog(queue: Queue, shared_server: RunningServer) -> None:
@@ -295,6 +289,21 @@ async def test_neither_retries_nor_new_tasks_starve_the_others(
     async with working(shared_server.url, handle, concurrency=concurrency) as worker:
         await until(lambda: worker.counters.acked == 40, "all")
     assert 5 <= attempts[:20].count(2) <= 15
+
+
+async def test_a_read_ends_when_a_retry_falls_due(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamqueue.worker.intake.BLOCK", 3.0)
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        if ctx.attempt == 1:
+            raise Retry("soon", after=0.2)
+
+    await queue.add()
+    async with working(shared_server.url, handle) as worker:
+        await until(lambda: worker.counters.parked == 1, "the first attempt")
+        await until(lambda: worker.counters.acked == 1, "the second", patience=1.5)
 
 
 async def test_lost_replies_lose_no_task(queue: Queue, shared_server: RunningServer) -> None:
