@@ -359,3 +359,4 @@ async def test_a_task_that_waited_to_run_alone_has_all_of_its_time(queue: Queue,
         go_on.set()
         await until(lambda: worker.counters.acked == 2, "both")
     assert all(9.5 < each <= 10 for each in left)
+    assert worker.counters.released == 0, "it waited in hand"

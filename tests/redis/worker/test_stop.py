@@ -84,7 +84,7 @@ async def test_who_has_left_takes_nothing_more(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read that is still under way would bring entries to nobody."""
-    monkeypatch.setattr("streamqueue.worker.intake.BLOCK", 1.0)
+    monkeypatch.setattr("streamqueue.worker.intake.BLOCK", 4.0)
     held = Held()
     held.go_on.set()
 
@@ -95,7 +95,7 @@ async def test_who_has_left_takes_nothing_more(
     async with Proxy(shared_server.port) as proxy, working(proxy.url, held.__call__) as worker:
         await until(lambda: worker.counters.acked, "a task, so that the group knows the consumer")
         await a_read_is_under_way(queue)
-        proxy.delay = 0.05
+        proxy.delay = 0.02
         worker.stop()
         await until(has_left, "the consumer is deleted")
         await queue.add()
