@@ -172,7 +172,10 @@ async def test_a_long_task_keeps_its_lease(queue: Queue, shared_server: RunningS
     assert worker.counters.stolen == 0
 
 
-async def test_a_lost_lease_stops_the_handler_and_is_counted(queue: Queue, shared_server: RunningServer) -> None:
+@pytest.mark.parametrize("returns", [False, True], ids=["stops", "returns all the same"])
+async def test_a_lost_lease_stops_the_handler_and_is_counted(
+    queue: Queue, shared_server: RunningServer, returns: bool
+) -> None:
     stopped = asyncio.Event()
     started = asyncio.Event()
 
@@ -180,8 +183,10 @@ async def test_a_lost_lease_stops_the_handler_and_is_counted(queue: Queue, share
         started.set()
         try:
             await asyncio.sleep(15)
-        finally:
+        except asyncio.CancelledError:
             stopped.set()
+            if not returns:
+                raise
 
     (task,) = await queue.add()
     async with working(shared_server.url, handle, visibility_timeout=1.0) as worker:
@@ -190,6 +195,7 @@ async def test_a_lost_lease_stops_the_handler_and_is_counted(queue: Queue, share
         (entry,) = await claim(store(queue.redis, "other"))
         await asyncio.wait_for(stopped.wait(), 5)
         await until(lambda: worker.counters.stolen == 1, "the count")
+    assert worker.counters.stolen == 1, "it was settled once more"
     assert await owners(queue) == {entry.id: "other"}
 
 
