@@ -54,13 +54,18 @@ class Prefork:
         self._pool = Pool(settings.processes, port) if port else None
 
     def run(self) -> None:
+        # What comes just before a wait must end it, too: each signal leaves a byte, which the wait reads.
+        self._signals, writes = os.pipe()
+        os.set_blocking(writes, False)
+        signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         for signum in SIGNALS:
             signal.signal(signum, lambda *_: self._stop())
         for place, slots in enumerate(shares(self._settings.concurrency, self._settings.processes)):
             self._start(place, slots)
         worst = 0
         while self._children:
-            pid, status = os.wait()
+            pid, status = self._next_end()
             child = self._children.pop(pid, None)
             if child is None:
                 continue  # PID 1 inherits what others left behind
@@ -74,6 +79,12 @@ class Prefork:
                 self._replace(child, code)
         if worst:
             sys.exit(worst)
+
+    def _next_end(self) -> tuple[int, int]:
+        """The process that ended next, and its status."""
+        while not (end := os.waitpid(-1, os.WNOHANG))[0]:
+            os.read(self._signals, 512)
+        return end
 
     def _stop(self) -> None:
         self._stops += 1
@@ -91,10 +102,14 @@ class Prefork:
             if pid == 0:
                 self._be(child)
             self._children[pid] = child
+            if self._stops:  # by a thread of asyncio's that was about to end, and blocks nothing
+                os.kill(pid, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _be(self, child: _Child) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        for signum in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(signum, signal.SIG_DFL)
         # A terminal's Ctrl-C reaches all of its processes: what the parent makes of it would be the second word.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -1,12 +1,49 @@
-"""The parent of several processes, without any."""
+"""The parent of several processes, without Redis."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
 from streamqueue.worker.prefork import Prefork, _Child
 from streamqueue.worker.settings import Settings
+
+
+PROGRAM = """
+import ctypes, functools, operator, os, signal, time
+from streamqueue.worker.prefork import Prefork
+from streamqueue.worker.settings import Settings
+settings = Settings(redis_url="redis://127.0.0.1:1/0", stream="orders", consumer="pod", concurrency=2, processes=2)
+prefork = Prefork(settings, lambda *_: time.sleep(60))
+{before}
+prefork.run()
+"""
+
+# Both calls in C: no bytecode lies between them, at which Python would see the signal.
+JUST_BEFORE_THE_WAIT = """
+told = functools.partial(ctypes.CDLL(None)["raise"], signal.SIGTERM)
+read = os.read
+def told_and_read(*arguments):
+    os.read = read
+    return list(map(operator.call, [told, functools.partial(read, *arguments)]))[1]
+os.read = told_and_read
+"""
+
+BETWEEN_FORK_AND_BOOKKEEPING = """
+fork = os.fork
+def fork_and_stop():
+    if pid := fork():
+        prefork._stop()
+    return pid
+os.fork = fork_and_stop
+"""
+
+
+@pytest.mark.parametrize("before", [JUST_BEFORE_THE_WAIT, BETWEEN_FORK_AND_BOOKKEEPING])
+def test_a_signal_at_any_moment_ends_all(before: str) -> None:
+    assert subprocess.run([sys.executable, "-c", PROGRAM.format(before=before)], timeout=20, check=False).returncode == 0
 
 
 def test_a_signal_reaches_the_others_of_a_child_that_has_just_ended() -> None:
