@@ -124,6 +124,8 @@ class Worker:
             return
         async with connected as client:
             self._consumer = Consumer(client, settings, handler, self._name, self._row)
+            if self._stopping.is_set():  # while a cluster's nodes were looked for
+                self._consumer.stop()
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio import Redis
 
 from streamqueue.worker.intake import STEP
+from streamqueue.worker.settings import Settings
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import a_read_is_under_way, until, working
+from tests.redis.worker.pod import a_read_is_under_way, made, until, working
 from tests.redis.worker.stores import PARKED, owners
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -31,6 +35,26 @@ class Held:
         except asyncio.CancelledError:
             self.stopped.set()
             raise
+
+
+async def test_who_is_told_to_stop_while_it_connects_takes_nothing(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster's client asks for the nodes first."""
+    held = Held()
+    worker = made(shared_server.url, held.__call__)
+    connect = Settings.connect
+
+    @asynccontextmanager
+    async def connecting(settings: Settings) -> AsyncIterator[Redis]:
+        worker.stop()
+        async with connect(settings) as client:
+            yield client
+
+    monkeypatch.setattr(Settings, "connect", connecting)
+    await queue.add()
+    await asyncio.wait_for(worker.serve(), 20)
+    assert held.seen == []
 
 
 async def test_who_is_told_to_stop_while_it_pauses_takes_no_more(queue: Queue, shared_server: RunningServer) -> None:

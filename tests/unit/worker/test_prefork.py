@@ -10,7 +10,6 @@ import pytest
 from streamqueue.worker.prefork import Prefork, _Child
 from streamqueue.worker.settings import Settings
 
-
 PROGRAM = """
 import ctypes, functools, operator, os, signal, time
 from streamqueue.worker.prefork import Prefork
@@ -43,7 +42,8 @@ os.fork = fork_and_stop
 
 @pytest.mark.parametrize("before", [JUST_BEFORE_THE_WAIT, BETWEEN_FORK_AND_BOOKKEEPING])
 def test_a_signal_at_any_moment_ends_all(before: str) -> None:
-    assert subprocess.run([sys.executable, "-c", PROGRAM.format(before=before)], timeout=20, check=False).returncode == 0
+    program = PROGRAM.format(before=before)
+    assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
 
 
 def test_a_signal_reaches_the_others_of_a_child_that_has_just_ended() -> None:
