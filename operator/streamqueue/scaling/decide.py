@@ -75,10 +75,9 @@ def _wish(spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation)
         )
         return wish, replace(memory, peaks=peaks)
     target = spec.target.seconds
-    learnt = learn(memory.learnt, fleet, target, spec.concurrency, spec.polling_interval, observation)
-    wish, learnt = wish_by_deadline(
-        target, spec.concurrency, spec.max_replicas, learnt, memory.cold, fleet, observation
-    )
+    concurrency, limit = spec.concurrency, spec.max_replicas
+    learnt = learn(memory.learnt, fleet, target, concurrency, limit, spec.polling_interval, observation)
+    wish, learnt = wish_by_deadline(target, concurrency, limit, learnt, memory.cold, fleet, observation)
     return wish, Memory(memory.since, memory.last, memory.marks, memory.cold, None, learnt)
 
 

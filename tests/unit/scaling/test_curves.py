@@ -106,9 +106,10 @@ def outlook_of(due: list[float], started: float = 0.0, there: float = 100.0, ste
 
 def test_slots_and_pods_that_join_start_one_entry_at_once_and_then_one_per_service_time() -> None:
     outlook = outlook_of([0.0] * 5, step=2.0)
-    assert starts_per_step(outlook, 3, 4.0, [], 1) == [1.5] * 4
+    assert starts_per_step(outlook, 3, 4.0, [], 1, 9.0) == [1.5] * 4
     # Of two slots each; one joins in the middle of the second step, one when it begins, and one too late.
-    assert starts_per_step(outlook, 3, 4.0, [3.0, 2.0, 8.0], 2) == [1.5, 1.5 + 2.5 + 3.0, 3.5, 3.5]
+    assert starts_per_step(outlook, 3, 4.0, [3.0, 2.0, 8.0], 2, 4.0) == [1.5, 1.5 + 2.5 + 3.0, 3.5, 3.5]
+    assert starts_per_step(outlook, 3, 40.0, [2.0], 2, 4.0) == [0.15, 3.15, 1.15, 1.15], "held slots are slower"
 
 
 @given(st.floats(0, 30), st.integers(1, 8), st.floats(0.1, 20))

@@ -101,8 +101,8 @@ def test_longer_tasks_show_before_many_of_them_are_done() -> None:
     services = exponential(len(arrivals), 3.0)
     services = [5 * s if 1800 <= at < 3600 else s for at, s in zip(arrivals, services, strict=True)]
     outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(30.0)))
-    assert p95(outcome) <= 60
-    assert over_work(outcome, services) < 1.1
+    assert sum(wait > 60 for wait in outcome.waits) / len(arrivals) < 0.03
+    assert over_work(outcome, services) < 1.12
 
 
 def test_few_long_tasks_among_many_short_ones() -> None:

@@ -19,11 +19,17 @@ START = 1000.0
 
 
 def looked(
-    before: Learnt | None, after: float, interval: float = 1.0, concurrency: int = 1, target: float = 30.0, **seen: Any
+    before: Learnt | None,
+    after: float,
+    interval: float = 1.0,
+    concurrency: int = 1,
+    target: float = 30.0,
+    limit: int = 10,
+    **seen: Any,
 ) -> Learnt:
     """What is known so many seconds after START."""
     observation = look(START + after, **{"entries_added": 100, **seen})
-    return learn(before, take_stock(observation, 120.0), target, concurrency, interval, observation)
+    return learn(before, take_stock(observation, 120.0), target, concurrency, limit, interval, observation)
 
 
 # 50 wait, 48 are done, and two are in hand.
@@ -74,6 +80,17 @@ def test_late_tasks_raise_the_price_and_others_lower_it() -> None:
     assert (price(3.0, 31.0), price(3.0, 30.0)) == (late, in_time)
     assert price(3.0, None) == price(3.0, 31.0, waiting=50) == BEFORE.price
     assert price(10.5, 31.0) == BEFORE.price, "the last delivery may be long ago, and its age tells of no wait"
+
+
+def test_a_maximum_that_is_too_small_teaches_no_price() -> None:
+    """Of two slots, or three: no pod that was kept or started sooner would have had all the others start in time."""
+
+    def price(limit: int, waiting: int) -> Price:
+        return looked(BEFORE, 3.0, limit=limit, pods=pods(1, 1), waiting=waiting, last_delivered_age=31.0).price
+
+    assert price(2, 3) == BEFORE.price
+    assert price(3, 3) != BEFORE.price
+    assert price(2, 2) != BEFORE.price, "these are taken next: it may have been the start that took long"
 
 
 def test_looks_are_as_far_apart_as_they_were_of_late() -> None:

@@ -98,6 +98,19 @@ def test_long_tasks_that_hold_every_slot_are_seen_by_their_silence(rate: float, 
     assert sum(wait > 30 for wait in outcome.waits) / len(arrivals) < 0.04
 
 
+@pytest.mark.parametrize(("rate", "cost"), [(0.5, 1.5), (1.0, 1.3)])
+def test_pods_that_start_are_not_thought_to_be_held_by_the_long_tasks_of_others(rate: float, cost: float) -> None:
+    """One task in ten takes a minute, the others a second. While no slot was free, ever more pods were asked for; most
+    of them went before they were ready.
+    """
+    arrivals = poisson(rate, 7200 / rate)
+    dice = random.Random(7)
+    services = [60.0 if dice.random() < 0.1 else 1.0 for _ in arrivals]
+    outcome = play(arrivals, services, BentLaw(replace(SPEC, target=TargetWait(60.0))), Cluster(ColdStart(30.0)))
+    assert p95(outcome) <= 60
+    assert over_work(outcome, services) < cost
+
+
 def test_a_sentence_shows_only_what_is_known() -> None:
     looks = [look(float(now), waiting=128, waiting_exact=False, pods=pods(1)) for now in range(2)]
     _, memory = decide(SPEC, None, looks[0])

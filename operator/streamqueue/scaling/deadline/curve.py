@@ -37,11 +37,13 @@ def look_ahead(
 
 
 def starts_per_step(
-    outlook: Outlook, slots: float, service: float, joining: Sequence[float], concurrency: int
+    outlook: Outlook, slots: float, held: float, joining: Sequence[float], concurrency: int, service: float
 ) -> list[float]:
-    """Entries that `slots` and the pods `joining` in so many seconds can start in each step."""
+    """Entries that can be started in each step: by `slots`, which take `held` seconds a task, and by the pods
+    `joining` in so many seconds, which take `service`.
+    """
     step = outlook.step
-    capacity = [slots * step / service] * (len(outlook.due) - 1)
+    capacity = [slots * step / held] * (len(outlook.due) - 1)
     for eta in joining:
         add_pods(capacity, eta, concurrency, step, service)
     return capacity

@@ -29,14 +29,15 @@ class Plan:
 
     outlook: Outlook
     service: float  # seconds a task
-    cautious: float  # the same for what is in work now
+    cautious: float  # the same for pods that join: all tasks may have become longer
+    held: float  # the same for what is in work now
     concurrency: int
     slots: int  # of ready pods
     busy: int
 
     def starts(self, joining: Sequence[float]) -> list[float]:
         """What the ready pods, and those `joining` in so many seconds, can start in each step."""
-        return starts_per_step(self.outlook, self.slots, self.cautious, joining, self.concurrency)
+        return starts_per_step(self.outlook, self.slots, self.held, joining, self.concurrency, self.cautious)
 
     def is_late(self, capacity: Sequence[float]) -> bool:
         """Whether any task will start late with this capacity."""
@@ -62,7 +63,8 @@ def wish_by_deadline(
     joining += [cold] * fleet.missing
     horizon = max(cold + tick + target, 4.0)
     outlook = look_ahead(learnt.arrivals, learnt.flow.delivered, rate, allowance, horizon, STEPS)
-    plan = Plan(outlook, service, learnt.still_busy(slots), concurrency, slots, min(slots, int(learnt.busy)))
+    cautious, held = learnt.service.cautious, learnt.still_busy(slots)
+    plan = Plan(outlook, service, cautious, held, concurrency, slots, min(slots, int(learnt.busy)))
     capacity = plan.starts(joining)
 
     more = 0

@@ -42,9 +42,15 @@ class Learnt:
 
 
 def learn(
-    before: Learnt | None, fleet: Fleet, target: float, concurrency: int, interval: float, observation: Observation
+    before: Learnt | None,
+    fleet: Fleet,
+    target: float,
+    concurrency: int,
+    limit: int,
+    interval: float,
+    observation: Observation,
 ) -> Learnt:
-    """Take in an observation; one comes every `interval` seconds, or sooner."""
+    """Take in an observation; one comes every `interval` seconds, or sooner. There may be `limit` pods."""
     now = observation.now
     busy = float(_busy_slots(fleet, concurrency, observation))
     if before is None:
@@ -65,7 +71,9 @@ def learn(
     if gap <= long_gap and at_work and flow.exact and before.flow.exact:
         acknowledged = max(0.0, flow.acknowledged - before.flow.acknowledged)
         service = service.advance(gap, (busy + before.busy) / 2, acknowledged)
-    if gap <= LONG_GAP:  # after a longer one the last delivery may be long ago, and its age tells of no wait
+    # Where all the pods that there may be are ready and more than they can take next wait, no price helps.
+    full = len(fleet.ready) >= limit and observation.waiting > limit * concurrency
+    if gap <= LONG_GAP and not full:  # after a longer one the last delivery may be long ago, its age tells of no wait
         delivered = flow.delivered - before.flow.delivered
         if delivered > 0 and observation.last_delivered_age is not None:
             is_late = observation.last_delivered_age > target
