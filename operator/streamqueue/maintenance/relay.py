@@ -17,9 +17,12 @@ NOWHERE = RedisProblem(ProblemKind.NO_ENDPOINT)
 
 @dataclass(slots=True)
 class RelayReport:
-    """What a pass did. `stuck`: targets that took nothing, and why; what is for them stays in its outbox."""
+    """What a pass did. `stuck`: targets that took nothing, and why; what is for them stays in its outbox. `is_cut`: its
+    time was over before the outboxes were known to be empty.
+    """
 
     delivered: int = 0
+    is_cut: bool = False
     stuck: dict[str, RedisProblem] = field(default_factory=dict)
 
 
@@ -44,4 +47,6 @@ async def relay(client: Redis, keys: Keys, *, budget: float, beyond: Redis | Red
                 report.stuck[target] = problem
                 break
             report.delivered += delivered
+        else:
+            report.is_cut |= left > 0
     return report

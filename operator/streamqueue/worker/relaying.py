@@ -63,4 +63,6 @@ class Relaying:
             return False
         for target, why in report.stuck.items():
             log.warning("results for stream %s wait in the outbox: %s", shown(target), why.message)
+        if report.is_cut and report.delivered:
+            self.soon()
         return not report.stuck

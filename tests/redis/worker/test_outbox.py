@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from streamqueue.api.keys import StreamKeys
 from streamqueue.maintenance import sweep
-from streamqueue.maintenance.relay import relay
+from streamqueue.maintenance.relay import NOWHERE, relay
 from streamqueue.streams import ProblemKind, connect, outbox
 from streamqueue.streams.outbox import relay_step
 from streamqueue.worker.relaying import Relaying
@@ -217,8 +219,28 @@ async def test_a_pass_ends_with_its_time_and_the_next_goes_on(queue: Queue) -> N
     a, held = await taken(queue, 3)
     await settle(a, *(handing_on(entry, entry.id) for entry in held))
     report = await relay(queue.redis, KEYS, budget=0.0)
-    assert (report.delivered, report.stuck) == (0, {})
-    assert (await relay(queue.redis, KEYS, budget=5)).delivered == 3
+    assert (report.delivered, report.is_cut, report.stuck) == (0, True, {})
+    report = await relay(queue.redis, KEYS, budget=5)
+    assert (report.delivered, report.is_cut) == (3, False)
+
+
+async def test_a_worker_goes_on_where_a_pass_was_too_short(
+    queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a second, and looks again after some."""
+    a, held = await taken(queue, 3)
+    await settle(a, *(handing_on(entry, entry.id) for entry in held))
+    monkeypatch.setattr(outbox, "STEP", 1)
+    seconds = cycle([0.0, 0.0, 2.0])  # begin, the first row, the second
+    monkeypatch.setattr("streamqueue.maintenance.relay.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("streamqueue.worker.relaying.INTERVAL", 600.0)
+    relaying = Relaying(queue.redis, KEYS, lambda: NOWHERE)
+    relaying.soon()
+    keeping = asyncio.create_task(relaying.keep())
+    async with asyncio.timeout(10):
+        while len(await arrived(queue.redis)) < 3:  # noqa: ASYNC110 - the server's
+            await asyncio.sleep(0.02)
+    keeping.cancel()
 
 
 async def test_a_worker_delivers_what_another_left_behind(
