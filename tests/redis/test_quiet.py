@@ -29,11 +29,11 @@ async def test_the_first_look_is_quiet_for_one_timeout(queue: Queue) -> None:
 
 
 async def test_quiet_ends_by_itself(queue: Queue) -> None:
-    quick = spec(visibility=0.3)
+    quick = spec(visibility=1.2)  # a call may take a quarter of it
     await queue.add()
     await queue.read()
     assert (await sweep(queue.redis, quick)).quiet.until is not None
-    await queue.idle(0.35)
+    await queue.idle(1.25)
     report = await sweep(queue.redis, quick)
     assert (report.returned, report.quiet.until) == (1, None)
 

@@ -124,12 +124,12 @@ async def test_large_tasks_arrive_over_a_slow_network(
 async def test_large_results_leave_the_outbox_over_a_slow_network(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "TIMEOUT", 1.0)
+    monkeypatch.setattr(pool, "TIMEOUT", 2.0)
     for n in range(100):
         await queue.redis.xadd(KEYS.outbox("far"), {"sq-row": f"row-{n}", "document": b"x" * 80_000})
     await queue.redis.sadd(KEYS.outboxes, "far")
     async with Proxy(shared_server.port) as proxy, connect(proxy.url) as client:
-        proxy.delay = 0.01  # of 64 KiB: all take more than a second
+        proxy.delay = 0.02  # of 64 KiB: all take more than two seconds
         report = await relay(client, KEYS, budget=20.0)
     assert (report.delivered, report.stuck) == (100, {}) and await queue.redis.xlen("far") == 100
 
