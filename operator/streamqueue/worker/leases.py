@@ -45,7 +45,8 @@ class Leases:
         due = loop.time() + self._interval
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._progress.wait(), max(0.0, due - loop.time()))
+                async with asyncio.timeout_at(due):  # see Relaying
+                    await self._progress.wait()
             started = loop.time()
             try:
                 await self.renew()

@@ -7,14 +7,17 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.errors import SettingsError
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-PATIENCE = 5.0  # seconds that cancelled handlers have to end with the process
+PATIENCE = 5.0  # seconds that handlers which were handed back have to end with the process
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class Serving(Protocol):
 
 def run(make: Callable[[], Serving], signals: Iterable[signal.Signals] = SIGNALS) -> None:
     """Serve what `make` returns until one of `signals`; exit codes as `guarded` has them."""
-    stubborn: set[asyncio.Task[Any]] = set()
+    stubborn: set[object] = set()
     try:
         guarded(lambda: asyncio.run(_until_signal(make, signals, stubborn)))
     except SystemExit as end:
@@ -63,34 +66,56 @@ def is_imported_anew() -> bool:
     return bool(processes and getattr(processes.current_process(), "_inheriting", False))  # as multiprocessing asks
 
 
-async def _until_signal(
-    make: Callable[[], Serving], signals: Iterable[signal.Signals], stubborn: set[asyncio.Task[Any]]
-) -> None:
+async def _until_signal(make: Callable[[], Serving], signals: Iterable[signal.Signals], stubborn: set[object]) -> None:
     serving = make()
     loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    loop.set_default_executor(threads)
     for signum in signals:
         loop.add_signal_handler(signum, serving.stop)
     try:
         await serving.serve()
     finally:
-        stubborn |= await _going_on()
+        until = loop.time() + PATIENCE
+        stubborn |= await _going_on(until)
+        if not await _have_ended(threads, until):
+            stubborn.add(threads)
 
 
-async def _going_on() -> set[asyncio.Task[Any]]:
+async def _going_on(until: float) -> set[asyncio.Task[Any]]:
     """Handlers that were handed back, cancelled, and do not end. asyncio.run() would wait for them for ever."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
     if rest:
-        _, rest = await asyncio.wait(rest, timeout=PATIENCE)
+        _, rest = await asyncio.wait(rest, timeout=until - asyncio.get_running_loop().time())
     for task in rest:
         asyncio.tasks._unregister_task(task)
     return rest
 
 
+async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
+    """The calls of asyncio.to_thread(), for which asyncio.run() would wait as well: it is given others if not."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def end() -> None:
+        threads.shutdown()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=end, daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(until):
+            await ended.wait()
+    if not ended.is_set():
+        loop.set_default_executor(ThreadPoolExecutor())
+    return ended.is_set()
+
+
 def _end_at_once(code: Any) -> NoReturn:
-    """Their code would go on while the interpreter clears them away."""
-    log.warning("the process ends without handlers that ignore their cancellation")
+    """Their code would go on while the interpreter clears them away, or waits for their threads."""
+    log.warning("the process ends without handlers that do not end")
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

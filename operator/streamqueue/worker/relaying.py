@@ -41,7 +41,9 @@ class Relaying:
     async def keep(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), INTERVAL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+                # Not wait_for, which before Python 3.12 forgets a cancellation that comes just after the event.
+                async with asyncio.timeout(INTERVAL * random.uniform(0.5, 1.5)):  # noqa: S311 - jitter
+                    await self._wake.wait()
             self._wake.clear()
             if not await self._once():
                 await asyncio.sleep(PAUSE)

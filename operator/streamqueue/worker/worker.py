@@ -111,14 +111,19 @@ class Worker:
         run(lambda: self, [signal.SIGTERM])
 
     async def serve(self) -> None:
-        """The same inside a running loop, without signal handlers: until `stop()`."""
+        """The same inside a running loop, without signal handlers: until `stop()`, which may come first."""
+        try:
+            await self._serve()
+        finally:
+            self._stopping = asyncio.Event()
+
+    async def _serve(self) -> None:
         if self._function is None:
             raise SettingsError("no handler: decorate a function with @worker.task or @worker.batch")
         settings = self._settings or Settings.from_environment(**self._overrides)
         handler = self._kind(self._function, self._timeout or settings.timeout)
         if self._kind is BatchHandler and settings.concurrency == 1:
             log.warning("each batch will be of one task: set handler.concurrency to the size of the largest")
-        self._stopping = asyncio.Event()
         connected = await Absence(self._stopping).until_there_is_a_url(settings)
         if connected is None:
             return

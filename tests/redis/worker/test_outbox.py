@@ -275,6 +275,25 @@ async def test_what_a_worker_did_last_goes_on_before_it_ends(
     assert await arrived(queue.redis) == ["0"]
 
 
+async def test_a_worker_that_has_ended_leaves_nothing_running(queue: Queue, one_node: RunningServer) -> None:
+    """Its last task calls the relay in the step in which the relay is cancelled."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        begun.set()
+        await over.wait()
+        return {"of": task["task"]}
+
+    await queue.add()
+    before = asyncio.all_tasks()
+    async with working(one_node.url, handle, next_stream=FAR) as worker:
+        await begun.wait()
+        worker.stop()
+        over.set()
+        await until(lambda: worker.counters.acked, "the acknowledgement")
+    await until(lambda: asyncio.all_tasks() == before, "the end of all that it did", 5)
+
+
 async def test_who_is_led_to_a_cluster_under_way_uses_the_outbox_there(
     queue: Queue, one_node: RunningServer, server: Server
 ) -> None:

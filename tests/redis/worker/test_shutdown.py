@@ -123,3 +123,29 @@ async def test_a_handler_that_ignores_its_cancellation_keeps_no_process(
             child.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(child.wait(), 10) == (0 if is_told else 1)
     assert set((await owners(queue)).values()) == {PARKED}
+
+
+IN_A_THREAD = """
+import asyncio, time
+from streamqueue import Worker
+from streamqueue.worker import process
+process.PATIENCE = 0.3
+worker = Worker()
+@worker.task
+async def handle(task):
+    print("begun", flush=True)
+    await asyncio.to_thread(time.sleep, 60)
+worker.run()
+"""
+
+
+async def test_a_call_in_a_thread_that_does_not_return_keeps_no_process(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """A thread of asyncio's own, which asyncio.run() waits for."""
+    await queue.add()
+    async with running(IN_A_THREAD, shared_server, {}, GRACE="0.3") as child:
+        await begun(child, 1)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+    assert set((await owners(queue)).values()) == {PARKED}
