@@ -133,6 +133,39 @@ async def test_a_token_that_the_server_refuses_is_renewed(client: Redis, source:
     assert isinstance(await steps.look(client), Snapshot)
 
 
+async def test_each_event_loop_of_a_program_has_a_token_and_renews_it(
+    source: Source, redis: Redis, shared_server: RunningServer
+) -> None:
+    """One after the other, as where asyncio.run() is called twice: by a parent of several processes, say."""
+    tokens = TokenCredentials(lambda: source)
+    source.lifetime = 1.0
+
+    async def renewed() -> None:
+        async with connect(shared_server.url, credentials=tokens) as client:
+            assert await client.execute_command("ACL", "WHOAMI") == USER.encode()
+            asked = source.asked
+            await until(lambda: source.asked > asked + 1, "tokens were renewed", 10)
+
+    for _ in range(2):
+        await asyncio.to_thread(lambda: asyncio.run(renewed()))
+    await redis.execute_command("ACL", "DELUSER", USER)
+
+
+async def test_event_loops_that_wait_for_a_token_at_once_both_get_one(source: Source, redis: Redis) -> None:
+    """As two synchronous producers of one program do, each in its thread."""
+    tokens = TokenCredentials(lambda: source)
+    source.hanging.clear()
+
+    async def login() -> tuple[str, str]:
+        return await tokens.get_credentials_async()
+
+    asking = [asyncio.create_task(asyncio.to_thread(lambda: asyncio.run(login()))) for _ in range(2)]
+    await until(lambda: source.asked == 2 or any(each.done() for each in asking), "both wait")
+    source.hanging.set()
+    assert [user for user, _ in await asyncio.gather(*asking)] == [USER, USER]
+    await redis.execute_command("ACL", "DELUSER", USER)
+
+
 async def test_a_user_in_the_url_and_tokens_contradict(source: Source) -> None:
     with pytest.raises(RedisProblem) as caught:
         connect("rediss://user:pw@localhost", credentials=TokenCredentials(lambda: source))

@@ -35,7 +35,39 @@ log = logging.getLogger(__name__)
 class TokenCredentials(CredentialProvider):
     """The token that `source` gives, for connections: each is authenticated anew before its next command once
     `version` has moved. `source` is called in a thread, where it may block.
+
+    A program may have several event loops, at once or one after the other: each has a token of its own.
     """
+
+    def __init__(self, source: Callable[[], IdentityProviderInterface]) -> None:
+        self._source = source
+        self._kept: dict[asyncio.AbstractEventLoop, _KeptToken] = {}
+
+    @property
+    def version(self) -> int:
+        return self._here.version
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """User and token. Raises AuthenticationError where none can be had in time; the fetching goes on."""
+        return await self._here.login()
+
+    def refused(self) -> None:
+        """The server takes the token no more: it is renewed now."""
+        self._here.refused()
+
+    @property
+    def _here(self) -> _KeptToken:
+        loop = asyncio.get_running_loop()
+        if loop not in self._kept:
+            for each in list(self._kept):
+                if each.is_closed():
+                    self._kept.pop(each, None)
+            self._kept[loop] = _KeptToken(self._source)
+        return self._kept[loop]
+
+
+class _KeptToken:
+    """The token of one event loop."""
 
     def __init__(self, source: Callable[[], IdentityProviderInterface]) -> None:
         self.version = 0
@@ -46,8 +78,7 @@ class TokenCredentials(CredentialProvider):
         self._fetched = asyncio.Event()
         self._refused = asyncio.Event()
 
-    async def get_credentials_async(self) -> tuple[str, str]:
-        """User and token. Raises AuthenticationError where none can be had in time; the fetching goes on."""
+    async def login(self) -> tuple[str, str]:
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep())
         if self._token is None or self._token.is_expired():
@@ -59,7 +90,6 @@ class TokenCredentials(CredentialProvider):
         return self._token.try_get("oid"), self._token.get_value()
 
     def refused(self) -> None:
-        """The server takes the token no more: it is renewed now."""
         self._refused.set()
 
     async def _keep(self) -> None:
