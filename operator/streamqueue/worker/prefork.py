@@ -93,18 +93,31 @@ class Prefork:
                 os.kill(pid, signal.SIGTERM)
 
     def _start(self, place: int, slots: int) -> None:
-        """Fork a child, unless all are to stop."""
+        """Fork a child, unless all are to stop. Where there is no room for one it is tried again: the others go on."""
         child = _Child(new_name(self._settings), place, slots, time.monotonic())
+        is_there = False
+        while not (is_there or self._stops):
+            try:
+                self._fork(child)
+                is_there = True
+            except OSError as exc:
+                log.error("no process can be forked: %s", exc.strerror or exc)  # noqa: TRY400 - one line
+                time.sleep(PAUSE)
+
+    def _fork(self, child: _Child) -> None:
         # No signal in between: each child is known when one comes, and has no handler of its parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        if not self._stops:
+        try:
+            if self._stops:
+                return
             pid = os.fork()
             if pid == 0:
                 self._be(child)
             self._children[pid] = child
             if self._stops:  # by a thread of asyncio's that was about to end, and blocks nothing
                 os.kill(pid, signal.SIGTERM)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _be(self, child: _Child) -> NoReturn:
         signal.set_wakeup_fd(-1)

@@ -39,8 +39,20 @@ def fork_and_stop():
 os.fork = fork_and_stop
 """
 
+AS_NO_PROCESS_MAY_BE_FORKED = """
+fork = os.fork
+def refused():
+    os.fork = told_and_forked
+    raise BlockingIOError("no more processes")
+def told_and_forked():
+    os.fork = fork
+    signal.raise_signal(signal.SIGTERM)
+    return fork()
+os.fork = refused
+"""
 
-@pytest.mark.parametrize("before", [JUST_BEFORE_THE_WAIT, BETWEEN_FORK_AND_BOOKKEEPING])
+
+@pytest.mark.parametrize("before", [JUST_BEFORE_THE_WAIT, BETWEEN_FORK_AND_BOOKKEEPING, AS_NO_PROCESS_MAY_BE_FORKED])
 def test_a_signal_at_any_moment_ends_all(before: str) -> None:
     program = PROGRAM.format(before=before)
     assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
