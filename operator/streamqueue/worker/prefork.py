@@ -23,7 +23,7 @@ from streamqueue.maintenance import release
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import new_name
 from streamqueue.worker.pooled_metrics import Pool, Row
-from streamqueue.worker.process import SIGNALS
+from streamqueue.worker.process import SIGNALS, ignore
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,6 +77,7 @@ class Prefork:
                 self._stop()
             else:
                 self._replace(child, code)
+        ignore(SIGNALS)
         if worst:
             sys.exit(worst)
 

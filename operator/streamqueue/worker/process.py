@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NoReturn, Protocol
@@ -30,7 +30,7 @@ class Serving(Protocol):
     def stop(self) -> None: ...
 
 
-def run(make: Callable[[], Serving], signals: Iterable[signal.Signals] = SIGNALS) -> None:
+def run(make: Callable[[], Serving], signals: Sequence[signal.Signals] = SIGNALS) -> None:
     """Serve what `make` returns until one of `signals`; exit codes as `guarded` has them."""
     stubborn: set[object] = set()
     try:
@@ -41,6 +41,12 @@ def run(make: Callable[[], Serving], signals: Iterable[signal.Signals] = SIGNALS
         raise
     if stubborn:
         _end_at_once(0)
+
+
+def ignore(signals: Sequence[signal.Signals]) -> None:
+    """To the end of the process, which has been told: one more would be its exit code."""
+    for signum in signals:
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -66,7 +72,7 @@ def is_imported_anew() -> bool:
     return bool(processes and getattr(processes.current_process(), "_inheriting", False))  # as multiprocessing asks
 
 
-async def _until_signal(make: Callable[[], Serving], signals: Iterable[signal.Signals], stubborn: set[object]) -> None:
+async def _until_signal(make: Callable[[], Serving], signals: Sequence[signal.Signals], stubborn: set[object]) -> None:
     serving = make()
     loop = asyncio.get_running_loop()
     threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
@@ -80,6 +86,11 @@ async def _until_signal(make: Callable[[], Serving], signals: Iterable[signal.Si
         stubborn |= await _going_on(until)
         if not await _have_ended(threads, until):
             stubborn.add(threads)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # asyncio gives them back to the system first
+        for signum in signals:
+            loop.remove_signal_handler(signum)
+        ignore(signals)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 async def _going_on(until: float) -> set[asyncio.Task[Any]]:

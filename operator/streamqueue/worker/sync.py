@@ -104,11 +104,11 @@ class SyncQueue:
     def _running(self) -> tuple[asyncio.AbstractEventLoop, Queue]:
         """The loop and the queue of this process: a thread does not survive a fork, nor do its connections."""
         if self._loop is None or self._queue is None or self._process != os.getpid():
-            self._process = os.getpid()
-            self._loop, self._queue = asyncio.new_event_loop(), self._make()
-            arguments = (self._loop, self._queue)
-            self._thread = threading.Thread(target=_serve, args=arguments, daemon=True, name="streamqueue-producer")
-            self._thread.start()
+            self._process, self._loop = os.getpid(), None
+            loop, queue = asyncio.new_event_loop(), self._make()
+            thread = threading.Thread(target=_serve, args=(loop, queue), daemon=True, name="streamqueue-producer")
+            thread.start()  # which may be refused
+            self._loop, self._queue, self._thread = loop, queue, thread
         return self._loop, self._queue
 
 

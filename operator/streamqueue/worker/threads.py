@@ -29,12 +29,14 @@ class Threads:
         self.on_free: Callable[[], None] = lambda: None  # told of each of these that returned
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What `function` returns or raises in a thread, which cannot be stopped: cancelled, it is given up."""
+        """What `function` returns or raises in a thread, which cannot be stopped: cancelled sooner, it is given up."""
         context = contextvars.copy_context()  # the current span, and what else the program keeps there
         future = self.submit(lambda: context.run(function, *args))
         try:
             return await future
         except asyncio.CancelledError:
+            if not future.cancelled():  # the call had returned by then
+                return future.result()
             self.give_up(future)
             raise
 

@@ -149,3 +149,26 @@ async def test_a_call_in_a_thread_that_does_not_return_keeps_no_process(
         child.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(child.wait(), 10) == 0
     assert set((await owners(queue)).values()) == {PARKED}
+
+
+TOLD_AS_IT_ENDS = """
+import os, signal
+class Told:
+    kill, pid, how = staticmethod(os.kill), os.getpid(), signal.SIGTERM
+    def __del__(self):
+        self.kill(self.pid, self.how)
+told = Told()
+"""
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+async def test_a_second_signal_that_comes_as_the_process_ends_changes_nothing(
+    queue: Queue, shared_server: RunningServer, processes: str
+) -> None:
+    """When nothing of the worker is left, and Python clears its modules away."""
+    await queue.redis.xadd(queue.stream, {"seconds": "0"})
+    settings = {"CONCURRENCY": processes, "PROCESSES": processes}
+    async with running(TOLD_AS_IT_ENDS + PROGRAM, shared_server, {}, **settings) as child:
+        await begun(child, 1)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == 0

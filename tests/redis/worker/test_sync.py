@@ -56,6 +56,24 @@ async def test_sends_and_waits_without_a_loop_of_its_own(queue: Queue, shared_se
     assert found == [True, [{"got": "1"}, {"got": "2"}, {"got": "3"}], State.DONE, State.UNKNOWN]
 
 
+async def test_a_thread_that_could_not_be_started_is_started_with_the_next_call(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sent: list[object] = []
+    with SyncQueue(shared_server.url, queue.stream) as orders:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refused)
+            with pytest.raises(RuntimeError, match="can't start"):
+                orders.send({"n": 1})
+        sending = threading.Thread(target=lambda: sent.append(orders.send({"n": 1}).entry), daemon=True)
+        sending.start()
+        sending.join(10)
+    assert len(sent) == 1
+
+
 async def test_errors_are_those_of_the_producer(queue: Queue, shared_server: RunningServer) -> None:
     def program() -> None:
         with SyncQueue(shared_server.url, queue.stream) as orders:

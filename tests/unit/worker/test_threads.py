@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 
 from streamqueue.worker.threads import Threads
@@ -44,6 +45,19 @@ async def test_a_call_that_returned_by_then_is_not_overdue() -> None:
     future = threads.submit(lambda: 1)
     await future
     threads.give_up(future)
+    assert threads.overdue == 0
+
+
+async def test_what_had_returned_when_the_time_was_up_arrives() -> None:
+    """As after a while in which the loop stood still: the return and the end of the time are seen together."""
+    threads, returns = Threads(), threading.Event()
+    calling = asyncio.create_task(threads.call(returns.wait, 5))
+    await asyncio.sleep(0)
+    returns.set()
+    while not threads._returned:
+        time.sleep(0.001)  # noqa: ASYNC251 - that is the point
+    asyncio.get_running_loop().call_soon(calling.cancel)
+    assert await calling
     assert threads.overdue == 0
 
 
