@@ -220,10 +220,13 @@ class Consumer:
             self.stop()
 
     async def _leave(self) -> None:
-        try:
-            while not await self._store.leave():  # a late request has taken what nobody knows of
-                entries = await self._store.adopt([], self._settings.concurrency)
-                await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)
-        except RedisProblem as problem:
-            log.warning("the consumer %s stays: %s", self.name, problem.message)
+        for tries in (2, 1):  # a connection may be lost just now
+            try:
+                while not await self._store.leave():  # a late request has taken what nobody knows of
+                    entries = await self._store.adopt([], self._settings.concurrency)
+                    await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)
+                break
+            except RedisProblem as problem:
+                if tries == 1:
+                    log.warning("the consumer %s stays: %s", self.name, problem.message)
         log.info("%s: %s", self.name, self.counters)

@@ -52,8 +52,8 @@ async def _server(port: int, client: Redis, metrics: Metrics, row: Row | None) -
         return metrics.text(row.pool.total())
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # TimeoutError is an OSError.
-        with suppress(OSError, EOFError, asyncio.LimitOverrunError):
+        # TimeoutError is an OSError. Before Python 3.12 asyncio logs a cancellation, which is the end of the process.
+        with suppress(OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
             async with asyncio.timeout(PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await _compare_clocks(client, metrics)

@@ -10,9 +10,10 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from tests.redis.queue import Queue
-from tests.redis.servers.process import RunningServer
+from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.program import running, said
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
+from tests.redis.worker.test_metrics import scrape
 
 pytestmark = pytest.mark.process
 
@@ -172,3 +173,21 @@ async def test_a_second_signal_that_comes_as_the_process_ends_changes_nothing(
         await begun(child, 1)
         child.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_a_request_for_metrics_that_is_under_way_at_the_end_is_no_error(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.redis.xadd(queue.stream, {"seconds": "0"})
+    port = free_port()
+    program = f"import sys\nsys.stderr = sys.stdout\n{PROGRAM}"
+    async with running(program, shared_server, {}, METRICS_PORT=str(port)) as child:
+        assert child.stdout
+        await child.stdout.readuntil(b"begun\n")
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /met")
+        await scrape(port)  # by now the other was accepted as well
+        child.send_signal(signal.SIGTERM)
+        rest = (await asyncio.wait_for(child.stdout.read(), 20)).decode()
+        writer.close()
+    assert "acked" in rest and "Traceback" not in rest

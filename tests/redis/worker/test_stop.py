@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.streams.tasks import _LEAVE
 from streamqueue.worker.http.runner import Runner
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.intake import STEP
@@ -159,6 +160,20 @@ async def test_who_has_left_takes_nothing_more(
         await until(has_left, "the consumer is deleted")
         await queue.add()
     assert await queue.pending() == []
+
+
+async def test_who_leaves_as_its_connection_is_lost_leaves_by_another(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    held = Held()
+    held.go_on.set()
+    await queue.add()
+    async with Proxy(shared_server.port) as proxy:
+        async with working(proxy.url, held.__call__) as worker:
+            await until(lambda: worker.counters.acked, "a task, so that the group knows the consumer")
+            proxy.hold(_LEAVE.sha)
+        assert proxy.is_holding and await queue.redis.xinfo_consumers(queue.stream, queue.group) == []
+        await proxy.let_go()
 
 
 @pytest.mark.parametrize(("batch", "count"), [(False, STEP + 10), (True, 10)])
