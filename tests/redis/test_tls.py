@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
+from streamqueue.streams.errors import execute
+from tests.redis.proxy import Proxy
 from tests.redis.servers.tls import TlsServer, authority
 
 
@@ -48,3 +51,13 @@ async def test_no_option_of_a_url_switches_verification_off(tls: TlsServer, opti
     for host, ca in (("localhost", None), ("127.0.0.1", tls.ca)):
         answer = await look(f"rediss://{host}:{tls.port}?{options}", ca)
         assert isinstance(answer, RedisProblem) and answer.kind is ProblemKind.TLS
+
+
+async def test_a_client_is_closed_at_once_where_the_other_side_is_silent(tls: TlsServer) -> None:
+    """It would be asked for a goodbye, and the wait for it end as an error: of a worker that had ended well."""
+    async with Proxy(tls.port) as proxy:
+        client = connect(proxy.url.replace("redis://127.0.0.1", "rediss://localhost"), ca_file=str(tls.ca))
+        await execute(client, "PING")
+        proxy.silence()
+        async with asyncio.timeout(2):
+            await client.aclose()

@@ -57,6 +57,11 @@ class _InTurns:
             self._available_connections.append(connection)
             self._call_next()
 
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Without a wait for the other side, whose goodbye TLS would have, too: it may be silent."""
+        for connection in (*self._available_connections, *(self._in_use_connections if inuse_connections else ())):
+            await connection.disconnect(nowait=True)
+
     async def _one_is_free(self, deadline: float) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
