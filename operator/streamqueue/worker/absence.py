@@ -37,7 +37,8 @@ class Absence:
             await asyncio.sleep(pause)
         else:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
 
     async def until_there_is_a_url(self, settings: Settings) -> Redis | None:
         """A client; a file that holds no URL yet is waited for, None after a stop.

@@ -83,7 +83,8 @@ class _KeptToken:
             self._keeper = asyncio.create_task(self._keep())
         if self._token is None or self._token.is_expired():
             try:
-                await asyncio.wait_for(self._fetched.wait(), PATIENCE)
+                async with asyncio.timeout(PATIENCE):
+                    await self._fetched.wait()
             except TimeoutError:
                 raise AuthenticationError("no token") from None
         assert self._token
@@ -96,7 +97,9 @@ class _KeptToken:
         failures = 0
         while True:
             try:
-                self._token = await asyncio.wait_for(self._fetch(), FETCH_TIMEOUT)
+                # Not wait_for, which before Python 3.12 forgets a cancellation that comes just after the answer.
+                async with asyncio.timeout(FETCH_TIMEOUT):
+                    self._token = await self._fetch()
             except Exception as error:
                 # The text of the error isn't ours to show: it may quote what was sent.
                 log.warning("no token for Redis: %s; trying again", type(error).__name__)
@@ -110,7 +113,8 @@ class _KeptToken:
             self._fetched.set()
             self._refused.clear()
             try:
-                await asyncio.wait_for(self._refused.wait(), _until_renewal(self._token))
+                async with asyncio.timeout(_until_renewal(self._token)):
+                    await self._refused.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(FIRST_PAUSE)  # a server that refuses every token mustn't make us ask all the time
