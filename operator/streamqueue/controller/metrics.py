@@ -12,6 +12,7 @@ from streamqueue.api.spec import TargetWait
 from streamqueue.controller import pods as workers
 from streamqueue.controller.assess import Facts
 from streamqueue.controller.progress import Progress
+from streamqueue.controller.risks import risks
 from streamqueue.controller.store import Key
 from streamqueue.maintenance import Cause
 from streamqueue.scaling.model import PodState, Reason
@@ -42,9 +43,10 @@ DEAD_LETTERS = _gauge("dead_letters", "Entries in the group's dead-letter stream
 DESIRED = _gauge("desired_replicas", "Replicas that the last decision asks for.")
 MAX_REPLICAS = _gauge("max_replicas", "spec.scaling.maxReplicas.")
 TARGET_WAIT = _gauge("target_wait_seconds", "spec.scaling.targetWait, where the queue scales by it.")
+HANDLER_TIMEOUT = _gauge("handler_timeout_seconds", "spec.handler.timeout.")
 VISIBILITY_TIMEOUT = _gauge("visibility_timeout_seconds", "spec.delivery.visibilityTimeout.")
 REDIS_UP = _gauge("redis_up", "1 where the last look at the stream succeeded.")
-MAY_LOSE_WORK = _gauge("redis_may_lose_work", "1 where the server evicts keys or keeps nothing across a restart.")
+MAY_LOSE_WORK = _gauge("redis_may_lose_work", "1 where `RedisMayLoseWork` holds: evictions, no persistence, no memory.")
 REPLICAS = Gauge("streamqueue_replicas", "Worker pods by state.", (*_QUEUE, "state"))
 DECISIONS = _counter("decisions", "Decisions that changed the number of replicas, by reason.", "reason")
 ADDED = _counter("added", "Entries added to the stream while the operator looked: at least so many.")
@@ -58,7 +60,7 @@ APPLY = Histogram("streamqueue_apply_seconds", "Bringing one queue's objects up 
 LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looked for due queues, 0 on a standby.")
 LEADER = Gauge("streamqueue_leader", "1 on the pod that looks at the queues, 0 on a standby.")
 
-_OF_THE_SPEC = (MAX_REPLICAS, TARGET_WAIT, VISIBILITY_TIMEOUT)
+_OF_THE_SPEC = (MAX_REPLICAS, TARGET_WAIT, HANDLER_TIMEOUT, VISIBILITY_TIMEOUT)
 _OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS, OUTBOXED)
 _BY_QUEUE = (*_OF_THE_SPEC, *_OF_THE_STREAM, DESIRED, REDIS_UP, MAY_LOSE_WORK)
 
@@ -113,11 +115,12 @@ def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
     if facts.decision:
         yield DESIRED, facts.decision.replicas
     if facts.durability:
-        yield MAY_LOSE_WORK, facts.durability.may_lose_work
+        yield MAY_LOSE_WORK, any(risks(facts.durability)) or facts.durability.may_lose_work
     if facts.spec:
         yield MAX_REPLICAS, facts.spec.scaling.max_replicas
         target = facts.spec.scaling.target
         yield TARGET_WAIT, target.seconds if isinstance(target, TargetWait) else None
+        yield HANDLER_TIMEOUT, facts.spec.handler.timeout
         yield VISIBILITY_TIMEOUT, facts.spec.delivery.visibility_timeout
     if facts.snapshot:
         snapshot = facts.snapshot

@@ -48,8 +48,8 @@ def test_every_metric_of_a_queue_has_its_place() -> None:
     known = {name for name, _, _ in ROW.findall(DOCS.read_text())}
     shown = set(re.findall(r"streamqueue_[a-z_]+", DASHBOARD.read_text()))
     shown = {name.removesuffix("_bucket") for name in shown}
-    warnings = {"streamqueue_redis_may_lose_work", "streamqueue_results_stuck"}  # which alerts read
-    left_out = {"streamqueue_visibility_timeout_seconds", *warnings}
+    warnings = {"streamqueue_redis_may_lose_work", "streamqueue_results_stuck"}  # which alerts read, and the limits
+    left_out = {"streamqueue_visibility_timeout_seconds", "streamqueue_handler_timeout_seconds", *warnings}
     assert shown == known - left_out
 
 

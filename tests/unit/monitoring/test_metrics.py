@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,12 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
         name: page.values(name, "orders")[()]
         for name in (
             *("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters"),
-            *("desired_replicas", "max_replicas", "target_wait_seconds", "visibility_timeout_seconds", "redis_up"),
-            *("redis_may_lose_work", "added_total", "acknowledged_total", "trimmed_undelivered_total"),
+            *("desired_replicas", "max_replicas", "target_wait_seconds", "handler_timeout_seconds"),
+            *("visibility_timeout_seconds", "redis_up", "redis_may_lose_work", "added_total", "acknowledged_total", "trimmed_undelivered_total"),
             *("reclaimed_total", "outboxed", "results_stuck"),
         )
     }
-    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 300, 1, 0, 5, 2, 1, 3, 6, 1]
+    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 120, 300, 1, 0, 5, 2, 1, 3, 6, 1]
     assert page.values("replicas", "orders")[("ready",)] == 1
     assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
     assert page.values("live_returns_total", "orders") == {("abandoned",): 9, ("visibility-timeout",): 0}
@@ -140,6 +141,14 @@ async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
         assert page.values(name, "orders") == {}, name
     assert page.values("redis_may_lose_work", "orders") == {}
     assert page.values("desired_replicas", "orders") == {}
+
+
+async def test_the_warning_of_the_server_is_that_of_the_condition(scrape: Scraper) -> None:
+    for durability in (Durability("noeviction", True, 0.9), Durability(None, None, 0.9), Durability("allkeys-lru", True)):
+        metrics.show(KEY, replace(facts(), durability=durability))
+        assert (await scrape()).values("redis_may_lose_work", "orders") == {(): 1}, durability
+    metrics.show(KEY, replace(facts(), durability=Durability("noeviction", True, 0.7)))
+    assert (await scrape()).values("redis_may_lose_work", "orders") == {(): 0}
 
 
 async def test_whether_an_owner_lives_isnt_known_of_a_name_that_pods_share(scrape: Scraper) -> None:
