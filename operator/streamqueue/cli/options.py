@@ -74,8 +74,8 @@ class Selection:
         return quote(self.redis or "") if plain else '"$STREAMQUEUE_REDIS_URL"'
 
     def take_queue(self, words: tuple[str, ...], *, reads: bool = True) -> tuple[Selection, tuple[str, ...]]:
-        """The first word is the queue's name, unless the stream is given; the other words. Who adds tasks (not `reads`)
-        needs no group.
+        """The first word is the queue's name, unless the stream is given; the other words. Who adds tasks, or looks at
+        what a stream held (not `reads`), needs no group.
 
         Raises BadInput where no queue is named at all, or half of what the straight way needs.
         """
@@ -103,9 +103,9 @@ def a_queue(name: str) -> str:
     return name
 
 
-def only_queue(selection: Selection, words: tuple[str, ...]) -> Selection:
-    """The queue that `words` names. Raises BadInput for more words than that."""
-    chosen, rest = selection.take_queue(words)
+def only_queue(selection: Selection, words: tuple[str, ...], *, reads: bool = True) -> Selection:
+    """The queue that `words` names; `reads` as for `take_queue`. Raises BadInput for more words than that."""
+    chosen, rest = selection.take_queue(words, reads=reads)
     if rest:
         told = ": --stream and --group, or their variables, say which queue" if chosen.straight else ""
         raise BadInput(f"{rest[0]!r} is one word too many{told}")

@@ -32,12 +32,14 @@ class Target:
     spec: QueueSpec
     client: Client
 
-    async def snapshot(self) -> Snapshot:
-        """The queue as Redis sees it now. Raises RedisProblem; Failure where there is no such stream or group."""
+    async def snapshot(self, *, of_group: bool = True) -> Snapshot:
+        """The queue as Redis sees it now. Raises RedisProblem; Failure where there is no such stream, or no such group
+        and it is `of_group`.
+        """
         answer = await take_snapshot(self.client, SnapshotRequest(self.spec.stream, self.spec.group))
         if not answer.stream_exists:
             raise Failure(f"stream {self.spec.stream!r} does not exist: streamqueue doctor {self.selection.again}")
-        if not answer.group_exists:
+        if of_group and not answer.group_exists:
             raise Failure(
                 f"stream {self.spec.stream!r} has no group {self.spec.group!r}: "
                 f"streamqueue doctor {self.selection.again}"

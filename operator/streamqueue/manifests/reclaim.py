@@ -61,8 +61,18 @@ def _pod_labels(owner: Owner) -> dict[str, str]:
 
 def _service_account(owner: Owner, spec: QueueSpec) -> str:
     """With tokens for passwords, that of the workers: it is who may log in to Redis."""
-    chosen = spec.template.get("spec", {}).get("serviceAccountName")
+    chosen = _template(spec).get("serviceAccountName")
     return chosen if chosen and by_token(spec) else owner.name
+
+
+def _pull_secrets(spec: QueueSpec) -> dict[str, Any]:
+    """Those of the workers: a private registry may hold our image too."""
+    secrets = _template(spec).get("imagePullSecrets")
+    return {"imagePullSecrets": secrets} if secrets else {}
+
+
+def _template(spec: QueueSpec) -> dict[str, Any]:
+    return spec.template.get("spec") or {}
 
 
 def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[str, Any]:
@@ -73,6 +83,7 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
         "serviceAccountName": _service_account(owner, spec),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        **_pull_secrets(spec),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": UNPRIVILEGED_USER,

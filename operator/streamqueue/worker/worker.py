@@ -124,6 +124,12 @@ class Worker:
         handler = self._kind(self._function, self._timeout or settings.timeout)
         if self._kind is BatchHandler and settings.concurrency == 1:
             log.warning("each batch will be of one task: set handler.concurrency to the size of the largest")
+        if handler.timeout > settings.grace_period:
+            log.warning(
+                "a task may take %g s, and a worker that is told to stop has %g s: a stop cuts such tasks short; raise "
+                "handler.timeout",
+                *(handler.timeout, settings.grace_period),
+            )
         connected = await Absence(self._stopping).until_there_is_a_url(settings)
         if connected is None:
             return

@@ -102,6 +102,15 @@ async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, 
     assert len(await queue.read()) == 3
 
 
+async def test_peek_shows_the_history_of_a_stream_that_no_group_reads(cli: Cli, queue: Queue, redis: Redis) -> None:
+    """As the last one of a pipeline."""
+    ids = [(await redis.xadd("last", {"n": n})).decode() for n in range(3)]
+    assert (await cli.bare("peek", "--stream", "last", "--newest", "-o", "name")).split() == ids[::-1]
+    assert (await cli("peek", "--from", ids[1], "-o", "name", stream="last")).split() == ids[1:]
+    assert "has no group 'workers'" in (await cli.call("peek", stream="last")).err
+    assert "does not exist" in (await cli.call("peek", "--newest", stream="other")).err
+
+
 async def test_peek_shows_the_producers_own_fields_first(cli: Cli, queue: Queue, redis: Redis) -> None:
     """A row is cut, and a redriven task or a copy bears fields of ours."""
     await redis.xadd(queue.stream, {"sq-enqueued-at": "1", "sq-replay-of": "1-1", "sku": "17"})

@@ -14,7 +14,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from streamqueue import Context, DeadLetter, Retry
+from streamqueue import Context, DeadLetter, Retry, Worker
 from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
 from streamqueue.worker import hands, slots
@@ -38,6 +38,23 @@ class Model(pydantic.BaseModel):
     sku: str
     amount: int
     tags: list[str] = []
+
+
+@pytest.mark.parametrize(("timeout", "told"), [(20.0, False), (20.1, True)])
+async def test_a_handler_that_may_outlast_its_pod_is_named(
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture, timeout: float, told: bool
+) -> None:
+    worker = Worker(redis_url=shared_server.url, stream=queue.stream, group=queue.group, timeout=5.0, grace=20.0)
+
+    @worker.task(timeout=timeout)
+    async def handle(task: dict[str, str]) -> None: ...
+
+    caplog.set_level("INFO")
+    serving = asyncio.create_task(worker.serve())
+    await until(lambda: "takes tasks from" in caplog.text, "the worker")
+    worker.stop()
+    await asyncio.wait_for(serving, PATIENCE)
+    assert ("a stop cuts such tasks short; raise handler.timeout" in caplog.text) is told
 
 
 async def test_payloads_arrive_as_what_the_handler_asks_for(queue: Queue, shared_server: RunningServer) -> None:

@@ -64,6 +64,20 @@ async def test_a_reply_that_cannot_be_handed_on_is_a_dead_letter(queue: Queue, s
     assert "cannot be a task of paid" in (await queue.dead())[0]["sq-cause"]
 
 
+@pytest.mark.parametrize("reply", ["7", '"text"', "[1, 2]"])
+async def test_a_reply_that_is_no_task_is_told_in_words_of_http(
+    queue: Queue, shared_server: RunningServer, reply: str
+) -> None:
+    async def number(request: web.Request) -> web.Response:
+        return web.Response(text=reply, content_type="application/json")
+
+    await queue.add()
+    async with handling(number) as handler, running(shared_server.url, handler.url, next_stream="paid") as runner:
+        await until(lambda: runner.counters.dead == 1, "the dead letter")
+    cause = (await queue.dead())[0]["sq-cause"]
+    assert cause == "the reply cannot be a task of paid: its body is neither a JSON object, nor a list of them, nor empty"
+
+
 async def test_a_field_of_megabytes_is_the_body_and_the_lease_is_kept(
     queue: Queue, shared_server: RunningServer
 ) -> None:

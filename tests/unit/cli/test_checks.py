@@ -224,6 +224,12 @@ def test_tasks_that_died_of_the_visibility_timeout() -> None:
     assert {finding.check for finding in found} == {"dead-letters", "visibility-timeout"}
 
 
+def test_causes_that_read_the_same_are_counted_as_one() -> None:
+    letters = tuple(letter(f"{n}-0", f"t{n}", f"{'x' * 150} {n}") for n in range(3))
+    finding = only(facts(stream=stream(snapshot=snapshot(dead_letters=3), letters=letters)))
+    assert finding.cause.count(" x xxx") == 1 and ": 3 x xxx" in finding.cause
+
+
 def test_dead_letters_without_room_for_more() -> None:
     few = queue(spec(delivery={"deadLetter": {"maxLength": 2}}))
     room, full = (

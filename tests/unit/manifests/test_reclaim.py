@@ -110,6 +110,13 @@ def test_scaling_and_the_template_are_none_of_its_business() -> None:
     assert build.cron_job(busy) == build.cron_job()
 
 
+def test_its_image_is_pulled_with_the_secrets_of_the_workers() -> None:
+    """With `protocol: http` the runner's image is the same one, from the same registry."""
+    secrets = [{"name": "registry"}]
+
+    assert _pod(build.cron_job(spec(template={"spec": {"imagePullSecrets": secrets}})))["imagePullSecrets"] == secrets
+
+
 def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
     body = build.cron_job(spec(redis={"secretRef": {"name": "redis", "key": "url"}}))
 

@@ -35,7 +35,8 @@ def peek(
     selection: Selection, words: tuple[str, ...], count: int, start: str | None, newest: bool, output: str
 ) -> None:
     """The tasks of QUEUE that wait to be delivered, the next one first."""
-    entries = asyncio.run(_peek(only_queue(selection, words), count + 1, start, newest))
+    chosen = only_queue(selection, words, reads=not (newest or start))
+    entries = asyncio.run(_peek(chosen, count + 1, start, newest))
     nothing = "No entries." if newest or start else "No task waits."
     show_first(count, [record(entry) for entry in entries], COLUMNS, output, "entry", nothing)
 
@@ -54,7 +55,7 @@ def _fields(row: Any) -> str:
 
 async def _peek(selection: Selection, count: int, start: str | None, newest: bool) -> list[Entry]:
     async with open_target(selection) as target:
-        found = await target.snapshot()
+        found = await target.snapshot(of_group=not (newest or start))
         if start is not None:
             first = parse_moment(start, found.time, "--from")
         else:

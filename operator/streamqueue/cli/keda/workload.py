@@ -31,6 +31,8 @@ class Workload:
         if not wanted:
             raise CannotImport(f"the Deployment has no container {container!r} (envSourceContainerName)")
         self._reader, self._others = wanted[0], [each for each in containers if each is not wanted[0]]
+        if any(each.get("name") == HANDLER for each in self._others):
+            raise CannotImport(f"the Deployment has a container {HANDLER!r} beside the one that reads: rename it")
         if not isinstance(self._reader.get("image"), str):
             raise CannotImport(f"container {self._reader.get('name')!r} has no image")
 

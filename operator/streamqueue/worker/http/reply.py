@@ -63,6 +63,12 @@ def result_of(content_type: str, body: bytes, is_whole: bool) -> Any:
         raise Unusable("its body is no JSON, though its content type says so") from None
 
 
+def check_tasks(result: Any) -> None:
+    """Raises Unusable for what makes no tasks of a next stream."""
+    if not (result is None or all(isinstance(each, dict) for each in (result if isinstance(result, list) else [result]))):
+        raise Unusable("its body is neither a JSON object, nor a list of them, nor empty")
+
+
 def _epoch(http_date: str) -> float | None:
     try:
         return parsedate_to_datetime(http_date).timestamp()

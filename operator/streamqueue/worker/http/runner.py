@@ -17,7 +17,7 @@ from streamqueue.worker.handler import Handler
 from streamqueue.worker.http.client import Client, NotListening, Reply
 from streamqueue.worker.http.event import request_of
 from streamqueue.worker.http.listening import Listening
-from streamqueue.worker.http.reply import Unusable, judge, result_of
+from streamqueue.worker.http.reply import Unusable, check_tasks, judge, result_of
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.settings import Settings
 
@@ -86,7 +86,10 @@ class Runner:
         if not (self.settings.results_ttl or self.settings.next_stream):
             return None
         try:
-            return result_of(reply.headers.get("Content-Type", ""), reply.body, reply.is_whole)
+            result = result_of(reply.headers.get("Content-Type", ""), reply.body, reply.is_whole)
+            if self.settings.next_stream:
+                check_tasks(result)
+            return result
         except Unusable as exc:
             if self.settings.next_stream:
                 raise DeadLetter(f"the reply cannot be a task of {self.settings.next_stream}: {exc}") from None

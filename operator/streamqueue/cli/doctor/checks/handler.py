@@ -105,8 +105,9 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
     if not (found and found.dead_letters):
         return
     assert facts.stream
-    causes = Counter(letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
-    said = ", ".join(f"{count} x {shorten(cause, 100)}" for cause, count in causes.most_common(3))
+    told = (letter.field("sq-cause") or letter.field("sq-reason") or "?" for letter in facts.stream.letters)
+    causes = Counter(shorten(cause, 100) for cause in told)
+    said = ", ".join(f"{count} x {cause}" for cause, count in causes.most_common(3))
     cause = f"{found.dead_letters} dead letter(s); the newest by cause: {said}"
     most = facts.configured.delivery.dead_letter_max_length if facts.configured else None
     if most is not None and found.dead_letters >= most:
