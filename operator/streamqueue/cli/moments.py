@@ -17,8 +17,11 @@ def is_entry_id(word: str) -> bool:
 
 
 def parse_moment(word: str, now: float, option: str) -> str:
-    """An id to begin or end a range with; `now` is unix seconds by Redis's clock. Raises BadInput naming `option`."""
-    if is_entry_id(word):
+    """An id to begin or end a range with; `now` is unix seconds by Redis's clock. "0" is the beginning, as in startFrom.
+
+    Raises BadInput naming `option`.
+    """
+    if word == "0" or is_entry_id(word):
         return word
     try:
         return _milliseconds(now - parse_duration(word))

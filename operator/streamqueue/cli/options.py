@@ -112,6 +112,13 @@ def only_queue(selection: Selection, words: tuple[str, ...], *, reads: bool = Tr
     return chosen
 
 
+def a_task(word: str) -> str:
+    """Raises BadInput where it is empty, as an unset variable is."""
+    if not word:
+        raise BadInput("the task's id is empty")
+    return word
+
+
 def queue_argument(metavar: str = "[QUEUE]") -> Callable[[Command], Command]:
     """`words`: the queue's name, which the shell completes, and whatever the command takes after it."""
     return click.argument("words", nargs=-1, metavar=metavar, shell_complete=queue_names)

@@ -109,6 +109,8 @@ def test_bad_input_is_one_line_and_exit_code_2(words: list[str], capsys: pytest.
             ["peek", "--redis", "redis://h", "--stream", "", "--group", "g"],
             "--stream: the name of a stream is at least one character",
         ),
+        (["result", *STRAIGHT, ""], "the task's id is empty"),
+        (["explain", *STRAIGHT, ""], "the task's id is empty"),
         (["doctor", *STRAIGHT, "orders"], "'orders' is one word too many: --stream and --group, or their variables,"),
         (["status", "My Orders"], "a name must be small letters, digits, '-' and '.'"),
         (["send", *STRAIGHT, "b=0", "a=1", "a=2"], "field 'a' is there twice"),

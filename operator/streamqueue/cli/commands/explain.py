@@ -16,7 +16,7 @@ from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.following.gather import gather
 from streamqueue.cli.following.tell import Story, tell, tell_queue
 from streamqueue.cli.moments import parse_clock
-from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
+from streamqueue.cli.options import Selection, a_task, output_option, queue_argument, queue_options
 from streamqueue.cli.output import document, printable
 from streamqueue.cli.target import open_target
 
@@ -39,7 +39,7 @@ def explain(selection: Selection, words: tuple[str, ...], at: str | None, since:
             raise BadInput("--at and --since ask the operator: name the queue instead of --stream and --group")
         _explain_scaling(chosen, at, since, output)
         return
-    story = asyncio.run(_story(chosen, rest[0] if rest else None))
+    story = asyncio.run(_story(chosen, a_task(rest[0]) if rest else None))
     if output in ("json", "yaml"):
         document(asdict(story), output)
     elif output == "name":

@@ -11,7 +11,7 @@ import click
 from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.moments import entry_time
-from streamqueue.cli.options import Selection, output_option, queue_argument, queue_options
+from streamqueue.cli.options import Selection, a_task, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, shorten, show_one
 from streamqueue.cli.target import open_target
 from streamqueue.worker.results import look_up
@@ -41,7 +41,7 @@ def result(selection: Selection, words: tuple[str, ...], output: str) -> None:
     chosen, rest = selection.take_queue(words)
     if len(rest) != 1:
         raise BadInput(f"{rest[1]!r} is one word too many: one task at a time" if rest else "give the task's id")
-    show_one(asyncio.run(_result(chosen, rest[0])), COLUMNS, output, "state")
+    show_one(asyncio.run(_result(chosen, a_task(rest[0]))), COLUMNS, output, "state")
 
 
 async def _result(selection: Selection, task_id: str) -> dict[str, Any]:
