@@ -75,7 +75,9 @@ async def test_a_reply_that_is_no_task_is_told_in_words_of_http(
     async with handling(number) as handler, running(shared_server.url, handler.url, next_stream="paid") as runner:
         await until(lambda: runner.counters.dead == 1, "the dead letter")
     cause = (await queue.dead())[0]["sq-cause"]
-    assert cause == "the reply cannot be a task of paid: its body is neither a JSON object, nor a list of them, nor empty"
+    assert (
+        cause == "the reply cannot be a task of paid: its body is neither a JSON object, nor a list of them, nor empty"
+    )
 
 
 async def test_a_field_of_megabytes_is_the_body_and_the_lease_is_kept(

@@ -218,6 +218,17 @@ def test_a_task_that_runs_longer_than_the_spec_says() -> None:
     assert diagnose(facts(cluster=cluster(queue=queue(raw)), stream=short)) == []
 
 
+def test_a_task_that_its_worker_renews_has_all_the_time() -> None:
+    raw = spec(handler={"image": "i", "protocol": "sdk", "timeout": "10s"}, delivery={"visibilityTimeout": "2m"})
+
+    def found(idle: float) -> list[str]:
+        seen = stream(snapshot=snapshot(pending=1, oldest_pending_age=idle), held=(held("10-0", idle=idle),))
+        return [each.check for each in diagnose(facts(cluster=cluster(queue=queue(raw)), stream=seen))]
+
+    assert found(45.0) == [], "the next renewal is due after 40 s"
+    assert found(70.0) == ["visibility-timeout"], "nobody renewed it"
+
+
 def test_tasks_that_died_of_the_visibility_timeout() -> None:
     letters = (letter("1-0", "t1", "visibility-timeout"), letter("2-0", "t2", "visibility-timeout"))
     found = diagnose(facts(stream=stream(snapshot=snapshot(dead_letters=2), letters=letters)))

@@ -114,7 +114,14 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
         for name in (
             *("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters"),
             *("desired_replicas", "max_replicas", "target_wait_seconds", "handler_timeout_seconds"),
-            *("visibility_timeout_seconds", "redis_up", "redis_may_lose_work", "added_total", "acknowledged_total", "trimmed_undelivered_total"),
+            *(
+                "visibility_timeout_seconds",
+                "redis_up",
+                "redis_may_lose_work",
+                "added_total",
+                "acknowledged_total",
+                "trimmed_undelivered_total",
+            ),
             *("reclaimed_total", "outboxed", "results_stuck"),
         )
     }
@@ -144,7 +151,11 @@ async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
 
 
 async def test_the_warning_of_the_server_is_that_of_the_condition(scrape: Scraper) -> None:
-    for durability in (Durability("noeviction", True, 0.9), Durability(None, None, 0.9), Durability("allkeys-lru", True)):
+    for durability in (
+        Durability("noeviction", True, 0.9),
+        Durability(None, None, 0.9),
+        Durability("allkeys-lru", True),
+    ):
         metrics.show(KEY, replace(facts(), durability=durability))
         assert (await scrape()).values("redis_may_lose_work", "orders") == {(): 1}, durability
     metrics.show(KEY, replace(facts(), durability=Durability("noeviction", True, 0.7)))

@@ -65,7 +65,9 @@ def result_of(content_type: str, body: bytes, is_whole: bool) -> Any:
 
 def check_tasks(result: Any) -> None:
     """Raises Unusable for what makes no tasks of a next stream."""
-    if not (result is None or all(isinstance(each, dict) for each in (result if isinstance(result, list) else [result]))):
+    if not (
+        result is None or all(isinstance(each, dict) for each in (result if isinstance(result, list) else [result]))
+    ):
         raise Unusable("its body is neither a JSON object, nor a list of them, nor empty")
 
 

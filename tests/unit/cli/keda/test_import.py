@@ -69,7 +69,12 @@ def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: py
         ("lag", "stream: orders", "a: b", "the trigger names no stream"),
         ("lag", "kind: Deployment", "kind: Other", "give the Deployment 'orders-worker' too"),
         ("lag", "{name: orders-worker}", "{name: orders-worker, kind: StatefulSet}", "it scales a StatefulSet"),
-        ("pending-password", "name: proxy", "name: handler", "a container 'handler' beside the one that reads: rename it"),
+        (
+            "pending-password",
+            "name: proxy",
+            "name: handler",
+            "a container 'handler' beside the one that reads: rename it",
+        ),
         ("lag", 'lagCount: "10"', 'lagCount: "many"', "lagCount is 'many': it must be a whole number"),
         pytest.param("lag", 'lagCount: "10"', f"lagCount: '{'9' * 5000}'", "must be a whole number", id="many digits"),
         ("lag", "address: redis", "a: redis", "the trigger has no address"),

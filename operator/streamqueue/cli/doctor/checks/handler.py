@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from streamqueue.api.durations import format_duration
+from streamqueue.api.spec import Protocol
 from streamqueue.cli.doctor.checks.reading import ACTIVE
 from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.finding import Finding
@@ -82,9 +83,11 @@ def too_slow(facts: Facts) -> Iterator[Finding]:
     visibility = spec.delivery.visibility_timeout
     expired = [letter for letter in stream.letters if letter.field("sq-cause") == Cause.VISIBILITY_TIMEOUT]
     mend = "raise spec.handler.timeout, and spec.delivery.visibilityTimeout to twice that times batch"
+    budget = spec.handler.timeout * spec.handler.batch
+    # Workers that renew do so each third of it: who is at work is not idle for long, whatever the task takes.
+    renewal = 0.0 if spec.handler.protocol is Protocol.REDIS else visibility / 2
     for row in stream.held:
-        budget = spec.handler.timeout * spec.handler.batch
-        if row.idle / 1000 > budget and pod_of(row.consumer.decode("utf-8", "replace")) in pods:
+        if row.idle / 1000 > max(budget, renewal) and pod_of(row.consumer.decode("utf-8", "replace")) in pods:
             cause = (
                 f"a task has run for {age(row.idle / 1000)}, longer than handler.timeout x batch, "
                 f"{format_duration(budget)}: after visibilityTimeout, {format_duration(visibility)}, a second worker "
