@@ -17,7 +17,7 @@ def is_entry_id(word: str) -> bool:
 
 
 def parse_moment(word: str, now: float, option: str) -> str:
-    """An id to begin or end a range with; `now` is unix seconds by Redis's clock. "0" is the beginning, as in startFrom.
+    """An id to begin or end a range with; `now` is unix seconds by Redis's clock. "0" is the beginning.
 
     Raises BadInput naming `option`.
     """

@@ -40,13 +40,13 @@ class Model(pydantic.BaseModel):
     tags: list[str] = []
 
 
-@pytest.mark.parametrize(("timeout", "told"), [(20.0, False), (20.1, True)])
+@pytest.mark.parametrize(("longest", "told"), [(20.0, False), (20.1, True)])
 async def test_a_handler_that_may_outlast_its_pod_is_named(
-    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture, timeout: float, told: bool
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture, longest: float, told: bool
 ) -> None:
     worker = Worker(redis_url=shared_server.url, stream=queue.stream, group=queue.group, timeout=5.0, grace=20.0)
 
-    @worker.task(timeout=timeout)
+    @worker.task(timeout=longest)
     async def handle(task: dict[str, str]) -> None: ...
 
     caplog.set_level("INFO")

@@ -89,9 +89,9 @@ class Runner:
             result = result_of(reply.headers.get("Content-Type", ""), reply.body, reply.is_whole)
             if self.settings.next_stream:
                 check_tasks(result)
-            return result
         except Unusable as exc:
             if self.settings.next_stream:
                 raise DeadLetter(f"the reply cannot be a task of {self.settings.next_stream}: {exc}") from None
             ctx.logger.warning("HTTP %d, but the result is not kept: %s", reply.status, exc)
             return None
+        return result
