@@ -31,14 +31,15 @@ def import_() -> None:
 )
 @click.option("--image", metavar="IMAGE", help="The handler's image, where the Deployment isn't among the files.")
 @click.option("--group", metavar="NAME", help="The consumer group, where the trigger names none.")
-def keda(files: tuple[Path, ...], image: str | None, group: str | None) -> None:
+@click.option("--name", metavar="NAME", help="The StreamQueue's name; by default the Deployment's.")
+def keda(files: tuple[Path, ...], image: str | None, group: str | None, name: str | None) -> None:
     """Print the StreamQueue for a ScaledObject with a redis-streams trigger; what differs is in its comments.
 
     Give its Deployment and TriggerAuthentication too, by further -f or in the same file.
     """
     documents = [document for file in files for document in read_documents(file)]
     try:
-        made = translate(documents, image, group)
+        made = translate(documents, image, group, name)
     except (CannotImport, SpecError) as error:
         raise BadInput(str(error)) from None
     for note in made.notes:

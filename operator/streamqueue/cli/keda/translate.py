@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamqueue.api.durations import format_duration, parse_duration
+from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import check_name, parse_spec
 from streamqueue.api.spec import Delivery
 from streamqueue.cli.keda.leftovers import PAUSED, PAUSED_AT, leftovers
@@ -35,8 +36,12 @@ class Translation:
     notes: list[str]
 
 
-def translate(documents: Sequence[Document], image: str | None = None, group: str | None = None) -> Translation:
-    """`image` and `group` win over what the files say. Raises CannotImport, and SpecError where a value is refused."""
+def translate(
+    documents: Sequence[Document], image: str | None = None, group: str | None = None, chosen: str | None = None
+) -> Translation:
+    """`image`, `group` and the `chosen` name win over what the files say. Raises CannotImport, and SpecError where a
+    value is refused.
+    """
     scaled = the_scaled_object(documents)
     spec, notes = block(scaled, "spec"), list[str]()
     name, workload = _workload(spec, documents)
@@ -45,11 +50,11 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
         raise CannotImport("the trigger has no consumerGroup, and a StreamQueue reads by one: give --group NAME")
     if workload is None and image is None:
         raise CannotImport(f"give the Deployment {name!r} too (-f deployment.yaml), or --image IMAGE")
-    metadata, where = {"name": name}, ""
+    metadata, where = {"name": _checked(name if chosen is None else chosen)}, ""
     if isinstance(namespace := block(scaled, "metadata").get("namespace"), str):
         metadata["namespace"], where = namespace, f" -n {namespace}"
     made: dict[str, Any] = {
-        "redis": _redis(trigger, name, where, notes) | _tls(trigger, notes),
+        "redis": _redis(trigger, metadata["name"], where, notes) | _tls(trigger, notes),
         "stream": trigger.stream,
         "group": group or trigger.group,
         "handler": _handler(workload, image, notes),
@@ -62,11 +67,18 @@ def translate(documents: Sequence[Document], image: str | None = None, group: st
         notes.append(f"left out: triggers of type {', '.join(others)}")
     if needed := _visibility(made["handler"]):
         made["delivery"] = {"visibilityTimeout": needed}
-    check_name(name)
     parse_spec(made)
     old = f"scaledobject/{block(scaled, 'metadata').get('name')} deployment/{name}{where}"
     notes.append(f"to change over: kubectl delete {old}, then apply this: two fleets on one group share its tasks")
     return Translation({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": made}, notes)
+
+
+def _checked(name: str) -> str:
+    try:
+        check_name(name)
+    except SpecError as error:
+        raise CannotImport(f"{error}: give --name NAME") from None
+    return name
 
 
 def _workload(spec: Mapping[str, Any], documents: Sequence[Document]) -> tuple[str, Workload | None]:

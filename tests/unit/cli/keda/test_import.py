@@ -307,3 +307,17 @@ def test_the_image_and_the_group_may_be_given(tmp_path: Path, capsys: pytest.Cap
     assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml"), "--image", "i:1", "--group", "g"]) == 0
     spec = yaml.safe_load(capsys.readouterr().out)["spec"]
     assert (spec["handler"]["image"], spec["group"]) == ("i:1", "g")
+
+
+def test_a_name_that_no_queue_can_have_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And with a name of its own it may stand beside the Deployment."""
+    long = "orders-worker-of-the-department-for-returns"
+    (tmp_path / "scaled.yaml").write_text((FOLDER / "lag.yaml").read_text().replace("orders-worker", long))
+    call = ["import", "keda", "-f", str(tmp_path / "scaled.yaml")]
+    assert run(call) == 2
+    assert "must have at most 40 characters, not 43: give --name NAME" in capsys.readouterr().err
+    assert run([*call, "--name", "No"]) == 2
+    assert "must be small letters" in capsys.readouterr().err
+    assert run([*call, "--name", "returns"]) == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["metadata"]["name"] == "returns" and f"deployment/{long}" in text
