@@ -70,11 +70,8 @@ async def answering(raw: Raw) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/tasks"
 
 
-@asynccontextmanager
-async def running(
-    redis_url: str, handler_url: str, body_field: str | None = None, **more: Any
-) -> AsyncIterator[Runner]:
-    """The runner on the queue of the tests; stopped at the end, what runs is finished."""
+def runner_of(redis_url: str, handler_url: str, body_field: str | None = None, **more: Any) -> Runner:
+    """The runner on the queue of the tests, with short times unless `more` says otherwise."""
     limits = {"visibility_timeout": 3.0, "backoff_initial": 0.05, "timeout": 10.0, **more}
     settings = Settings(
         redis_url=redis_url,
@@ -83,7 +80,15 @@ async def running(
         consumer="pod",
         **limits,
     )
-    runner = Runner(settings, Target(handler_url, body_field, "application/octet-stream"))
+    return Runner(settings, Target(handler_url, body_field, "application/octet-stream"))
+
+
+@asynccontextmanager
+async def running(
+    redis_url: str, handler_url: str, body_field: str | None = None, **more: Any
+) -> AsyncIterator[Runner]:
+    """It at work; stopped at the end, what runs is finished."""
+    runner = runner_of(redis_url, handler_url, body_field, **more)
     serving = asyncio.create_task(runner.serve())
     try:
         yield runner

@@ -13,10 +13,12 @@ from streamqueue.streams.tasks import _LEAVE
 from streamqueue.worker.http.runner import Runner
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.intake import STEP
+from streamqueue.worker.process import Serving
 from streamqueue.worker.settings import Settings
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.worker.handler_server import runner_of
 from tests.redis.worker.pod import a_read_is_under_way, made, until, working
 from tests.redis.worker.stores import PARKED, owners
 
@@ -40,12 +42,15 @@ class Held:
             raise
 
 
+@pytest.mark.parametrize("protocol", ["sdk", "http"])
 async def test_who_is_told_to_stop_while_it_connects_takes_nothing(
-    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
     """A cluster's client asks for the nodes first."""
     held = Held()
-    worker = made(shared_server.url, held.__call__)
+    worker: Serving = made(shared_server.url, held.__call__)
+    if protocol == "http":
+        worker = runner_of(shared_server.url, "http://127.0.0.1:1/")
     connect = Settings.connect
 
     @asynccontextmanager
@@ -57,7 +62,7 @@ async def test_who_is_told_to_stop_while_it_connects_takes_nothing(
     monkeypatch.setattr(Settings, "connect", connecting)
     await queue.add()
     await asyncio.wait_for(worker.serve(), 20)
-    assert held.seen == []
+    assert held.seen == [] and (await queue.snapshot()).undelivered == 1
 
 
 async def test_who_is_told_to_stop_before_it_begins_takes_nothing(queue: Queue, shared_server: RunningServer) -> None:
