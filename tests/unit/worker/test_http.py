@@ -51,6 +51,11 @@ def test_an_id_that_is_no_time_is_not_sent_as_one(entry_id: str) -> None:
     assert "ce-time" not in request({"n": b"1"}, entry_id=entry_id).headers
 
 
+@pytest.mark.parametrize("digits", [18, 20, 400])
+def test_what_a_producer_calls_a_time_and_is_none_is_not_sent_as_one(digits: int) -> None:
+    assert "ce-time" not in request({"n": b"1"}, {b"sq-enqueued-at": b"9" * digits}).headers
+
+
 def test_the_trace_goes_along() -> None:
     own = {b"traceparent": b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", b"tracestate": b"a=1"}
     headers = request({"n": b"1"}, own).headers
@@ -77,6 +82,7 @@ def test_one_named_field_is_the_body_as_it_is() -> None:
     made = request({"image": b"\x89PNG\xff", "n": b"1"}, body_field="image", content_type="image/png")
 
     assert (made.body, made.headers["content-type"]) == (b"\x89PNG\xff", "image/png")
+    assert request({"n": b"1"}, content_type="image/png").headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_what_the_handler_refuses_is_set_aside_with_its_words(status: int) -> No
     assert str(error).startswith(f'HTTP {status}: {{"detail": "no such\ufffdcustomer"}}xxx') and len(str(error)) < 400
 
 
-@pytest.mark.parametrize("status", [300, 301, 304, 307])
+@pytest.mark.parametrize("status", [101, 300, 301, 304, 307])
 def test_redirects_are_not_followed(status: int) -> None:
     error = judged(status, Location="http://elsewhere/")
 
@@ -146,6 +152,8 @@ def test_redirects_are_not_followed(status: int) -> None:
         ("Thu, 01 Jan 2026 01:01:00 GMT", "Thu, 01 Jan 2026 01:00:00 GMT", 60.0),
         ("Thu, 01 Jan 2025 00:00:00 GMT", TODAY, 0.0),
         ("Thu, 08 Jan 2026 00:00:00 GMT", TODAY, 86_400.0),
+        ("Thu, 01 Jan 2026 00:00:00 +9999999999999", TODAY, None),
+        ("9" * 400, "", 86_400.0),
         ("soon", "", None),
         ("-5", "", None),
         ("1.5", "", None),
@@ -154,13 +162,14 @@ def test_redirects_are_not_followed(status: int) -> None:
     ],
 )
 def test_retry_after(value: str, date: str, seconds: float | None) -> None:
-    assert retry_after({"Retry-After": value, "Date": date}, NOW) == seconds
+    assert retry_after({"Retry-After": value} | ({"Date": date} if date else {}), NOW) == seconds
 
 
 @pytest.mark.parametrize(
     ("kind", "body", "value"),
     [
         ("application/json; charset=utf-8", b'{"words": 3}', {"words": 3}),
+        ("Application/JSON ;charset=utf-8", b"[1]", [1]),
         ("application/cloudevents+json", b"[1]", [1]),
         ("application/json", b'\xef\xbb\xbf{"words": 3}', {"words": 3}),  # a mark that .NET may write
         ("text/plain", "drei Wörter".encode(), "drei Wörter"),
@@ -173,25 +182,31 @@ def test_a_replys_body_is_the_result(kind: str, body: bytes, value: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "is_whole"),
+    ("kind", "body", "is_whole", "says"),
     [
-        ("application/json", b"{oops", True),
-        ("application/json", b"[" * 100_000, True),
-        ("text/plain", b"\xff", True),
-        ("text/plain", b"x", False),
+        ("application/json", b"{oops", True, "is no JSON"),
+        ("application/json", b"[" * 100_000, True, "is no JSON"),
+        ("text/plain", b"\xff", True, "is no UTF-8 text"),
+        ("text/plain", b"x", False, "has more than 1 bytes"),
     ],
 )
-def test_a_body_that_is_no_result(kind: str, body: bytes, is_whole: bool) -> None:
-    with pytest.raises(Unusable):
+def test_a_body_that_is_no_result(kind: str, body: bytes, is_whole: bool, says: str) -> None:
+    with pytest.raises(Unusable, match=says):
         result_of(kind, body, is_whole)
 
 
-@pytest.mark.parametrize("url", ["https://h/", "h:8080", "http://", "http://h:99999/", "http://h:x/", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["https://h/", "h:8080", "http://", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1"]
+)
 def test_a_handlers_address_that_cannot_be_used(url: str) -> None:
     with pytest.raises(SettingsError, match="STREAMQUEUE_HANDLER_URL"):
         Target.from_environment({"STREAMQUEUE_HANDLER_URL": url})
 
 
-def test_where_the_handler_is() -> None:
+def test_where_the_handler_is_and_what_it_gets() -> None:
+    told = {"STREAMQUEUE_BODY_FIELD": "image", "STREAMQUEUE_BODY_CONTENT_TYPE": "image/png"}
+    assert Target.from_environment(told) == Target("http://127.0.0.1:8080/", "image", "image/png")
+    for environment in ({}, dict.fromkeys(told, "")):
+        assert Target.from_environment(environment) == Target("http://127.0.0.1:8080/", None, "application/json")
     assert Target.from_environment({}).address == ("127.0.0.1", 8080)
     assert Target("http://localhost/tasks").address == ("localhost", 80)

@@ -72,4 +72,4 @@ def _as_json(fields: Mapping[str, bytes]) -> bytes:
 
 
 def _escaped(text: str) -> str:
-    return _UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
+    return _UNSAFE.sub(lambda match: quote(match[0]), text)

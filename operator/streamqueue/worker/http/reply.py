@@ -39,7 +39,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds; None where the header is absent or makes no sense. A date is held against the reply's own Date."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value[:9]), LONGEST_WAIT)
+        return min(float(value), LONGEST_WAIT)
     until = _epoch(value)
     if until is None:
         return None
@@ -74,5 +74,5 @@ def check_tasks(result: Any) -> None:
 def _epoch(http_date: str) -> float | None:
     try:
         return parsedate_to_datetime(http_date).timestamp()
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, OverflowError):
         return None

@@ -39,6 +39,6 @@ class Target:
 def _is_usable(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme == "http" and bool(parts.hostname) and (parts.port or 80) > 0
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
