@@ -74,7 +74,14 @@ def decoder_for(shape: Any) -> Decoder:
 
 
 def _users(fields: Fields) -> dict[str, bytes]:
-    return {_text("name", name): value for name, value in fields.items() if not name.startswith(_OWN)}
+    return {_name(name): value for name, value in fields.items() if not name.startswith(_OWN)}
+
+
+def _name(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise PayloadError(f"a field has a name that is no UTF-8 text: its producer must mend {name!r}") from None
 
 
 class _Names(dict[bytes, str | None]):
@@ -176,9 +183,8 @@ def _model_decoder(model: Any) -> Decoder:
     for name, item in model.model_fields.items():
         readers |= dict.fromkeys(_aliases(item.validation_alias), readers[name])
     other = reader_of(Any)
-    # What a model that forbids other fields sends itself, or a plain producer beside it.
-    others = _TRACE.union(model.model_computed_fields) - readers.keys()
-    beside = others if model.model_config.get("extra") == "forbid" else frozenset()
+    # What a model sends itself, or a plain producer beside it: no fields that it might forbid, or keep.
+    beside = _TRACE.union(model.model_computed_fields) - readers.keys()
     both = both_names(model)
 
     def decode(fields: Fields) -> Any:

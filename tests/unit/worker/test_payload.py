@@ -8,16 +8,18 @@ import decimal
 import enum
 import pathlib
 import uuid
+from collections import abc
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
 
 import pydantic
 import pytest
 
 from streamqueue import PayloadError, Worker
+from streamqueue.worker import payload
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.encoding import encode
 from streamqueue.worker.handler import takes_context
-from streamqueue.worker.payload import decoder_for, decoder_of, item_decoder_of
+from streamqueue.worker.payload import MAX_NAMES, decoder_for, decoder_of, item_decoder_of, texts
 
 if TYPE_CHECKING:
     from streamqueue import Context
@@ -39,6 +41,10 @@ Sku = NewType("Sku", str)
 class Item:
     sku: str
     amount: int = 1
+    is_big: bool = dataclasses.field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.is_big = self.amount > 100
 
 
 @dataclasses.dataclass
@@ -118,7 +124,8 @@ class Opaque(pydantic.BaseModel):
     numbers: pydantic.Json[list[int]]
     secret: pydantic.SecretStr
     path: pathlib.Path
-    amount: int
+    amount: int = pydantic.Field(strict=True)
+    raw: bytes = pydantic.Field(b"", max_length=2)
 
 
 class Strict(pydantic.BaseModel, strict=True):
@@ -138,10 +145,20 @@ class Computed(pydantic.BaseModel, extra="forbid"):
         return 2 * self.amount
 
 
+class Open(pydantic.BaseModel, extra="allow"):
+    amount: int
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        return 2 * self.amount
+
+
 class Aliased(pydantic.BaseModel):
     sku: str = pydantic.Field(alias="articleNumber")
     note: str = pydantic.Field(validation_alias=pydantic.AliasChoices("note", "remark"))
     line: Aliased | None = None
+    page: bytes = pydantic.Field(b"", alias="document")
 
 
 @dataclasses.dataclass
@@ -171,8 +188,10 @@ def decoded(shape: Any, value: bytes) -> Any:
         Model(when=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), lines=[Line(sku="0", price=decimal.Decimal(1))]),
         Strict(name="17", amount=1, ratio=2, is_new=False, tags=["1"]),
         Computed(amount=3),
+        Open(amount=3, more=[1]),  # type: ignore[call-arg]
         Aliased(articleNumber="17", remark="x", line=Aliased(articleNumber="1", note="y")),
-        Node("17", [Node("1"), Node("null")], {"a": Item("1", 2)}, (1, "2"), Item("3")),
+        Item("17", 101),
+        Node("17", [Node("1"), Node("null")], {"a": Item("1", 101)}, (1, "2"), Item("3")),
         Node("17", counts={1: {Colour.RED: 0.5}, -2: {}}, seen={None: True}),
         Stamped(
             NOON,
@@ -218,6 +237,11 @@ def test_what_is_sent_arrives(sent: Any) -> None:
         (decimal.Decimal, b"1.10", decimal.Decimal("1.10")),
         (datetime.date, b"2026-01-02", datetime.date(2026, 1, 2)),
         (set[int], b"[1, 1]", {1}),
+        (frozenset[int], b"[1, 1]", frozenset({1})),
+        (abc.Set[int], b"[1, 1]", {1}),
+        (abc.Sequence[Item], b'[{"sku": "1"}]', [Item("1")]),
+        (abc.Mapping[str, Item], b'{"a": {"sku": "1"}}', {"a": Item("1")}),
+        (abc.MutableMapping[str, Item], b'{"a": {"sku": "1"}}', {"a": Item("1")}),
         (tuple[int, ...], b"[1, 2]", (1, 2)),
         (dict[int | None, str], b'{"1": "1", "null": "x"}', {1: "1", None: "x"}),
         (dict[str, int], b'{"1": 1}', {"1": 1}),
@@ -286,10 +310,41 @@ def test_a_value_of_a_dict_that_does_not_fit_is_said() -> None:
 
 def test_a_model_gets_the_text_where_what_it_says_in_json_does_not_fit() -> None:
     fields = {b"numbers": b"[1, 2]", b"secret": b"17", b"path": b"2026", b"amount": b"3"}
-    found = decoder_for(Opaque)(fields)
-    assert (found.numbers, found.secret.get_secret_value(), found.path) == ([1, 2], "17", pathlib.Path("2026"))
-    with pytest.raises(PayloadError, match="amount: Input should be a valid integer"):
-        decoder_for(Opaque)(fields | {b"amount": b"[]"})
+    for raw in (b"", b"\xff"):
+        found = decoder_for(Opaque)(fields | {b"raw": raw})
+        assert (found.numbers, found.secret.get_secret_value(), found.path) == ([1, 2], "17", pathlib.Path("2026"))
+    for name, value, says in ((b"amount", b"[]", "a valid integer"), (b"raw", b"\xff" * 3, "at most 2 bytes")):
+        with pytest.raises(PayloadError, match=f"{name.decode()}: .*{says}"):
+            decoder_for(Opaque)(fields | {name: value})
+
+
+def test_what_a_model_calls_by_another_name_is_what_its_annotation_says() -> None:
+    fields = {b"articleNumber": b"1", b"remark": b"2", b"document": b"\xff"}
+    assert decoder_for(Aliased)(fields) == Aliased(articleNumber="1", remark="2", document=b"\xff")
+
+
+def test_fields_that_nobody_asks_for_are_left_out() -> None:
+    """As those of a producer that is newer than the handler."""
+    fields = {b"sku": b"1", b"price": b"1.10", b"later": b"x"}
+    assert decoder_for(Item)(fields | {b"later": b"\xff"}) == Item("1")
+    assert decoder_for(Line)(fields) == Line(sku="1", price=PRICE)
+
+
+@pytest.mark.parametrize("shape", [dict, dict[str, bytes], dict[str, int], bytes, Item, Line], ids=str)
+def test_a_name_that_is_no_text_is_told_from_a_value(shape: Any) -> None:
+    with pytest.raises(PayloadError, match=r"a name that is no UTF-8 text.*b'\\xff'"):
+        decoder_for(shape)({b"\xff": b"1"})
+
+
+def test_a_models_field_that_is_no_text_is_named() -> None:
+    with pytest.raises(PayloadError, match="field 'sku' is no UTF-8 text"):
+        decoder_for(Line)({b"sku": b"\xff", b"price": b"1"})
+
+
+def test_names_that_do_not_come_again_are_forgotten() -> None:
+    for n in range(2 * MAX_NAMES):
+        texts({b"name-%d" % n: b"x"})
+    assert len(payload._NAMES) <= MAX_NAMES
 
 
 def test_what_a_dataclass_refuses_never_fits() -> None:
