@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.following.tell import tell, tell_queue
@@ -30,6 +32,20 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
     assert "attempt 3 of 5" in " ".join(story.sentences)
     straight = tell(facts, SPEC, "orders", chosen=False)  # which knows the queue's limits from nobody
     assert straight.next == "" and "attempt 3, delivery 1" in " ".join(straight.sentences)
+
+
+@pytest.mark.parametrize(
+    ("letter_id", "dead_at", "since"),
+    [
+        ("5-0", b"1767225600000", "2026-01-01T00:00:00.000Z"),
+        ("1767225600000-0", b"yesterday", "1767225600000-0"),
+        ("1767225600000-0", None, "2026-01-01T00:00:00.000Z"),
+    ],
+)
+def test_a_letter_that_somebody_wrote_by_hand_is_told_of_too(letter_id: str, dead_at: bytes | None, since: str) -> None:
+    letter = Entry(letter_id, {b"sq-id": b"order-1"} | ({b"sq-dead-at": dead_at} if dead_at else {}))
+    story = tell(TaskFacts(wanted="order-1", snapshot=snapshot(), letters=(letter,)), SPEC, "orders")
+    assert story.state == "dead" and story.sentences[0].startswith(f"Dead since {since}: ")
 
 
 def test_whether_copies_reach_other_groups_is_said() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from streamqueue.api.durations import format_duration
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.following.facts import TaskFacts
+from streamqueue.cli.letters import died_at
 from streamqueue.cli.moments import entry_time, is_entry_id
 from streamqueue.cli.output import age
 from streamqueue.streams import Snapshot
@@ -91,9 +92,9 @@ def _dead(facts: TaskFacts, again: str) -> Story | None:
     if not facts.letters:
         return None
     letter = facts.letters[-1]
-    when = letter.field("sq-dead-at") or letter.id
+    when = entry_time(f"{died_at(letter) * 1000:.0f}-0") or letter.id
     said = (
-        f"Dead since {entry_time(when) or when}: {letter.field('sq-reason')} after {letter.field('sq-attempt')} "
+        f"Dead since {when}: {letter.field('sq-reason')} after {letter.field('sq-attempt')} "
         f"attempt(s), the last with consumer {letter.field('sq-consumer')}; cause: {letter.field('sq-cause')}.",
         f"It is dead letter {letter.id}.",
     )
