@@ -107,6 +107,8 @@ class Queue:
         With an `id` of your own a second send within `remembered` seconds adds nothing. `delay` is seconds.
         `replicated` waits until `replicas` replicas have the task, and says whether they do.
         """
+        if replicas < 1:  # which is true of any task
+            raise ValueError(f"send(replicas={replicas}): how many replicas must have the task is at least 1")
         with sending(self._stream.stream, 1) as trace:
             task = _task(payload, id, delay, remembered, trace)
             if replicated:

@@ -300,6 +300,7 @@ def test_a_number_in_code_is_one() -> None:
         ({"delay": 1e300}, "delay is from 0"),
         ({"delay": math.nan}, "delay is from 0"),
         ({"remembered": math.inf}, "remembered from a millisecond"),
+        ({"replicated": True, "replicas": 0}, "is at least 1"),
     ],
 )
 async def test_a_send_that_cannot_be_is_refused_before_anything_is_sent(wrong: dict[str, Any], says: str) -> None:
