@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import math
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.context import Context
+from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
-from streamqueue.worker.metrics import Histogram
-from streamqueue.worker.outcome import RELEASED, Backoff, failed, meant
-from streamqueue.worker.producer import Queue, new_id
+from streamqueue.worker.metrics import Histogram, Metrics
+from streamqueue.worker.outcome import RELEASED, Backoff, cause_of, failed, meant, result_json
+from streamqueue.worker.producer import Queue, Sent, new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
 
@@ -45,6 +50,31 @@ def test_values_count_together_as_one_by_one(values: list[float]) -> None:
     assert sum(together.values()[:-1]) == len(values) + 4
 
 
+def test_each_figure_is_told_under_its_own_name() -> None:
+    metrics = Metrics('a"b\\c\nd', "workers", Counters(1, 2, 3, 4, 5, 6, 7, 8))
+    metrics.in_flight = 9
+    metrics.duration.observe(0.3, 2)
+    metrics.duration.observe(7200.0)
+    samples = [each for family in text_string_to_metric_families(metrics.text()) for each in family.samples]
+    assert all(each.labels["stream"] == 'a"b\\c\nd' and each.labels["group"] == "workers" for each in samples)
+    found = {(each.name.removeprefix("streamqueue_worker_"), each.labels.get("le")): each.value for each in samples}
+    names = ("processed", "retried", "dead", "held", "released", "lease_lost", "gone", "claimed")
+    assert [found[f"{name}_total", None] for name in names] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert found["in_flight", None] == 9
+    assert [found["duration_seconds_bucket", le] for le in ("0.1", "0.5", "3600.0", "+Inf")] == [0, 2, 2, 3]
+    assert (found["duration_seconds_count", None], found["duration_seconds_sum", None]) == (3, 7200.6)
+    assert found["end_to_end_seconds_count", None] == 0
+
+
+def test_how_long_tasks_took_is_told_by_the_clock_that_their_times_are_of() -> None:
+    metrics = Metrics("orders", "workers", Counters())
+    metrics.server_ahead = -3600.0  # ours is an hour ahead
+    now = 1_767_225_600_000.0
+    metrics.acknowledged([now - 3_602_000, now, 0.0], now)  # 2 s ago; yet to come, by that clock; not known
+    *counts, total = metrics.end_to_end.values()
+    assert (sum(counts), counts[0], total) == (2, 1, 2.0)
+
+
 @pytest.mark.parametrize("after", [-1, math.inf, math.nan])
 def test_a_delay_without_an_end_is_refused_where_it_is_written(after: float) -> None:
     with pytest.raises(ValueError, match="a delay is zero or more seconds"):
@@ -69,6 +99,41 @@ def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
 
     assert [delay(deliveries) for deliveries in range(1, 51)] == [1] * 50
     assert sum(map(delay, range(1, 100))) > 3600, "a hundred deliveries are the end"
+
+
+def looped() -> list[Any]:
+    result: list[Any] = []
+    result.append(result)
+    return result
+
+
+def deep() -> list[Any]:
+    result: list[Any] = []
+    for _ in range(100_000):
+        result = [result]
+    return result
+
+
+@pytest.mark.parametrize("result", [object(), looped(), deep()], ids=["an object", "a loop", "too deep"])
+def test_a_result_that_is_no_json_is_logged_and_its_task_is_done(
+    result: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    ctx = Context(Taken("1-0", "t", {}, 0, 0), 1.0, lambda: None)
+    assert result_json(ctx, result) == "" and "the result is not kept" in caplog.text
+
+
+def test_a_result_is_kept_as_the_json_that_a_field_would_be() -> None:
+    ctx = Context(Taken("1-0", "t", {}, 0, 0), 1.0, lambda: None)
+    result = {"day": datetime.date(2026, 1, 2), "sent": Sent("1", None)}
+    kept = json.loads(result_json(ctx, result))
+    assert kept["day"] == "2026-01-02" and kept["sent"]["id"] == "1"
+    assert (result_json(ctx, None), result_json(ctx, False)) == ("", "false")
+
+
+@pytest.mark.parametrize("kind", [ValueError, Retry, lambda text: group(ValueError(text), KeyError(text))])
+def test_of_an_error_without_end_the_first_words_travel_with_the_task(kind: Callable[[str], Exception]) -> None:
+    cause = cause_of(kind("because " * 10_000))
+    assert len(cause) == 500 and "because because" in cause
 
 
 def group(*errors: Exception) -> ExceptionGroup[Exception]:
