@@ -74,7 +74,7 @@ class Line(pydantic.BaseModel):
 
 class Model(pydantic.BaseModel):
     name: str | None = None
-    content: bytes | None = None
+    content: Annotated[bytes, pydantic.Field(max_length=9)] | None = None
     price: decimal.Decimal = decimal.Decimal(0)
     key: uuid.UUID | None = None
     kind: Literal["1", "two"] = "two"
@@ -90,6 +90,7 @@ class Model(pydantic.BaseModel):
 
 class Shape(enum.Enum):
     ROUND = "round"
+    ONE = "1"
 
 
 @dataclasses.dataclass
@@ -159,6 +160,7 @@ class Aliased(pydantic.BaseModel):
     note: str = pydantic.Field(validation_alias=pydantic.AliasChoices("note", "remark"))
     line: Aliased | None = None
     page: bytes = pydantic.Field(b"", alias="document")
+    scan: bytes = pydantic.Field(b"", validation_alias=pydantic.AliasChoices("scan", "copy"))
 
 
 @dataclasses.dataclass
@@ -233,6 +235,7 @@ def test_what_is_sent_arrives(sent: Any) -> None:
         (Literal["x", 2], b"2", 2),
         (Colour, b"1", Colour.ONE),
         (Level | None, b"1", Level.LOW),
+        (Shape | None, b"1", Shape.ONE),
         (float, b"3", 3.0),
         (decimal.Decimal, b"1.10", decimal.Decimal("1.10")),
         (datetime.date, b"2026-01-02", datetime.date(2026, 1, 2)),
@@ -319,8 +322,8 @@ def test_a_model_gets_the_text_where_what_it_says_in_json_does_not_fit() -> None
 
 
 def test_what_a_model_calls_by_another_name_is_what_its_annotation_says() -> None:
-    fields = {b"articleNumber": b"1", b"remark": b"2", b"document": b"\xff"}
-    assert decoder_for(Aliased)(fields) == Aliased(articleNumber="1", remark="2", document=b"\xff")
+    fields = {b"articleNumber": b"1", b"remark": b"2", b"document": b"\xff", b"copy": b"\xfe"}
+    assert decoder_for(Aliased)(fields) == Aliased(articleNumber="1", remark="2", document=b"\xff", copy=b"\xfe")
 
 
 def test_fields_that_nobody_asks_for_are_left_out() -> None:
