@@ -36,9 +36,9 @@ class Wanted:
 
 
 def died_at(letter: Entry) -> float:
-    """Unix seconds by Redis's clock."""
-    stamp = letter.field("sq-dead-at") or letter.id.partition("-")[0]
-    return int(stamp) / 1000 if len(stamp) < 20 and stamp.isdecimal() else 0.0
+    """Unix seconds by Redis's clock; of a letter that somebody wrote by hand, when it was added."""
+    said = letter.field("sq-dead-at") or ""
+    return int(said if said.isdecimal() and len(said) < 20 else letter.id.partition("-")[0]) / 1000
 
 
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:

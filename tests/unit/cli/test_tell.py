@@ -38,8 +38,10 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
     ("letter_id", "dead_at", "since"),
     [
         ("5-0", b"1767225600000", "2026-01-01T00:00:00.000Z"),
-        ("1767225600000-0", b"yesterday", "1767225600000-0"),
+        ("1767225600000-0", b"yesterday", "2026-01-01T00:00:00.000Z"),
+        ("1767225600000-0", b"9" * 5000, "2026-01-01T00:00:00.000Z"),
         ("1767225600000-0", None, "2026-01-01T00:00:00.000Z"),
+        ("5-0", None, "5-0"),
     ],
 )
 def test_a_letter_that_somebody_wrote_by_hand_is_told_of_too(letter_id: str, dead_at: bytes | None, since: str) -> None:

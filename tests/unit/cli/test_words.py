@@ -10,11 +10,13 @@ import yaml
 from rich.console import Console
 
 from streamqueue.cli.errors import BadInput
+from streamqueue.cli.letters import Wanted, died_at
 from streamqueue.cli.live import add_row, new_table
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection
 from streamqueue.cli.output import Column, age, document, printable, table
 from streamqueue.cli.port_forward import Address, cluster_address
+from streamqueue.streams.entries import Entry
 
 
 @pytest.mark.parametrize(
@@ -128,3 +130,36 @@ def test_what_to_type_again_means_the_same_cluster_and_the_same_ca() -> None:
     assert "--ca-file 'my ca.pem'" in secure.again
     assert secure.redis_cli == "redis-cli -u \"$STREAMQUEUE_REDIS_URL\" --cacert 'my ca.pem'"
     assert Selection(redis="redis+sentinel://h/m", stream="orders", group="workers").redis_cli == "redis-cli"
+
+
+LETTER = Entry(
+    "1767225600000-0",
+    {b"sq-id": b"order-1", b"sq-reason": b"crash", b"sq-cause": b"OOMKilled", b"sq-dead-at": b"1767225601000"},
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_meant"),
+    [
+        (Wanted(), True),
+        (Wanted(frozenset({LETTER.id})), True),
+        (Wanted(frozenset({"order-1"})), False),
+        (Wanted(tasks=frozenset({"order-1", "order-2"})), True),
+        (Wanted(tasks=frozenset({LETTER.id})), False),
+        (Wanted(frozenset({LETTER.id}), frozenset({"order-2"})), False),
+        (Wanted(reason="oom"), True),
+        (Wanted(reason="CRASH"), True),
+        (Wanted(reason="exit"), False),
+        (Wanted(older=60.0), True),
+        (Wanted(older=60.1), False),
+        (Wanted(reason="oom", older=60.1), False),
+    ],
+)
+def test_each_given_part_must_hold_of_a_letter(wanted: Wanted, is_meant: bool) -> None:
+    assert wanted.takes(LETTER, 1_767_225_661.0) is is_meant
+
+
+def test_a_letter_is_as_old_as_it_says_or_else_as_its_entry() -> None:
+    """What is known of none must not be purged for its age."""
+    unsaid = Entry(LETTER.id, {b"sq-dead-at": b"yesterday"})
+    assert [died_at(letter) for letter in (LETTER, unsaid)] == [1_767_225_601.0, 1_767_225_600.0]
