@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from streamqueue.controller.runtime import Runtime
-from streamqueue.scaling.deadline.service import PRIOR_WEIGHT
 
 
 def decisions(runtime: Runtime, leading_since: float, clock_offset: float) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def decisions(runtime: Runtime, leading_since: float, clock_offset: float) -> di
     cold = runtime.memory.cold if runtime.memory else None
     return {
         "leadingSince": leading_since,
-        "serviceSeconds": learnt.service.seconds if learnt and learnt.service.long.tasks > PRIOR_WEIGHT else None,
+        "serviceSeconds": learnt.service.seconds if learnt and learnt.service.is_known else None,
         "coldStartSeconds": cold.mean if cold and cold.samples else None,
         "entries": entries,
     }

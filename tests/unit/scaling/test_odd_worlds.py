@@ -115,7 +115,9 @@ def test_a_sentence_shows_only_what_is_known() -> None:
     looks = [look(float(now), waiting=128, waiting_exact=False, pods=pods(1)) for now in range(2)]
     _, memory = decide(SPEC, None, looks[0])
     decision, _ = decide(SPEC, memory, looks[1])
-    assert "at least 128 waiting; 10.0 s a task; pods take 5 s" in decision.sentence
+    assert "at least 128 waiting; 10.0 s a task (assumed); pods take 5 s" in decision.sentence
+    decision, _ = decide(SPEC, None, look(0.0, waiting=128, oldest_waiting_age=0.0))
+    assert decision.sentence.endswith("; 10.0 s a task (assumed); pods take 10 s (assumed)")
 
 
 @pytest.mark.parametrize("behind", [5.0, 60.0])

@@ -11,6 +11,7 @@ from streamqueue.scaling.deadline.curve import Outlook, add_pods, is_late, laten
 from streamqueue.scaling.deadline.first import first_takes, may_gather, spared_by_gathering
 from streamqueue.scaling.deadline.learn import Learnt
 from streamqueue.scaling.deadline.price import WIDEST
+from streamqueue.scaling.deadline.service import ServiceTime
 from streamqueue.scaling.deadline.up import best_addition
 from streamqueue.scaling.fleet import Fleet
 from streamqueue.scaling.model import Observation
@@ -89,8 +90,7 @@ def wish_by_deadline(
     first = max(0.0, restart + LEAD - spared) if spared else restart
     (keep, soon), levels = levels.keep((now, now + LEAD), (default, restart, first), tick)
     learnt = replace(learnt, levels=levels)
-    a_task = f"{service:.1f}" if service >= 1 else f"{service:.2g}"
-    why = f"{_in_wait(target, observation)}; {a_task} s a task; pods take {cold:.0f} s"
+    why = f"{_in_wait(target, observation)}; {_in_short(learnt.service, starts)}"
     have = fleet.capacity
     if more:
         return Wish(have + more, max(need, have + more), have + more, why), learnt
@@ -130,6 +130,13 @@ def _in_wait(target: float, observation: Observation) -> str:
     count = f"{'' if observation.waiting_exact else 'at least '}{observation.waiting} waiting"
     oldest = observation.oldest_waiting_age
     return count if oldest is None else f"{count}, oldest {oldest:.0f} s of {target:.0f} s"
+
+
+def _in_short(service: ServiceTime, starts: ColdStart) -> str:
+    seconds, guess = service.seconds, " (assumed)"
+    a_task = f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.2g}"
+    known, seen = service.is_known, bool(starts.samples)
+    return f"{a_task} s a task{'' if known else guess}; pods take {starts.mean:.0f} s{'' if seen else guess}"
 
 
 def _headway(fleet: Fleet, observation: Observation) -> tuple[int, float]:

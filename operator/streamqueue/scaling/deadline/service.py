@@ -38,6 +38,11 @@ class ServiceTime:
     lately: Spent = field(default_factory=Spent)
 
     @property
+    def is_known(self) -> bool:
+        """Whether any task was seen to be done."""
+        return self.long.tasks > PRIOR_WEIGHT
+
+    @property
     def seconds(self) -> float:
         """Seconds a task takes."""
         return max(self.long.busy / self.long.tasks, LEAST)
