@@ -194,7 +194,7 @@ async def test_a_killed_workers_task_is_done_by_another_at_once(
         if source == SDK:
             os.kill(await started(redis), signal.SIGKILL)
         await running.says(r"orders-\w+-\d \| ended " + ("by signal 9" if source == SDK else "with exit code 7"))
-        await running.says(r"1 task of workers that ended handed on")
+        await running.says(r"1 task of dead or failed workers: back at work")
         await until_done(redis, 5)
         assert await running.end() == 0
     assert (await redis.xpending("orders", "workers"))["pending"] == 0
