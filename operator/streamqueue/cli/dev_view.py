@@ -63,7 +63,8 @@ class View:
     def show(self, look: Look) -> None:
         """One round."""
         if look.returned:
-            self._console.print(f"{counted(look.returned, 'task', 'tasks')} of dead or failed workers: back at work, or dead letters")
+            tasks = counted(look.returned, "task", "tasks")
+            self._console.print(f"{tasks} of dead or failed workers: back at work, or dead letters")
         sentence = look.trouble or look.decision.sentence
         change = f"{look.decision.reason} {look.decision.replicas}" if look.snapshot else look.trouble
         if not self._live.is_started:
