@@ -36,6 +36,7 @@ LAG = _gauge("lag", "Entries that wait for delivery.")
 LAG_KNOWN = _gauge("lag_known", "1 where the lag is exact, 0 where it is a lower bound.")
 PENDING = _gauge("pending", "Entries delivered and not acknowledged.")
 OLDEST_WAITING = _gauge("oldest_waiting_seconds", "Age of the oldest entry that waits for delivery.")
+RETRYING = _gauge("retrying", "Tasks that failed and wait for their next attempt, in nobody's hands.")
 OLDEST_PENDING = _gauge("oldest_pending_seconds", "Time since the oldest pending entry was last delivered.")
 OUTBOXED = _gauge("outboxed", "Results on their way to streams that one script cannot reach together with the queue.")
 STUCK = _gauge("results_stuck", "1 while some of those have waited, since the stream that they are for takes none.")
@@ -61,7 +62,7 @@ LOOP_AGE = Gauge("streamqueue_loop_age_seconds", "Time since the loop last looke
 LEADER = Gauge("streamqueue_leader", "1 on the pod that looks at the queues, 0 on a standby.")
 
 _OF_THE_SPEC = (MAX_REPLICAS, TARGET_WAIT, HANDLER_TIMEOUT, VISIBILITY_TIMEOUT)
-_OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS, OUTBOXED)
+_OF_THE_STREAM = (LAG, LAG_KNOWN, PENDING, RETRYING, OLDEST_WAITING, OLDEST_PENDING, DEAD_LETTERS, OUTBOXED)
 _BY_QUEUE = (*_OF_THE_SPEC, *_OF_THE_STREAM, DESIRED, REDIS_UP, MAY_LOSE_WORK)
 
 
@@ -127,6 +128,7 @@ def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
         yield LAG, snapshot.undelivered
         yield LAG_KNOWN, int(snapshot.lag_known)
         yield PENDING, snapshot.pending
+        yield RETRYING, snapshot.retrying
         yield OLDEST_WAITING, _age(snapshot.oldest_waiting_age, snapshot.undelivered)
         yield OLDEST_PENDING, _age(snapshot.oldest_pending_age, snapshot.pending)
         yield DEAD_LETTERS, snapshot.dead_letters

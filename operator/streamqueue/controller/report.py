@@ -66,6 +66,7 @@ def status(held: Holdings, facts: Facts, previous: Mapping[str, Any], now: float
     if facts.snapshot:
         snapshot = facts.snapshot
         shown |= {"lag": snapshot.undelivered, "lagKnown": snapshot.lag_known, "pending": snapshot.pending}
+        shown["retrying"] = snapshot.retrying
         if snapshot.dead_letters is not None:
             shown["deadLetters"] = snapshot.dead_letters
         if snapshot.oldest_waiting_age is not None:

@@ -112,6 +112,11 @@ class Snapshot:
         return self.lag_rule is not LagRule.SATURATED
 
     @property
+    def retrying(self) -> int:
+        """Tasks that failed and wait for their next attempt, due or not."""
+        return self.unacknowledged - self.pending
+
+    @property
     def holders_known(self) -> bool:
         """Whether `consumers` names all that have entries in hand: where it was cut, they come first."""
         return self.consumers_total <= len(self.consumers) or not self.consumers[-1].pending

@@ -36,8 +36,8 @@ def shown(previous: dict[str, Any] | None = None, **counters: Any) -> dict[str, 
 
 
 def test_counters_and_replicas() -> None:
-    found = shown(undelivered=5, pending=2, dead_letters=1, oldest_waiting_age=60.0)
-    assert (found["lag"], found["pending"], found["deadLetters"]) == (5, 2, 1)
+    found = shown(undelivered=5, pending=2, unacknowledged=9, dead_letters=1, oldest_waiting_age=60.0)
+    assert (found["lag"], found["pending"], found["retrying"], found["deadLetters"]) == (5, 2, 7, 1)
     assert (found["readyReplicas"], found["desiredReplicas"]) == (2, 3)
     assert found["oldestWaitingTime"] == "2027-01-15T07:59:00Z"
 
@@ -45,7 +45,7 @@ def test_counters_and_replicas() -> None:
 def test_unknown_counters_are_absent_not_zero() -> None:
     facts = Facts(redis=Trouble("Unreachable", "no route"))
     found = status(holdings(), facts, {}, now=1_800_000_000.0)
-    assert not {"lag", "pending", "deadLetters", "lagKnown"} & found.keys()
+    assert not {"lag", "pending", "retrying", "deadLetters", "lagKnown"} & found.keys()
     assert found["reason"] == "Unreachable"
     assert "deadLetters" not in shown(undelivered=5), "read, but for these"
 

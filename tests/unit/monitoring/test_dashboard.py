@@ -20,6 +20,7 @@ MAY_BE_EMPTY = (
     "tasks trimmed by producers",
     "taken back from live workers, {{cause}}",
     "on their way {{namespace}}/{{queue}}",
+    "to be retried {{namespace}}/{{queue}}",
 )
 
 

@@ -48,6 +48,7 @@ def facts(**given: Any) -> Facts:
             group_exists=True,
             undelivered=7,
             pending=3,
+            unacknowledged=14,
             oldest_waiting_age=1.5,
             oldest_pending_age=0.5,
             dead_letters=2,
@@ -122,10 +123,10 @@ async def test_the_figures_are_those_of_the_round(scrape: Scraper) -> None:
                 "acknowledged_total",
                 "trimmed_undelivered_total",
             ),
-            *("reclaimed_total", "outboxed", "results_stuck"),
+            *("reclaimed_total", "outboxed", "results_stuck", "retrying"),
         )
     }
-    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 120, 300, 1, 0, 5, 2, 1, 3, 6, 1]
+    assert list(figures.values()) == [7, 1, 3, 1.5, 0.5, 2, 4, 8, 30, 120, 300, 1, 0, 5, 2, 1, 3, 6, 1, 11]
     assert page.values("replicas", "orders")[("ready",)] == 1
     assert page.values("decisions_total", "orders") == {("ScalingUp",): 1, ("ScalingDown",): 0}
     assert page.values("live_returns_total", "orders") == {("abandoned",): 9, ("visibility-timeout",): 0}
@@ -144,7 +145,7 @@ async def test_what_cant_be_read_has_no_series(scrape: Scraper) -> None:
     page = await scrape()
     assert page.values("redis_up", "orders") == {(): 0}
     of_the_stream = ("lag", "lag_known", "pending", "oldest_waiting_seconds", "oldest_pending_seconds", "dead_letters")
-    for name in (*of_the_stream, "outboxed"):
+    for name in (*of_the_stream, "outboxed", "retrying"):
         assert page.values(name, "orders") == {}, name
     assert page.values("redis_may_lose_work", "orders") == {}
     assert page.values("desired_replicas", "orders") == {}

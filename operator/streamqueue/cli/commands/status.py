@@ -29,6 +29,7 @@ COLUMNS = (
     Column("AGE", lambda row: age(row["ageSeconds"])),
     Column("STREAM", lambda row: row["stream"], wide=True),
     Column("GROUP", lambda row: row["group"], wide=True),
+    Column("RETRYING", lambda row: row["retrying"], wide=True),
     Column("MESSAGE", lambda row: row["message"], wide=True),
 )
 _NAMESPACE = Column("NAMESPACE", lambda row: row["namespace"])
@@ -62,6 +63,7 @@ def summary(body: Body, now: float) -> dict[str, Any]:
         "lag": shown.get("lag"),
         "lagKnown": shown.get("lagKnown"),
         "pending": shown.get("pending"),
+        "retrying": shown.get("retrying"),
         "oldestWaitingSeconds": max(0.0, now - epoch(oldest)) if oldest else None,
         "deadLetters": shown.get("deadLetters"),
         "replicas": shown.get("replicasSummary"),
