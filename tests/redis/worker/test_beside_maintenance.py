@@ -105,7 +105,7 @@ async def test_the_snapshot_tells_parked_from_busy(queue: Queue, shared_server: 
     entries = await take(a)
     await settle(a, retry(entries[0], delay=50), retry(entries[1], delay=100), retry(entries[2]))
     view = await queue.snapshot()
-    assert (view.pending, view.parked, view.due, view.next_due) == (1, 2, 1, 0.0)
+    assert (view.pending, view.retrying, view.parked, view.due, view.next_due) == (1, 3, 2, 1, 0.0)
     assert view.delayed_due == 0 and view.oldest_due_age is not None and view.oldest_due_age < 20
     assert [(consumer.name, consumer.pending) for consumer in view.consumers] == [("pod.1", 1)]
     assert view.consumers_total == 1 and view.oldest_pending_age is not None
@@ -120,7 +120,7 @@ async def test_the_snapshot_tells_parked_from_busy(queue: Queue, shared_server: 
         await producer.send({"n": 2}, delay=0.001)
     while (view := await queue.snapshot()).due == 0:
         pass
-    assert (view.parked, view.due, view.next_due, view.delayed_due) == (2, 1, 0.0, 1)
+    assert (view.retrying, view.parked, view.due, view.next_due, view.delayed_due) == (2, 2, 1, 0.0, 1)
     assert view.oldest_due_age is not None
 
 
