@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import socket
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -318,6 +319,29 @@ def test_a_file_goes_before_a_url_of_the_environment_and_behind_one_in_code(tmp_
 def host_of(client: object) -> str:
     assert isinstance(client, Redis)
     return str(client.connection_pool.connection_kwargs["host"])
+
+
+def test_each_endpoint_is_reached_as_its_own_settings_say() -> None:
+    own = {"URL": "rediss://own/0", "CA_FILE": "/own.pem", "MODE": "standalone"}
+    beyond = {"URL": "rediss://beyond/0", "CA_FILE": "/beyond.pem", "AUTH": "entra"}
+    environment = {f"STREAMQUEUE_REDIS_{name}": value for name, value in own.items()}
+    environment |= {f"STREAMQUEUE_NEXT_REDIS_{name}": value for name, value in beyond.items()}
+    settings = Settings.from_environment({**POD, "STREAMQUEUE_NEXT_STREAM": "paid", **environment})
+    for client, host, is_plain in ((settings.connect(), "own", True), (settings.connect_beyond(), "beyond", False)):
+        assert isinstance(client, Redis) and (type(client) is Redis) is is_plain, "in mode auto it may become a cluster"
+        known = client.connection_pool.connection_kwargs
+        assert (known["host"], known["ssl_ca_certs"]) == (host, f"/{host}.pem")
+        assert ("credential_provider" in known) is not is_plain
+
+
+@pytest.mark.parametrize("consumer", [{}, {"STREAMQUEUE_CONSUMER": ""}])
+def test_a_consumer_without_a_name_is_called_after_its_host(consumer: dict[str, str]) -> None:
+    assert Settings.from_environment({**POD, **consumer}).consumer == socket.gethostname()
+
+
+def test_a_keyword_that_is_no_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"Worker\(concurency=…\): no such setting"):
+        Settings.from_environment(POD, concurency=4)
 
 
 def test_without_a_url_both_variables_are_named() -> None:
