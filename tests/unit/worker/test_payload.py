@@ -9,7 +9,7 @@ import enum
 import pathlib
 import uuid
 from collections import abc
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NewType, TypedDict
 
 import pydantic
 import pytest
@@ -45,6 +45,10 @@ class Item:
 
     def __post_init__(self) -> None:
         self.is_big = self.amount > 100
+
+
+class Typed(TypedDict):
+    sku: str
 
 
 @dataclasses.dataclass
@@ -245,7 +249,9 @@ def test_what_is_sent_arrives(sent: Any) -> None:
         (abc.Sequence[Item], b'[{"sku": "1"}]', [Item("1")]),
         (abc.Mapping[str, Item], b'{"a": {"sku": "1"}}', {"a": Item("1")}),
         (abc.MutableMapping[str, Item], b'{"a": {"sku": "1"}}', {"a": Item("1")}),
-        (tuple[int, ...], b"[1, 2]", (1, 2)),
+        (tuple[int, ...], b"[1, 2, 3]", (1, 2, 3)),
+        (tuple, b'[1, "2"]', (1, "2")),
+        (Typed, b'{"sku": "1"}', {"sku": "1"}),
         (dict[int | None, str], b'{"1": "1", "null": "x"}', {1: "1", None: "x"}),
         (dict[str, int], b'{"1": 1}', {"1": 1}),
         (dict[datetime.date, Any], b'{"2026-01-02": [1]}', {datetime.date(2026, 1, 2): [1]}),
@@ -271,6 +277,7 @@ def test_a_field_is_what_its_annotation_says(kind: Any, value: bytes, got: Any) 
         (str | None, b"\xff", "no UTF-8 text"),
         (list[int], b'["a"]', "which is no list"),
         (list[int], b"7", "which is no list"),
+        (Typed, b'["sku"]', "which is no Typed"),
         (tuple[int, str], b"[1]", "which is no tuple"),
         (dict[str, Item], b'{"a": {"amount": 1}}', "which is no dict"),
         (dict[int, str], b'{"x": "a"}', "which is no dict"),
