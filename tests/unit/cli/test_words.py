@@ -9,6 +9,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from streamqueue.cli.commands.status import COLUMNS, summary
+from streamqueue.cli.commands.top import _cells
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.letters import Wanted, died_at
 from streamqueue.cli.live import add_row, new_table
@@ -79,6 +81,15 @@ def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
         "漢字   1",
         "cafe\u0301   2",
     ]
+
+
+def test_a_lower_bound_of_the_lag_is_never_shown_as_the_lag() -> None:
+    metadata = {"name": "orders", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    for known, shown in ((True, "1000"), (None, "1000"), (False, ">=1000")):
+        seen = {"lag": 1000} if known is None else {"lag": 1000, "lagKnown": known}
+        row = summary({"metadata": metadata, "spec": {}, "status": seen}, 1_767_225_660.0)
+        listed = next(column for column in COLUMNS if column.title == "LAG")
+        assert str(listed.cell(row)) == str(_cells(row)[2]) == shown
 
 
 def test_the_last_column_gives_way() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from streamqueue.controller.kinds import Body
 COLUMNS = (
     Column("NAME", lambda row: row["name"]),
     Column("READY", lambda row: row["ready"]),
-    Column("LAG", lambda row: row["lag"] if row["lagKnown"] is not False else f">={row['lag']}"),
+    Column("LAG", lambda row: lag(row)),
     Column("PENDING", lambda row: row["pending"]),
     Column("OLDEST", lambda row: age(row["oldestWaitingSeconds"])),
     Column("DLQ", lambda row: row["deadLetters"]),
@@ -73,6 +74,11 @@ def summary(body: Body, now: float) -> dict[str, Any]:
         "stream": body["spec"].get("stream"),
         "group": body["spec"].get("group"),
     }
+
+
+def lag(row: Mapping[str, Any]) -> object:
+    """Of a row for people: a lower bound is said to be one."""
+    return row["lag"] if row["lagKnown"] is not False else f">={row['lag']}"
 
 
 def conditions(body: Body) -> list[dict[str, Any]]:

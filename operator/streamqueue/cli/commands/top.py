@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from streamqueue.cli.cluster import open_cluster
-from streamqueue.cli.commands.status import summary
+from streamqueue.cli.commands.status import lag, summary
 from streamqueue.cli.live import LOOK, add_row, look_cells, new_table
 from streamqueue.cli.options import AtLeast, Selection, only_queue, queue_argument, queue_options
 from streamqueue.cli.output import age
@@ -71,7 +71,7 @@ async def _all(selection: Selection) -> AsyncGenerator[Table, None]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    counters = (row["lag"], row["pending"], age(row["oldestWaitingSeconds"]), row["deadLetters"])
+    counters = (lag(row), row["pending"], age(row["oldestWaitingSeconds"]), row["deadLetters"])
     return (row["name"], row["ready"], *counters, row["replicas"], row["reason"], row["message"])
 
 
