@@ -196,7 +196,18 @@ def test_a_body_that_is_no_result(kind: str, body: bytes, is_whole: bool, says: 
 
 
 @pytest.mark.parametrize(
-    "url", ["https://h/", "h:8080", "http://", "http://h:0/", "http://h:99999/", "http://h:x/", "http://[::1"]
+    "url",
+    [
+        "https://h/",
+        "h:8080",
+        "http://",
+        "http://h:0/",
+        "http://h:99999/",
+        "http://h:x/",
+        "http://[::1",
+        "http://a..b/",
+        "http://u:p@h/",
+    ],
 )
 def test_a_handlers_address_that_cannot_be_used(url: str) -> None:
     with pytest.raises(SettingsError, match="STREAMQUEUE_HANDLER_URL"):

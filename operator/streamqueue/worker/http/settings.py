@@ -39,6 +39,8 @@ class Target:
 def _is_usable(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        host = (parts.hostname or "").encode("idna")
+        # Of a login the log would tell.
+        return parts.scheme == "http" and bool(host) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:  # a UnicodeError is one
         return False
