@@ -75,8 +75,6 @@ def is_imported_anew() -> bool:
 async def _until_signal(make: Callable[[], Serving], signals: Sequence[signal.Signals], stubborn: set[object]) -> None:
     serving = make()
     loop = asyncio.get_running_loop()
-    threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
-    loop.set_default_executor(threads)
     for signum in signals:
         loop.add_signal_handler(signum, serving.stop)
     try:
@@ -84,7 +82,8 @@ async def _until_signal(make: Callable[[], Serving], signals: Sequence[signal.Si
     finally:
         until = loop.time() + PATIENCE
         stubborn |= await _going_on(until)
-        if not await _have_ended(threads, until):
+        threads: ThreadPoolExecutor | None = getattr(loop, "_default_executor", None)
+        if threads and not await _have_ended(threads, until):
             stubborn.add(threads)
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # asyncio gives them back to the system first
         for signum in signals:
@@ -115,8 +114,8 @@ async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(ended.set)
 
-    threading.Thread(target=end, daemon=True).start()
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, RuntimeError):  # the latter: no thread may be started
+        threading.Thread(target=end, daemon=True).start()
         async with asyncio.timeout_at(until):
             await ended.wait()
     if not ended.is_set():

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+from streamqueue.worker.errors import Retry
 from streamqueue.worker.forks import Process
 
 Returned = tuple["asyncio.Future[Any]", Any, BaseException | None]
@@ -41,13 +42,18 @@ class Threads:
             raise
 
     def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Run `call` in a thread; must be awaited in the loop that submitted it. See `give_up`."""
+        """Run `call` in a thread; must be awaited in the loop that submitted it. See `give_up`. Raises Retry where the
+        system refuses a thread.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self._idle:
             self._idle -= 1
         else:
-            threading.Thread(target=self._work, daemon=True, name="streamqueue-handler").start()
+            try:
+                threading.Thread(target=self._work, daemon=True, name="streamqueue-handler").start()
+            except RuntimeError as exc:  # no fault of the task's
+                raise Retry(f"no thread for the handler: {exc}", counted=False) from None
         self._jobs.put((call, loop, future))
         return future
 

@@ -152,6 +152,21 @@ async def test_a_call_in_a_thread_that_does_not_return_keeps_no_process(
     assert set((await owners(queue)).values()) == {PARKED}
 
 
+WITHOUT_THREADS = """
+import threading
+def refused(thread): raise RuntimeError("can't start new thread")
+threading.Thread.start = refused
+"""
+
+
+async def test_a_process_that_may_start_no_thread_ends_as_well(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.redis.xadd(queue.stream, {"seconds": "0"})
+    async with running(WITHOUT_THREADS + PROGRAM, shared_server, {}) as child:
+        await begun(child, 1)
+        child.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
 TOLD_AS_IT_ENDS = """
 import os, signal
 class Told:

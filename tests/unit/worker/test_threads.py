@@ -7,6 +7,9 @@ import threading
 import time
 from contextlib import suppress
 
+import pytest
+
+from streamqueue.worker.errors import Retry
 from streamqueue.worker.threads import Threads
 
 
@@ -59,6 +62,21 @@ async def test_what_had_returned_when_the_time_was_up_arrives() -> None:
     asyncio.get_running_loop().call_soon(calling.cancel)
     assert await calling
     assert threads.overdue == 0
+
+
+async def test_a_task_pays_nothing_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of the pod's, which its handler may have reached: the next tasks would all be dead letters soon."""
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads = Threads()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(Retry, match="no thread") as caught:
+            await threads.call(lambda: 1)
+    assert not caught.value.counted
+    assert await threads.call(lambda: 1) == 1
 
 
 async def test_what_many_threads_return_at_once_arrives() -> None:
