@@ -144,7 +144,10 @@ class Prefork:
     def _replace(self, child: _Child, code: int) -> None:
         cause = f"process ended with {code}" if code >= 0 else f"process ended by {signal.Signals(-code).name}"
         log.error("%s: %s", child.consumer, cause)
-        asyncio.run(self._hand_on(child, cause))
+        try:
+            asyncio.run(self._hand_on(child, cause))
+        except RuntimeError as exc:  # asyncio may start no thread: no reason for the other processes to end
+            log.error("its tasks may come back when their leases expire: %s", exc)  # noqa: TRY400 - one line
         if time.monotonic() - child.started < PAUSE and not self._stops:
             time.sleep(PAUSE)
         self._start(child.place, child.slots)

@@ -52,7 +52,34 @@ os.fork = refused
 """
 
 
-@pytest.mark.parametrize("before", [JUST_BEFORE_THE_WAIT, BETWEEN_FORK_AND_BOOKKEEPING, AS_NO_PROCESS_MAY_BE_FORKED])
+WHEN_A_CHILD_DIES_AND_NO_THREAD_MAY_BE_STARTED = """
+import dataclasses, itertools, threading
+def refused(thread):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refused  # one would ask for the address of a name
+prefork._settings = dataclasses.replace(settings, redis_url="redis://localhost:1/0")
+fork, forks = os.fork, itertools.count()
+def dying_or_told():
+    n = next(forks)
+    if n == 2:  # in place of the first
+        signal.raise_signal(signal.SIGTERM)
+    pid = fork()
+    if n == 0 and pid == 0:
+        os._exit(1)
+    return pid
+os.fork = dying_or_told
+"""
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        JUST_BEFORE_THE_WAIT,
+        BETWEEN_FORK_AND_BOOKKEEPING,
+        AS_NO_PROCESS_MAY_BE_FORKED,
+        WHEN_A_CHILD_DIES_AND_NO_THREAD_MAY_BE_STARTED,
+    ],
+)
 def test_a_signal_at_any_moment_ends_all(before: str) -> None:
     program = PROGRAM.format(before=before)
     assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
