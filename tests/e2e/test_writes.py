@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
 from kubernetes.aio import client, config
 
-from streamqueue.controller.children import Applied, converge
+from streamqueue.controller.children import TRIES, Applied, converge
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.store import Holdings, Store
@@ -74,6 +75,25 @@ async def test_a_scale_down_decided_on_old_news_is_refused(fleet: Fleet) -> None
     await fleet.converge(old, 4)  # more is never wrong enough to wait for
     await fleet.converge(fleet.live(), 2)
     assert fleet.live()["spec"]["replicas"] == 2
+
+
+async def test_more_hands_wait_for_no_round_where_the_status_moves_again_and_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with each pod that becomes ready; and a Deployment that has just been made is written by its controller."""
+    old = fleet.live()
+    get, news = fleet.kube.get, count(1)
+
+    async def get_and_move(*arguments: Any) -> Any:
+        now = await get(*arguments)
+        if (n := next(news)) < TRIES - 1:
+            fleet.world.kubectl("annotate", "deployment", NAME, f"news-{n}=something-happened")
+        return now
+
+    fleet.world.kubectl("annotate", "deployment", NAME, "news-0=something-happened")
+    monkeypatch.setattr(fleet.kube, "get", get_and_move)
+    await fleet.converge(old, 4)
+    assert fleet.live()["spec"]["replicas"] == 4
 
 
 async def test_an_object_that_was_deleted_meanwhile_is_not_made_anew_by_an_update(fleet: Fleet) -> None:

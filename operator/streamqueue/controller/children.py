@@ -16,6 +16,8 @@ from streamqueue.controller.refusal import Refusal, Refused
 from streamqueue.controller.store import Holdings, Store, controller_of
 from streamqueue.controller.trouble import Trouble
 
+TRIES = 5  # of a write that others keep from its version: a fleet whose pods come has a new one with each of them
+
 
 class NameConflict(Exception):
     """An object of the name we need is somebody else's. Nothing was written."""
@@ -117,16 +119,16 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
 async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
     if managed_fields.is_posted(live["metadata"]):
         live = await _hand_over(kube, kind, live)
-    try:
+    tries = 1
+    while True:
         try:
             return await kube.apply(kind, _fenced(kind, body, live))
         except KubeError as error:
-            now = await _now_as_counted(kube, kind, body, live) if error.status == 409 else None
+            again = error.status == 409 and tries < TRIES
+            now = await _now_as_counted(kube, kind, body, live) if again else None
             if now is None:
-                raise
-            return await kube.apply(kind, _fenced(kind, body, now))
-    except KubeError as error:
-        raise _refused(error) or error from None
+                raise _refused(error) or error from None
+        live, tries = now, tries + 1
 
 
 def _fenced(kind: Kind, body: Body, live: Body) -> Body:
