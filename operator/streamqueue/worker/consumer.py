@@ -220,13 +220,16 @@ class Consumer:
             self.stop()
 
     async def _leave(self) -> None:
-        for tries in (2, 1):  # a connection may be lost just now
+        try:
             try:
-                while not await self._store.leave():  # a late request has taken what nobody knows of
-                    entries = await self._store.adopt([], self._settings.concurrency)
-                    await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)
-                break
-            except RedisProblem as problem:
-                if tries == 1:
-                    log.warning("the consumer %s stays: %s", self.name, problem.message)
+                await self._give_up_the_name()
+            except RedisProblem:  # a connection may be lost just now
+                await self._give_up_the_name()
+        except RedisProblem as problem:
+            log.warning("the consumer %s stays: %s", self.name, problem.message)
         log.info("%s: %s", self.name, self.counters)
+
+    async def _give_up_the_name(self) -> None:
+        while not await self._store.leave():  # a late request has taken what nobody knows of
+            entries = await self._store.adopt([], self._settings.concurrency)
+            await self._store.exchange([(entry, RELEASED) for entry in entries], 0, 0)

@@ -96,14 +96,14 @@ class Prefork:
     def _start(self, place: int, slots: int) -> None:
         """Fork a child, unless all are to stop. Where there is no room for one it is tried again: the others go on."""
         child = _Child(new_name(self._settings), place, slots, time.monotonic())
-        is_there = False
-        while not (is_there or self._stops):
+        while not self._stops:
             try:
                 self._fork(child)
-                is_there = True
             except OSError as exc:
                 log.error("no process can be forked: %s", exc.strerror or exc)  # noqa: TRY400 - one line
                 time.sleep(PAUSE)
+            else:
+                return
 
     def _fork(self, child: _Child) -> None:
         # No signal in between: each child is known when one comes, and has no handler of its parent's.

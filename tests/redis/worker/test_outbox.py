@@ -254,43 +254,36 @@ async def test_a_worker_delivers_what_another_left_behind(
     assert await arrived(queue.redis) == ["left"]
 
 
+async def hand_on_last(queue: Queue, one_node: RunningServer) -> None:
+    """A worker's only task is done, and its result handed on, after it was told to stop."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> dict[str, str]:
+        begun.set()
+        await over.wait()
+        return {"of": task["task"]}
+
+    await queue.add()
+    async with working(one_node.url, handle, next_stream=FAR) as worker:
+        await begun.wait()
+        worker.stop()
+        over.set()
+        await until(lambda: worker.counters.acked, "the acknowledgement")
+
+
 async def test_what_a_worker_did_last_goes_on_before_it_ends(
     queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next look at the outbox may be minutes away: it was the last pod."""
     monkeypatch.setattr(Relaying, "soon", lambda _: None)  # as if it ended before it came to that
-    begun, over = asyncio.Event(), asyncio.Event()
-
-    async def handle(task: dict[str, str]) -> dict[str, str]:
-        begun.set()
-        await over.wait()
-        return {"of": task["task"]}
-
-    await queue.add()
-    async with working(one_node.url, handle, next_stream=FAR) as worker:
-        await begun.wait()
-        worker.stop()
-        over.set()
-        await until(lambda: worker.counters.acked, "the acknowledgement")
+    await hand_on_last(queue, one_node)
     assert await arrived(queue.redis) == ["0"]
 
 
 async def test_a_worker_that_has_ended_leaves_nothing_running(queue: Queue, one_node: RunningServer) -> None:
     """Its last task calls the relay in the step in which the relay is cancelled."""
-    begun, over = asyncio.Event(), asyncio.Event()
-
-    async def handle(task: dict[str, str]) -> dict[str, str]:
-        begun.set()
-        await over.wait()
-        return {"of": task["task"]}
-
-    await queue.add()
     before = asyncio.all_tasks()
-    async with working(one_node.url, handle, next_stream=FAR) as worker:
-        await begun.wait()
-        worker.stop()
-        over.set()
-        await until(lambda: worker.counters.acked, "the acknowledgement")
+    await hand_on_last(queue, one_node)
     await until(lambda: asyncio.all_tasks() == before, "the end of all that it did", 5)
 
 

@@ -10,8 +10,6 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.streams.tasks import _LEAVE
-from streamqueue.worker.http.runner import Runner
-from streamqueue.worker.http.settings import Target
 from streamqueue.worker.intake import STEP
 from streamqueue.worker.process import Serving
 from streamqueue.worker.settings import Settings
@@ -79,23 +77,6 @@ async def test_who_is_told_to_stop_before_it_begins_takes_nothing(queue: Queue, 
     worker.stop()
     held.go_on.set()
     await asyncio.wait_for(serving, 20)
-
-
-async def test_a_runner_that_is_told_to_stop_while_it_connects_ends(
-    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = Settings(redis_url=shared_server.url, stream=queue.stream, group=queue.group, consumer="pod")
-    runner = Runner(settings, Target("http://127.0.0.1:1/"))
-    connect = Settings.connect
-
-    @asynccontextmanager
-    async def connecting(settings: Settings) -> AsyncIterator[Redis]:
-        runner.stop()
-        async with connect(settings) as client:
-            yield client
-
-    monkeypatch.setattr(Settings, "connect", connecting)
-    await asyncio.wait_for(runner.serve(), 20)
 
 
 async def test_who_is_told_to_stop_while_it_pauses_takes_no_more(queue: Queue, shared_server: RunningServer) -> None:
