@@ -105,3 +105,15 @@ def test_a_template_that_the_api_server_refuses_leaves_the_last_good_one(world: 
 def test_a_new_queues_template_loses_no_field_unsaid(world: World) -> None:
     queue = world.queue("misspelt", template={"spec": {"nodeSelektor": {}}}).apply()
     assert "nodeSelektor" in queue.await_condition("Accepted", "False", "TemplateInvalid")["message"]
+
+
+def test_a_field_that_the_protocol_has_no_use_for(world: World) -> None:
+    queue = world.queue("ignored", results={"ttl": "1h"}).apply()
+    assert queue.await_condition("FieldsIgnored", "True")["message"].startswith("results ")
+    queue.await_event("NoEffect")
+    queue.await_results(queue.add(1), 90)
+    del queue.spec["results"]
+    queue.apply()
+    world.view.eventually(
+        lambda: not queue.condition("FieldsIgnored"), 30, "the field is gone, and so is the condition"
+    )

@@ -40,12 +40,17 @@ def refused(world: World, reference: dict[str, Any]) -> str:
 
 
 @pytest.mark.concurrent
-def test_workers_and_reclaim_run_where_only_restricted_pods_may(world: World) -> None:
+def test_workers_and_reclaim_run_where_only_restricted_pods_with_limits_may(world: World) -> None:
     enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    limits = {"requests.cpu": "4", "requests.memory": "4Gi", "limits.cpu": "8", "limits.memory": "8Gi"}
     with namespace(world, **enforced) as strict:
+        strict("create", "quota", "all", "--hard=" + ",".join(f"{kind}={most}" for kind, most in limits.items()))
         view = View(strict.kubeconfig, strict.namespace)
         url = f"redis://redis.{world.kubectl.namespace}:6379/0"
-        queue = Queue(strict, view, world.server, world.redis, "restricted", redis={"url": url}).apply()
+        queue = Queue(strict, view, world.server, world.redis, "restricted", redis={"url": url})
+        handler = queue.spec["template"]["spec"]["containers"][0]
+        handler["resources"] = {"requests": {"cpu": "10m"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+        queue.apply()
         queue.await_results(queue.add(2), 90)
         queue.reclaim()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from streamqueue.api.conditions import Condition
+from streamqueue.api.ignored import ignored
 from streamqueue.api.spec import Protocol, QueueSpec, Retention
 from streamqueue.controller import pods as workers
 from streamqueue.controller.kinds import Body
@@ -84,6 +85,8 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
     if facts.decision and facts.decision.reason is Reason.PINNED:
         message = "spec.scaling.replicas pins the count: remove that field to scale by the queue again"
         yield Condition("Pinned", True, "Pinned", message)
+    if facts.spec and (idle := list(ignored(facts.spec))):
+        yield Condition("FieldsIgnored", True, "NoEffect", "; ".join(idle))
     failing = [trouble for body in facts.pods if (trouble := _failure(body, facts.now))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")

@@ -16,6 +16,9 @@ from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.redis import by_token, ca_files, identity_labels, mounts, volumes
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
+# A limit of each kind: a namespace with a quota takes no pod without.
+_RESOURCES = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+
 
 def cron_job_name(owner: Owner) -> str:
     return f"{owner.name}-reclaim"
@@ -96,7 +99,7 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
                 "imagePullPolicy": pull_policy,
                 "command": ["python3", "-m", "streamqueue.maintenance"],
                 "env": [*redis_environment(spec), literal("STREAMQUEUE_SPEC", reduced)],
-                "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
+                "resources": _RESOURCES,
                 "securityContext": UNPRIVILEGED,
                 **mounts(ca_files(spec)),
             }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamqueue.api.conditions import Condition
-from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
+from streamqueue.api.spec import Backoff, Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
 from streamqueue.controller.assess import Facts, conditions, unmade
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.trouble import Trouble
@@ -199,3 +199,25 @@ def test_pods_that_the_cluster_will_not_have_are_told_of(kind: str, status: str,
     assert (told is not None) is is_said
     assert told is None or "exceeded quota" in told.message
     assert unmade(None) is None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "named"),
+    [
+        (Protocol.REDIS, {"results_ttl": 60.0}, ["results"]),
+        (Protocol.REDIS, {"delivery": Delivery(backoff=Backoff(5.0))}, ["delivery.backoff"]),
+        (
+            Protocol.REDIS,
+            {"results_ttl": 60.0, "delivery": Delivery(backoff=Backoff(5.0))},
+            ["results", "delivery.backoff"],
+        ),
+        (Protocol.SDK, {"handler": Handler("image", Protocol.SDK, batch=10)}, ["handler.batch"]),
+        (Protocol.SDK, {"results_ttl": 60.0, "delivery": Delivery(backoff=Backoff(5.0))}, []),
+        (Protocol.HTTP, {"results_ttl": 60.0, "delivery": Delivery(backoff=Backoff(5.0))}, []),
+        (Protocol.REDIS, {"handler": Handler("image", batch=10)}, []),
+    ],
+)
+def test_a_field_that_does_nothing_is_named(protocol: Protocol, more: dict[str, Any], named: list[str]) -> None:
+    spec = replace(SPEC, **{"handler": Handler("image", protocol), **more})
+    found = said(Facts(spec=spec)).get("FieldsIgnored")
+    assert [clause.split()[0] for clause in found.message.split("; ")] == named if found else not named
