@@ -11,7 +11,7 @@ from streamqueue.api.keys import tagged
 from streamqueue.streams.settlement import Emit
 from streamqueue.streams.taken import Taken
 from streamqueue.worker.encoding import encode
-from streamqueue.worker.tracing import Fields, context_of
+from streamqueue.worker.trace_context import Fields, context_of
 
 log = logging.getLogger("streamqueue.task")
 

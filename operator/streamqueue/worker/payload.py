@@ -15,7 +15,7 @@ from streamqueue.worker.annotations import Unfit, both_names, field_of, meant, r
 from streamqueue.worker.encoding import OWN
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.signatures import signature_of
-from streamqueue.worker.tracing import NAMES
+from streamqueue.worker.trace_context import NAMES
 
 Fields = Mapping[bytes, bytes]
 Decoder = Callable[[Fields], Any]

@@ -20,7 +20,8 @@ from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
 from streamqueue.worker.announcements import Announcements
 from streamqueue.worker.encoding import encode
 from streamqueue.worker.results import Result, look_up
-from streamqueue.worker.tracing import Fields, sending
+from streamqueue.worker.trace_context import Fields
+from streamqueue.worker.tracing import sending
 
 REMEMBERED = 3600.0  # seconds for which an id that was sent is known
 PATIENCE = 10.0  # seconds for which a send is tried again while Redis is away

@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 if TYPE_CHECKING:
     from streamqueue.worker.context import Context
-    from streamqueue.worker.tracing import Fields
+    from streamqueue.worker.trace_context import Fields
 
 _W3C = TraceContextTextMapPropagator()
 

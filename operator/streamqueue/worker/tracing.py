@@ -6,14 +6,12 @@ came, so that a stage without it breaks no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-Fields = list[tuple[str, str]]
-
-NAMES = ("traceparent", "tracestate")
+from streamqueue.worker.trace_context import Fields
 
 
 def load() -> Any:
@@ -26,18 +24,6 @@ def load() -> Any:
 
 
 _spans = load()
-
-
-def context_of(fields: Mapping[bytes, bytes]) -> Fields:
-    """The trace context of an entry: ours, or that of a producer that writes the plain names."""
-    if b"sq-traceparent" in fields:
-        prefix = b"sq-"
-    elif b"traceparent" in fields:
-        prefix = b""
-    else:
-        return []
-    found = ((name, fields.get(prefix + name.encode())) for name in NAMES)
-    return [(f"sq-{name}", value.decode("utf-8", "replace")) for name, value in found if value]
 
 
 @contextmanager
