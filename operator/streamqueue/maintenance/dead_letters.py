@@ -15,7 +15,7 @@ from streamqueue.streams.script import Arg, Script
 
 STEP = 100  # dead letters per script call: a script blocks the server
 
-_REDRIVE = Script.beside(__package__, "reaches_others.lua", "redrive.lua")
+_REDRIVE = Script.beside(__package__, "clock.lua", "reaches_others.lua", "redrive.lua")
 
 
 @dataclass(frozen=True, slots=True)

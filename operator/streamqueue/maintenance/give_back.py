@@ -15,7 +15,7 @@ from streamqueue.streams.tasks import PARKED
 
 CHUNK = 100  # entries per script call: a script blocks the server
 
-_SCRIPT = Script.beside(__package__, "task.lua", "return.lua")
+_SCRIPT = Script.beside(__package__, "clock.lua", "task.lua", "return.lua")
 
 
 async def give_back(

@@ -3,9 +3,6 @@
 -- Reply: {now ms, last id scanned or '' at the end, rows}.
 local stream, group, start, count, idle, consumer = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
 local range = {start, '+', count}
 if consumer ~= '' then range[4] = consumer end
 local filtered = redis.pcall('XPENDING', stream, group, 'IDLE', idle, unpack(range))

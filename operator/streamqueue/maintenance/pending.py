@@ -12,7 +12,7 @@ from streamqueue.streams.script import Script
 
 PAGE = 1000
 
-_SCRIPT = Script.beside(__package__, "pending.lua")
+_SCRIPT = Script.beside(__package__, "clock.lua", "pending.lua")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,6 @@ local epoch, token, visibility, client = KEYS[1], ARGV[1], tonumber(ARGV[2]), to
 local SLACK = 2000 -- ms that a slow call may take
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local old = redis.call('HMGET', epoch, 'token', 'seen', 'interval', 'skew', 'since', 'reason')
 local seen, interval, skew = tonumber(old[2]), tonumber(old[3]), tonumber(old[4])
 local since, reason = tonumber(old[5]), old[6]

@@ -17,7 +17,7 @@ from streamqueue.streams.connection import node_of
 from streamqueue.streams.script import Arg, Script
 from streamqueue.streams.server import life_of
 
-_SCRIPT = Script.beside(__package__, "quiet.lua")
+_SCRIPT = Script.beside(__package__, "clock.lua", "quiet.lua")
 
 
 class QuietReason(StrEnum):

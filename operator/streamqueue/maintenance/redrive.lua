@@ -6,9 +6,6 @@ local dlq, target, group, results = KEYS[1], KEYS[2], ARGV[1], ARGV[3]
 local OWN = {['sq-attempt'] = 1, ['sq-deliveries'] = 1, ['sq-enqueued-at'] = 1, ['sq-reason'] = 1, ['sq-cause'] = 1,
              ['sq-entry'] = 1, ['sq-consumer'] = 1, ['sq-delivered-at'] = 1, ['sq-dead-at'] = 1}
 
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if reaches_others(target, group) and ARGV[2] ~= '1' then return -1 end
 
 -- Who asks for the task is told that it is dead no more.

@@ -12,9 +12,6 @@ local RECORDS = 1000 -- of returns that nobody has counted yet, about so many ar
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
 
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local dlq_kind = redis.call('TYPE', dlq).ok
 if dlq_kind ~= 'none' and dlq_kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the dead-letter key') end
 for key, kind in pairs({[lease] = 'hash', [due] = 'zset', [attempts] = 'hash'}) do

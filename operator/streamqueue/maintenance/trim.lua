@@ -6,10 +6,6 @@ local stream, group = KEYS[1], ARGV[1]
 local max_age, max_length, step = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local PAGE, BYTES = 128, 4000000 -- a step also ends at so many bytes read: a script blocks the server
 
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
 -- The smallest id that some group still needs, and who needs it.
 local floor, names, mine
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do

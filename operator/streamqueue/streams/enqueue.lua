@@ -3,9 +3,6 @@
 -- ARGV per task: task id, how long the mark lives (ms), delay ms, number of values, fields and values.
 -- Reply: per task {entry id ('' for a delayed one), 1 if it had been sent before}.
 local stream, delayed, payloads = KEYS[1], KEYS[2], KEYS[3]
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 for i, kind in ipairs({'stream', 'zset', 'hash'}) do
   local found = redis.call('TYPE', KEYS[i]).ok

@@ -13,8 +13,8 @@ from streamqueue.streams.script import Arg, Script
 STEP = 100  # tasks per script call: a script blocks the server
 MAX_FIELDS = 3000  # Lua's unpack ends at 8,000 values, and copies carry fields of their own
 
-_ENQUEUE = Script.beside(__package__, "enqueue.lua")
-_PROMOTE = Script.beside(__package__, "promote.lua")
+_ENQUEUE = Script.beside(__package__, "clock.lua", "enqueue.lua")
+_PROMOTE = Script.beside(__package__, "clock.lua", "promote.lua")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,6 @@
 -- stream's slot).
 -- Reply: {promoted, ms until the next is due (-1: there is none)}.
 local stream, delayed, payloads, most, sent = KEYS[1], KEYS[2], KEYS[3], tonumber(ARGV[1]), ARGV[2]
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local ready = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'WITHSCORES', 'LIMIT', 0, most)
 local count = 0

@@ -128,8 +128,6 @@ local function outboxed()
   return count
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local dead, outbox, retries, delayed, next_due, overdue, returns = 0, 0, 0, 0, -1, -1, 0
 if redis.call('EXISTS', dlq, KEYS[3], KEYS[4], KEYS[5], KEYS[6]) > 0 then
   dead = redis.pcall('XLEN', dlq)

@@ -11,9 +11,6 @@ local PARKED = 'streamqueue:parked' -- holds what waits for its retry, so that n
 local HOLD = 60000 -- ms until a dead-letter stream that is full is tried again
 local DONE_KEPT = 60000 -- ms: longer than a repeated call comes after a lost reply
 
-if redis.replicate_commands then redis.replicate_commands() end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local at_now = string.format('%d', now) -- a number is written anew for each argument that it is
 
 local function must_be(key, kind)

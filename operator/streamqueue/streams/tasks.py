@@ -23,7 +23,7 @@ PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retr
 
 
 def _script(name: str) -> Script:
-    return Script.beside(__package__, "task.lua", "task_common.lua", name)
+    return Script.beside(__package__, "clock.lua", "task.lua", "task_common.lua", name)
 
 
 _EXCHANGE = _script("task_exchange.lua")
