@@ -1,4 +1,4 @@
--- Put in front of the scripts that ask what the groups of a stream still need.
+-- Put in front of the scripts that ask what the groups of a stream were handed, and still need.
 local function fields(flat)
   local map = {}
   for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end

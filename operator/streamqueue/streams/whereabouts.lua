@@ -18,23 +18,11 @@ if rows[1] then
   return {known, rows[1][2] == ARGV[3] and 'parked' or 'pending', rows[1][2], rows[1][3]}
 end
 
--- Ids are two 64-bit numbers; Lua's doubles would round them.
-local function after(a, b)
-  local a_ms, a_seq = string.match(a, '^0*(%d+)-0*(%d+)$')
-  local b_ms, b_seq = string.match(b, '^0*(%d+)-0*(%d+)$')
-  if a_ms ~= b_ms then
-    if #a_ms ~= #b_ms then return #a_ms > #b_ms end
-    return a_ms > b_ms
-  end
-  if #a_seq ~= #b_seq then return #a_seq > #b_seq end
-  return a_seq > b_seq
-end
-
 local delivered
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-  local row = {}
-  for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
+  local row = fields(flat)
   if row.name == group then delivered = row['last-delivered-id'] end
 end
-local waits = delivered and after(entry, delivered) and #redis.call('XRANGE', stream, entry, entry) > 0
+local there = redis.call('XRANGE', stream, entry, entry)[1] -- under its id as the server writes it
+local waits = delivered and there and before(delivered, there[1])
 return {known, waits and 'waiting' or '', '', -1}
