@@ -75,9 +75,13 @@ def _milliseconds(seconds: float) -> str:
 
 
 def entry_time(entry_id: str) -> str | None:
-    """When an entry was added, to the millisecond, in UTC; None where the producer made the id up."""
-    milliseconds = int(entry_id.partition("-")[0])
-    if not YEAR_2000 <= milliseconds < 253_402_300_800_000:  # the end of the year 9999
+    """When an entry was added, as `utc_time` has it; None where the producer made the id up."""
+    return utc_time(int(entry_id.partition("-")[0]) / 1000)
+
+
+def utc_time(seconds: float) -> str | None:
+    """Unix seconds as a time in UTC, to the millisecond; None for what was made up, and is no time."""
+    if not YEAR_2000 <= seconds * 1000 < 253_402_300_800_000:  # the end of the year 9999
         return None
-    moment = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

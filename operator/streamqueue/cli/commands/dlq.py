@@ -14,7 +14,7 @@ from streamqueue.cli.commands.peek import record as entry_record
 from streamqueue.cli.copying import goal_of, into_option, reaches_others
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.letters import Wanted, choosing, died_at
-from streamqueue.cli.moments import entry_time
+from streamqueue.cli.moments import utc_time
 from streamqueue.cli.options import (
     Selection,
     document_option,
@@ -90,7 +90,7 @@ def show_one(selection: Selection, words: tuple[str, ...], output: str) -> None:
 
 def _when(name: str, value: str) -> str:
     """Of a field of ours that is a time, in words."""
-    found = entry_time(f"{value}-0") if name in _TIMES and len(value) < 20 and value.isdecimal() else None
+    found = utc_time(int(value) / 1000) if name in _TIMES and len(value) < 20 and value.isdecimal() else None
     return f" ({found})" if found else ""
 
 

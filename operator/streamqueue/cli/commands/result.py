@@ -10,7 +10,7 @@ import click
 
 from streamqueue.api.keys import Keys
 from streamqueue.cli.errors import BadInput
-from streamqueue.cli.moments import entry_time
+from streamqueue.cli.moments import utc_time
 from streamqueue.cli.options import Selection, a_task, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, shorten, show_one
 from streamqueue.cli.target import open_target
@@ -47,10 +47,11 @@ def result(selection: Selection, words: tuple[str, ...], output: str) -> None:
 async def _result(selection: Selection, task_id: str) -> dict[str, Any]:
     async with open_target(selection) as target:
         found = await look_up(target.client, Keys(target.spec.stream, target.spec.group), task_id)
+    since = found.started if found.state == "running" else found.at
     return {
         "task": task_id,
         "state": str(found.state),
-        "since": _clock(found.started if found.state == "running" else found.at),
+        "since": None if since is None else utc_time(since),
         "worker": found.worker,
         "attempt": found.attempt,
         "progress": found.progress,
@@ -70,7 +71,3 @@ def _outcome(row: Any) -> str:
     if row["error"] is not None:
         return str(row["error"])
     return "-" if row["result"] is None else json.dumps(row["result"], ensure_ascii=False)
-
-
-def _clock(seconds: float | None) -> str | None:
-    return None if seconds is None else entry_time(f"{seconds * 1000:.0f}-0")

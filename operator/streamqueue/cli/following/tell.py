@@ -10,7 +10,7 @@ from streamqueue.api.durations import format_duration
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.following.facts import TaskFacts
 from streamqueue.cli.letters import died_at
-from streamqueue.cli.moments import entry_time, is_entry_id
+from streamqueue.cli.moments import entry_time, is_entry_id, utc_time
 from streamqueue.cli.output import age
 from streamqueue.streams import Snapshot
 from streamqueue.streams.entry_ids import entry_order
@@ -92,7 +92,7 @@ def _dead(facts: TaskFacts, again: str) -> Story | None:
     if not facts.letters:
         return None
     letter = facts.letters[-1]
-    when = entry_time(f"{died_at(letter) * 1000:.0f}-0") or letter.id
+    when = utc_time(died_at(letter)) or letter.id
     said = (
         f"Dead since {when}: {letter.field('sq-reason')} after {letter.field('sq-attempt')} "
         f"attempt(s), the last with consumer {letter.field('sq-consumer')}; cause: {letter.field('sq-cause')}.",
@@ -131,7 +131,7 @@ def _parked(facts: TaskFacts, most: str) -> Story:
 
 
 def _clock(seconds: float) -> str:
-    return entry_time(f"{seconds * 1000:.0f}-0") or f"{seconds:.3f}"
+    return utc_time(seconds) or f"{seconds:.3f}"
 
 
 _NO_COPY = "a retry by copy would reach all, so none is made"

@@ -16,7 +16,7 @@ from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.decisions.fetch import fetch
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import read_queue
-from streamqueue.cli.moments import entry_time, parse_moment
+from streamqueue.cli.moments import parse_moment, utc_time
 from streamqueue.cli.options import Selection, only_queue
 from streamqueue.cli.output import printable
 from streamqueue.cli.progress import progress
@@ -93,7 +93,7 @@ async def _history(target: Target, source: Source) -> Trace:
             target.client, Keys(spec.stream, spec.group), [task for task, _ in arrivals]
         )
     if len(arrivals) >= history.MOST:
-        last = entry_time(f"{arrivals[-1][1] * 1000:.0f}-0")
+        last = utc_time(arrivals[-1][1])
         said = f"only the oldest {len(arrivals):,} tasks of stream {spec.stream} were read, up to {last}"
         click.echo(f"{printable(said)}: --since begins later", err=True)
     otherwise = source.service
