@@ -14,8 +14,10 @@ async def test_each_danger_is_read_from_the_server(own_server: RunningServer) ->
     async with connect(own_server.url) as client:
         await client.config_set("appendonly", "no")
         assert await read_durability(client) == Durability("noeviction", False, None)
-        await client.config_set("save", "3600 1")
-        assert await read_durability(client) == Durability("noeviction", True, None)
+        for setting, value in (("appendonly", "yes"), ("save", "3600 1")):
+            await client.config_set(setting, value)
+            assert await read_durability(client) == Durability("noeviction", True, None)
+            await client.config_set("appendonly", "no")
         assert not list(risks(await read_durability(client)))
         used = (await client.info("memory"))["used_memory"]
         await client.config_set("maxmemory", int(used * 1.1))
@@ -33,5 +35,5 @@ async def test_what_is_hidden_is_no_danger_and_no_safety(own_server: RunningServ
         await admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", hidden)
     async with connect(own_server.url.replace("://", "://app:pw@")) as client:
         durability = await read_durability(client)
-    assert durability.persistent is None and durability.may_lose_work is None
+    assert durability.persistent is None and not durability.is_known
     assert not list(risks(durability))

@@ -116,7 +116,8 @@ def _found(facts: Facts) -> Iterator[tuple[Gauge, float | None]]:
     if facts.decision:
         yield DESIRED, facts.decision.replicas
     if facts.durability:
-        yield MAY_LOSE_WORK, any(risks(facts.durability)) or facts.durability.may_lose_work
+        warned = any(risks(facts.durability))
+        yield MAY_LOSE_WORK, warned if warned or facts.durability.is_known else None
     if facts.spec:
         yield MAX_REPLICAS, facts.spec.scaling.max_replicas
         target = facts.spec.scaling.target

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from streamqueue.api.conditions import Condition
-from streamqueue.streams.durability import KEEPS_ALL, Durability
+from streamqueue.streams.durability import Durability
 
 NEARLY_FULL = 0.8  # of maxmemory
 RELIEVED = 0.75  # the same: below it a server that was nearly full is so no more
@@ -34,9 +34,10 @@ def steady(before: Durability | None, now: Durability) -> Durability:
 
 def risks(durability: Durability) -> Iterator[Condition]:
     """One condition, with the gravest reason; none where the server hides what it would take to know."""
-    policy, share = durability.eviction_policy, durability.memory_used
-    if policy is not None and policy != KEEPS_ALL:
-        yield Condition("RedisMayLoseWork", True, "EvictsKeys", _EVICTS.format(policy=policy))
+    share = durability.memory_used
+    if durability.evicts:
+        message = _EVICTS.format(policy=durability.eviction_policy)
+        yield Condition("RedisMayLoseWork", True, "EvictsKeys", message)
     elif durability.persistent is False:
         yield Condition("RedisMayLoseWork", True, "KeepsNothing", _FORGETS)
     elif share is not None and share > NEARLY_FULL:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from streamqueue.streams.connection import primaries
 from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 
-KEEPS_ALL = "noeviction"
+_KEEPS_ALL = "noeviction"
 
 _HIDDEN = (ProblemKind.NO_PERMISSION, ProblemKind.UNSUPPORTED, ProblemKind.OTHER)
 
@@ -25,12 +25,14 @@ class Durability:
     memory_used: float | None = None  # of maxmemory, 0 to 1
 
     @property
-    def may_lose_work(self) -> bool | None:
-        """Whether tasks can vanish without an acknowledgement; None where nothing says so, and not all is known."""
-        evicts = None if self.eviction_policy is None else self.eviction_policy != KEEPS_ALL
-        if evicts or self.persistent is False:
-            return True
-        return None if evicts is None or self.persistent is None else False
+    def evicts(self) -> bool:
+        """Whether keys vanish when the memory is full; not of a server that hides its policy."""
+        return self.eviction_policy not in (None, _KEEPS_ALL)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says all that it takes to call it safe."""
+        return self.eviction_policy is not None and self.persistent is not None
 
 
 async def read_durability(client: Redis) -> Durability:
@@ -46,9 +48,7 @@ def worst(each: Sequence[Durability]) -> Durability:
     policies = [one.eviction_policy for one in each]
     persistent = [one.persistent for one in each]
     return Durability(
-        next(
-            (policy for policy in policies if policy != KEEPS_ALL and policy), None if None in policies else KEEPS_ALL
-        ),
+        next((one.eviction_policy for one in each if one.evicts), None if None in policies else _KEEPS_ALL),
         False if False in persistent else None if None in persistent else True,
         max((one.memory_used for one in each if one.memory_used is not None), default=None),
     )

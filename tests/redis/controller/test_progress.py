@@ -6,9 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.controller.progress import Progress, progress
-from streamqueue.streams.durability import read_durability
 from tests.redis.queue import Queue
-from tests.redis.servers.process import RunningServer
 
 POD = "orders-6b7f9-abcde"
 
@@ -64,15 +62,6 @@ async def test_a_stream_made_anew_counts_from_nothing(queue: Queue) -> None:
     await queue.add(2)
     found = progress(before, await queue.snapshot())
     assert found.added >= 0 and found.acknowledged >= 0
-
-
-async def test_what_survives_is_read_from_the_server(own_server: RunningServer) -> None:
-    async with Redis(port=own_server.port) as client:
-        assert (await read_durability(client)).may_lose_work is True
-        await client.config_set("appendonly", "yes")
-        assert (await read_durability(client)).may_lose_work is False
-        await client.config_set("maxmemory-policy", "volatile-lru")
-        assert (await read_durability(client)).may_lose_work is True
 
 
 async def test_a_group_that_comes_or_goes_is_no_progress(redis: Redis) -> None:

@@ -161,6 +161,9 @@ async def test_the_warning_of_the_server_is_that_of_the_condition(scrape: Scrape
         assert (await scrape()).values("redis_may_lose_work", "orders") == {(): 1}, durability
     metrics.show(KEY, replace(facts(), durability=Durability("noeviction", True, 0.7)))
     assert (await scrape()).values("redis_may_lose_work", "orders") == {(): 0}
+    for hidden in (Durability("noeviction", None, 0.7), Durability(None, True, 0.7)):
+        metrics.show(KEY, replace(facts(), durability=hidden))
+        assert (await scrape()).values("redis_may_lose_work", "orders") == {}, hidden
 
 
 async def test_whether_an_owner_lives_isnt_known_of_a_name_that_pods_share(scrape: Scraper) -> None:
@@ -207,21 +210,3 @@ async def test_a_standby_doesnt_pass_for_a_leader(scrape: Scraper) -> None:
     page = await scrape()
     assert figure(page, "streamqueue_leader") == 1
     assert figure(page, "streamqueue_loop_age_seconds") >= 60
-
-
-@pytest.mark.parametrize(
-    ("policy", "persistent", "loses"),
-    [
-        ("noeviction", True, False),
-        ("allkeys-lru", True, True),
-        ("volatile-ttl", None, True),
-        ("noeviction", False, True),
-        (None, False, True),
-        ("noeviction", None, None),
-        (None, True, None),
-    ],
-)
-def test_what_a_server_hides_is_neither_safe_nor_unsafe(
-    policy: str | None, persistent: bool | None, loses: bool | None
-) -> None:
-    assert Durability(policy, persistent).may_lose_work is loses

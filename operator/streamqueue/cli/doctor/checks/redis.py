@@ -8,7 +8,6 @@ from shlex import quote
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.streams import ProblemKind
-from streamqueue.streams.durability import KEEPS_ALL
 
 _NEXT = {
     ProblemKind.AUTH: "mend the URL in the Secret: kubectl edit secret{namespace} {secret}",
@@ -41,8 +40,8 @@ def unreachable(facts: Facts) -> Iterator[Finding]:
 
 
 def eviction(facts: Facts) -> Iterator[Finding]:
-    policy = facts.stream.server.eviction_policy if facts.stream else None
-    if policy and policy != KEEPS_ALL:
+    if facts.stream and facts.stream.server.evicts:
+        policy = facts.stream.server.eviction_policy
         cause = f"Redis evicts keys when its memory is full (maxmemory-policy {policy}): tasks and marks can vanish"
         yield Finding("eviction", cause, f"{facts.redis_cli} CONFIG SET maxmemory-policy noeviction", warning=True)
 
