@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
@@ -40,22 +41,27 @@ class Absence:
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
 
-    async def until_there_is_a_url(self, settings: Settings) -> Redis | None:
-        """A client; a file that holds no URL yet is waited for, None after a stop.
+    @asynccontextmanager
+    async def connected(self, settings: Settings) -> AsyncIterator[Redis | None]:
+        """A client while inside; a file that holds no URL yet is waited for. None after a stop, also while it connects.
 
         Raises RedisProblem for a URL of the environment that cannot be used.
         """
         failures = 0
         while not self._stopping.is_set():
             try:
-                return settings.connect()
+                connecting = settings.connect()
             except RedisProblem as problem:
                 if not settings.redis_url_file or problem.kind is not ProblemKind.BAD_URL:
                     raise
                 failures += 1
                 log.warning("%s", problem.message)
-            await self.pause(failures)
-        return None
+                await self.pause(failures)
+            else:
+                async with connecting as client:
+                    yield None if self._stopping.is_set() else client
+                return
+        yield None
 
     async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
         """Or until a stop. Raises RedisProblem for a URL that cannot be used, and `Moved`."""

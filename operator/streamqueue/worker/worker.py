@@ -130,13 +130,10 @@ class Worker:
                 "handler.timeout",
                 *(handler.timeout, settings.grace_period),
             )
-        connected = await Absence(self._stopping).until_there_is_a_url(settings)
-        if connected is None:
-            return
-        async with connected as client:
+        async with Absence(self._stopping).connected(settings) as client:
+            if client is None:
+                return
             self._consumer = Consumer(client, settings, handler, self._name, self._row)
-            if self._stopping.is_set():  # while a cluster's nodes were looked for
-                self._consumer.stop()
             log.info("%s takes tasks from %s, group %s", self._consumer.name, settings.stream, settings.group)
             await self._consumer.run()
 

@@ -36,13 +36,11 @@ class Runner:
     async def serve(self) -> None:
         """Until stop(). Takes nothing while the handler does not listen. Raises as Consumer.run does."""
         settings = self.settings
-        connected = await Absence(self._stopping).until_there_is_a_url(settings)
-        if connected is None:
-            return
-        async with connected as redis, Client(self._target.url, settings.concurrency) as client:
+        absence = Absence(self._stopping)
+        async with absence.connected(settings) as redis, Client(self._target.url, settings.concurrency) as client:
+            if redis is None:
+                return
             consumer = self._consumer = Consumer(redis, settings, Handler(self._deliverer(client), settings.timeout))
-            if self._stopping.is_set():  # while a cluster's nodes were looked for
-                consumer.stop()
             self._listening = Listening(self._target.address, consumer.pause, consumer.resume)
             watch = asyncio.create_task(self._listening.keep())
             log.info("%s takes tasks from %s, group %s", consumer.name, settings.stream, settings.group)
