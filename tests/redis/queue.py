@@ -47,6 +47,10 @@ class Queue:
     async def dead(self) -> list[dict[str, str]]:
         return [fields for _, fields in _entries(await self.redis.xrange(self.dlq))]
 
+    async def letters(self) -> list[str]:
+        """Ids of the dead letters."""
+        return [entry_id for entry_id, _ in _entries(await self.redis.xrange(self.dlq))]
+
     async def raw_dead(self) -> list[dict[bytes, bytes]]:
         return [fields for _, fields in await self.redis.xrange(self.dlq)]
 

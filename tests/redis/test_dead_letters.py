@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.maintenance import Redrive, letters, purge, redrive, release, replay
+from streamqueue.maintenance import WouldReachOthers, letters, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, kill, spec
 
 
 async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Queue) -> None:
     ids = await kill(queue, 250)
-    gone = [letter.id async for page in letters(queue.redis, spec()) for letter in page]
-    assert await redrive(queue.redis, spec()) == Redrive(250)
-    assert await redrive(queue.redis, spec()) == Redrive(0)
-    assert await redrive(queue.redis, spec(), ids=gone) == Redrive(0), "no other group has them: somebody was quicker"
+    found = [letter.id async for page in letters(queue.redis, spec()) for letter in page]
+    assert await redrive(queue.redis, spec(), found) == 250
+    assert await redrive(queue.redis, spec(), found) == 0, "no other group has them: somebody was quicker"
     waiting = [fields for _, fields in await queue.read(count=1000)]
     assert [fields["sq-id"] for fields in waiting] == ids
     assert {frozenset(fields) for fields in waiting} == {frozenset({"task", "sq-id", "sq-enqueued-at"})}
@@ -26,7 +25,8 @@ async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Q
 async def test_redrive_leaves_other_groups_in_peace(queue: Queue) -> None:
     await kill(queue, 2)
     await queue.redis.xgroup_create(queue.stream, "audit", "$")
-    assert await redrive(queue.redis, spec()) == Redrive(0, needs_worker=True)
+    with pytest.raises(WouldReachOthers):
+        await redrive(queue.redis, spec(), await queue.letters())
     assert len(await queue.dead()) == 2
     assert await queue.read("a", group="audit") == []
 
@@ -39,7 +39,7 @@ async def test_nothing_is_copied_where_the_group_is_gone(queue: Queue) -> None:
     ):
         await lose
         with pytest.raises(RedisProblem) as redriven:
-            await redrive(queue.redis, spec())
+            await redrive(queue.redis, spec(), await queue.letters())
         with pytest.raises(RedisProblem) as replayed:
             await anext(replay(queue.redis, spec(), first, first))
         assert redriven.value.kind is replayed.value.kind is kind
@@ -57,6 +57,7 @@ async def test_letters_that_come_while_the_others_are_read_are_left(queue: Queue
 
 async def test_purge_removes_every_letter(queue: Queue) -> None:
     await kill(queue, 250)
-    assert await purge(queue.redis, spec()) == 250
-    assert await purge(queue.redis, spec()) == 0
+    found = await queue.letters()
+    assert await purge(queue.redis, spec(), found) == 250
+    assert await purge(queue.redis, spec(), found) == 0
     assert await queue.dead() == []

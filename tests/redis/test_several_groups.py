@@ -16,7 +16,7 @@ from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec, Requeue
 from streamqueue.controller.recovery import Recovery
 from streamqueue.controller.store import Holdings
-from streamqueue.maintenance import Redrive, abandoned, redrive, release, replay
+from streamqueue.maintenance import abandoned, redrive, release, replay
 from streamqueue.manifests import cron_job
 from streamqueue.manifests.labels import Owner
 from tests.redis.queue import Queue, spec
@@ -72,7 +72,7 @@ async def test_dead_letters_are_redriven_into_the_stream(queue: Queue) -> None:
     tasks = await queue.pending()
     once = spec(max_deliveries=1)
     assert (await release(queue.redis, once, "pod-1", math.inf, "Error")).dead_lettered == 2
-    assert await redrive(queue.redis, COPIED) == Redrive(2)
+    assert await redrive(queue.redis, COPIED, await queue.letters()) == 2
     await seen_by_all(queue, tasks)
 
 

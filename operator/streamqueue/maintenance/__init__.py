@@ -1,7 +1,7 @@
 """One pass over a queue's leftovers: reclaim, dead letters, trimming, consumer clean-up."""
 
 from streamqueue.maintenance.abandoned import abandoned
-from streamqueue.maintenance.dead_letters import Redrive, letters, purge, redrive
+from streamqueue.maintenance.dead_letters import letters, purge, redrive
 from streamqueue.maintenance.quiet import QuietReason, look
 from streamqueue.maintenance.release import release
 from streamqueue.maintenance.replay import WouldReachOthers, replay
@@ -12,7 +12,6 @@ from streamqueue.maintenance.sweep import sweep
 __all__ = [
     "Cause",
     "QuietReason",
-    "Redrive",
     "ReleaseReport",
     "Return",
     "SweepReport",

@@ -28,7 +28,7 @@ from streamqueue.cli.options import (
 from streamqueue.cli.output import Column, age, document, printable, shorten, show_first
 from streamqueue.cli.progress import Pace, progress
 from streamqueue.cli.target import Target, open_target
-from streamqueue.maintenance import letters, purge, redrive
+from streamqueue.maintenance import WouldReachOthers, letters, purge, redrive
 from streamqueue.streams.entries import Entry, read_entries
 from streamqueue.streams.server import clock_of
 
@@ -194,11 +194,11 @@ async def _redrive(selection: Selection, wanted: Wanted, into: str, rate: float 
             click.echo(f"{len(ids)} dead letter(s) would go into {goal} (dry run)")
             return
         done = 0
-        async for step in _steps("redriving", ids, rate):
-            result = await redrive(target.client, target.spec, ids=step, into=into)
-            done += result.redriven
-            if result.needs_worker:
-                raise Failure(f"{done} redriven; {reaches_others(goal)}")
+        try:
+            async for step in _steps("redriving", ids, rate):
+                done += await redrive(target.client, target.spec, step, into=into)
+        except WouldReachOthers:
+            raise Failure(f"{done} redriven; {reaches_others(goal)}") from None
     click.echo(f"{done} dead letter(s) went into {goal}")
 
 
@@ -208,7 +208,7 @@ async def _purge(selection: Selection, wanted: Wanted, rate: float | None, dry_r
         if dry_run:
             click.echo(f"{len(ids)} dead letter(s) would be removed (dry run)")
             return
-        done = sum([await purge(target.client, target.spec, ids=step) async for step in _steps("purging", ids, rate)])
+        done = sum([await purge(target.client, target.spec, step) async for step in _steps("purging", ids, rate)])
     click.echo(f"{done} dead letter(s) removed")
 
 
