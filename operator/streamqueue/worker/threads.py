@@ -30,20 +30,8 @@ class Threads:
         self.on_free: Callable[[], None] = lambda: None  # told of each of these that returned
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """What `function` returns or raises in a thread, which cannot be stopped: cancelled sooner, it is given up."""
-        context = contextvars.copy_context()  # the current span, and what else the program keeps there
-        future = self.submit(lambda: context.run(function, *args))
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if not future.cancelled():  # the call had returned by then
-                return future.result()
-            self.give_up(future)
-            raise
-
-    def submit(self, call: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Run `call` in a thread; must be awaited in the loop that submitted it. See `give_up`. Raises Retry where the
-        system refuses a thread.
+        """What `function` returns or raises in a thread, which cannot be stopped: cancelled sooner, it is given up, and
+        its slot is free when it returns. Raises Retry where the system refuses a thread.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -54,13 +42,15 @@ class Threads:
                 threading.Thread(target=self._work, daemon=True, name="streamqueue-handler").start()
             except RuntimeError as exc:  # no fault of the task's
                 raise Retry(f"no thread for the handler: {exc}", counted=False) from None
-        self._jobs.put((call, loop, future))
-        return future
-
-    def give_up(self, future: asyncio.Future[Any]) -> None:
-        """To be called by who was cancelled while it awaited `future`: the slot is free when the call returns."""
-        if future.cancelled():  # not so if the call had returned by then
+        context = contextvars.copy_context()  # the current span, and what else the program keeps there
+        self._jobs.put((lambda: context.run(function, *args), loop, future))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled():  # the call had returned by then
+                return future.result()
             self.overdue += 1
+            raise
 
     def _work(self) -> None:
         while True:

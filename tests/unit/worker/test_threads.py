@@ -13,7 +13,7 @@ from streamqueue.worker.errors import Retry
 from streamqueue.worker.threads import Threads
 
 
-async def given_up(threads: Threads, returns: threading.Event) -> asyncio.Future[bool]:
+async def given_up(threads: Threads, returns: threading.Event) -> None:
     """A call that began and is not awaited any more."""
     began = threading.Event()
 
@@ -21,14 +21,11 @@ async def given_up(threads: Threads, returns: threading.Event) -> asyncio.Future
         began.set()
         return returns.wait(5)
 
-    future = threads.submit(call)
+    calling = asyncio.create_task(threads.call(call))
     await asyncio.to_thread(began.wait, 5)
-    task = asyncio.ensure_future(future)
-    task.cancel()
+    calling.cancel()
     with suppress(asyncio.CancelledError):
-        await task
-    threads.give_up(future)
-    return future
+        await calling
 
 
 async def test_a_call_that_was_given_up_is_overdue_until_it_returns() -> None:
@@ -40,15 +37,7 @@ async def test_a_call_that_was_given_up_is_overdue_until_it_returns() -> None:
     async with asyncio.timeout(5):
         while threads.overdue:  # noqa: ASYNC110 - threads end it
             await asyncio.sleep(0.01)
-    assert await threads.submit(lambda: threading.active_count()) == threading.active_count(), "their threads are idle"
-
-
-async def test_a_call_that_returned_by_then_is_not_overdue() -> None:
-    threads = Threads()
-    future = threads.submit(lambda: 1)
-    await future
-    threads.give_up(future)
-    assert threads.overdue == 0
+    assert await threads.call(threading.active_count) == threading.active_count(), "their threads are idle"
 
 
 async def test_what_had_returned_when_the_time_was_up_arrives() -> None:
@@ -83,6 +72,6 @@ async def test_what_many_threads_return_at_once_arrives() -> None:
     threads = Threads()
     for _ in range(20):
         gate = threading.Barrier(50)
-        futures = [threads.submit(lambda n=n, gate=gate: (gate.wait(5), n)[1]) for n in range(50)]
+        calls = [threads.call(lambda n=n, gate=gate: (gate.wait(5), n)[1]) for n in range(50)]
         async with asyncio.timeout(10):
-            assert await asyncio.gather(*futures) == list(range(50))
+            assert await asyncio.gather(*calls) == list(range(50))
