@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamqueue.cli.cluster import Cluster
-from streamqueue.cli.doctor.facts import Body
 from streamqueue.cli.doctor.look_at_cluster import operator_leases
 from streamqueue.cli.errors import Failure
+from streamqueue.controller.kinds import Body
 
 
 async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shlex import quote
-from typing import Any
 
 from streamqueue.api.spec import QueueSpec
+from streamqueue.controller.kinds import Body
 from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import RedisProblem, Snapshot
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
-
-Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

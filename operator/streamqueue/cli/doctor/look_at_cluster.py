@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamqueue.api.template import COMPONENT
 from streamqueue.cli.cluster import Cluster
-from streamqueue.cli.doctor.facts import Body, ClusterFacts
-from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Kind
+from streamqueue.cli.doctor.facts import ClusterFacts
+from streamqueue.controller.kinds import CRON_JOBS, LEASES, PODS, Body, Kind
 from streamqueue.manifests import labels
 
 OPERATOR_NAMESPACE = "streamqueue-system"  # where docs/install.md puts it

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streamqueue.api.timestamps import epoch
-from streamqueue.cli.doctor.facts import Body, Facts
+from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age
+from streamqueue.controller.kinds import Body
 
 REPORT_DUE = 30.0  # seconds after which a new or changed queue must have been looked at
 

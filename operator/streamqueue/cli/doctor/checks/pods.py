@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamqueue.cli.doctor.facts import Body, Facts
+from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller import pods as workers
+from streamqueue.controller.kinds import Body
 
 _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
 
@@ -34,7 +35,7 @@ def crash_loop(facts: Facts) -> Iterator[Finding]:
 
 
 def unschedulable(facts: Facts) -> Iterator[Finding]:
-    words = [said for pod in facts.pods if (said := workers.unschedulable(dict(pod)))]
+    words = [said for pod in facts.pods if (said := workers.unschedulable(pod))]
     if words:
         cause = f"{len(words)} pod(s) find no node: {words[0]}"
         advice = "lower template.spec.containers[].resources, add nodes, or lower scaling.maxReplicas"
@@ -45,7 +46,7 @@ def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
     for pod in facts.pods:
         if facts.spec and facts.spec.handler.image not in _images(pod):
             continue  # an older release, which the rollout replaces
-        failure = workers.crash_loop(dict(pod), facts.now)
+        failure = workers.crash_loop(pod, facts.now)
         if failure and failure[0] == word:
             yield pod, failure[1]
 
@@ -58,12 +59,12 @@ def _images(pod: Body) -> list[str]:
 
 def _unpulled(pod: Body) -> str:
     """The image that a container of the pod waits for."""
-    return str(next(each["image"] for each in workers.containers(dict(pod)) if workers.failed(each) == "ImagePull"))
+    return str(next(each["image"] for each in workers.containers(pod) if workers.failed(each) == "ImagePull"))
 
 
 def _ended_most(pod: Body) -> Body:
     """Status of the container that was restarted most often; empty where none was."""
-    ended = [status for status in workers.containers(dict(pod)) if "terminated" in status.get("lastState", {})]
+    ended = [status for status in workers.containers(pod) if "terminated" in status.get("lastState", {})]
     return max(ended, key=lambda status: int(status.get("restartCount", 0)), default={})
 
 
@@ -76,4 +77,4 @@ def _last_exit(status: Body) -> str:
 
 def _of_container(pod: Body, status: Body) -> str:
     """As an option for `kubectl logs`, which by itself means the first of several."""
-    return f" -c {status['name']}" if status and len(workers.containers(dict(pod))) > 1 else ""
+    return f" -c {status['name']}" if status and len(workers.containers(pod)) > 1 else ""

@@ -7,10 +7,11 @@ from difflib import get_close_matches
 from shlex import quote
 
 from streamqueue.api.timestamps import epoch
-from streamqueue.cli.doctor.facts import Body, Facts
+from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller import pods as workers
 from streamqueue.controller.consumers import pod_of, pods_of
+from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import PodState
 from streamqueue.streams.snapshot import LagRule
 from streamqueue.streams.tasks import PARKED
@@ -82,7 +83,7 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
         yield Finding("shared-consumer", known["message"], _OWN_NAME, warning=True)
         return
     found = facts.snapshot
-    names = {pod["metadata"]["name"] for pod in facts.pods if workers.state(dict(pod)) is PodState.READY}
+    names = {pod["metadata"]["name"] for pod in facts.pods if workers.state(pod) is PodState.READY}
     if found is None or len(names) < 2:
         return
     readers = [view for view in found.consumers if view.name != PARKED]
@@ -105,7 +106,7 @@ def _was_pod(consumer: str, facts: Facts) -> bool:
 
 def _ready_for(pod: Body, now: float) -> float | None:
     """Seconds; None where it isn't ready."""
-    if workers.state(dict(pod)) is not PodState.READY:
+    if workers.state(pod) is not PodState.READY:
         return None
     ready = next(each for each in pod["status"]["conditions"] if each["type"] == "Ready")
     return now - epoch(ready["lastTransitionTime"])
