@@ -162,7 +162,7 @@ def test_a_wrong_password_names_the_secret() -> None:
 
 def test_pods_read_another_stream() -> None:
     waiting = snapshot(undelivered=5, consumers=(), consumers_total=0)
-    groups = (Group("workers", 0, 0, "5-0", None), Group("worker", 3, 2, "10-0", 0.4))
+    groups = (Group("workers", "5-0", None), Group("worker", "10-0", 0.4))
     finding = only(facts(stream=stream(snapshot=waiting, groups=groups)))
     assert finding.check == "other-stream"
     assert "nobody reads stream orders as group workers" in finding.cause and "group worker of" in finding.cause

@@ -15,11 +15,9 @@ from streamqueue.streams.entries import Entry
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Another look at each consumer group of the stream."""
+    """A consumer group of the stream."""
 
     name: str
-    pending: int
-    consumers: int
     last_delivered: str
     active: float | None  # seconds since the last command of any of its consumers; None without consumers
 

@@ -70,8 +70,7 @@ async def _group(client: Redis, stream: str, row: dict[str, Any]) -> Group:
         if problem.kind not in ABSENT:  # gone meanwhile
             raise
     active = min((each["idle"] / 1000 for each in consumers), default=None)
-    name, delivered = row["name"].decode("utf-8", "replace"), row["last-delivered-id"].decode()
-    return Group(name, row["pending"], len(consumers), delivered, active)
+    return Group(row["name"].decode("utf-8", "replace"), row["last-delivered-id"].decode(), active)
 
 
 async def _nearby(client: Redis, stream: str) -> tuple[str, ...]:
