@@ -183,7 +183,7 @@ def _or_from_a_file(context: click.Context, parameter: click.Parameter, url: str
         raise BadInput(f"STREAMQUEUE_REDIS_URL_FILE: {path} can't be read: give --redis URL") from None
 
 
-class AtLeast(click.FloatRange):
+class Finite(click.FloatRange):
     """A number that is one: `nan` and `inf` are floats, too."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -233,4 +233,4 @@ def _output(*kinds: str) -> Callable[[Command], Command]:
 output_option = _output("table", "wide", "json", "yaml", "name")
 document_option = _output("table", "json", "yaml")  # of what is no rows
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-rate_option = click.option("--rate", type=AtLeast(0.1), metavar="N", help="At most so many a second.")
+rate_option = click.option("--rate", type=Finite(0.1), metavar="N", help="At most so many a second.")

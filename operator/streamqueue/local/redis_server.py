@@ -33,19 +33,8 @@ async def redis_server() -> AsyncIterator[str]:
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="streamqueue-") as folder:
         process = await asyncio.create_subprocess_exec(
-            *(
-                program,
-                "--port",
-                str(port),
-                "--bind",
-                "127.0.0.1",
-                "--dir",
-                folder,
-                "--save",
-                "",
-                "--loglevel",
-                "warning",
-            ),
+            *(program, "--port", str(port), "--bind", "127.0.0.1"),
+            *("--dir", folder, "--save", "", "--loglevel", "warning"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for us: the workers need it to the end

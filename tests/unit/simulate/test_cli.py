@@ -122,7 +122,7 @@ def test_a_missing_extra_is_named_before_anything_runs(
         (["--trace", "t.csv", "--service", "2s"], "--since and --service belong to --from-stream"),
         (["--trace", "t.csv", "--nodes", "3"], "is not FIRST:PODS:LIMIT"),
         (["--trace", "t.csv", "--cold-start", "soon"], "soon"),
-        (["--trace", "t.csv", "--cold-start-sigma", "9"], "is not a number from 0 to 3"),
+        (["--trace", "t.csv", "--cold-start-sigma", "9"], "is not in the range 0<=x<=3"),
         (["--trace", "t.csv", "--plot", "/nowhere/a.png"], "there is no folder '/nowhere'"),
         (["--trace", "t.csv", "--plot", ""], "--plot names no file"),
     ],

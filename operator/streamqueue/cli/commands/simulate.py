@@ -12,10 +12,10 @@ import click
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.manifest import MANIFEST, which_option
-from streamqueue.cli.options import SECONDS, Selection, document_option, queue_argument, queue_options
+from streamqueue.cli.options import SECONDS, Finite, Selection, document_option, queue_argument, queue_options
 from streamqueue.cli.output import document
 from streamqueue.cli.trial.load import Source, load
-from streamqueue.cli.trial.types import NODES, SIGMA
+from streamqueue.cli.trial.types import NODES
 from streamqueue.manifests import grace_period
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 @click.option("--since", metavar="WHEN", help="With --from-stream: from this id, time, or duration ago.")
 @click.option("--service", type=SECONDS, help="With --from-stream: how long a task takes, where no result tells.")
 @click.option("--cold-start", type=SECONDS, default="15s", show_default=True, help="Median time until a pod is ready.")
-@click.option("--cold-start-sigma", "sigma", type=SIGMA, default=0.0, show_default=True, help="Its log-normal spread.")
+@click.option(
+    "--cold-start-sigma", "sigma", type=Finite(0, 3), default=0.0, show_default=True, help="Its log-normal spread."
+)
 @click.option(
     "--nodes", type=NODES, help="Nodes there are, pods on each, most nodes, seconds until a new one is there (60)."
 )

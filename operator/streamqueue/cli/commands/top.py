@@ -16,7 +16,7 @@ from rich.table import Table
 from streamqueue.cli.cluster import open_cluster
 from streamqueue.cli.commands.status import lag, summary
 from streamqueue.cli.live import LOOK, add_row, look_cells, new_table
-from streamqueue.cli.options import AtLeast, Selection, only_queue, queue_argument, queue_options
+from streamqueue.cli.options import Finite, Selection, only_queue, queue_argument, queue_options
 from streamqueue.cli.output import age
 from streamqueue.cli.target import open_target
 from streamqueue.streams import Snapshot
@@ -27,7 +27,7 @@ _KEPT = 20  # lines of one queue's history
 
 @click.command(short_help="All queues, live; or one of them, look by look.")
 @queue_argument()
-@click.option("--interval", type=AtLeast(0.2), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option("--interval", type=Finite(0.2), default=2.0, show_default=True, help="Seconds between looks.")
 @click.option("--looks", type=click.IntRange(1), help="End after so many looks, instead of at Ctrl-C.")
 @queue_options
 def top(selection: Selection, words: tuple[str, ...], interval: float, looks: int | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,27 +10,12 @@ if TYPE_CHECKING:
     from streamqueue.simulate.cluster import Nodes
 
 
-class _Sigma(click.ParamType[float]):
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            sigma = float(value)
-        except ValueError:
-            sigma = math.nan
-        if not 0 <= sigma <= 3:
-            self.fail(f"{value!r} is not a number from 0 to 3", param, ctx)
-        return sigma
-
-
 class _Nodes(click.ParamType["Nodes"]):
     name = "first:pods:limit[:start]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Nodes:
         from streamqueue.simulate.cluster import Nodes
 
-        if isinstance(value, Nodes):
-            return value
         try:
             first, pods, limit, *start = (int(part) for part in value.split(":"))
         except ValueError:
@@ -45,5 +29,4 @@ class _Nodes(click.ParamType["Nodes"]):
         return Nodes(first, pods, limit, float(start[0]) if start else 60.0)
 
 
-SIGMA = _Sigma()
 NODES = _Nodes()
