@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.maintenance import letters, pending
-from streamqueue.maintenance.pending import deliveries
+from streamqueue.maintenance import letters
 from streamqueue.streams import (
     ProblemKind,
     RedisProblem,
@@ -20,6 +19,7 @@ from streamqueue.streams import (
     SnapshotRequest,
     entries,
     outbox,
+    pending_entries,
     snapshot,
     take_snapshot,
     whereabouts,
@@ -44,7 +44,7 @@ async def look(redis: Redis, everyone: bool = True) -> Any:
 
 
 async def pages(redis: Redis) -> Any:
-    found = [row async for page in deliveries(redis, Queue.stream, Queue.group) for row in page]
+    found = [row async for page in pending_entries.pending_entries(redis, Queue.stream, Queue.group) for row in page]
     return [(row.id, row.consumer) for row in found]
 
 
@@ -64,7 +64,7 @@ async def outboxed(redis: Redis) -> Any:
 READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {
     "snapshot": (snapshot, "_SCRIPT", look),
     "snapshot of holders": (snapshot, "_SCRIPT", partial(look, everyone=False)),
-    "pending": (pending, "_SCRIPT", pages),
+    "pending": (pending_entries, "_SCRIPT", pages),
     "whereabouts": (whereabouts, "_WHEREABOUTS", where),
     "headers": (entries, "_HEADERS", dead),
     "outbox": (outbox, "_READ", outboxed),

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from streamqueue.maintenance import ReleaseReport, abandoned, release, sweep
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.streams import ProblemKind, RedisProblem, connect
+from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import free_port
 from tests.redis.worker.stores import KEYS
@@ -133,7 +133,7 @@ async def test_deleted_and_trimmed_entries_are_counted_and_never_come_back_empty
 
 
 async def test_only_what_was_started_of_a_batch_is_charged(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamqueue.maintenance.pending.PAGE", 2)  # it is read in pages, and judged as one
+    monkeypatch.setattr("streamqueue.streams.pending_entries.PAGE", 2)  # it is read in pages, and judged as one
     batched = spec(batch=5, concurrency=2)
     ids = await queue.add(5)
     await queue.read(count=5)
@@ -284,8 +284,8 @@ async def test_a_key_of_the_wrong_type_stops_before_anything_is_touched(queue: Q
     assert len(await queue.pending()) == 1 and len(await queue.entries()) == 1
 
 
-async def seen(queue: Queue) -> list[Delivery]:
-    return [entry async for page in deliveries(queue.redis, queue.stream, queue.group) for entry in page]
+async def seen(queue: Queue) -> list[PendingEntry]:
+    return [entry async for page in pending_entries(queue.redis, queue.stream, queue.group) for entry in page]
 
 
 @pytest.mark.parametrize("change", ["acknowledged", "claimed", "renewed", "delivered again to its owner"])

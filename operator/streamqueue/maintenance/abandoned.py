@@ -7,10 +7,10 @@ from redis.asyncio import Redis
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.pending import deliveries
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.streams.errors import ABSENT, RedisProblem, execute
+from streamqueue.streams.pending_entries import pending_entries
 from streamqueue.streams.server import clock_of
 
 
@@ -26,7 +26,7 @@ async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseRep
     try:
         # Before the list is read, so that the command is surely later than the deliveries it is compared with.
         last_command = await _last_command(client, spec, consumer)
-        pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
+        pages = pending_entries(client, spec.stream, spec.group, consumer=consumer)
         held = [entry async for page in pages for entry in page]
         left = overtaken(held, last_command)
         await give_back(client, spec, left, {entry.id for entry in left}, Cause.ABANDONED, report)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from streamqueue.maintenance.pending import Delivery
+from streamqueue.streams.pending_entries import PendingEntry
 
 # Entries of one XREADGROUP carry one delivery time; before Redis 7.2 each carries its own, milliseconds apart.
 BATCH_SPREAD = 50  # ms
 MARGIN = 1000  # ms between two deliveries that makes them two reads
 
 
-def started(entries: Iterable[Delivery], *, concurrency: int, batch: int, own_consumer: bool) -> set[str]:
+def started(entries: Iterable[PendingEntry], *, concurrency: int, batch: int, own_consumer: bool) -> set[str]:
     """Ids of the entries whose handler must have begun.
 
     A loop works its batch in order and `concurrency` at a time, so that of what is left of a batch only the lowest ids
     were in hand. Where the consumer is one process (`own_consumer`) with concurrency 1, having read a later batch also
     proves that every earlier one was begun to the end.
     """
-    by_consumer: dict[bytes, list[Delivery]] = defaultdict(list)
+    by_consumer: dict[bytes, list[PendingEntry]] = defaultdict(list)
     for entry in entries:
         by_consumer[entry.consumer].append(entry)
     ids: set[str] = set()
@@ -33,7 +33,7 @@ def started(entries: Iterable[Delivery], *, concurrency: int, batch: int, own_co
     return ids
 
 
-def overtaken(held: Sequence[Delivery], last_command: int | None = None) -> list[Delivery]:
+def overtaken(held: Sequence[PendingEntry], last_command: int | None = None) -> list[PendingEntry]:
     """Entries that a consumer of concurrency 1 has left behind: it has read again since.
 
     Evidence is either a later delivery (by more than MARGIN) of an entry with a greater id: a greater id tells a
@@ -52,8 +52,8 @@ def overtaken(held: Sequence[Delivery], last_command: int | None = None) -> list
     return left
 
 
-def _batches(entries: list[Delivery]) -> list[list[Delivery]]:
-    batches: list[list[Delivery]] = []
+def _batches(entries: list[PendingEntry]) -> list[list[PendingEntry]]:
+    batches: list[list[PendingEntry]] = []
     for entry in sorted(entries, key=lambda entry: entry.delivered_at):
         if batches and entry.delivered_at - batches[-1][-1].delivered_at <= BATCH_SPREAD:
             batches[-1].append(entry)

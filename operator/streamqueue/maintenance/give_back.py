@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.maintenance.pending import Delivery
 from streamqueue.maintenance.report import ReleaseReport
+from streamqueue.streams.pending_entries import PendingEntry
 from streamqueue.streams.script import Arg, Script
 from streamqueue.streams.tasks import PARKED
 
@@ -21,7 +21,7 @@ _SCRIPT = Script.beside(__package__, "clock.lua", "task.lua", "return.lua")
 async def give_back(
     client: Redis,
     spec: QueueSpec,
-    entries: Sequence[Delivery],
+    entries: Sequence[PendingEntry],
     charged: set[str],
     cause: str,
     report: ReleaseReport,

@@ -7,9 +7,9 @@ from redis.asyncio import Redis
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.pending import deliveries
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.streams.errors import ABSENT, RedisProblem
+from streamqueue.streams.pending_entries import pending_entries
 
 
 async def release(
@@ -23,7 +23,7 @@ async def release(
     report = ReleaseReport()
     limit = delivered_before * 1000
     try:
-        pages = deliveries(client, spec.stream, spec.group, consumer=consumer)
+        pages = pending_entries(client, spec.stream, spec.group, consumer=consumer)
         entries = [entry async for page in pages for entry in page if entry.delivered_at < limit]
         handler = spec.handler
         begun = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=True)

@@ -11,7 +11,6 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.maintenance.quiet import look
 from streamqueue.maintenance.relay import NOWHERE, relay
 from streamqueue.maintenance.report import SweepReport
@@ -19,6 +18,7 @@ from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
+from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 
 BUDGET = 120.0  # seconds for a pass
 WINDOW = 10_000  # entries judged together, so that a batch is seen whole
@@ -73,8 +73,8 @@ async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, report: Swee
     if report.quiet.until is not None:
         return
     min_idle = int(spec.delivery.visibility_timeout * 1000)
-    window: list[Delivery] = []
-    async for page in deliveries(client, spec.stream, spec.group, min_idle=min_idle):
+    window: list[PendingEntry] = []
+    async for page in pending_entries(client, spec.stream, spec.group, min_idle=min_idle):
         window += page
         if len(window) >= WINDOW:
             await _return(client, spec, window, report)
@@ -85,7 +85,7 @@ async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, report: Swee
     await _return(client, spec, window, report)
 
 
-async def _return(client: Redis, spec: QueueSpec, entries: list[Delivery], report: SweepReport) -> None:
+async def _return(client: Redis, spec: QueueSpec, entries: list[PendingEntry], report: SweepReport) -> None:
     handler = spec.handler
     charged = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=False)
     await give_back(client, spec, entries, charged, Cause.VISIBILITY_TIMEOUT, report)

@@ -1,36 +1,60 @@
-"""Rows of the pending entries list, with what XPENDING alone knows: deliveries."""
+"""Reading the pending entries list."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.errors import typed
+from streamqueue.streams.entry_ids import entry_order, successor
+from streamqueue.streams.script import Script
+
+PAGE = 1000
+_SCRIPT = Script.beside(__package__, "clock.lua", "pending_entries.lua")
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEntry:
-    """An entry that was delivered and not acknowledged; `idle` is seconds since its last delivery."""
+    """A row of the list: an entry that was delivered and not acknowledged. Times are milliseconds by Redis's clock."""
 
     id: str
-    consumer: str
-    idle: float
+    consumer: bytes  # as the server has it: names need not be text
+    idle: int  # since the last delivery
+    delivered_at: int
     deliveries: int
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Entry ids in the order of the stream."""
+        return entry_order(self.id)
+
+    @property
+    def consumer_text(self) -> str:
+        return self.consumer.decode("utf-8", "replace")
 
 
 async def pending_entries(
-    client: Redis, stream: str, group: str, start: str = "-", end: str = "+", *, count: int, consumer: str | None = None
-) -> list[PendingEntry]:
-    """At most `count` rows between two ids, by ascending id. Raises RedisProblem."""
-    rows: list[dict[str, Any]] = await typed(client.xpending_range(stream, group, start, end, count, consumer))
-    return [
-        PendingEntry(
-            row["message_id"].decode(),
-            row["consumer"].decode("utf-8", "replace"),
-            row["time_since_delivered"] / 1000,
-            row["times_delivered"],
-        )
-        for row in rows
-    ]
+    client: Redis, stream: str, group: str, *, min_idle: int = 0, consumer: str = ""
+) -> AsyncIterator[list[PendingEntry]]:
+    """Pages of rows idle for at least `min_idle` ms, by ascending id; a page may be empty. Raises RedisProblem."""
+    start = "-"
+    while True:
+        now, cursor, rows = await _SCRIPT(client, [stream], [group, start, PAGE, min_idle, consumer])
+        yield [_entry(row, now) for row in rows]
+        if not cursor:
+            return
+        start = successor(cursor.decode())
+
+
+async def pending_entry(client: Redis, stream: str, group: str, entry_id: str) -> PendingEntry | None:
+    """The row of this entry; None where it is not pending. Raises RedisProblem."""
+    now, _, rows = await _SCRIPT(client, [stream], [group, entry_id, 1, 0, ""])
+    found = _entry(rows[0], now) if rows else None
+    return found if found and found.order == entry_order(entry_id) else None
+
+
+def _entry(row: Any, now: int) -> PendingEntry:
+    entry_id, consumer, idle, deliveries = row
+    return PendingEntry(entry_id.decode(), consumer, idle, now - idle, deliveries)

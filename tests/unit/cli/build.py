@@ -8,10 +8,10 @@ from typing import Any
 from streamqueue.api import timestamps
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
-from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import ConsumerView, LagRule, Snapshot
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.pending_entries import PendingEntry
 
 Body = dict[str, Any]
 
@@ -119,8 +119,8 @@ def stream(**given: Any) -> StreamFacts:
     return StreamFacts(**defaults | given)
 
 
-def held(entry_id: str, consumer: str = POD, idle: float = 1.0) -> Delivery:
-    return Delivery(entry_id, consumer.encode(), int(idle * 1000), int((NOW - idle) * 1000))
+def held(entry_id: str, consumer: str = POD, idle: float = 1.0) -> PendingEntry:
+    return PendingEntry(entry_id, consumer.encode(), int(idle * 1000), int((NOW - idle) * 1000), 1)
 
 
 def letter(entry_id: str, task: str, cause: str) -> Entry:

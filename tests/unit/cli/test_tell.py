@@ -25,7 +25,7 @@ def test_past_the_visibility_timeout_names_the_sweep() -> None:
         wanted="5-0",
         snapshot=snapshot(),
         entries=(Entry("5-0", {b"sq-attempt": b"2"}),),
-        held=(PendingEntry("5-0", "pod-1", 301.0, 1),),
+        held=(PendingEntry("5-0", b"pod-1", 301_000, 0, 1),),
     )
     story = tell(facts, SPEC, "orders")
     assert story.state == "pending" and story.next == "streamqueue reclaim orders"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.maintenance.attempts import started
-from streamqueue.maintenance.pending import Delivery
+from streamqueue.streams.pending_entries import PendingEntry
 
 
-def held(*delivered_at: int, consumer: bytes = b"pod-1") -> list[Delivery]:
+def held(*delivered_at: int, consumer: bytes = b"pod-1") -> list[PendingEntry]:
     """Entries 1-0, 2-0 and so on, by when each was handed over."""
-    return [Delivery(f"{n}-0", consumer, 0, at) for n, at in enumerate(delivered_at, 1)]
+    return [PendingEntry(f"{n}-0", consumer, 0, at, 1) for n, at in enumerate(delivered_at, 1)]
 
 
 @pytest.mark.parametrize(

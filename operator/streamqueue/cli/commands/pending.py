@@ -14,11 +14,8 @@ from streamqueue.cli.options import SECONDS, Selection, only_queue, output_optio
 from streamqueue.cli.output import Column, age, show_first
 from streamqueue.cli.target import Target, open_target
 from streamqueue.streams.entries import Entry, read_headers
-from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 from streamqueue.streams.tasks import PARKED
-
-_PAGE = 1000
 
 COLUMNS = (
     Column("ENTRY", lambda row: row["entry"]),
@@ -57,16 +54,14 @@ async def _pending(selection: Selection, count: int, consumer: str | None, least
 
 
 async def _held(target: Target, count: int, consumer: str | None, least: float) -> list[PendingEntry]:
+    spec, min_idle = target.spec, int(least * 1000)
     found: list[PendingEntry] = []
-    start = "-"
-    while len(found) < count:
-        page = await pending_entries(
-            target.client, target.spec.stream, target.spec.group, start, count=_PAGE, consumer=consumer
-        )
-        found += [each for each in page if each.idle >= least]
-        if len(page) < _PAGE:
+    async for page in pending_entries(
+        target.client, spec.stream, spec.group, min_idle=min_idle, consumer=consumer or ""
+    ):
+        found += page
+        if len(found) >= count:
             break
-        start = successor(page[-1].id)
     return found[:count]
 
 
@@ -88,9 +83,9 @@ async def _record(target: Target, held: PendingEntry) -> dict[str, Any]:
     return {
         "entry": held.id,
         "task": entry.task if entry else None,
-        "consumer": held.consumer,
-        "idleSeconds": held.idle,
+        "consumer": held.consumer_text,
+        "idleSeconds": held.idle / 1000,
         "attempt": await _attempt(target, entry) if entry else None,
         "deliveries": held.deliveries,
-        "note": "waits for its retry" if held.consumer == PARKED else note,
+        "note": "waits for its retry" if held.consumer_text == PARKED else note,
     }

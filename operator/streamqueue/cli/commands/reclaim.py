@@ -13,7 +13,7 @@ from streamqueue.cli.errors import BadInput
 from streamqueue.cli.options import SECONDS, Selection, dry_run_option, only_queue, queue_argument, queue_options
 from streamqueue.cli.target import Target, open_target
 from streamqueue.maintenance import sweep
-from streamqueue.maintenance.pending import deliveries
+from streamqueue.streams.pending_entries import pending_entries
 
 
 @click.command(short_help="Return tasks past their visibility timeout: one pass, now.")
@@ -54,6 +54,6 @@ def _with(spec: QueueSpec, visibility: float | None, most: int | None) -> QueueS
 
 async def _overdue(target: Target, spec: QueueSpec) -> str:
     visibility = spec.delivery.visibility_timeout
-    pages = deliveries(target.client, spec.stream, spec.group, min_idle=int(visibility * 1000))
+    pages = pending_entries(target.client, spec.stream, spec.group, min_idle=int(visibility * 1000))
     count = sum([len(page) async for page in pages])
     return f"{count} task(s) are past the visibility timeout of {format_duration(visibility)} (dry run)"

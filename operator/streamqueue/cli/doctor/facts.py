@@ -7,10 +7,10 @@ from shlex import quote
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.kinds import Body
-from streamqueue.maintenance.pending import Delivery
 from streamqueue.streams import RedisProblem, Snapshot
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.pending_entries import PendingEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class StreamFacts:
     streams_nearby: tuple[str, ...] = ()  # names like the one that is missing
     tail: tuple[Entry, ...] = ()  # the newest entries, oldest first, payloads left out
     letters: tuple[Entry, ...] = ()  # the newest dead letters
-    held: tuple[Delivery, ...] = ()  # the pending entries list, or its beginning
+    held: tuple[PendingEntry, ...] = ()  # the pending entries list, or its beginning
     held_complete: bool = True
 
 

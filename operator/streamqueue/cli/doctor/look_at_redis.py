@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.doctor.facts import Group, StreamFacts
-from streamqueue.maintenance.pending import Delivery, deliveries
 from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, take_snapshot
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.entries import read_headers
 from streamqueue.streams.errors import ABSENT, execute
+from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 
 TAIL = 500  # newest entries
 LETTERS = 100  # newest dead letters
@@ -47,10 +47,10 @@ async def look_at_redis(client: Redis, spec: QueueSpec, pause: float) -> StreamF
     )
 
 
-async def _held(client: Redis, spec: QueueSpec, found: Snapshot) -> tuple[tuple[Delivery, ...], bool]:
-    rows: list[Delivery] = []
+async def _held(client: Redis, spec: QueueSpec, found: Snapshot) -> tuple[tuple[PendingEntry, ...], bool]:
+    rows: list[PendingEntry] = []
     if found.group_exists:
-        async for page in deliveries(client, spec.stream, spec.group):
+        async for page in pending_entries(client, spec.stream, spec.group):
             rows += page
             if len(rows) >= HELD:
                 return tuple(rows), len(rows) >= found.pending

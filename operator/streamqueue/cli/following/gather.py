@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
 
@@ -16,7 +15,7 @@ from streamqueue.maintenance import letters
 from streamqueue.streams.entries import Entry, header_pages, read_entries, read_headers
 from streamqueue.streams.entry_ids import entry_order, successor
 from streamqueue.streams.errors import execute
-from streamqueue.streams.pending_entries import PendingEntry, pending_entries
+from streamqueue.streams.pending_entries import PendingEntry, pending_entry
 
 DEPTH = 1_000_000  # entries looked at, at most
 CLOCK_SKEW = 60_000  # ms by which a clock that gave an id may be ahead of this Redis's
@@ -38,8 +37,8 @@ async def gather(target: Target, wanted: str) -> TaskFacts:
     ]
     task = await _task_of(target, wanted, dead)
     entries, complete = await _entries(target, wanted, task, snapshot.length)
-    unsorted = [row for entry_id in {wanted, *(e.id for e in entries)} async for row in _held(target, entry_id)]
-    held = sorted(unsorted, key=lambda row: entry_order(row.id))
+    rows = [await _held(target, entry_id) for entry_id in {wanted, *(entry.id for entry in entries)}]
+    held = sorted(filter(None, rows), key=lambda row: row.order)
     keys = Keys(stream, target.spec.group)
     return TaskFacts(
         wanted=wanted,
@@ -92,11 +91,10 @@ async def _start(target: Target, task: str) -> str:
     return str(max(0, given - CLOCK_SKEW))
 
 
-async def _held(target: Target, entry_id: str) -> AsyncIterator[PendingEntry]:
-    if is_entry_id(entry_id):
-        spec = target.spec
-        for row in await pending_entries(target.client, spec.stream, spec.group, entry_id, entry_id, count=1):
-            yield row
+async def _held(target: Target, entry_id: str) -> PendingEntry | None:
+    if not is_entry_id(entry_id):
+        return None
+    return await pending_entry(target.client, target.spec.stream, target.spec.group, entry_id)
 
 
 async def charged(client: Redis, keys: Keys, entry_id: str) -> int:

@@ -56,7 +56,7 @@ def _origin(facts: TaskFacts) -> Iterator[str]:
 
 def _alive(facts: TaskFacts, spec: QueueSpec, again: str, chosen: bool) -> Story | None:
     most = f" of {spec.delivery.max_deliveries}" if chosen else ""
-    if facts.held and facts.held[-1].consumer == PARKED:
+    if facts.held and facts.held[-1].consumer_text == PARKED:
         return _parked(facts, most)
     if facts.held:
         visibility = spec.delivery.visibility_timeout if chosen else math.inf
@@ -76,13 +76,14 @@ def _alive(facts: TaskFacts, spec: QueueSpec, again: str, chosen: bool) -> Story
 
 def _pending(facts: TaskFacts, held: PendingEntry, most: str, visibility: float, again: str) -> Story:
     entry = next((entry for entry in facts.entries if entry.id == held.id), None)
-    said = [f"Pending: consumer {held.consumer} has had entry {held.id} for {age(held.idle)}."]
+    idle = held.idle / 1000
+    said = [f"Pending: consumer {held.consumer_text} has had entry {held.id} for {age(idle)}."]
     if entry is None:
         said.append("Its payload is gone: it was trimmed or deleted before it was acknowledged.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
     attempt = entry.attempts + facts.charged + 1
     said.append(f"This is attempt {attempt}{most}, delivery {held.deliveries} of this entry.")
-    if held.idle > visibility:
+    if idle > visibility:
         said.append(f"That is past the visibility timeout of {format_duration(visibility)}: it is due to come back.")
         return Story("pending", tuple(said), f"streamqueue reclaim {again}")
     return Story("pending", tuple(said))

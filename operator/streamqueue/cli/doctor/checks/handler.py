@@ -29,7 +29,7 @@ def never_acknowledges(facts: Facts) -> Iterator[Finding]:
         return
     # A worker of the SDK has told how it went; a container that ended could not: `dead_letters` tells of both.
     told = {letter.task for letter in stream.letters if letter.field("sq-cause") not in _SILENT}
-    parked = {row.id for row in stream.held if row.consumer == PARKED.encode()}
+    parked = {row.id for row in stream.held if row.consumer_text == PARKED}
     delivered = _delivered(stream, found.last_delivered_id or "0-0")
     delivered = {task: entry for task, entry in delivered.items() if task not in told and entry.id not in parked}
     held = [row for row in stream.held if row.id not in parked]
@@ -58,7 +58,7 @@ def left_behind(facts: Facts) -> Iterator[Finding]:
         return
     alive = {view.name for view in facts.snapshot.consumers if view.seen_within(ACTIVE) and view.name != PARKED}
     for consumer in sorted(alive):
-        rows = [row for row in stream.held if row.consumer == consumer.encode()]
+        rows = [row for row in stream.held if row.consumer_text == consumer]
         if left := overtaken(rows):
             cause = (
                 f"consumer {consumer} left {len(left)} task(s) pending and went on reading: its handler raised, and "
@@ -87,7 +87,7 @@ def too_slow(facts: Facts) -> Iterator[Finding]:
     # Workers that renew do so each third of it: who is at work is not idle for long, whatever the task takes.
     renewal = 0.0 if spec.handler.protocol is Protocol.REDIS else visibility / 2
     for row in stream.held:
-        if row.idle / 1000 > max(budget, renewal) and pod_of(row.consumer.decode("utf-8", "replace")) in pods:
+        if row.idle / 1000 > max(budget, renewal) and pod_of(row.consumer_text) in pods:
             cause = (
                 f"a task has run for {age(row.idle / 1000)}, longer than handler.timeout x batch, "
                 f"{format_duration(budget)}: after visibilityTimeout, {format_duration(visibility)}, a second worker "
