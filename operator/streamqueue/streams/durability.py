@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from streamqueue.streams.connection import primaries
-from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
+from streamqueue.streams.errors import ProblemKind, execute, or_none
 
 _KEEPS_ALL = "noeviction"
 
@@ -65,11 +65,8 @@ async def _persistent(client: Redis) -> bool | None:
     persistence, replication = await _info(client, "persistence"), await _info(client, "replication")
     if persistence.get("aof_enabled") or replication.get("connected_slaves"):
         return True
-    try:
-        settings = await execute(client, "CONFIG GET", "save")
-    except RedisProblem as problem:
-        if problem.kind not in _HIDDEN:
-            raise
+    settings = await or_none(execute(client, "CONFIG GET", "save"), _HIDDEN)
+    if settings is None:
         return None
     if settings.get("save", settings.get(b"save")):
         return True
@@ -77,10 +74,4 @@ async def _persistent(client: Redis) -> bool | None:
 
 
 async def _info(client: Redis, section: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = await execute(client, "INFO", section)
-    except RedisProblem as problem:
-        if problem.kind not in _HIDDEN:
-            raise
-        return {}
-    return found
+    return await or_none(execute(client, "INFO", section), _HIDDEN) or {}

@@ -11,7 +11,7 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -188,6 +188,16 @@ async def typed(call: Awaitable[T]) -> T:
         problem = classify(exc)
     # Outside the handler, so that the original is no __context__.
     raise problem
+
+
+async def or_none(call: Awaitable[T], kinds: Collection[ProblemKind]) -> T | None:
+    """The result of `call`; None where it raises a RedisProblem of one of these kinds, others are raised."""
+    try:
+        return await call
+    except RedisProblem as problem:
+        if problem.kind not in kinds:
+            raise
+        return None
 
 
 async def execute(client: Redis, *command: Any) -> Any:

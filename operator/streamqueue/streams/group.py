@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem, execute, typed
+from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem, execute, or_none, typed
 
 
 async def ensure_group(client: Redis, stream: str, group: str, start_from: str = "0") -> bool:
@@ -18,19 +18,10 @@ async def ensure_group(client: Redis, stream: str, group: str, start_from: str =
         return await typed(_create(client, stream, group, start_from))
     except RedisProblem as problem:
         # A server out of memory refuses before it has looked.
-        if problem.kind is not ProblemKind.OUT_OF_MEMORY or not await _exists(client, stream, group):
+        is_full = problem.kind is ProblemKind.OUT_OF_MEMORY
+        if not is_full or await or_none(execute(client, "XPENDING", stream, group), ABSENT) is None:
             raise
         return False
-
-
-async def _exists(client: Redis, stream: str, group: str) -> bool:
-    try:
-        await execute(client, "XPENDING", stream, group)
-    except RedisProblem as problem:
-        if problem.kind not in ABSENT:
-            raise
-        return False
-    return True
 
 
 async def _create(client: Redis, stream: str, group: str, start_from: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 from redis.crc import key_slot
 
-from streamqueue.streams.errors import ProblemKind, RedisProblem
+from streamqueue.streams.errors import ProblemKind, or_none
 from streamqueue.streams.script import Script
 
 # Proxies spread simple commands over the nodes, EXISTS among them, and so say nothing of scripts.
@@ -25,18 +25,10 @@ class Reach:
         """Whether a script may name `stream` beside the queue's own keys. Raises RedisProblem."""
         slot = key_slot(stream.encode())
         if slot != self._slot and slot not in self._known:
-            self._known[slot] = await self._ask(stream)
+            answer = await or_none(_ASK(self._client, [self._stream, stream], []), (ProblemKind.CLUSTER,))
+            self._known[slot] = answer is not None
         return slot == self._slot or self._known[slot]
 
     def forget(self) -> None:
         """Ask again: the server may be another one."""
         self._known.clear()
-
-    async def _ask(self, stream: str) -> bool:
-        try:
-            await _ASK(self._client, [self._stream, stream], [])
-        except RedisProblem as problem:
-            if problem.kind is not ProblemKind.CLUSTER:
-                raise
-            return False
-        return True

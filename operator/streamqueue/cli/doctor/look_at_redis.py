@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.cli.doctor.facts import Group, StreamFacts
-from streamqueue.streams import RedisProblem, Snapshot, SnapshotRequest, take_snapshot
+from streamqueue.streams import Snapshot, SnapshotRequest, take_snapshot
 from streamqueue.streams.durability import read_durability
 from streamqueue.streams.entries import read_headers
-from streamqueue.streams.errors import ABSENT, execute
+from streamqueue.streams.errors import ABSENT, execute, or_none
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 
 TAIL = 500  # newest entries
@@ -63,12 +63,7 @@ async def _groups(client: Redis, stream: str) -> tuple[Group, ...]:
 
 
 async def _group(client: Redis, stream: str, row: dict[str, Any]) -> Group:
-    consumers: list[dict[str, Any]] = []
-    try:
-        consumers = await execute(client, "XINFO CONSUMERS", stream, row["name"])
-    except RedisProblem as problem:
-        if problem.kind not in ABSENT:  # gone meanwhile
-            raise
+    consumers = await or_none(execute(client, "XINFO CONSUMERS", stream, row["name"]), ABSENT) or []  # gone meanwhile
     active = min((each["idle"] / 1000 for each in consumers), default=None)
     return Group(row["name"].decode("utf-8", "replace"), row["last-delivered-id"].decode(), active)
 
