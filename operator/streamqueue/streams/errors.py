@@ -58,19 +58,19 @@ _SENTENCES = {
     ProblemKind.TLS: "the TLS handshake with Redis failed; check the scheme (rediss://), the port and the CA",
     ProblemKind.NO_PERMISSION: "the Redis user may not do this; extend its ACL",
     ProblemKind.WRONG_TYPE: "the key holds another type than a stream; choose another stream name or remove the key",
-    ProblemKind.NO_STREAM: "the stream does not exist",
-    ProblemKind.NO_GROUP: "the consumer group does not exist",
+    ProblemKind.NO_STREAM: "the stream does not exist; add a task, or have the operator make it",
+    ProblemKind.NO_GROUP: "the consumer group does not exist; have the operator make it, or XGROUP CREATE",
     ProblemKind.LOADING: "Redis is loading its data set; wait",
     ProblemKind.READ_ONLY: "this Redis is a read-only replica; the URL must lead to the primary",
     ProblemKind.OUT_OF_MEMORY: "Redis is at maxmemory and refuses writes; give it memory or trim",
     ProblemKind.MISCONF: "Redis cannot save to disk and refuses writes (MISCONF); mend its disk",
-    ProblemKind.NO_REPLICAS: "Redis has fewer good replicas than min-replicas-to-write and refuses writes",
+    ProblemKind.NO_REPLICAS: "Redis has fewer good replicas than min-replicas-to-write and refuses writes; mend them",
     ProblemKind.BUSY: "Redis is busy with another client's script; wait, or SCRIPT KILL",
     ProblemKind.MAX_CLIENTS: "Redis has reached maxclients; raise it or close connections",
-    ProblemKind.CLUSTER: "the key is on another node of a Redis Cluster or its slot is moving or down; "
-    "this connection is for one node",
-    ProblemKind.UNSUPPORTED: "this server lacks or blocks a command that is needed",
-    ProblemKind.OTHER: "Redis answered with an error",
+    ProblemKind.CLUSTER: "the key is on another node of a Redis Cluster or its slot is moving or down; wait, "
+    "and set redis.mode to cluster if it is standalone",
+    ProblemKind.UNSUPPORTED: "this server lacks or blocks a command that is needed; allow it",
+    ProblemKind.OTHER: "Redis answered with an error; see its log",
 }
 
 ABSENT = frozenset({ProblemKind.NO_STREAM, ProblemKind.NO_GROUP})
