@@ -121,15 +121,15 @@ def test_bad_input_is_named(words: list[str], says: str, capsys: pytest.CaptureF
     assert says in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", [b"a: [1\nb: }", b"\xff\xfe\x00", b"[]", b"contexts: 5", b"text", b""])
-def test_a_kubeconfig_that_is_none(text: bytes, tmp_path: Path) -> None:
-    (file := tmp_path / "config").write_bytes(text)
-    for path in (file, tmp_path):
-        done = program("streamqueue", "status", KUBECONFIG=str(path))
-        assert (done.returncode, done.stderr) == (
-            1,
-            "streamqueue: no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group\n",
-        )
+UNUSABLE = (b"a: [1\nb: }", b"\xff\xfe\x00", b"[]", b"contexts: 5", b"text", b"")
+
+
+@pytest.mark.parametrize(("name", "text"), [*(("config", text) for text in UNUSABLE), (".", b""), ("absent", b"")])
+def test_a_kubeconfig_that_is_none(name: str, text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config").write_bytes(text)
+    done = program("streamqueue", "status", KUBECONFIG=str(tmp_path / name))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "streamqueue: no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group\n"
 
 
 @pytest.mark.parametrize("words", [["dev"], ["dev", "--command", ""]], ids=" ".join)
@@ -147,12 +147,6 @@ def test_bad_input_is_all_that_is_said(
 def test_a_server_that_does_not_answer_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["status", *STRAIGHT]) == 1
     assert capsys.readouterr().err.startswith("streamqueue: Redis cannot be reached")
-
-
-def test_without_a_kubeconfig(tmp_path: Path) -> None:
-    done = program("streamqueue", "status", KUBECONFIG=str(tmp_path / "none"))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == ("streamqueue: no usable kubeconfig: set KUBECONFIG, or give --redis, --stream and --group\n")
 
 
 def test_a_kubectl_plugin_calls_itself_so() -> None:
