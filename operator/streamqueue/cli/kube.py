@@ -24,7 +24,7 @@ JOBS = Kind("batch", "v1", "jobs", "Job")
 class PersonalKube(Kube):
     """As the operator's client, plus what only people do."""
 
-    async def patch(self, kind: Kind, namespace: str, name: str, body: Body, *, dry_run: bool = False) -> Body:
+    async def patch(self, kind: Kind, namespace: str, name: str, body: Body, *, dry_run: bool) -> Body:
         """A merge patch; with `dry_run` the API server checks it and changes nothing. Raises KubeError."""
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
         return await self._write("PATCH", kind.path(namespace, name), query, body, "application/merge-patch+json")

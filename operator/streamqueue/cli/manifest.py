@@ -55,7 +55,7 @@ def which_option(command: Any) -> Any:
     )(command)
 
 
-def read_queue(path: Path, which: str | None = None) -> Manifest:
+def read_queue(path: Path, which: str | None) -> Manifest:
     """The StreamQueue `which` of a file, or the only one; it may hold other objects too. Raises BadInput."""
     queues = [document for document in read_documents(path) if document.get("kind") == KIND]
     if not queues:

@@ -70,7 +70,7 @@ class Fleet:
             if worker.ready_at is None and (worker.name in reading or now - worker.created > LONGEST_START):
                 worker.ready_at = now
 
-    def views(self, pending: Mapping[str, int | None], cordoned: Container[str] = ()) -> tuple[Pod, ...]:
+    def views(self, pending: Mapping[str, int | None], cordoned: Container[str]) -> tuple[Pod, ...]:
         """The processes as `decide` sees them; `pending`: entries in each one's hands."""
         return tuple(
             Pod(

@@ -11,7 +11,7 @@ from streamqueue.worker.errors import DeadLetter, PayloadError
 
 
 def next_tasks(
-    result: Any, stream: str, *, is_beyond: bool = False, task_id: str, carried: Sequence[tuple[str, str]]
+    result: Any, stream: str, *, is_beyond: bool, task_id: str, carried: Sequence[tuple[str, str]]
 ) -> tuple[Emit, ...]:
     """The tasks of `stream` that `result` makes: none of None, one of an object, one each of a list.
 

@@ -20,7 +20,7 @@ LONGEST_HEAD = 8 << 10  # bytes
 
 
 @asynccontextmanager
-async def metrics_served(port: int, client: Redis, metrics: Metrics, row: Row | None = None) -> AsyncIterator[None]:
+async def metrics_served(port: int, client: Redis, metrics: Metrics, row: Row | None) -> AsyncIterator[None]:
     """While inside, on all addresses. 0: not served. A port that is taken is logged: tasks matter more.
 
     With a `row` this is one of several processes: it answers for all of them.

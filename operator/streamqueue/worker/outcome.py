@@ -35,7 +35,7 @@ class Backoff:
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
-def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...] = ()) -> Settlement:
+def succeeded(ctx: Context, result: str | None, handed_on: tuple[Emit, ...]) -> Settlement:
     """Acknowledge, with what was emitted and handed on; `result` is JSON, "" for none, None where none are kept.
 
     Raises DeadLetter for more than Redis takes at once: the handler would emit it again.

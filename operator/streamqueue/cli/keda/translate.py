@@ -36,9 +36,7 @@ class Translation:
     notes: list[str]
 
 
-def translate(
-    documents: Sequence[Document], image: str | None = None, group: str | None = None, chosen: str | None = None
-) -> Translation:
+def translate(documents: Sequence[Document], image: str | None, group: str | None, chosen: str | None) -> Translation:
     """`image`, `group` and the `chosen` name win over what the files say. Raises CannotImport, and SpecError where a
     value is refused.
     """

@@ -49,7 +49,7 @@ class ClusterClient(Redis):
         _, reply = await self._routed(command, lambda node: called(node, command))
         return reply
 
-    async def send_many(self, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
+    async def send_many(self, commands: Sequence[Sequence[Any]], convert: Convert) -> list[Any]:
         """The replies or errors, in order: one pipeline per node, so that a dead node costs its own keys only."""
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))

@@ -23,7 +23,7 @@ def unchanged(reply: Any) -> Any:
     return reply
 
 
-async def piped(node: Redis, commands: Sequence[Sequence[Any]], convert: Convert = unchanged) -> list[Any]:
+async def piped(node: Redis, commands: Sequence[Sequence[Any]], convert: Convert) -> list[Any]:
     """What `convert` makes of each reply, or the error that the server answered with.
 
     Where the connection fails, its error in the place of all.
