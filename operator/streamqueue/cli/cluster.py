@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from streamqueue.cli.errors import BadInput, Failure
 from streamqueue.cli.options import Selection
-from streamqueue.controller.kinds import STREAM_QUEUES, Body
+from streamqueue.controller.kinds import LEASES, STREAM_QUEUES, Body
+from streamqueue.manifests.labels import LEASES_SELECTOR
 
 if TYPE_CHECKING:
     from streamqueue.cli.kube import PersonalKube
+
+OPERATOR_NAMESPACE = "streamqueue-system"  # where docs/install.md puts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,21 @@ class Cluster:
 
     async def queues(self, everywhere: bool = False) -> list[Body]:
         return (await self.kube.list(STREAM_QUEUES, None if everywhere else self.namespace))[0]
+
+    async def operator_leases(self) -> tuple[Body, ...] | None:
+        """Wherever the operator lives; with few rights, where it usually does. None: not to be read."""
+        from streamqueue.controller.kube import KubeError
+
+        for namespace in (None, OPERATOR_NAMESPACE):
+            try:
+                found, _ = await self.kube.list(LEASES, namespace, LEASES_SELECTOR)
+            except KubeError as error:
+                if error.status != 403:
+                    raise
+            else:
+                # None in that one namespace: it may live elsewhere.
+                return tuple(found) if found or namespace is None else None
+        return None
 
 
 def no_queues(namespace: str | None) -> str:

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from streamqueue.cli.cluster import Cluster
-from streamqueue.cli.doctor.look_at_cluster import operator_leases
 from streamqueue.cli.errors import Failure
 from streamqueue.controller.kinds import Body
 
 
 async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:
     """As `/decisions` gives it. Raises Failure where no operator answers, and KubeError."""
-    return await ask(cluster, queue, await operator_leases(cluster))
+    return await ask(cluster, queue, await cluster.operator_leases())
 
 
 async def ask(cluster: Cluster, queue: str, leases: Iterable[Body] | None) -> dict[str, Any]:
