@@ -105,7 +105,7 @@ async def _going_on(until: float) -> set[asyncio.Task[Any]]:
 
 
 async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
-    """The calls of asyncio.to_thread(), for which asyncio.run() would wait as well: it is given others if not."""
+    """The calls of asyncio.to_thread(), for which asyncio.run() would wait as well: it knows of none if not."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
@@ -119,7 +119,7 @@ async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
         async with asyncio.timeout_at(until):
             await ended.wait()
     if not ended.is_set():
-        loop.set_default_executor(ThreadPoolExecutor())
+        loop._default_executor = None  # type: ignore[attr-defined]
     return ended.is_set()
 
 

@@ -29,6 +29,9 @@ worker.run()
 """
 
 
+ALL_IS_SAID = "import sys\nsys.stderr = open(1, 'w', buffering=1, closefd=False)\n"
+
+
 def process(server: RunningServer, **settings: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     return running(PROGRAM, server, {}, **settings)
 
@@ -88,10 +91,24 @@ async def test_a_killed_workers_task_is_done_by_the_next(queue: Queue, shared_se
     assert await owners(queue) == {}
 
 
-@pytest.mark.parametrize(("name", "value"), [("TIMEOUT", "soon"), ("CONCURRENCY", "0"), ("STREAM", "a{b}{c}")])
-async def test_wrong_settings_are_one_line_and_exit_2(shared_server: RunningServer, name: str, value: str) -> None:
-    async with process(shared_server, **{name: value}) as child:
-        assert await asyncio.wait_for(child.wait(), 10) == 2
+@pytest.mark.parametrize(
+    ("name", "value", "code", "says"),
+    [
+        ("TIMEOUT", "soon", 2, "STREAMQUEUE_TIMEOUT must be a number"),
+        ("CONCURRENCY", "0", 2, "STREAMQUEUE_CONCURRENCY must be greater"),
+        ("STREAM", "a{b}{c}", 2, "STREAMQUEUE_STREAM: braces"),
+        ("REDIS_URL", "http://:secret@h", 1, "the Redis URL"),
+    ],
+)
+async def test_wrong_settings_are_one_line_and_an_exit_code(
+    shared_server: RunningServer, name: str, value: str, code: int, says: str
+) -> None:
+    """2; 1 where it is the way to Redis, which a file may bring right."""
+    async with running(ALL_IS_SAID + PROGRAM, shared_server, {}, **{name: value}) as child:
+        out, _ = await asyncio.wait_for(child.communicate(), 10)
+    lines = out.decode().splitlines()
+    assert (child.returncode, len(lines)) == (code, 1) and lines[0].startswith("streamqueue: ")
+    assert says in lines[0] and "secret" not in lines[0]
 
 
 STUBBORN = """
@@ -103,6 +120,7 @@ worker = Worker()
 @worker.task
 async def handle(task):
     print("begun", flush=True)
+    print("last words")
     while True:
         try:
             await asyncio.sleep(60)
@@ -118,12 +136,44 @@ async def test_a_handler_that_ignores_its_cancellation_keeps_no_process(
 ) -> None:
     await queue.add()
     settings = {"GRACE": "0.3"} if is_told else {"TIMEOUT": "0.3"}
-    async with running(STUBBORN, shared_server, {}, **settings) as child:
-        await begun(child, 1)
+    async with running(ALL_IS_SAID + STUBBORN, shared_server, {}, **settings) as child:
+        assert child.stdout
+        await child.stdout.readuntil(b"begun\n")
         if is_told:
             child.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(child.wait(), 10) == (0 if is_told else 1)
+        out, _ = await asyncio.wait_for(child.communicate(), 10)
+        assert child.returncode == (0 if is_told else 1)
+    assert b"last words" in out and b"without handlers that do not end" in out
     assert set((await owners(queue)).values()) == {PARKED}
+
+
+BESIDE = """
+import asyncio, atexit
+from streamqueue import Worker
+worker = Worker()
+async def beside():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("stopped")
+@worker.task
+async def handle(task):
+    global kept
+    kept = asyncio.create_task(beside())
+    await asyncio.sleep(0)
+    print("begun", flush=True)
+atexit.register(print, "the end")
+worker.run()
+"""
+
+
+async def test_what_a_handler_left_beside_it_is_stopped(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.add()
+    async with running(BESIDE, shared_server, {}) as child:
+        await begun(child, 1)
+        child.send_signal(signal.SIGTERM)
+        assert await said(child, 2) == [["stopped"], ["the", "end"]]
+        assert await asyncio.wait_for(child.wait(), 10) == 0
 
 
 IN_A_THREAD = """
@@ -159,9 +209,25 @@ threading.Thread.start = refused
 """
 
 
-async def test_a_process_that_may_start_no_thread_ends_as_well(queue: Queue, shared_server: RunningServer) -> None:
+SOON_WITHOUT_THREADS = f"""
+import asyncio
+from streamqueue import Worker
+worker = Worker()
+@worker.task
+async def handle(task):
+    await asyncio.to_thread(int)
+    exec({WITHOUT_THREADS!r})
+    print("begun", flush=True)
+worker.run()
+"""
+
+
+@pytest.mark.parametrize("program", [WITHOUT_THREADS + PROGRAM, SOON_WITHOUT_THREADS], ids=["none", "no more"])
+async def test_a_process_that_may_start_no_thread_ends_as_well(
+    queue: Queue, shared_server: RunningServer, program: str
+) -> None:
     await queue.redis.xadd(queue.stream, {"seconds": "0"})
-    async with running(WITHOUT_THREADS + PROGRAM, shared_server, {}) as child:
+    async with running(program, shared_server, {}) as child:
         await begun(child, 1)
         child.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(child.wait(), 10) == 0
@@ -195,8 +261,7 @@ async def test_a_request_for_metrics_that_is_under_way_at_the_end_is_no_error(
 ) -> None:
     await queue.redis.xadd(queue.stream, {"seconds": "0"})
     port = free_port()
-    program = f"import sys\nsys.stderr = sys.stdout\n{PROGRAM}"
-    async with running(program, shared_server, {}, METRICS_PORT=str(port)) as child:
+    async with running(ALL_IS_SAID + PROGRAM, shared_server, {}, METRICS_PORT=str(port)) as child:
         assert child.stdout
         await child.stdout.readuntil(b"begun\n")
         _, writer = await asyncio.open_connection("127.0.0.1", port)
