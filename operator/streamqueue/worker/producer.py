@@ -16,7 +16,7 @@ from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.api.spec import RedisAuth, RedisMode
 from streamqueue.streams.connection import MAX_CONNECTIONS, block_for, connect, credentials_for, node_of
 from streamqueue.streams.enqueue import STEP, Enqueued, NewTask, enqueue
-from streamqueue.streams.errors import ProblemKind, RedisProblem, execute, typed
+from streamqueue.streams.errors import ProblemKind, RedisProblem, execute
 from streamqueue.worker.announcements import Announcements
 from streamqueue.worker.encoding import encode
 from streamqueue.worker.results import Result, look_up
@@ -158,7 +158,6 @@ class Queue:
         node = await node_of(self._client, self._stream.stream)
         connection: Redis = node.client()
         try:
-            await typed(connection.initialize())
             (done,) = await enqueue(connection, self._stream.stream, [task])
             reached = await execute(connection, "WAIT", replicas, block_for(connection, self._patience / 2))
             return done, reached >= replicas

@@ -105,7 +105,9 @@ async def test_a_payload_that_does_not_fit_is_set_aside_at_once(
     assert not ran
 
 
-async def test_failures_retry_with_backoff_then_die(queue: Queue, shared_server: RunningServer) -> None:
+async def test_failures_retry_with_backoff_then_die(
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
     attempts: list[int] = []
 
     async def handle(task: dict[str, str], ctx: Context) -> None:
@@ -117,9 +119,25 @@ async def test_failures_retry_with_backoff_then_die(queue: Queue, shared_server:
         await until(lambda: worker.counters.dead == 1, "the dead letter")
     assert attempts == [1, 2, 3] and worker.counters.parked == 2
     assert (await queue.dead())[0]["sq-cause"] == "LookupError: no such customer"
+    assert [f"attempt {n} failed: no such customer" in caplog.text for n in attempts] == [True] * 3
+    assert caplog.text.count("Traceback") == 3
 
 
-async def test_a_handler_says_what_becomes_of_its_task(queue: Queue, shared_server: RunningServer) -> None:
+async def test_a_dead_letter_that_there_is_no_room_for_is_told(
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(task: dict[str, str]) -> None:
+        raise DeadLetter("never")
+
+    await queue.add(2)
+    async with working(shared_server.url, handle, dead_letter_max_length=1) as worker:
+        await until(lambda: (worker.counters.dead, worker.counters.held) == (1, 1), "one of two letters")
+    assert caplog.text.count("the dead-letter stream or Redis's memory is full: the task is parked") == 1
+
+
+async def test_a_handler_says_what_becomes_of_its_task(
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
     times: list[float] = []
 
     async def handle(task: dict[str, str], ctx: Context) -> None:
@@ -135,6 +153,7 @@ async def test_a_handler_says_what_becomes_of_its_task(queue: Queue, shared_serv
     assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(times))
     (letter,) = await queue.dead()
     assert (letter["sq-reason"], letter["sq-cause"]) == ("handler", "never")
+    assert "attempt 1 failed: never" in caplog.text and "Traceback" not in caplog.text
 
 
 async def test_what_a_handler_says_in_a_task_group_is_heard(queue: Queue, shared_server: RunningServer) -> None:
@@ -308,6 +327,8 @@ async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningSe
     go_on = asyncio.Event()
 
     async def handle(task: dict[str, str], ctx: Context) -> Any:
+        if ctx.attempt == 1:
+            raise Retry("not yet", after=0)
         ctx.progress(0.4, "reading")
         await go_on.wait()
         if task["kind"] == "bad":
@@ -328,7 +349,8 @@ async def test_results_and_progress_by_id(queue: Queue, shared_server: RunningSe
             await producer.wait(good.id, 0.05)
         go_on.set()
         result = await waiting
-        assert (result.state, result.value, result.error) == ("done", {"pages": 3}, None)
+        assert (result.state, result.value, result.error, result.attempt) == ("done", {"pages": 3}, None, 2)
+        assert result.started and result.at and result.started <= result.at <= time.time() + 60 < result.started + 120
         result = await producer.wait(bad.id, 10)
         assert (result.state, result.error) == ("dead", "broken")
         assert (await producer.wait(garbage.id, 10)).value is None

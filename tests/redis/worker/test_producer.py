@@ -13,12 +13,13 @@ from redis.asyncio import Redis
 from streamqueue import PayloadError, Queue
 from streamqueue.api.keys import Keys
 from streamqueue.streams import ProblemKind, RedisProblem
-from streamqueue.streams.connection import pool
+from streamqueue.streams.connection import pool, turns
 from streamqueue.streams.enqueue import promote
 from streamqueue.worker import producer
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import PARKED
 
 
 async def test_an_id_is_sent_once(redis: Redis, shared_server: RunningServer) -> None:
@@ -28,6 +29,8 @@ async def test_an_id_is_sent_once(redis: Redis, shared_server: RunningServer) ->
         assert (first.repeated, again.repeated) == (False, True) and again.entry == first.entry
         many = await orders.send_many([{"n": 1}, {"n": 2}], ids=["order-1", "2"])
         assert [sent.repeated for sent in many] == [True, False]
+        for each in ("order-1", "2"):
+            assert 3_590_000 < await redis.pttl(f"{{orders}}:sent:{each}") <= 3_600_000
         assert (await orders.result("order-1")).state == "waiting"
     sent = [fields for _, fields in await redis.xrange("orders")]
     assert sent == [{b"sq-id": b"order-1", b"n": b"1"}, {b"sq-id": b"2", b"n": b"2"}]
@@ -86,8 +89,19 @@ async def test_a_delay_counts_by_the_servers_clock_and_its_mark_outlives_it(
 
 
 async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) -> None:
+    """In a few round trips, of which none blocks the server for long."""
+
+    async def calls() -> int:
+        return int((await redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
+
+    async with Queue(shared_server.url, "documents") as documents:
+        await documents.send_many([{"n": 1}])
+        before = await calls()
+        await documents.send_many({"document": "x" * 400_000} for _ in range(8))
+        assert await calls() == before + 4
     async with Queue(shared_server.url, "orders") as orders:
         sent = await orders.send_many({"n": n} for n in range(2345))
+    assert await calls() == before + 4 + 24
     entries = await redis.xrange("orders")
     assert [int(fields[b"n"]) for _, fields in entries] == list(range(2345))
     assert [one.entry for one in sent] == [entry.decode() for entry, _ in entries]
@@ -107,6 +121,16 @@ async def test_hundreds_may_send_and_wait_at_once(redis: Redis, shared_server: R
         working(shared_server.url, handle, results_ttl=60, concurrency=50),
     ):
         assert await asyncio.gather(*(call(orders, n) for n in range(300))) == list(range(300))
+
+
+async def test_a_turn_that_takes_long_to_come_is_no_absence_of_redis(
+    redis: Redis, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits 0.2 s for the replica that there is none of."""
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+    async with Queue(shared_server.url, "orders", patience=0.4) as orders:
+        sent = await asyncio.gather(*(orders.send({"n": n}, replicated=True) for n in range(60)))
+    assert not any(each.replicated for each in sent) and await redis.xlen("orders") == 60
 
 
 async def test_a_delayed_task_is_due_within_a_second_while_a_worker_runs(
@@ -191,9 +215,10 @@ async def test_a_replicated_send_says_what_it_got(own_server: RunningServer) -> 
 async def test_replicated_sends_share_their_connections(redis: Redis, shared_server: RunningServer) -> None:
     connections = set()
     async with Queue(shared_server.url, "orders", patience=0.1) as orders:
-        for n in range(3):
-            await orders.send({"n": n}, replicated=True)
-            connections.add((await redis.info("stats"))["total_connections_received"])
+        async with asyncio.timeout(5):  # each waits for half of the patience
+            for n in range(3):
+                await orders.send({"n": n}, replicated=True)
+                connections.add((await redis.info("stats"))["total_connections_received"])
     assert len(connections) == 1
 
 
@@ -253,20 +278,23 @@ async def test_an_id_that_is_sent_again_later_is_another_task(redis: Redis, shar
 
 
 async def test_a_delayed_task_is_followed_when_it_is_due(redis: Redis, shared_server: RunningServer) -> None:
-    async with Queue(shared_server.url, "orders") as orders:
+    async with Queue(shared_server.url, "orders", group="packers") as orders:
         await orders.send({"n": 1}, id="later", delay=0.01)
         assert (await orders.result("later")).state == "waiting"
         await asyncio.sleep(0.02)
         await promote(redis, "orders")
         assert (await orders.result("later")).state == "waiting"
-        await redis.xgroup_create("orders", "workers", "0")
-        ((_, ((entry, _),)),) = await redis.xreadgroup("workers", "pod", {"orders": ">"})
+        await redis.xgroup_create("orders", "packers", "0")
+        ((_, ((entry, _),)),) = await redis.xreadgroup("packers", "pod", {"orders": ">"})
         found = await orders.result("later")
         assert (found.state, found.worker) == ("pending", "pod")
+        await redis.xclaim("orders", "packers", PARKED, 0, [entry])
+        found = await orders.result("later")
+        assert (found.state, found.worker) == ("waiting", None), "for another try"
         assert (await orders.send({"n": 1}, id="later")).entry == entry.decode()
-        await redis.xack("orders", "workers", entry)
+        await redis.xack("orders", "packers", entry)
         assert (await orders.result("later")).state == "unknown"
-        assert 0 < await redis.pttl("{orders}:sent:later") <= 3_600_010
+        assert 3_590_000 < await redis.pttl("{orders}:sent:later") <= 3_600_010
 
 
 @pytest.mark.parametrize(
@@ -275,6 +303,7 @@ async def test_a_delayed_task_is_followed_when_it_is_due(redis: Redis, shared_se
         "LOADING Redis is loading the dataset in memory",
         "BUSY Redis is busy running a script",
         "NOREPLICAS Not enough good replicas to write",
+        "READONLY You can't write against a read only replica",
         "CLUSTERDOWN Hash slot not served",
     ],
 )
@@ -286,6 +315,26 @@ async def test_a_send_outlasts_what_passes(redis: Redis, shared_server: RunningS
         await until(lambda: proxy.answered, "a refusal")
         proxy.answers.clear()
         assert not (await sending).repeated
+    assert await redis.xlen("orders") == 2
+
+
+async def test_a_send_is_tried_again_without_haste(redis: Redis, shared_server: RunningServer) -> None:
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders", patience=0.3) as orders:
+        await orders.send({"n": 1})
+        proxy.answers[b"*"] = b"-LOADING Redis is loading the dataset in memory\r\n"
+        with pytest.raises(RedisProblem):
+            await orders.send({"n": 2})
+    assert proxy.answered <= 3, "again after 0.05 s, and 0.1 s more"
+
+
+async def test_a_send_outlasts_a_connection_that_fell_silent(
+    redis: Redis, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "TIMEOUT", 0.3)
+    async with Proxy(shared_server.port) as proxy, Queue(proxy.url, "orders") as orders:
+        await orders.send({"n": 1})
+        proxy.silence()
+        await orders.send({"n": 2})
     assert await redis.xlen("orders") == 2
 
 
@@ -319,6 +368,12 @@ async def test_an_end_that_nobody_announced_is_seen(
         await looked.wait()
         await redis.hset(result, mapping={"state": "done", "result": "7"})
         assert (await waiting).value == 7
+
+    async def is_alone() -> bool:
+        return bool((await redis.info("clients"))["connected_clients"] == 1)
+
+    await until(is_alone, "the end of the queue's connections", 5.0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "something goes on"
 
 
 async def test_many_large_tasks_leave_over_a_slow_network(

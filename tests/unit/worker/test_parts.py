@@ -15,12 +15,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
+from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.context import Context
 from streamqueue.worker.counters import Counters
+from streamqueue.worker.endings import Endings
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.metrics import Histogram, Metrics
 from streamqueue.worker.outcome import RELEASED, Backoff, cause_of, failed, meant, result_json
+from streamqueue.worker.pooled_metrics import Pool
 from streamqueue.worker.producer import Queue, Sent, new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
@@ -67,6 +70,30 @@ def test_each_figure_is_told_under_its_own_name() -> None:
     assert found["end_to_end_seconds_count", None] == 0
 
 
+def test_what_a_process_counted_outlives_it_and_what_it_ran_does_not() -> None:
+    metrics = Metrics("orders", "workers", Counters(acked=3))
+    metrics.in_flight = 2
+    pool = Pool(2, 0)
+
+    def figures() -> list[str]:
+        lines = metrics.text(pool.total()).splitlines()
+        return [
+            line.split()[-1] for line in lines if line.startswith(("streamqueue_worker_proc", "streamqueue_worker_in"))
+        ]
+
+    try:
+        for place in (0, 1):
+            pool.row(place).write(metrics.values())
+        assert figures() == ["6", "4"]
+        next_in_its_place = pool.row(0)
+        assert figures() == ["6", "2"]
+        next_in_its_place.write(metrics.values())
+        assert figures() == ["9", "4"]
+    finally:
+        assert pool.listening
+        pool.listening.close()
+
+
 def test_how_long_tasks_took_is_told_by_the_clock_that_their_times_are_of() -> None:
     metrics = Metrics("orders", "workers", Counters())
     metrics.server_ahead = -3600.0  # ours is an hour ahead
@@ -92,14 +119,27 @@ def test_uncounted_retries_wait_longer_and_longer_too() -> None:
     assert delay(8) <= 1, "attempts are what counts for failures"
 
 
+def test_a_failure_waits_as_its_queue_says() -> None:
+    limits = {"backoff_initial": 2.0, "backoff_max": 60.0}
+    endings = Endings(Settings(redis_url="redis://h", stream="orders", consumer="pod", **limits))
+
+    def delay(attempts: int) -> float:
+        ctx = Context(Taken("1-0", "t", {}, attempts, 0), 1.0, lambda: None)
+        return float(endings.failed(ctx, ValueError("no")).args[0]) / 1000
+
+    assert 1 <= delay(0) <= 2 < 30 <= delay(9) <= 60
+
+
 def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
+    endings = Endings(Settings(redis_url="redis://h", stream="orders", consumer="pod", max_deliveries=4))
+
     def delay(deliveries: int) -> float:
         ctx = Context(Taken("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
-        again = failed(ctx, Retry("not now", after=1, counted=False), Backoff(1.0, 300.0, 50))
-        return float(again.args[0]) / 1000
+        return float(endings.failed(ctx, Retry("not now", after=1, counted=False)).args[0]) / 1000
 
-    assert [delay(deliveries) for deliveries in range(1, 51)] == [1] * 50
-    assert sum(map(delay, range(1, 100))) > 3600, "a hundred deliveries are the end"
+    assert [delay(deliveries) for deliveries in range(1, 41)] == [1] * 40
+    assert delay(49) >= 128
+    assert sum(map(delay, range(1, 80))) > 3600, "eighty deliveries are the end"
 
 
 def looped() -> list[Any]:
@@ -396,3 +436,19 @@ async def test_a_send_that_cannot_be_is_refused_before_anything_is_sent(wrong: d
     async with Queue("redis://127.0.0.1:1/0", "orders") as queue:
         with pytest.raises(ValueError, match=says):
             await queue.send({"a": 1}, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [({"mode": "sentinel"}, "mode sentinel goes with"), ({"auth": "entra"}, "with tokens for passwords")],
+)
+def test_a_producer_reaches_redis_in_the_way_that_it_is_told(how: dict[str, str], says: str) -> None:
+    with pytest.raises(RedisProblem, match=says):
+        Queue("redis://:secret@h", "orders", **how)
+
+
+@pytest.mark.parametrize("ids", [[], ["1"], ["1", "2", "3"]])
+async def test_each_of_many_has_an_id_or_none_has(ids: list[str]) -> None:
+    async with Queue("redis://127.0.0.1:1/0", "orders") as queue:
+        with pytest.raises(ValueError, match=f"2 payloads, but {len(ids)} ids"):
+            await queue.send_many([{"a": 1}, {"a": 2}], ids=ids)
