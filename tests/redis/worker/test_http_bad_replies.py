@@ -19,7 +19,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
 HEADER = b"Content-Length: 0\r\n\r\n"
 
 
-async def outcome(queue: Queue, server: RunningServer, answer: bytes, *, close: bool = True) -> str:
+async def outcome(
+    queue: Queue, server: RunningServer, answer: bytes, *, close: bool = True, results_ttl: float = 60
+) -> str:
     """What the dead letter says after two attempts that were answered so; "" if the task was acknowledged."""
 
     async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,7 +34,8 @@ async def outcome(queue: Queue, server: RunningServer, answer: bytes, *, close: 
         writer.close()
 
     await queue.add()
-    async with answering(raw) as url, running(server.url, url, max_deliveries=2, timeout=1.5, results_ttl=60) as runner:
+    limits = {"max_deliveries": 2, "timeout": 1.5, "results_ttl": results_ttl}
+    async with answering(raw) as url, running(server.url, url, **limits) as runner:
         await until(lambda: runner.counters.acked or runner.counters.dead, "an end of the task")
     letters = await queue.dead()
     assert len(letters) + runner.counters.acked == 1
@@ -60,18 +63,28 @@ async def test_an_answer_that_is_none_is_a_failed_attempt(
     assert says in await outcome(queue, shared_server, answer)
 
 
+@pytest.mark.parametrize("results_ttl", [60, 0])
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "is_result"),
     [
-        OK + b"Content-Length: 99999999999\r\n\r\n" + b"x" * (17 << 20),
-        OK + b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n{oops",
-        OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\xff\xff",
-        b"HTTP/1.0 200 OK\r\n\r\nno length at all",
+        (OK + b"Content-Length: 99999999999\r\n\r\n" + b"x" * (17 << 20), False),
+        (OK + b"Content-Type: application/json\r\nContent-Length: 5\r\n\r\n{oops", False),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\xff\xff", False),
+        (b"HTTP/1.0 200 OK\r\n\r\nno length at all", True),
     ],
     ids=["huge", "no JSON", "gzip that is none", "HTTP/1.0"],
 )
-async def test_a_success_is_one_whatever_its_body(queue: Queue, shared_server: RunningServer, answer: bytes) -> None:
-    assert await outcome(queue, shared_server, answer) == ""
+async def test_a_success_is_one_whatever_its_body(
+    queue: Queue,
+    shared_server: RunningServer,
+    caplog: pytest.LogCaptureFixture,
+    answer: bytes,
+    is_result: bool,
+    results_ttl: float,
+) -> None:
+    """That it is no result is said where one is wanted."""
+    assert await outcome(queue, shared_server, answer, results_ttl=results_ttl) == ""
+    assert ("the result is not kept" in caplog.text) is (results_ttl > 0 and not is_result)
 
 
 @pytest.mark.parametrize("answer", [b"", OK + b"Content-Length: 5\r\n\r\nh"], ids=["never", "never in full"])
@@ -82,7 +95,25 @@ async def test_a_handler_that_never_answers_is_timed_out(
 
 
 async def test_a_refusal_without_end_is_cut_short(queue: Queue, shared_server: RunningServer) -> None:
-    said = await outcome(queue, shared_server, b"HTTP/1.1 400 Bad\r\n\r\n" + b"because " * 1_000_000)
+    cut = asyncio.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 400 Bad\r\n\r\n")
+            try:
+                while True:
+                    writer.write(b"because " * 1000)
+                    await writer.drain()
+            finally:
+                cut.set()
+        writer.close()
+
+    await queue.add()
+    async with answering(endless) as url, running(shared_server.url, url) as runner:
+        await until(lambda: runner.counters.dead, "the dead letter")
+        await asyncio.wait_for(cut.wait(), 5)
+    said = (await queue.dead())[0]["sq-cause"]
     assert said.startswith("HTTP 400: because because") and len(said) < 400
 
 
@@ -101,6 +132,24 @@ async def test_an_answer_before_the_whole_of_the_request_counts(queue: Queue, sh
         await until(lambda: runner.counters.dead, "the dead letter")
     (letter,) = await queue.dead()
     assert (letter["sq-cause"], letter["sq-attempt"]) == ("HTTP 413: long", "1")
+
+
+async def test_an_idle_connection_is_closed_before_servers_close_it(queue: Queue, shared_server: RunningServer) -> None:
+    """As Node and uvicorn do after 5 s: a request that meets that end is a crash."""
+    closed = asyncio.Event()
+
+    async def raw(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK + HEADER)
+            await reader.read()  # to its end
+            closed.set()
+        writer.close()
+
+    await queue.add()
+    async with answering(raw) as url, running(shared_server.url, url) as runner:
+        await until(lambda: runner.counters.acked, "the task")
+        await asyncio.wait_for(closed.wait(), 5)
 
 
 async def test_a_second_answer_is_none_to_the_next_task(queue: Queue, shared_server: RunningServer) -> None:

@@ -61,6 +61,8 @@ async def test_who_is_told_to_stop_while_it_connects_takes_nothing(
     await queue.add()
     await asyncio.wait_for(worker.serve(), 20)
     assert held.seen == [] and (await queue.snapshot()).undelivered == 1
+    await asyncio.sleep(0)  # for what was cancelled
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "something goes on"
 
 
 async def test_who_is_told_to_stop_before_it_begins_takes_nothing(queue: Queue, shared_server: RunningServer) -> None:
