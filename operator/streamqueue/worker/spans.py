@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -61,7 +60,7 @@ def processing_batch(
         errors = [exc] * len(spans)
         raise
     finally:
-        for span, error in zip_longest(spans, errors):
+        for span, error in zip(spans, errors, strict=True):
             if isinstance(error, BaseException):
                 span.record_exception(error)
                 span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")

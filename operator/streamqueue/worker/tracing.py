@@ -55,12 +55,9 @@ def processing(stream: str, group: str, ctx: Any) -> Iterator[None]:
 @contextmanager
 def processing_batch(stream: str, group: str, contexts: Sequence[Any]) -> Iterator[list[Any]]:
     """Around a call for many tasks. A span for each, to which what it emits and hands on belongs; and one for the call,
-    to which the rest does. Into the list goes what became of each task, where that is known.
+    to which the rest does. Into the list goes what became of each task, where that is known. Only where spans are made.
     """
     results: list[Any] = []
-    if _spans is None:
-        yield results
-        return
     with _spans.processing_batch(stream, group, contexts, results) as fields:
         for ctx, trace in zip(contexts, fields, strict=True):
             ctx.trace = trace
