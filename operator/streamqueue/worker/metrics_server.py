@@ -46,10 +46,7 @@ async def _keep(row: Row, metrics: Metrics) -> None:
 
 async def _server(port: int, client: Redis, metrics: Metrics, row: Row | None) -> asyncio.Server | None:
     def text() -> str:
-        if row is None:
-            return metrics.text()
-        row.write(metrics.values())
-        return metrics.text(row.pool.total())
+        return metrics.text(row.pool.total() if row else None)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # TimeoutError is an OSError. Before Python 3.12 asyncio logs a cancellation, which is the end of the process.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -172,11 +173,17 @@ async def test_metrics_count_each_task(queue: Queue, shared_server: RunningServe
         await queue.add(3)
         await until(lambda: len(calls) == 2 and calls, "the second")
         found = await scrape(port)
+        # What waits as a call ends is taken with its settlement, and where nothing failed settled as a whole.
+        await queue.redis.xadd(queue.stream, {"task": "1", "sq-enqueued-at": "946684900000"})
         go_on.set()
+        await until(lambda: worker.counters.acked == 6, "all")
+        later = await scrape(port)
     assert found["streamqueue_worker_in_flight", ""] == calls[1]
     assert [found[f"streamqueue_worker_{name}_total", ""] for name in ("processed", "dead")] == [3, 1]
     assert found["streamqueue_worker_duration_seconds_count", ""] == 4
-    assert found["streamqueue_worker_end_to_end_seconds_count", ""] == 3
+    assert [each["streamqueue_worker_end_to_end_seconds_count", ""] for each in (found, later)] == [3, 6]
+    sums = [each["streamqueue_worker_end_to_end_seconds_sum", ""] for each in (found, later)]
+    assert 0 < sums[0] < 3600 and sums[1] > 25 * 365 * 86400, "since 2000"
 
 
 async def test_progress_of_each_task(queue: Queue, shared_server: RunningServer) -> None:
@@ -197,29 +204,72 @@ async def test_progress_of_each_task(queue: Queue, shared_server: RunningServer)
             go_on.set()
 
 
-async def test_each_task_keeps_its_own_trace(
-    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], dict[str, list[Any]]]]:
+    """The spans that have ended, by name."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(spans, "tracer", provider.get_tracer("test"))
     monkeypatch.setattr(spans, "is_recorded", lambda: True)
 
+    def by_name() -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for span in exporter.get_finished_spans():
+            found.setdefault(span.name, []).append(span)
+        return found
+
+    yield by_name
+    provider.shutdown()
+
+
+async def test_each_task_keeps_its_own_trace(
+    queue: Queue, shared_server: RunningServer, finished: Callable[[], dict[str, list[Any]]]
+) -> None:
     async def handle(tasks: list[Task]) -> list[Any]:
         return [{"n": task["n"]} if task["n"] != "1" else DeadLetter("never") for task in tasks]
 
     async with Producer(shared_server.url, queue.stream) as producer:
         for n in range(3):
             await producer.send({"n": n})
-    async with working(shared_server.url, handle, batch=True, concurrency=3, next_stream=NEXT) as worker:
-        await until(lambda: worker.counters.acked == 2, "the tasks")
-    found: dict[str, list[Any]] = {}
-    for span in exporter.get_finished_spans():
-        found.setdefault(span.name, []).append(span)
+    with spans.tracer.start_as_current_span("the program"):  # which is as long as the worker: no parent of its calls
+        async with working(shared_server.url, handle, batch=True, concurrency=3, next_stream=NEXT) as worker:
+            await until(lambda: worker.counters.acked == 2, "the tasks")
+    found = finished()
     sent, each, (call,) = found["send orders"], found["process orders"], found["batch orders"]
     assert [span.parent.span_id for span in each] == [span.context.span_id for span in sent]
     assert [span.status.status_code for span in each] == [StatusCode.UNSET, StatusCode.ERROR, StatusCode.UNSET]
     assert call.parent is None and [link.context for link in call.links] == [span.context for span in each]
+    assert call.attributes == {
+        "messaging.system": "redis",
+        "messaging.destination.name": queue.stream,
+        "messaging.operation.name": "process",
+        "messaging.operation.type": "process",
+        "messaging.consumer.group.name": queue.group,
+        "messaging.batch.message_count": 3,
+    }
     handed_on = [fields[b"sq-traceparent"].decode() for _, fields in await queue.redis.xrange(NEXT)]
-    assert [text.split("-")[1] for text in handed_on] == [f"{each[n].context.trace_id:032x}" for n in (0, 2)]
+    own = [(f"{each[n].context.trace_id:032x}", f"{each[n].context.span_id:016x}") for n in (0, 2)]
+    assert [tuple(text.split("-")[1:3]) for text in handed_on] == own
+
+
+@pytest.mark.parametrize("error", [None, LookupError("no model")])
+async def test_the_end_of_a_call_is_that_of_each_span(
+    queue: Queue,
+    shared_server: RunningServer,
+    finished: Callable[[], dict[str, list[Any]]],
+    error: Exception | None,
+) -> None:
+    async def handle(tasks: list[Task]) -> None:
+        if error:
+            raise error
+
+    await queue.add(2)
+    async with working(shared_server.url, handle, batch=True, concurrency=2, max_deliveries=1) as worker:
+        await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
+    each = finished()["process orders"]
+    assert [(span.status.status_code, span.status.description) for span in each] == [
+        (StatusCode.ERROR, "LookupError: no model") if error else (StatusCode.UNSET, None)
+    ] * 2
+    assert not any(span.parent or span.links for span in each), "nobody's trace came along"
+    assert [event.name for span in each for event in span.events] == ["exception"] * (2 if error else 0)

@@ -152,8 +152,12 @@ async def test_the_metrics_are_those_of_all_processes(queue: Queue, shared_serve
         await said(parent, 2)
         await shows("processed_total", 3)  # though one of those who had counted is dead
         await shows("in_flight", 0)
+        await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "0.1"})
+        [(*_, pid)] = await said(parent, 1)
+        os.kill(int(pid), signal.SIGTERM)
+        await shows("processed_total", 4)  # though who counted that went at once
         found = await scrape(port)
-    assert found["streamqueue_worker_duration_seconds_count", ""] == 3
+    assert found["streamqueue_worker_duration_seconds_count", ""] == 4
     assert 3 <= found["streamqueue_worker_duration_seconds_sum", ""] < 5
 
 
