@@ -49,7 +49,12 @@ async def test_an_exception_in_the_list_is_one_tasks_failure(queue: Queue, share
 )
 @pytest.mark.parametrize("kind", ["async", "plain"])
 async def test_a_call_that_raises_fails_each_as_if_it_were_alone(
-    queue: Queue, shared_server: RunningServer, error: BaseException, cause: str, kind: str
+    queue: Queue,
+    shared_server: RunningServer,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    cause: str,
+    kind: str,
 ) -> None:
     attempts: list[list[int]] = []
 
@@ -67,6 +72,7 @@ async def test_a_call_that_raises_fails_each_as_if_it_were_alone(
     assert worker.counters.parked == 3
     assert sorted(attempt for call in attempts for attempt in call) == [1, 1, 1, 2, 2, 2]
     assert {letter["sq-cause"] for letter in await queue.dead()} == {cause}
+    assert caplog.text.count("Traceback") == (0 if isinstance(error, Retry) else len(attempts)), "once for each call"
 
 
 async def test_a_call_that_says_dead_letter_sets_all_aside(queue: Queue, shared_server: RunningServer) -> None:

@@ -67,7 +67,9 @@ async def test_one_lost_lease_stops_no_other_task(queue: Queue, shared_server: R
     assert await owners(queue) == {ids[1]: "thief"} and await queue.redis.xlen(NEXT) == (2 if next_stream else 0)
 
 
-async def test_a_lease_that_is_lost_unseen_is_fenced(queue: Queue, shared_server: RunningServer) -> None:
+async def test_a_lease_that_is_lost_unseen_is_fenced(
+    queue: Queue, shared_server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
     go_on = asyncio.Event()
     begun = asyncio.Event()
 
@@ -82,6 +84,7 @@ async def test_a_lease_that_is_lost_unseen_is_fenced(queue: Queue, shared_server
         go_on.set()  # before any heartbeat
         await until(lambda: worker.counters.acked == 2, "the others")
     assert worker.counters.stolen == 1 and await owners(queue) == {ids[1]: "thief"}
+    assert f"[{ids[1]}] the lease was lost before the task ended; another worker has it" in caplog.text
 
 
 async def test_a_batch_whose_acknowledgement_went_unanswered_counts_once(

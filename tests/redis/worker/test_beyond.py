@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -58,13 +59,20 @@ async def until_settled(queue: Queue, outboxed: int) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("stream", [FAR, Queue.stream], ids=["another name", "the queue's own name"])
+@pytest.mark.parametrize(
+    ("stream", "in_a_list"),
+    [(FAR, False), (FAR, True), (Queue.stream, False)],
+    ids=["another name", "in a list", "the queue's own name"],
+)
 async def test_results_reach_a_stream_on_another_server_once(
-    queue: Queue, shared_server: RunningServer, own_server: RunningServer, stream: str
+    queue: Queue, shared_server: RunningServer, own_server: RunningServer, stream: str, in_a_list: bool
 ) -> None:
-    ids = await queue.add(250)
+    async def handle(task: dict[str, str]) -> Any:
+        return [await echo(task)] if in_a_list else await echo(task)
+
+    ids = [f"{each}/0" if in_a_list else each for each in await queue.add(250)]
     there = {"next_stream": stream, "next_redis_url": own_server.url}
-    async with working(shared_server.url, echo, concurrency=20, **there), connect(own_server.url) as far:
+    async with working(shared_server.url, handle, concurrency=20, **there), connect(own_server.url) as far:
         await until_settled(queue, 0)
         entries = await far.xrange(stream)
         assert Counter(fields[b"sq-id"].decode() for _, fields in entries) == dict.fromkeys(ids, 1)
