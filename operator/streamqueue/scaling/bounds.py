@@ -36,9 +36,13 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
     if spec.scale_up.max_step is not None:
         target = min(target, have + spec.scale_up.max_step)
     if target == have:
-        why = f"{wish.why}; {fleet.terminating} pods still terminating count against maxReplicas {spec.max_replicas}"
-        return Bounded(target, target, Reason.AT_MAX, why)
+        return Bounded(target, target, Reason.AT_MAX, f"{wish.why}; {still_terminating(spec, fleet)}")
     return Bounded(target, target, Reason.SCALING_UP, wish.why)
+
+
+def still_terminating(spec: Scaling, fleet: Fleet) -> str:
+    """Why the count is lower than what is wanted."""
+    return f"{fleet.terminating} pods still terminating count against maxReplicas {spec.max_replicas}"
 
 
 def _with_stuck(fleet: Fleet, count: int, need: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling, TargetBacklog
 from streamqueue.scaling.backlog import wish_by_backlog
-from streamqueue.scaling.bounds import Bounded, bound
+from streamqueue.scaling.bounds import Bounded, bound, still_terminating
 from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
 from streamqueue.scaling.drain import NO_LIMIT, Drain, plan_drain
@@ -85,7 +85,11 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
     target = min(pin, spec.max_replicas)
     note = f"pinned at {pin}" + (f", capped by maxReplicas {spec.max_replicas}" if target < pin else "")
     if target >= fleet.replicas:
-        return Decision(_room(spec, fleet, target), Reason.PINNED, _arrow(fleet.replicas, target, note))
+        replicas = max(fleet.replicas, min(target, spec.max_replicas - fleet.terminating))
+        if replicas < target:
+            note += f"; {still_terminating(spec, fleet)}"
+        going = _going(fleet, memory, replicas, replicas, observation)
+        return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), going)
     if not observation.known:
         return _hold(fleet, Reason.PINNED, f"{note}; the stream can't be read, so no pod is let go")
     if observation.rollout:
@@ -99,20 +103,15 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
 
 def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, observation: Observation) -> Decision:
     have, target, why = fleet.replicas, bounded.target, bounded.why
-    if target > have:
-        return Decision(target, bounded.reason, _arrow(have, target, why))
-    if target == have and bounded.soon >= have:
-        return Decision(have, bounded.reason, _arrow(have, have, why))
-    if target == have:
-        if observation.rollout or memory.since + LEARNING > observation.now:
-            return Decision(have, bounded.reason, _arrow(have, have, why))
-        victims = plan_drain(fleet, memory.marks, have, bounded.soon, observation, 0).victims
-        return Decision(have, bounded.reason, _arrow(have, have, why), victims)
+    left = memory.since + LEARNING - observation.now
+    if target >= have:
+        going = _going(fleet, memory, target, target if left > 0 else bounded.soon, observation)
+        return Decision(target, bounded.reason, _arrow(have, target, why), going)
     if observation.rollout:
         return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
-    left = memory.since + LEARNING - observation.now
     if left > 0:
-        return _hold(fleet, Reason.LEARNING, f"{target} would do; the operator is new and learns for {left:.0f} s more")
+        note = f"{target} would do; the operator is new and learns for {left:.0f} s more"
+        return Decision(have, Reason.LEARNING, f"{have}: {note}", _going(fleet, memory, have, have, observation))
     step = NO_LIMIT if spec.scale_down.max_step is None else spec.scale_down.max_step
     cordons = min(step, _cordons(spec))
     drain = plan_drain(fleet, memory.marks, target, bounded.soon, observation, cordons)
@@ -131,6 +130,15 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     return Decision(have, Reason.DRAINING, f"{have}: {target} would do, but {note}; {why}", (), drain.cordoned)
 
 
+def _going(fleet: Fleet, memory: Memory, target: int, soon: int, observation: Observation) -> tuple[str, ...]:
+    """The victims where the count doesn't fall: pods that the Deployment has ceased to ask for keep their marks until
+    the ReplicaSet has taken them, however slow the cluster's controllers are.
+    """
+    if observation.rollout or not observation.known:
+        return ()
+    return plan_drain(fleet, memory.marks, target, soon, observation, 0).victims
+
+
 def _cordons(spec: Scaling) -> int:
     """How many pods may be told to take no more."""
     return NO_LIMIT if spec.cordons and spec.concurrency >= CORDON_SLOTS else 0
@@ -138,10 +146,6 @@ def _cordons(spec: Scaling) -> int:
 
 def _told(drain: Drain) -> str:
     return f"{len(drain.cordoned)} told to take no more tasks"
-
-
-def _room(spec: Scaling, fleet: Fleet, target: int) -> int:
-    return max(fleet.replicas, min(target, spec.max_replicas - fleet.terminating))
 
 
 def _hold(fleet: Fleet, reason: Reason, why: str) -> Decision:

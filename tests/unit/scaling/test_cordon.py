@@ -104,7 +104,9 @@ def test_no_more_at_a_time_than_max_step() -> None:
 
 
 def test_a_pin_below_frees_pods_too() -> None:
-    assert answer(look(NOW, pods=pods(9, 2, 5)), replicas=2).cordoned == ("p1",)
+    decision = answer(look(NOW, pods=pods(9, 2, 5)), replicas=2)
+    assert decision.cordoned == ("p1",)
+    assert decision.sentence == "3: pinned at 2; 1 told to take no more tasks"
 
 
 def test_as_many_ready_ones_as_are_wanted_take_on() -> None:

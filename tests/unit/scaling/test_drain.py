@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from streamqueue.scaling import Observation, Pod, PodState
+from streamqueue.api.spec import ScaleDown, Scaling, TargetBacklog
+from streamqueue.scaling import Memory, Observation, Pod, PodState, Reason, decide
 from streamqueue.scaling.drain import MISSING_SETTLE, NO_LIMIT, STICKY, Drain, Marks, note_marks, plan_drain
 from streamqueue.scaling.fleet import take_stock
 
 from .build import look, pods, ready
 
 NOW = 1000.0
+BY_BACKLOG = Scaling(max_replicas=10, target=TargetBacklog(7), scale_down=ScaleDown(0.0))
 
 
 def noted(before: Marks, seen: Observation) -> Marks:
@@ -144,3 +146,29 @@ def test_the_count_does_not_fall_while_an_unready_pod_may_be_at_work(pending: in
     drain = plan(Marks(), look(NOW, pods=(*idle, ready("busy", 1), unready)), 1)
     assert (drain.fall, "sidecar" in drain.victims) == (fall, not pending)
     assert plan(Marks(), look(NOW, pods=(*idle, unready), pending=0), 0).fall == (0 if pending else 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "waiting", "replicas", "victims"),
+    [
+        (BY_BACKLOG, 12, 2, ("p0", "p1")),
+        (BY_BACKLOG, 18, 3, ("p0",)),  # more work came: one of the two may stay
+        (BY_BACKLOG, 23, 4, ()),
+        (replace(BY_BACKLOG, replicas=2), 0, 2, ("p0", "p1")),
+        (replace(BY_BACKLOG, replicas=3), 0, 3, ("p0",)),
+    ],
+)
+def test_what_leaves_keeps_its_mark_until_the_replica_set_has_taken_it(
+    spec: Scaling, waiting: int, replicas: int, victims: tuple[str, ...]
+) -> None:
+    """The count has fallen to two, and the cluster's controllers are slow: without marks they would take any pod."""
+    fleet = (*pods(0, 0, marked_since=NOW - 2), ready("p2", 1), ready("p3", 1))
+    seen = look(NOW, pods=fleet, replicas=2, waiting=waiting, pending=2)
+    decision, _ = decide(spec, Memory(0.0, NOW - 1), seen)
+    assert (decision.replicas, decision.victims) == (replicas, victims)
+    assert decide(spec, None, seen)[0].victims == victims, "in a new process too"
+    assert decide(spec, Memory(0.0, NOW - 1), replace(seen, rollout=True))[0].victims == (), "others may be of the old"
+    none_wanted = look(NOW, pods=fleet[:2], replicas=0)
+    assert decide(BY_BACKLOG, Memory(0.0, NOW - 1), none_wanted)[0].victims == ("p0", "p1")
+    learning, _ = decide(BY_BACKLOG, None, replace(seen, waiting=0))
+    assert (learning.replicas, learning.reason, learning.victims) == (2, Reason.LEARNING, ("p0", "p1"))

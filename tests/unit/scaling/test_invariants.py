@@ -38,7 +38,8 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
         pods = {pod.name: pod for pod in observation.pods}
 
         assert decision.replicas >= 0
-        assert decision.sentence
+        change = f"{have}" if decision.replicas == have else f"{have} -> {decision.replicas}"
+        assert decision.sentence.startswith(f"{change}: ")
         if decision.replicas > have:
             terminating = sum(pod.state is PodState.TERMINATING for pod in observation.pods)
             assert decision.replicas + terminating <= spec.max_replicas

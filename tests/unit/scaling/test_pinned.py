@@ -15,13 +15,19 @@ def test_a_pin_holds_where_no_pod_may_go_and_stays_within_the_maximum() -> None:
     idle = (*pods(0, 0, marked_since=0.0), ready("p2"))
     assert decide(spec, memory, look(100.0, pods=idle))[0].replicas == 1
     assert decide(spec, memory, look(100.0, pods=pods(1, 1, 1)))[0].replicas == 3, "all are at work"
-    for held in ({"known": False}, {"rollout": True}):
+    for held, why in (
+        ({"known": False}, "the stream can't be read, so no pod is let go"),
+        ({"rollout": True}, "fewer once the rollout is over"),
+    ):
         decision, _ = decide(spec, memory, look(100.0, pods=idle, **held))
         assert (decision.replicas, decision.reason, decision.victims) == (3, Reason.PINNED, ())
+        assert decision.sentence == f"3: pinned at 1; {why}"
     going = tuple(replace(pod, state=PodState.TERMINATING) for pod in idle[1:])
     raised, _ = decide(replace(spec, replicas=9), memory, look(100.0, pods=(*idle[:1], *going)))
     assert (raised.replicas, raised.reason) == (2, Reason.PINNED), "those that go still count"
-    assert "pinned at 9, capped by maxReplicas 4" in raised.sentence
+    assert raised.sentence == (
+        "1 -> 2: pinned at 9, capped by maxReplicas 4; 2 pods still terminating count against maxReplicas 4"
+    )
 
 
 def test_a_pin_at_the_present_count_is_all_there_is_to_say() -> None:
