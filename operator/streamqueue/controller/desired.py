@@ -30,7 +30,7 @@ def desired(
     what this generation asks for.
     """
     owner = owner_of(held.body)
-    suspended = _suspended(held, spec, decision, snapshot)
+    suspended = _suspended(held, decision, snapshot)
     yield SERVICE_ACCOUNTS, manifests.service_account(owner)
     yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
     yield (
@@ -51,13 +51,11 @@ def desired(
     yield DEPLOYMENTS, deployment
 
 
-def _suspended(held: Holdings, spec: QueueSpec, decision: Decision, snapshot: Snapshot | None) -> bool:
+def _suspended(held: Holdings, decision: Decision, snapshot: Snapshot | None) -> bool:
     """The reclaim CronJob rests while nothing is known to wait, to pend or to be due later.
 
     On unknown it stays as it is. Without the operator it is what lets delayed tasks in.
     """
-    if spec.reclaim.suspend:
-        return True
     if snapshot is None:
         live = held.owned.get(CRON_JOBS)
         return bool(live and live["spec"].get("suspend"))
