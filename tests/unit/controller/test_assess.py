@@ -9,12 +9,13 @@ import pytest
 
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Backoff, Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.assess import Facts, conditions, unmade
 from streamqueue.controller.handing_on import HandingOn
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import SPEC, condition, container, pod
+from tests.unit.controller.bodies import CREATED, SPEC, condition, container, pod
 
 BACKOFF = container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
 
@@ -45,7 +46,7 @@ def test_an_unread_server_is_unknown_not_well() -> None:
 
 def test_the_first_cause_is_what_ready_names() -> None:
     facts = Facts(spec=SPEC, rejected=Trouble("Invalid", "spec.stream: …"), redis=Trouble("Unreachable", "…"))
-    assert said(facts)["Ready"].reason == "Invalid"
+    assert (said(facts)["Ready"].status, said(facts)["Ready"].reason) == (False, "Invalid")
     assert said(facts)["Accepted"].status is False
 
 
@@ -55,10 +56,13 @@ def test_a_list_instead_of_a_stream_is_not_the_servers_fault() -> None:
     assert found["Ready"].reason == "WrongType"
 
 
-def test_a_server_that_cant_be_read_stops_scaling_and_says_so() -> None:
+def test_a_server_that_cant_be_read_or_written_to_stops_scaling_and_says_so() -> None:
     decision = Decision(3, Reason.UNKNOWN, "3: the stream can't be read")
     found = said(Facts(spec=SPEC, redis=Trouble("Unreachable", "no route"), decision=decision))
     assert (found["RedisReachable"].status, found["ScalingActive"].status) == (False, False)
+    unwritten = Trouble("NotWritten", "the API server is away")
+    found = said(Facts(spec=SPEC, unwritten=unwritten, decision=Decision(3, Reason.STEADY, "3")))
+    assert (found["ScalingActive"].status, found["ScalingActive"].reason) == (False, "NotWritten")
 
 
 def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
@@ -67,7 +71,17 @@ def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
     assert said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, pod("c")]))["Ready"].reason == "ImagePull"
     found = said(Facts(spec=SPEC, snapshot=snapshot(), pods=[failing, ready]))
     assert found["Ready"].status is True
-    assert found["PodsFailing"].status is True
+    assert (found["PodsFailing"].status, found["PodsFailing"].message) == (True, "1 pod(s): pod a: no such image")
+
+
+def test_a_pod_that_is_ready_between_two_crashes_is_none_that_works() -> None:
+    status = {"lastState": {"terminated": {"exitCode": 1}}, "restartCount": 3}
+    running = container(state={"running": {"startedAt": CREATED}}, **status)
+    ready = pod("a", conditions=[condition("Ready", "True")], containerStatuses=[running])
+    facts = Facts(spec=SPEC, snapshot=snapshot(), pods=[ready], now=epoch(CREATED) + 30)
+    assert said(facts)["Ready"].reason == "CrashLoop"
+    facts.now += 60
+    assert said(facts)["Ready"].status is True
 
 
 def test_stuck_entries_of_a_shared_stream_need_a_worker_that_claims() -> None:
@@ -88,7 +102,7 @@ def trimmed(**limit: Any) -> QueueSpec:
 
 # An entry of 1,000 s ago is the first that "audit" needs, and with one before it, which stays, all that there is.
 HELD = replace(
-    snapshot(length=12, first_id="1699999999000-0", kept_id="1700000000000-0", trim_blockers=("audit",)),
+    snapshot(length=12, first_id="1699999999000-0", kept_id="1700000000000-0", trim_blockers=(SPEC.group, "audit")),
     time=1_700_001_000.0,
 )
 
@@ -102,6 +116,8 @@ def test_another_group_that_keeps_what_retention_would_remove_is_named(limit: An
     assert (warning is not None) is said_so
     assert warning is None or "audit" in warning.message
     assert "TrimBlocked" not in said(Facts(spec=SPEC, snapshot=HELD)), "trimming wasn't asked for"
+    alone = replace(HELD, trim_blockers=(SPEC.group,))
+    assert "TrimBlocked" not in said(Facts(spec=trimmed(**limit), snapshot=alone)), "it is no other"
 
 
 def test_another_group_that_is_a_moment_behind_blocks_nothing() -> None:
@@ -151,6 +167,9 @@ def test_each_warning_has_the_status_of_bad_news() -> None:
         "TrimBlocked": True,
     }
     assert found["PodsFailing"].reason == found["Ready"].reason == "FailedCreate"
+    assert found["PodsUnschedulable"].message == "1 pod(s): 0/1 nodes"
+    assert found["DeadLetters"].message.startswith("1 task(s) failed 5 times or were refused: ")
+    assert found["RequeueNeedsWorker"].message.startswith("the stream has 2 groups")
     assert said(Facts(spec=SPEC))["ScalingActive"].status is False, "nothing was decided"
 
 
@@ -159,7 +178,8 @@ def test_tasks_that_a_producer_trimmed_are_counted_and_the_cure_is_named() -> No
     assert (lost.status, lost.reason) == (True, "UndeliveredTrimmed")
     assert "7 task(s)" in lost.message and "MAXLEN" in lost.message and "spec.retention" in lost.message
     held = snapshot(oldest_pending_id="5-0", first_id="9-0", last_deleted_id="0-0")
-    assert said(Facts(spec=SPEC, snapshot=held))["TrimmedByProducer"].reason == "PendingTrimmed"
+    at_risk = said(Facts(spec=SPEC, snapshot=held))["TrimmedByProducer"]
+    assert (at_risk.status, at_risk.reason) == (True, "PendingTrimmed") and "MAXLEN" in at_risk.message
     assert "TrimmedByProducer" not in said(Facts(spec=SPEC, snapshot=snapshot()))
 
 

@@ -144,6 +144,11 @@ def test_the_grace_of_a_gone_pod_counts_from_when_it_was_to_end_or_from_now(ends
     assert crash_of_gone(gone, now, grace=30.0).not_before == now + since + 30.0
 
 
-def test_two_ends_of_one_pod_are_two_crashes() -> None:
+@pytest.mark.parametrize(
+    "now", [None, {"waiting": {"reason": "CrashLoopBackOff"}}, running("2026-01-01T00:10:03Z"), running(ENDED)], ids=str
+)
+def test_two_ends_of_one_pod_are_two_crashes(now: dict[str, Any] | None) -> None:
+    """Evidence is used once: the second end would be passed over."""
     again = {"terminated": TERMINATED["terminated"] | {"containerID": "c2"}}
-    assert found(TERMINATED)[0].id != found(again)[0].id
+    ids = [crash.id for end in (TERMINATED, again) for crash in found(now or end, end)]
+    assert len(set(ids)) == len(ids) >= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 
@@ -13,6 +14,8 @@ from streamqueue.controller.decisions import decisions
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.server import Health, serve
 from streamqueue.scaling import Observation, decide
+from streamqueue.scaling.coldstart import ColdStart
+from streamqueue.scaling.deadline.service import ServiceTime, Spent
 
 HEALTH = Health()  # registers a metric: one a process
 
@@ -67,3 +70,12 @@ def test_what_was_never_seen_is_not_told_as_learnt() -> None:
     answer = decisions(a_runtime(), 0.0, 0.0)
     assert (answer["serviceSeconds"], answer["coldStartSeconds"]) == (None, None)
     assert decisions(Runtime("uid"), 0.0, 0.0)["entries"] == []
+
+
+def test_what_was_learnt_is_told() -> None:
+    runtime = a_runtime()
+    assert runtime.memory and runtime.memory.learnt
+    learnt = replace(runtime.memory.learnt, service=ServiceTime(long=Spent(busy=40.0, tasks=20.0)))
+    runtime.memory = replace(runtime.memory, learnt=learnt, cold=ColdStart((7.0, 9.0)))
+    answer = decisions(runtime, 0.0, 0.0)
+    assert (answer["serviceSeconds"], answer["coldStartSeconds"]) == (2.0, 8.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
 from streamqueue.controller.store import Holdings
 from streamqueue.manifests import Fingerprints
-from streamqueue.manifests.labels import SECRET_HASH_ANNOTATION
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import SETTINGS, queue
@@ -67,25 +67,21 @@ def test_people_can_suspend_it() -> None:
     assert owns(Holdings(queue=queue()), snapshot(pending=1), spec=spec)[CRON_JOBS]["spec"]["suspend"] is True
 
 
-def test_a_secret_that_cant_be_read_rolls_no_pods() -> None:
-    live = owns(Holdings(queue=queue()))[DEPLOYMENTS]
-    held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
-    again = owns(held, secrets=None)[DEPLOYMENTS]
-    assert again["spec"]["template"] == live["spec"]["template"]
-    changed = owns(held, secrets=Fingerprints("other", "place"))[DEPLOYMENTS]
-    annotations = changed["spec"]["template"]["metadata"]["annotations"]
-    assert annotations[SECRET_HASH_ANNOTATION] == "other"
+TRUSTED = replace(SPEC, redis=Redis(url="rediss://redis", ca_secret_ref=SecretKey("ca", "ca.crt")))
+BEYOND = replace(
+    SPEC,
+    redis=Redis(url="redis://redis"),
+    handler=Handler("image", Protocol.SDK),
+    next=Next("paid", Redis(secret_ref=SecretKey("results", "url"))),
+)
 
 
-def test_a_secret_of_next_that_cant_be_read_rolls_no_pods() -> None:
-    spec = QueueSpec(
-        Redis(url="redis://redis"),
-        "orders",
-        "workers",
-        Handler("image", Protocol.SDK),
-        next=Next("paid", Redis(secret_ref=SecretKey("results", "url"))),
-    )
+@pytest.mark.parametrize("spec", [SPEC, TRUSTED, BEYOND], ids=["url", "CA", "next"])
+def test_a_secret_that_cant_be_read_rolls_no_pods(spec: QueueSpec) -> None:
     live = owns(Holdings(queue=queue()), spec=spec)[DEPLOYMENTS]
+    annotations = live["spec"]["template"]["metadata"]["annotations"]
+    assert {"hash", "place"} & set(annotations.values())
     held = Holdings(queue=queue(), owned={DEPLOYMENTS: live})
-    assert "place" in live["spec"]["template"]["metadata"]["annotations"].values()
     assert owns(held, secrets=None, spec=spec)[DEPLOYMENTS]["spec"]["template"] == live["spec"]["template"]
+    changed = owns(held, secrets=Fingerprints("other", "other"), spec=spec)[DEPLOYMENTS]
+    assert "other" in changed["spec"]["template"]["metadata"]["annotations"].values()

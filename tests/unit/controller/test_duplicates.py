@@ -17,9 +17,11 @@ def test_who_comes_first_has_it() -> None:
 
 
 def test_another_group_on_the_stream_is_free() -> None:
-    claims = Claims()
+    claims, audit = Claims(), Claim("redis", "orders", "audit")
     claims.claim(ONE, CLAIM)
-    assert claims.claim(TWO, Claim("redis", "orders", "audit")) is None
+    assert claims.claim(TWO, audit) is None
+    claims.drop(ONE)
+    assert claims.claim(("shop", "three"), audit) == TWO
 
 
 @pytest.mark.parametrize("group", ["workers", "audit"])

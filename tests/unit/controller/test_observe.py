@@ -78,6 +78,12 @@ def test_since_when_a_mark_is_shown_is_told() -> None:
     assert [each.marked_since for each in seen(held).pods] == [None, 7.0]
 
 
+def test_who_was_told_to_take_no_more_is_told() -> None:
+    held = Holdings(queue=queue(), pods={"a": pod("a"), "b": pod("b", uid="p2")})
+    found = observe(held, None, Attribution({}, ()), now=1.0, clock_offset=0.0, cordoned={"b"})
+    assert [each.cordoned for each in found.pods] == [False, True]
+
+
 def test_pods_of_an_older_template_are_a_rollout() -> None:
     def holding(**status: int) -> Holdings:
         return Holdings(queue=queue(), owned={DEPLOYMENTS: owned("Deployment", spec={"replicas": 2}, status=status)})

@@ -25,6 +25,7 @@ MISSING = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not
         ({"conditions": [condition("PodScheduled", "True"), condition("Ready", "True")]}, PodState.READY),
         ({"conditions": [condition("Ready", "False")]}, PodState.STARTING),
         ({"conditions": [condition("PodScheduled", "False", "Unschedulable")]}, PodState.UNSCHEDULABLE),
+        ({"conditions": [condition("PodScheduled", "False", "SchedulingGated", "by a gate")]}, PodState.STARTING),
         ({"containerStatuses": WAITING}, PodState.FAILING),
         ({"initContainerStatuses": WAITING, "containerStatuses": [container("runner")]}, PodState.FAILING),
         ({"containerStatuses": [container(state={"waiting": {"reason": "ContainerCreating"}})]}, PodState.STARTING),
@@ -33,7 +34,9 @@ MISSING = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not
     ],
 )
 def test_state(status: dict[str, Any], expected: PodState) -> None:
-    assert pods.state(pod(**status)) is expected
+    body = pod(**status)
+    assert pods.state(body) is expected
+    assert (pods.unschedulable(body) is not None) is (expected is PodState.UNSCHEDULABLE)
 
 
 def test_a_pod_that_was_told_to_go_is_no_capacity_even_if_ready() -> None:
@@ -67,7 +70,7 @@ def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
     running = {"running": {"startedAt": "2026-01-01T00:10:01Z"}}
     body = pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)])
     soon = epoch("2026-01-01T00:10:30Z")
-    assert pods.crash_loop(body, soon) is not None
+    assert pods.crash_loop(body, soon) == ("CrashLoop", "ended 3 times, last with exit code 1 (Error): see its log")
     assert pods.crash_loop(body, soon + 60) is None
     assert pods.failure(body) is None
 
@@ -92,6 +95,8 @@ AGAIN = {"running": {"startedAt": "2026-01-01T00:10:20Z"}}
         (container(state=SHORT, restartCount=3), True),
         (container(state=AGAIN, lastState=LONG, restartCount=3), False),
         (container(state=LONG, restartCount=3), False),
+        (container(state={"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:10:00Z"}}, restartCount=3), False),
+        (container(state={"terminated": {"exitCode": 0, "startedAt": "2026-01-01T00:09:58Z"}}, restartCount=3), False),
     ],
 )
 def test_a_worker_that_ends_well_again_and_again_is_held_back_as_one_that_crashes(status: Any, said: bool) -> None:

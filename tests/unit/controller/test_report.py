@@ -38,7 +38,7 @@ def shown(previous: dict[str, Any] | None = None, **counters: Any) -> dict[str, 
 def test_counters_and_replicas() -> None:
     found = shown(undelivered=5, pending=2, unacknowledged=9, dead_letters=1, oldest_waiting_age=60.0)
     assert (found["lag"], found["pending"], found["retrying"], found["deadLetters"]) == (5, 2, 7, 1)
-    assert (found["readyReplicas"], found["desiredReplicas"]) == (2, 3)
+    assert (found["readyReplicas"], found["desiredReplicas"], found["replicasSummary"]) == (2, 3, "2/3")
     assert found["oldestWaitingTime"] == "2027-01-15T07:59:00Z"
 
 
@@ -61,6 +61,8 @@ def test_a_warning_of_the_server_stays_until_the_server_was_asked_again() -> Non
     assert said(None, evicts) == evicts
     assert said(Durability(eviction_policy="noeviction"), evicts)["conditions"] == shown()["conditions"]
     assert said(None, shown()) == shown()
+    refused = status(holdings(), Facts(rejected=Trouble("Invalid", "no")), evicts, now=1_800_000_000.0)
+    assert "RedisMayLoseWork" not in {each["type"] for each in refused["conditions"]}, "it leads to no server"
 
 
 def test_a_fleet_that_is_yet_to_come_has_no_replicas_and_the_spec_that_was_looked_at_is_named() -> None:

@@ -57,6 +57,8 @@ def test_a_memory_around_the_limit_is_nearly_full_all_the_while() -> None:
         known = steady(known, Durability("noeviction", True, share))
         said.append(reason(known) is not None)
     assert said == [False, True, True, True, True, False, False]
+    some, more = Durability("noeviction", True, 0.5), Durability("noeviction", True, 0.78)
+    assert steady(some, more) == more, "metrics show it"
 
 
 def test_what_is_nearly_full_and_then_hidden_is_unknown() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from streamqueue.controller.skew import KEEP, Skew
 
 
@@ -13,10 +15,22 @@ def test_the_quickest_look_measures_best() -> None:
 
 
 def test_a_quick_look_of_long_ago_is_no_measure_of_now() -> None:
+    """Though both may be right: clocks drift."""
     skew = Skew()
     skew.note(sent=100.0, received=100.0, server=103.0)
-    skew.note(sent=101.0 + KEEP, received=101.5 + KEEP, server=111.25 + KEEP)
-    assert skew.seconds == 10.0
+    skew.note(sent=99.5 + KEEP, received=100.0 + KEEP, server=103.0 + KEEP)
+    assert skew.seconds == 3.0
+    skew.note(sent=100.5 + KEEP, received=101.0 + KEEP, server=104.0 + KEEP)
+    assert skew.seconds == 3.25
+
+
+@pytest.mark.parametrize(("apart", "holds"), [(0.29, True), (0.31, False)])
+def test_two_looks_that_cannot_both_be_right_are_told_by_their_round_trips(apart: float, holds: bool) -> None:
+    """Of 0.2 s and 0.4 s: each may be off by half as much."""
+    skew = Skew()
+    skew.note(sent=100.0, received=100.2, server=100.1)
+    skew.note(sent=101.0, received=101.4, server=101.2 + apart)
+    assert (abs(skew.seconds) < 0.001) is holds
 
 
 def test_another_server_after_a_failover_is_measured_at_once() -> None:

@@ -90,8 +90,12 @@ def test_who_held_a_queue_doesnt_hold_its_successor(store: Store, told: bool) ->
 
 
 def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
-    store.put(DEPLOYMENTS, owned("Deployment", owner="mine", uid="o9", controller=False))
+    mine = owned("Deployment", owner="mine", uid="o9", controller=False)
+    store.put(DEPLOYMENTS, mine)
     assert store.get(("shop", "mine")) is None
+    store.remove(DEPLOYMENTS, mine)
+    store.remove(DEPLOYMENTS, owned("Deployment", owner="other"))  # which was never shown
+    assert store.get(("shop", "other")) is None
 
 
 def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> None:
