@@ -144,6 +144,21 @@ def test_the_grace_of_a_gone_pod_counts_from_when_it_was_to_end_or_from_now(ends
     assert crash_of_gone(gone, now, grace=30.0).not_before == now + since + 30.0
 
 
+def test_the_ends_of_two_pods_are_two_crashes() -> None:
+    """Though they hold the same container id, or none."""
+    ids = []
+    for uid in ("p1", "p2"):
+        again = container(state=running("2026-01-01T00:10:03Z"), lastState=UNKNOWN)
+        for phase, status in (
+            ("Running", container(state=TERMINATED)),
+            ("Failed", container(state=UNKNOWN)),
+            ("", again),
+        ):
+            ids += [crash.id for crash in crashes(pod(uid=uid, phase=phase, containerStatuses=[status]), TASK)]
+        ids.append(crash_of_gone(pod(uid=uid), now=100.0, grace=30.0).id)
+    assert len(set(ids)) == len(ids) == 8
+
+
 @pytest.mark.parametrize(
     "now", [None, {"waiting": {"reason": "CrashLoopBackOff"}}, running("2026-01-01T00:10:03Z"), running(ENDED)], ids=str
 )

@@ -23,7 +23,7 @@ MISSING = {"reason": "CreateContainerConfigError", "message": 'secret "keys" not
         ({}, PodState.STARTING),
         ({"conditions": [condition("Ready", "True")]}, PodState.READY),
         ({"conditions": [condition("PodScheduled", "True"), condition("Ready", "True")]}, PodState.READY),
-        ({"conditions": [condition("Ready", "False")]}, PodState.STARTING),
+        ({"conditions": [condition("PodScheduled", "True"), condition("Ready", "False")]}, PodState.STARTING),
         ({"conditions": [condition("PodScheduled", "False", "Unschedulable")]}, PodState.UNSCHEDULABLE),
         ({"conditions": [condition("PodScheduled", "False", "SchedulingGated", "by a gate")]}, PodState.STARTING),
         ({"containerStatuses": WAITING}, PodState.FAILING),

@@ -94,6 +94,9 @@ def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
     store.put(DEPLOYMENTS, mine)
     assert store.get(("shop", "mine")) is None
     store.remove(DEPLOYMENTS, mine)
+    mine["metadata"]["ownerReferences"][0] |= {"controller": True, "kind": "Rollout"}
+    store.put(DEPLOYMENTS, mine | {"metadata": mine["metadata"] | {"resourceVersion": "2"}})
+    assert store.get(("shop", "mine")) is None, "a queue's name is not its kind"
     store.remove(DEPLOYMENTS, owned("Deployment", owner="other"))  # which was never shown
     assert store.get(("shop", "other")) is None
 

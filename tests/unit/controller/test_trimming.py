@@ -44,6 +44,7 @@ def test_what_vanished_before_is_no_loss_again_with_each_read() -> None:
     hole = {"undelivered": 5, "entries_read": 91, "last_delivered_id": "95-0"}  # 4 that nobody read
     assert lost_undelivered(look(**hole), look(undelivered=4, entries_read=92, last_delivered_id="96-0")) == 0
     assert lost_undelivered(look(**hole), look(undelivered=2, entries_read=92, last_delivered_id="98-0")) == 2
+    assert lost_undelivered(look(**hole), look(undelivered=4, entries_read=94, last_delivered_id="96-0")) == 0
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,8 @@ def test_a_count_of_reads_that_cant_be_right_is_no_measure() -> None:
 
 
 def test_deleting_what_was_delivered_hides_nothing() -> None:
-    assert lost_undelivered(look(last_deleted_id="60-0"), look(undelivered=7, last_deleted_id="70-0")) == 3
+    for deleted in ("70-0", "90-0"):
+        assert lost_undelivered(look(last_deleted_id="60-0"), look(undelivered=7, last_deleted_id=deleted)) == 3
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,7 @@ def test_deleting_what_was_delivered_hides_nothing() -> None:
         ({"oldest_pending_id": "5-0", "first_id": "9-0"}, True),
         ({"oldest_pending_id": "5-0", "first_id": None}, True),
         ({"oldest_pending_id": "5-0", "first_id": "9-0", "last_deleted_id": "7-0"}, False),  # or deleted
+        ({"oldest_pending_id": "5-0", "first_id": "9-0", "last_deleted_id": "5-0"}, False),
         ({"oldest_pending_id": "5-0", "first_id": "9-0", "last_deleted_id": None}, False),  # Redis 6
         ({"oldest_pending_id": "5-0", "first_id": "5-0"}, False),
         ({"oldest_pending_id": "10-0", "first_id": "9-0"}, False),

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling, TargetWait
 from streamqueue.scaling import Memory, Observation, Pod, PodState, decide
+from streamqueue.scaling.coldstart import PRIOR
 from streamqueue.scaling.coldstart import ColdStart as Known
+from streamqueue.scaling.fleet import take_stock
 from streamqueue.scaling.memory import patience
 from streamqueue.simulate.cluster import Cluster, ColdStart
 
@@ -53,11 +55,23 @@ def test_a_pod_that_joins_leaves_the_others_starts_as_they_were() -> None:
     first = ready("a", 100.0, 112.0)
     looks = [build.look(113.0, pods=(first,)), build.look(120.0, pods=(first, starting("b", 115.0)))]
     assert learnt(*looks, build.look(121.0, pods=(first, ready("b", 115.0, 120.0)))) == (12.0, 5.0)
+    assert learnt(looks[1], build.look(121.0, pods=(first, ready("b", 115.0, 120.0)))) == (12.0, 5.0)
 
 
-def test_a_pod_of_the_future_needs_no_longer_than_any() -> None:
-    """The operator's clock is a minute behind that of the API server."""
-    assert Known((10.0, 20.0)).remaining(-60.0) == 15.0
+def test_the_last_24_starts_are_known_by_their_mean_and_by_the_slowest_but_one_in_ten() -> None:
+    fleet = tuple(ready(f"p{n}", 100.0, 100.0 + n) for n in range(30, 0, -1))
+    known = Known().learn(take_stock(build.look(200.0, pods=fleet), 120.0), first=False)
+    assert known.samples == tuple(float(n) for n in range(7, 31))
+    assert (known.mean, known.slow) == (18.5, 28.0)
+    assert Known((9.0, 1.0, 2.0)).slow == 9.0
+    assert Known().mean == Known().slow == PRIOR
+
+
+def test_what_a_pod_still_needs_is_judged_by_those_that_took_longer() -> None:
+    known = Known((10.0, 20.0))
+    assert [known.remaining(age) for age in (0.0, 4.0, 10.0, 12.0, 20.0, 30.0)] == [15.0, 11.0, 10.0, 8.0, 6.0, 9.0]
+    assert known.remaining(-60.0) == 15.0, "by an operator's clock that is a minute behind"
+    assert Known().remaining(4.0) == PRIOR - 4
 
 
 def test_a_new_process_takes_no_later_start_for_the_first() -> None:

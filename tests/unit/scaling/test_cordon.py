@@ -33,7 +33,9 @@ def test_the_least_busy_of_too_many_take_no_more() -> None:
     decision = answer(look(NOW, pods=pods(9, 2, 5)))
     assert sorted(decision.cordoned) == ["p1", "p2"]
     assert (decision.replicas, decision.reason) == (3, Reason.DRAINING)
-    assert "2 told to take no more tasks" in decision.sentence
+    assert decision.sentence == (
+        "3: 1 would do, but every pod is busy; 2 told to take no more tasks; 0 waiting and 16 pending at 20 a replica"
+    )
 
 
 def test_of_those_as_busy_the_newest_takes_no_more() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from streamqueue.api.spec import ScaleDown, Scaling, TargetBacklog
-from streamqueue.scaling import Memory, Observation, Pod, PodState, Reason, decide
+from streamqueue.scaling import Decision, Memory, Observation, Pod, PodState, Reason, decide
 from streamqueue.scaling.drain import MISSING_SETTLE, NO_LIMIT, STICKY, Drain, Marks, note_marks, plan_drain
 from streamqueue.scaling.fleet import take_stock
+from streamqueue.scaling.recent import Peaks
 
 from .build import look, pods, ready
 
@@ -167,8 +169,33 @@ def test_what_leaves_keeps_its_mark_until_the_replica_set_has_taken_it(
     decision, _ = decide(spec, Memory(0.0, NOW - 1), seen)
     assert (decision.replicas, decision.victims) == (replicas, victims)
     assert decide(spec, None, seen)[0].victims == victims, "in a new process too"
+    assert decide(spec, Memory(0.0, NOW - 1), replace(seen, known=False))[0].victims == ()
     assert decide(spec, Memory(0.0, NOW - 1), replace(seen, rollout=True))[0].victims == (), "others may be of the old"
     none_wanted = look(NOW, pods=fleet[:2], replicas=0)
     assert decide(BY_BACKLOG, Memory(0.0, NOW - 1), none_wanted)[0].victims == ("p0", "p1")
     learning, _ = decide(BY_BACKLOG, None, replace(seen, waiting=0))
     assert (learning.replicas, learning.reason, learning.victims) == (2, Reason.LEARNING, ("p0", "p1"))
+    assert learning.sentence == "2: 1 would do; the operator is new and learns for 30 s more"
+
+
+def test_the_count_falls_to_what_is_wanted_now_and_by_no_more_than_max_step() -> None:
+    """Though more may go in a moment, and are marked already."""
+    spec = replace(BY_BACKLOG, scale_down=ScaleDown(30.0))
+    kept, gone = ((NOW - 29.0, 3),), ((NOW - 31.0, 3),)
+    seen = look(NOW, pods=pods(0, 0, 0, 0, marked_since=NOW - 2))
+
+    def decided(spec: Scaling, peaks: Peaks, **more: Any) -> Decision:
+        return decide(spec, Memory(0.0, NOW - 1, peaks=peaks), replace(seen, **more))[0]
+
+    assert (decided(spec, kept).replicas, len(decided(spec, kept).victims)) == (3, 4)
+    assert decided(spec, gone).replicas == 0
+    assert decided(replace(spec, scale_down=ScaleDown(30.0, 1)), gone).replicas == 3
+    marking = decided(spec, gone, pods=pods(0, 0, 0, 0))
+    assert (marking.replicas, marking.reason) == (4, Reason.SCALING_DOWN)
+    assert marking.sentence.startswith("4: 0 would do, 4 idle pods are being marked; 0 waiting and 0 pending")
+    shared = decided(spec, gone, pods=pods(None, None, None, None), pending=3)
+    assert (shared.replicas, shared.reason, shared.victims) == (4, Reason.DRAINING, ())
+    assert shared.sentence.startswith("4: 1 would do, but the pods share a consumer name, so none goes while anything")
+    rolling = decided(spec, kept, rollout=True)
+    assert (rolling.replicas, rolling.reason, rolling.victims) == (4, Reason.ROLLING_OUT, ())
+    assert rolling.sentence.startswith("4: 3 would do, but not inside a rollout; 0 waiting and 0 pending")

@@ -30,6 +30,14 @@ def test_a_pin_holds_where_no_pod_may_go_and_stays_within_the_maximum() -> None:
     )
 
 
+def test_a_pin_lets_no_pod_go_for_the_sake_of_those_that_terminate() -> None:
+    going = tuple(replace(ready(f"gone{n}"), state=PodState.TERMINATING) for n in range(3))
+    for pin in (3, 4):
+        seen = look(100.0, pods=(*pods(1, 1, 1), *going))
+        decision, _ = decide(Scaling(max_replicas=4, replicas=pin), Memory(since=0.0, last=99.0), seen)
+        assert (decision.replicas, decision.victims) == (3, ())
+
+
 def test_a_pin_at_the_present_count_is_all_there_is_to_say() -> None:
     spec, memory = Scaling(max_replicas=4, replicas=3), Memory(since=0.0, last=99.0)
     for held in ({}, {"known": False}, {"rollout": True}):
