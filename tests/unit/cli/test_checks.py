@@ -10,8 +10,10 @@ import pytest
 from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.facts import Facts, Group
 from streamqueue.cli.doctor.finding import Finding
-from streamqueue.streams import ConsumerView, ProblemKind, RedisProblem
+from streamqueue.streams import ConsumerView, LagRule, ProblemKind, RedisProblem
+from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.tasks import PARKED
 from tests.unit.cli.build import (
     IMAGE,
     OTHER_POD,
@@ -58,6 +60,9 @@ def test_image_cannot_be_pulled() -> None:
     assert finding.check == "image-pull"
     assert "registry.example/orders:1" in finding.cause and "Back-off pulling" in finding.cause
     assert finding.next == f"kubectl describe pod -n shop {POD}"
+    silent = {"state": {"waiting": {"reason": "ErrImagePull"}}}
+    finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=silent),))))
+    assert finding.cause.endswith("can't be pulled: the kubelet gives no reason")
 
 
 @pytest.mark.parametrize("container", [PULL, CRASH, CONFIG], ids=["image-pull", "crash-loop", "container-config"])
@@ -72,8 +77,20 @@ def test_a_release_that_was_replaced_is_no_finding(container: dict[str, Any]) ->
 def test_handler_crash_loops() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=CRASH),))))
     assert finding.check == "crash-loop"
-    assert "4 restart(s), last exit code 3" in finding.cause
+    assert finding.cause == "the handler crashes again and again: 4 restart(s), last exit code 3 (Error)"
     assert finding.next == f"kubectl logs --previous {POD} -n shop"
+
+
+def test_one_crash_loop_is_told_of_also_beside_a_spec_that_cannot_be_read() -> None:
+    both = cluster(pods=(pod(ready_for=None, container=CRASH), pod(OTHER_POD, ready_for=None, container=CRASH)))
+    assert only(facts(cluster=both)) == only(facts(cluster=both, spec=None))
+
+
+def test_a_container_that_cannot_be_created() -> None:
+    finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=CONFIG),))))
+    assert finding.check == "container-config"
+    assert finding.cause == """the container can't be created: secret "keys" not found"""
+    assert finding.next == f"kubectl describe pod {POD} -n shop"
 
 
 def test_another_context_than_the_current_one_is_in_each_command() -> None:
@@ -122,21 +139,57 @@ def test_operator_down_or_not_leader(leases: tuple[dict[str, object], ...]) -> N
     assert "-l app.kubernetes.io/name=streamqueue" in finding.next, "the Deployment's name is the release's"
 
 
+def test_who_led_last_and_since_when_it_does_not_is_said() -> None:
+    def cause(*leases: dict[str, Any]) -> str:
+        return only(facts(cluster=cluster(leases=leases))).cause
+
+    assert cause(lease(27)).endswith("streamqueue-1 last renewed its lease 27s ago")
+    assert "kubectl logs -n streamqueue-system -l" in only(facts(cluster=cluster(leases=(lease(27),)))).next
+    assert "streamqueue-2 last" in cause(lease(300), lease(100, "streamqueue-2"), lease(200))
+    assert cause(lease(holder="")).startswith("no operator leads")
+    assert cause().startswith("no operator has ever led here")
+    for held_now in ((lease(25),), (lease(120), lease())):  # clocks differ; another release's may be of the past
+        assert diagnose(facts(cluster=cluster(leases=held_now))) == []
+
+
 def test_leases_that_may_not_be_read_say_nothing() -> None:
     assert diagnose(facts(cluster=cluster(leases=None))) == []
 
 
 def test_a_change_the_operator_has_not_looked_at() -> None:
     assert only(facts(cluster=cluster(queue=queue(observedGeneration=1)))).check == "not-reported"
-    fresh = queue(observedGeneration=1)
-    fresh["metadata"]["managedFields"][0]["time"] = rfc3339(3)
-    assert diagnose(facts(cluster=cluster(queue=fresh))) == []
+    changed, created = queue(observedGeneration=1), queue(observedGeneration=1)
+    assert only(facts(cluster=cluster(queue=changed))).cause.endswith("since it was changed, 10m ago")
+    again = {"manager": "kubectl-edit", "operation": "Update", "time": rfc3339(3)}
+    changed["metadata"]["managedFields"].append(again)
+    assert diagnose(facts(cluster=cluster(queue=changed))) == []
+    del created["metadata"]["managedFields"]
+    assert only(facts(cluster=cluster(queue=created))).cause.endswith("1h ago")
 
 
 def test_what_the_operator_refuses_is_passed_on() -> None:
     conditions = [condition("Accepted", "False", "Duplicate", "queue shop/other reads this stream")]
     finding = only(facts(cluster=cluster(queue=queue(conditions=conditions))))
     assert "Duplicate: queue shop/other reads this stream" in finding.cause
+    assert finding.next == "kubectl edit sq -n shop orders"
+
+
+@pytest.mark.parametrize(
+    ("reachable", "reason", "check"),
+    [
+        (("True", "Reachable"), "NameConflict", "not-ready"),
+        (("True", "Reachable"), "CrashLoop", None),  # the pods tell
+        (("False", "Unreachable"), "Unreachable", None),  # and so does the way to Redis from here
+        (("False", "SecretMissing"), "SecretMissing", "secret"),
+    ],
+)
+def test_why_a_queue_is_not_ready_is_said_once(reachable: tuple[str, str], reason: str, check: str | None) -> None:
+    conditions = [condition("RedisReachable", *reachable), condition("Ready", "False", reason, "why")]
+    found = diagnose(facts(cluster=cluster(queue=queue(conditions=conditions))))
+    assert [finding.check for finding in found] == ([check] if check else [])
+    assert all(
+        finding.cause == f"the operator says {reason}: {'why' if check == 'not-ready' else 'said'}" for finding in found
+    )
 
 
 def test_warnings_that_no_check_knows_are_passed_on() -> None:
@@ -144,11 +197,16 @@ def test_warnings_that_no_check_knows_are_passed_on() -> None:
     finding = only(facts(cluster=cluster(queue=queue(conditions=conditions))))
     assert finding.check == "condition" and finding.warning
     assert finding.cause == "the operator says DrainsOnSIGTERM=False: a pod read on"
+    assert finding.next == "streamqueue status orders"
+    unknown = queue(conditions=[condition("DrainsOnSIGTERM", "Unknown", "NotRead")])
+    assert diagnose(facts(cluster=cluster(queue=unknown))) == []
 
 
 def test_redis_that_only_the_operator_reaches_is_a_warning() -> None:
     unreachable = RedisProblem(ProblemKind.UNREACHABLE)
-    assert not only(facts(stream=None, redis=unreachable)).warning
+    alone = only(facts(stream=None, redis=unreachable))
+    assert (alone.check, alone.warning, "the operator reaches it" in alone.cause) == ("redis-Unreachable", False, False)
+    assert alone.next.endswith("kubectl get service,endpoints -n shop")
     conditions = [condition("RedisReachable", "True", "Reachable")]
     finding = only(facts(stream=None, redis=unreachable, cluster=cluster(queue=queue(conditions=conditions))))
     assert finding.warning and "the operator reaches it" in finding.cause
@@ -158,29 +216,130 @@ def test_a_wrong_password_names_the_secret() -> None:
     raw = spec(redis={"secretRef": {"name": "redis-url", "key": "url"}})
     finding = only(facts(stream=None, redis=RedisProblem(ProblemKind.AUTH), cluster=cluster(queue=queue(raw))))
     assert finding.next.endswith("kubectl edit secret -n shop redis-url")
+    plain = facts(stream=None, redis=RedisProblem(ProblemKind.AUTH))
+    assert only(plain).next == only(replace(plain, cluster=None)).next == "check user and password of the URL"
+
+
+def test_a_key_of_another_type_and_no_way_to_redis_name_what_to_do() -> None:
+    finding = only(facts(stream=None, redis=RedisProblem(ProblemKind.WRONG_TYPE)))
+    assert finding.check == "redis-WrongType" and finding.next.endswith("redis-cli TYPE orders")
+    finding = only(facts(stream=None, unreachable="no port-forward"))
+    assert (finding.check, finding.cause, "--redis URL" in finding.next) == ("redis", "no port-forward", True)
+
+
+def test_a_server_that_may_drop_tasks_is_a_warning() -> None:
+    evicts, forgets = diagnose(facts(stream=stream(server=Durability("allkeys-lru", False))))
+    assert (evicts.check, evicts.warning, forgets.check, forgets.warning) == ("eviction", True, "persistence", True)
+    assert "maxmemory-policy allkeys-lru" in evicts.cause
+    assert evicts.next == "redis-cli CONFIG SET maxmemory-policy noeviction"
+    assert forgets.next.endswith("redis-cli CONFIG SET appendonly yes")
+    assert diagnose(facts(stream=stream(server=Durability()))) == [], "it doesn't say"
+
+
+def test_a_group_that_nobody_reads_holds_the_trim() -> None:
+    groups = (
+        Group("workers", 0, 1, "10-0", 0.4),
+        Group("audit", 0, 0, "7-0", None),
+        Group("old one", 2, 1, "5-0", 7200.0),
+        Group("slow", 1, 1, "4-0", 3600.0),
+    )
+    kept = cluster(queue=queue(spec(retention={"policy": "acknowledged", "maxAge": "1h"})))
+
+    def found(*blockers: str) -> Finding:
+        return only(facts(cluster=kept, stream=stream(snapshot=snapshot(trim_blockers=blockers), groups=groups)))
+
+    oldest = found("audit", "old one", "slow")
+    assert oldest.check == "trim-pinned" and oldest.warning
+    assert oldest.cause == (
+        "group old one was last read 2h ago and stands at 5-0: nothing after that is ever trimmed, 10 entries now"
+    )
+    assert oldest.next.endswith("redis-cli XGROUP DESTROY orders 'old one'")
+    assert found("audit").cause.startswith("group audit has no consumer and stands at 7-0")
+    blocked = stream(snapshot=snapshot(trim_blockers=("audit", "slow")), groups=groups)
+    assert diagnose(facts(stream=blocked)) == [], "trimming wasn't asked for"
+    slow = stream(snapshot=snapshot(trim_blockers=("slow",)), groups=groups)
+    assert diagnose(facts(cluster=kept, stream=slow)) == [], "somebody reads on"
+
+
+def test_pending_tasks_whose_payload_is_gone() -> None:
+    rows = tuple(held(f"{n}-0", consumer=f"c{n}") for n in (2, 3, 4))
+    tail = tuple(Entry(f"{n}-0", {}) for n in range(4, 11))
+    finding = only(facts(stream=stream(snapshot=snapshot(length=7, pending=3), tail=tail, held=rows)))
+    assert finding.check == "trimmed-early" and not finding.warning
+    assert finding.cause.startswith("2 pending task(s) were trimmed or deleted")
+    assert finding.next.endswith("streamqueue reclaim orders clears the rows")
+    unread = stream(snapshot=snapshot(length=8, pending=3), tail=tail, held=rows)
+    assert diagnose(facts(stream=unread)) == [], "they may be among the older entries"
+    empty = stream(snapshot=snapshot(length=0, pending=3), tail=(), held=rows)
+    assert only(facts(stream=empty)).cause.startswith("3 pending task(s)")
 
 
 def test_pods_read_another_stream() -> None:
     waiting = snapshot(undelivered=5, consumers=(), consumers_total=0)
-    groups = (Group("workers", "5-0", None), Group("worker", "10-0", 0.4))
+    groups = (Group("workers", "5-0", 0.4), Group("audit", "5-0", 61.0), Group("worker", "10-0", 0.4))
     finding = only(facts(stream=stream(snapshot=waiting, groups=groups)))
     assert finding.check == "other-stream"
-    assert "nobody reads stream orders as group workers" in finding.cause and "group worker of" in finding.cause
+    assert finding.cause.startswith("2 pod(s) run, 5 task(s) wait, and nobody reads stream orders as group workers")
+    assert finding.cause.endswith("; group worker of the same stream is being read")
+    assert finding.next.endswith(f"kubectl logs -n shop {POD}")
+    one_is_young = cluster(pods=(pod(), pod(OTHER_POD, ready_for=3)))
+    alone = only(facts(stream=stream(snapshot=waiting), cluster=one_is_young))
+    assert alone.check == "other-stream" and alone.cause.endswith("reads another stream or group")
     young = cluster(pods=(pod(ready_for=3), pod(OTHER_POD, ready_for=3)))
     assert diagnose(facts(stream=stream(snapshot=waiting), cluster=young)) == []
     reads = snapshot(undelivered=5)
     assert diagnose(facts(stream=stream(snapshot=reads))) == []
+    assert diagnose(facts(stream=stream(snapshot=replace(waiting, pending=1)))) == [], "somebody has taken one"
+    assert diagnose(facts(stream=stream(snapshot=replace(waiting, undelivered=0)))) == []
+    assert diagnose(facts(stream=stream(snapshot=waiting), cluster=cluster(pods=()))) == []
+
+
+def test_a_stream_or_a_group_that_is_missing_is_told_with_what_is_there() -> None:
+    missing = snapshot(stream_exists=False, group_exists=False)
+    finding = only(facts(stream=stream(snapshot=missing, streams_nearby=("order", "border"))))
+    assert (finding.check, finding.warning) == ("no-stream", False)
+    assert finding.cause.endswith("stream orders does not exist: nothing was ever added; there is order, border")
+    assert finding.next.endswith("or: streamqueue send orders FIELD=VALUE")
+    assert only(facts(stream=stream(snapshot=missing))).cause.endswith("nothing was ever added")
+
+    def others(*names: str) -> str:
+        groups = tuple(Group(name, 0, 0, "0-0", None) for name in names)
+        finding = only(facts(stream=stream(snapshot=snapshot(group_exists=False), groups=groups)))
+        assert finding.check == "no-group"
+        assert finding.next.endswith("redis-cli XGROUP CREATE orders workers 0")
+        return finding.cause.partition("stream orders has no group workers; ")[2]
+
+    assert others("worker", "audit") == "its groups are worker"
+    assert others(*"abcdef") == "its groups are a, b, c, d, e"
+    assert others() == "it has no group at all"
 
 
 def test_all_pods_share_one_consumer() -> None:
     shared = snapshot(consumers=(ConsumerView("worker-1", 2, 0.5),), consumers_total=1)
     finding = only(facts(stream=stream(snapshot=shared)))
     assert finding.check == "shared-consumer" and "2 pods read as consumer worker-1" in finding.cause
+    assert finding.warning
+    for pending, idle in ((0, 59.0), (2, 61.0)):
+        one = snapshot(consumers=(ConsumerView("worker-1", pending, idle),), consumers_total=1)
+        assert only(facts(stream=stream(snapshot=one))).check == "shared-consumer"
+    some = snapshot(consumers=(ConsumerView("person", 2, 0.5), ConsumerView(POD, 0, 0.5)), consumers_total=2)
+    assert diagnose(facts(stream=stream(snapshot=some))) == [], "somebody reads by hand beside the pods"
+    parked = snapshot(consumers=(ConsumerView(PARKED, 2, 0.5),), consumers_total=1)
+    assert diagnose(facts(stream=stream(snapshot=parked))) == [], "these are nobody's"
     conditions = [condition("ConsumersShared", "True", "NamesAreNotPods", "they share")]
     seen = only(facts(cluster=cluster(queue=queue(conditions=conditions))))
-    assert (seen.check, seen.cause) == ("shared-consumer", "they share"), "what the operator saw counts"
+    assert (seen.check, seen.cause, seen.warning) == ("shared-consumer", "they share", True), "the operator saw it"
     former = snapshot(consumers=(ConsumerView("orders-59d8f7b6c-zzzzz", 1, 0.5),), consumers_total=1)
     assert diagnose(facts(stream=stream(snapshot=former))) == [], "a pod of an earlier template is no stranger"
+    gone = snapshot(consumers=(ConsumerView("worker-1", 0, 61.0),), consumers_total=1)
+    assert diagnose(facts(stream=stream(snapshot=gone))) == [], "it reads no more, and holds nothing"
+    one_works = cluster(pods=(pod(), pod(OTHER_POD, ready_for=None)))
+    assert diagnose(facts(stream=stream(snapshot=shared), cluster=one_works)) == [], "there is one reader"
+
+
+def test_a_count_that_stopped_is_a_lower_bound() -> None:
+    finding = only(facts(stream=stream(snapshot=snapshot(undelivered=1000, lag_rule=LagRule.SATURATED))))
+    assert finding.check == "lag-unknown" and finding.warning and "'at least 1000'" in finding.cause
 
 
 def test_at_max_and_falling_behind() -> None:
@@ -192,12 +351,24 @@ def test_at_max_and_falling_behind() -> None:
     assert diagnose(facts(stream=stream(snapshot=behind))) == [], "two of four: it is scaling up"
     draining = stream(snapshot=behind, later=snapshot(undelivered=450))
     assert diagnose(facts(cluster=full, stream=draining)) == []
+    assert "500 waiting tasks waits for 1m35s, longer than 30s" in finding.cause
+    assert "kubectl patch sq -n shop orders --type merge -p '{" in finding.next
+    assert only(facts(cluster=full, stream=stream(snapshot=behind, later=None))) == finding
+    for age in (30.0, None):
+        in_time = stream(snapshot=replace(behind, oldest_waiting_age=age))
+        assert diagnose(facts(cluster=full, stream=in_time)) == []
+    by_backlog = cluster(queue=queue(spec(scaling={"targetBacklog": 5, "maxReplicas": 4}), desiredReplicas=4))
+    assert "longer than 1m" in only(facts(cluster=by_backlog, stream=stream(snapshot=behind))).cause
 
 
 @pytest.mark.parametrize(("block", "check"), [({"paused": True}, "paused"), ({"replicas": 1}, "pinned")])
 def test_somebody_holds_the_count(block: dict[str, object], check: str) -> None:
     waiting = stream(snapshot=snapshot(undelivered=5))
-    assert only(facts(cluster=cluster(queue=queue(spec(scaling=block))), stream=waiting)).check == check
+    finding = only(facts(cluster=cluster(queue=queue(spec(scaling=block))), stream=waiting))
+    assert finding.check == check and finding.warning
+    assert finding.cause.endswith("while 5 task(s) wait")
+    assert finding.next in ("streamqueue resume orders", "streamqueue scale orders auto")
+    assert diagnose(facts(cluster=cluster(queue=queue(spec(scaling=block))))) == [], "nothing waits"
 
 
 def test_pods_that_start_more_slowly_than_a_task_may_wait() -> None:
@@ -211,11 +382,20 @@ def test_pods_that_start_more_slowly_than_a_task_may_wait() -> None:
 
 def test_a_task_that_runs_longer_than_the_spec_says() -> None:
     raw = spec(handler={"image": "i", "timeout": "10s"}, delivery={"visibilityTimeout": "30s"})
-    long = stream(snapshot=snapshot(pending=1, oldest_pending_age=20.0), held=(held("10-0", idle=20.0),))
+    long = stream(snapshot=snapshot(pending=1, oldest_pending_age=12.0), held=(held("10-0", idle=12.0),))
     finding = only(facts(cluster=cluster(queue=queue(raw)), stream=long))
-    assert finding.check == "visibility-timeout" and "has run for 20s" in finding.cause
+    assert finding.check == "visibility-timeout"
+    assert finding.cause == (
+        "a task has run for 12s, longer than handler.timeout x batch, 10s: after visibilityTimeout, 30s, a second "
+        "worker gets it as well"
+    )
+    assert finding.next.endswith("; streamqueue explain orders 10-0")
     short = stream(snapshot=snapshot(pending=1, oldest_pending_age=5.0), held=(held("10-0", idle=5.0),))
     assert diagnose(facts(cluster=cluster(queue=queue(raw)), stream=short)) == []
+    batches = spec(handler={"image": "i", "timeout": "10s", "batch": 2}, delivery={"visibilityTimeout": "40s"})
+    assert diagnose(facts(cluster=cluster(queue=queue(batches)), stream=long)) == [], "it may be the second of two"
+    of_another = stream(snapshot=snapshot(pending=1), held=(held("10-0", consumer="orders-5f-zzzzz", idle=20.0),))
+    assert diagnose(facts(cluster=cluster(queue=queue(raw)), stream=of_another)) == [], "no pod runs it"
 
 
 def test_a_task_that_its_worker_renews_has_all_the_time() -> None:
@@ -232,7 +412,12 @@ def test_a_task_that_its_worker_renews_has_all_the_time() -> None:
 def test_tasks_that_died_of_the_visibility_timeout() -> None:
     letters = (letter("1-0", "t1", "visibility-timeout"), letter("2-0", "t2", "visibility-timeout"))
     found = diagnose(facts(stream=stream(snapshot=snapshot(dead_letters=2), letters=letters)))
-    assert {finding.check for finding in found} == {"dead-letters", "visibility-timeout"}
+    by_name = {finding.check: finding for finding in found}
+    assert by_name.keys() == {"dead-letters", "visibility-timeout"}
+    assert "2 task(s) died because they were not acknowledged within visibilityTimeout, 5m," in (
+        by_name["visibility-timeout"].cause
+    )
+    assert by_name["dead-letters"].cause.startswith("2 dead letter(s); the newest by cause: 2 x visibility-timeout")
 
 
 def test_causes_that_read_the_same_are_counted_as_one() -> None:
@@ -257,11 +442,31 @@ def test_tasks_that_a_handler_abandoned_to_death() -> None:
     assert {finding.check for finding in diagnose(found)} == {"dead-letters", "left-pending"}
 
 
+def test_what_a_living_consumer_of_one_slot_read_past_was_left_behind() -> None:
+    rows = (held("4-0", idle=50.0), held("9-0", idle=1.0), held("5-0", OTHER_POD, idle=40.0))
+
+    def found(seen: float, **handler: Any) -> list[Finding]:
+        views = (ConsumerView(POD, 2, seen), ConsumerView(OTHER_POD, 1, 1.0))
+        seen_now = stream(snapshot=snapshot(pending=3, consumers=views), held=rows)
+        return diagnose(facts(cluster=cluster(queue=queue(spec(handler={"image": IMAGE, **handler}))), stream=seen_now))
+
+    (finding,) = found(1.0)
+    assert finding.check == "left-pending" and finding.cause.startswith(f"consumer {POD} left 1 task(s) pending")
+    assert finding.next.startswith("streamqueue explain orders 4-0;")
+    assert found(1.0, concurrency=2) == [], "the other slot may still be at it"
+    assert found(61.0) == [], "it lives no more, and its work comes back"
+
+
 def test_never_acknowledging_is_told_from_one_slow_task() -> None:
     tail = tuple(Entry(f"{n}-0", {}) for n in range(1, 6))
     rows = tuple(held(f"{n}-0", consumer=f"c{n}", idle=300.0) for n in range(1, 6))
     all_held = stream(snapshot=snapshot(pending=5), tail=tail, held=rows)
-    assert "never-acknowledges" in {finding.check for finding in diagnose(facts(stream=all_held))}
+    (finding,) = [each for each in diagnose(facts(stream=all_held)) if each.check == "never-acknowledges"]
+    assert "of the last 5 tasks that were delivered none is done, 5 are pending, 0 came back or died" in finding.cause
+    begun = tuple(held(row.id, consumer=f"c{n}", idle=119.0) for n, row in enumerate(rows))
+    for doubt in ({"held": begun}, {"held_complete": False}):  # the handler has two minutes
+        seen = diagnose(facts(stream=replace(all_held, **doubt)))
+        assert "never-acknowledges" not in {each.check for each in seen}
     one_done = stream(snapshot=snapshot(pending=4), tail=tail, held=rows[1:])
     assert "never-acknowledges" not in {finding.check for finding in diagnose(facts(stream=one_done))}
 
@@ -277,6 +482,8 @@ def test_the_reclaim_job_fails() -> None:
     assert finding.check == "reclaim-failing" and "Job was active too long" in finding.cause
     assert finding.next == "kubectl logs job/orders-reclaim-2 -n shop"
     assert diagnose(facts(cluster=cluster(jobs=jobs[:1]))) == []
+    under_way = {"metadata": {"name": "orders-reclaim-3", "creationTimestamp": rfc3339(10)}, "status": {}}
+    assert only(facts(cluster=cluster(jobs=(*jobs, under_way)))) == finding
 
 
 def test_the_reclaim_cron_job_is_suspended_with_work_pending() -> None:
@@ -285,8 +492,16 @@ def test_the_reclaim_cron_job_is_suspended_with_work_pending() -> None:
     finding = only(facts(cluster=cluster(cron_job=resting), stream=pending))
     assert finding.check == "reclaim-suspended" and not finding.warning
     chosen = cluster(queue=queue(spec(reclaim={"suspend": True})), cron_job=resting)
-    assert only(facts(cluster=chosen, stream=pending)).warning
+    finding = only(facts(cluster=chosen, stream=pending))
+    assert finding.warning and finding.cause.endswith("with 1 task(s) pending")
+    mend = """kubectl patch sq -n shop orders --type merge -p '{"spec":{"reclaim":{"suspend":false}}}'"""
+    assert finding.next == mend
+    assert diagnose(facts(cluster=chosen)) == [], "nothing pends"
     assert diagnose(facts(cluster=cluster(cron_job=resting))) == [], "nothing pends"
+    assert diagnose(facts(cluster=cluster(cron_job={"spec": {"suspend": False}}), stream=pending)) == []
+    for later in (snapshot(), None):  # done by now, or nobody knows
+        passing = stream(snapshot=snapshot(pending=1), later=later)
+        assert diagnose(facts(cluster=cluster(cron_job=resting), stream=passing)) == []
 
 
 def test_retries_that_a_second_group_forbids() -> None:
@@ -297,6 +512,9 @@ def test_retries_that_a_second_group_forbids() -> None:
     assert "requeue" not in only(facts(cluster=claiming, stream=stuck)).next, "refused there: workers claim"
     copied = cluster(queue=queue(spec(delivery={"requeue": "all-groups"})))
     assert diagnose(facts(cluster=copied, stream=stuck)) == []
+    for calm in ({"groups": 1}, {"oldest_pending_age": 300.0}):
+        seen = stream(snapshot=snapshot(**{"groups": 2, "pending": 1, "oldest_pending_age": 400.0, **calm}))
+        assert diagnose(facts(stream=seen)) == []
 
 
 def test_problems_come_before_warnings() -> None:

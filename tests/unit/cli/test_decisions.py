@@ -75,6 +75,22 @@ def test_a_time_of_day_is_that_of_its_zone(central_europe: None, now: str, word:
     assert parse_clock(word, epoch(now), "--at") == epoch(meant)
 
 
+def test_a_decision_is_told_with_its_times_and_their_day_where_it_is_another(central_europe: None) -> None:
+    assert tell.answer(ENTRIES[1], 30.0) == (
+        "1970-01-01 01:00:30: 7 workers, ScalingUp, since 1970-01-01 01:00:21 to 1970-01-01 01:00:50  "
+        "ScalingUp     2 -> 7: 340 waiting; pending 3; pods 2 ready, 5 starting"
+    )
+    one = entry(0, 0, 0, 1)
+    assert tell.answer(one, 0) == (
+        "1970-01-01 01:00:00: 1 worker, ScalingUp, since 1970-01-01 01:00:00  "
+        "ScalingUp     0 -> 1: 340 waiting; pending 3"
+    )
+    assert tell.held_at([one], 0) is one
+    assert tell.beginning(0).startswith("The operator decides since 1970-01-01 01:00:00;")
+    now = time.time()
+    assert tell.clock(now) == time.strftime("%H:%M:%S", time.localtime(now))
+
+
 def test_nothing_is_known_of_what_is_to_come() -> None:
     with pytest.raises(BadInput, match="--since: '2026-03-05T12:00' is yet to come"):
         parse_clock("2026-03-05T12:00", NOON, "--since")

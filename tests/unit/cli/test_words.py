@@ -9,16 +9,17 @@ import pytest
 import yaml
 from rich.console import Console
 
-from streamqueue.cli.commands.status import COLUMNS, summary
+from streamqueue.cli.commands.status import COLUMNS, conditions, summary
 from streamqueue.cli.commands.top import _cells
 from streamqueue.cli.errors import BadInput
 from streamqueue.cli.letters import Wanted, died_at
 from streamqueue.cli.live import add_row, new_table
 from streamqueue.cli.moments import entry_time, parse_moment
 from streamqueue.cli.options import Selection
-from streamqueue.cli.output import Column, age, document, printable, table
+from streamqueue.cli.output import Column, age, counted, document, printable, shorten, show_first, show_one, table
 from streamqueue.cli.port_forward import Address, cluster_address
 from streamqueue.streams.entries import Entry
+from tests.unit.cli.build import NOW, condition, queue, rfc3339
 
 
 @pytest.mark.parametrize(
@@ -50,16 +51,50 @@ def test_an_id_that_is_no_time_has_none() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, None), (0, "0ms"), (0.25, "250ms"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90061, "1d1h")],
+    [(None, None), (0, "0ms"), (0.25, "250ms"), (1, "1s"), (59.9, "59s"), (60, "1m"), (3725, "1h2m"), (90061, "1d1h")],
 )
 def test_ages(seconds: float | None, text: str | None) -> None:
     assert age(seconds) == text
+
+
+def test_what_is_counted_is_one_or_many_and_what_is_cut_says_so() -> None:
+    assert [counted(n, "entry", "entries") for n in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
+    assert [shorten(value, 4) for value in ("abc", "abcd", "abcde")] == ["abc", "abcd", "abc…"]
 
 
 def test_nothing_printed_moves_the_cursor() -> None:
     assert printable("a\x1b[2J\nb\u202e") == "a\\x1b[2J\\nb\\u202e"
     columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"]))
     assert table([{"a": "x\ny", "b": None}], columns) == ["A      B", "x\\ny   -"]
+
+
+@pytest.mark.parametrize(
+    ("output", "rows", "row"),
+    [
+        ("table", "A\n1\n3\n", "A\n1\n"),
+        ("wide", "A   B\n1   2\n3   4\n", "A   B\n1   2\n"),
+        ("name", "1\n3\n", "1\n"),
+        ("yaml", "- a: 1\n  b: 2\n- a: 3\n  b: 4\n", "a: 1\nb: 2\n"),
+        (
+            "json",
+            '[\n  {\n    "a": 1,\n    "b": 2\n  },\n  {\n    "a": 3,\n    "b": 4\n  }\n]\n',
+            '{\n  "a": 1,\n  "b": 2\n}\n',
+        ),
+    ],
+)
+def test_rows_are_printed_for_people_programs_and_pipes(
+    output: str, rows: str, row: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = (Column("A", lambda row: row["a"]), Column("B", lambda row: row["b"], wide=True))
+    records = [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+    show_first(2, records, columns, output, "a", "None.")
+    assert capsys.readouterr() == (rows, "")
+    show_one(records[0], columns, output, "a")
+    assert capsys.readouterr() == (row, "")
+    show_first(1, records, columns, output, "a", "None.")
+    assert capsys.readouterr().err == "Only the first 1 are listed: -c lists more\n"
+    show_first(1, [], columns, output, "a", "None.")
+    assert capsys.readouterr().err == ("None.\n" if output in ("table", "wide") else "")
 
 
 @pytest.mark.parametrize("output", ["json", "yaml"])
@@ -81,6 +116,33 @@ def test_columns_are_aligned_by_what_a_terminal_shows() -> None:
         "漢字   1",
         "cafe\u0301   2",
     ]
+
+
+def test_a_row_holds_what_the_status_says_and_the_ages_as_of_now() -> None:
+    says = {
+        "lag": 3,
+        "lagKnown": True,
+        "pending": 2,
+        "retrying": 1,
+        "deadLetters": 4,
+        "reason": "Steady",
+        "message": "why",
+    }
+    told = [condition("Accepted", "True", "Valid"), condition("Ready", "False", "NotRead")]
+    body = queue(**says, replicasSummary="1/2", oldestWaitingTime=rfc3339(90), conditions=told)
+    place = {"name": "orders", "namespace": "shop", "stream": "orders", "group": "workers"}
+    since = {"ageSeconds": 3600.0, "oldestWaitingSeconds": 90.0}
+    assert summary(body, NOW) == says | place | since | {"ready": "False", "replicas": "1/2"}
+    assert summary(queue(oldestWaitingTime=rfc3339(-5)), NOW)["oldestWaitingSeconds"] == 0, "by a clock that is behind"
+    fresh = summary(queue(), NOW)
+    assert [fresh[name] for name in ("ready", "lag", "oldestWaitingSeconds", "replicas")] == [None] * 4
+
+
+def test_conditions_that_need_somebody_come_first() -> None:
+    kinds = (("Accepted", "True"), ("DeadLetters", "True"), ("Ready", "False"), ("RedisReachable", "Unknown"))
+    found = conditions(queue(conditions=[condition(kind, status, "Why") for kind, status in kinds]))
+    assert [each["type"] for each in found] == ["DeadLetters", "Ready", "RedisReachable", "Accepted"]
+    assert found[0] == condition("DeadLetters", "True", "Why") | {"lastTransitionTime": None}
 
 
 def test_a_lower_bound_of_the_lag_is_never_shown_as_the_lag() -> None:
@@ -125,6 +187,8 @@ def test_what_to_type_again_shows_no_password() -> None:
     straight = Selection(redis="redis://user:pw@h:1/0", stream="orders", group="workers")
     assert straight.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders --group workers'
     assert Selection(queue="orders", namespace="shop").again == "orders -n shop"
+    assert Selection(queue="orders").again == Selection(queue="orders").label == "orders"
+    assert straight.label == "orders/workers"
 
 
 def test_what_to_type_again_can_be_pasted() -> None:
