@@ -186,6 +186,8 @@ def test_which_hosts_are_services(host: str, address: Address | None) -> None:
 def test_what_to_type_again_shows_no_password() -> None:
     straight = Selection(redis="redis://user:pw@h:1/0", stream="orders", group="workers")
     assert straight.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders --group workers'
+    in_its_query = Selection(redis="redis://h:1/0?password=pw", stream="orders")
+    assert in_its_query.again == '--redis "$STREAMQUEUE_REDIS_URL" --stream orders'
     assert Selection(queue="orders", namespace="shop").again == "orders -n shop"
     assert Selection(queue="orders").again == Selection(queue="orders").label == "orders"
     assert straight.label == "orders/workers"

@@ -77,6 +77,11 @@ def test_the_deployment_may_come_in_a_file_of_its_own(tmp_path: Path, capsys: py
         ),
         ("lag", 'lagCount: "10"', 'lagCount: "many"', "lagCount is 'many': it must be a whole number"),
         pytest.param("lag", 'lagCount: "10"', f"lagCount: '{'9' * 5000}'", "must be a whole number", id="many digits"),
+        ("lag", 'lagCount: "10"', 'lagCount: "0"', "lagCount is '0': it must be a whole number, 1 or more"),
+        ("lag", "{name: orders-worker}\n  polling", "{}\n  polling", "spec.scaleTargetRef has no name"),
+        ("lag", "        image: registry", "        a: registry", "container 'worker' has no image"),
+        ("lag", "containers:", "a:", "the Deployment has no containers"),
+        ("from-env", "envSourceContainerName: app", "envSourceContainerName: other", "no container 'other'"),
         ("lag", "address: redis", "a: redis", "the trigger has no address"),
         ("lag", "stream: orders", "stream: a{}b", "braces in a stream name"),
         ("lag", "maxReplicaCount: 30", "maxReplicaCount: 30\n  minReplicaCount: 40", "minReplicas"),
@@ -104,6 +109,29 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(
     assert run(["import", "keda", "-f", str(tmp_path / "scaled.yaml")]) == 2
     said = capsys.readouterr()
     assert says in said.err and said.err.count("\n") == 1 and said.out == ""
+
+
+def test_of_several_deployments_the_one_that_is_scaled_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scaled, deployment = (FOLDER / "lag.yaml").read_text().split("---\n")
+    other = deployment.replace("orders", "other")
+    (tmp_path / "all.yaml").write_text("---\n".join((other, scaled, deployment)))
+    assert run(["import", "keda", "-f", str(tmp_path / "all.yaml")]) == 0
+    assert capsys.readouterr().out == (FOLDER / "lag.golden").read_text()
+
+
+def test_a_trigger_without_a_target_has_kedas_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = imported("lag", 'lagCount: "10"', "a: b", tmp_path, capsys)
+    assert yaml.safe_load(text)["spec"]["scaling"]["targetBacklog"] == 5
+    assert "pendingEntriesCount counted tasks in workers' hands alone" in text
+
+
+def test_a_login_that_is_not_among_the_files_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference = "      authenticationRef: {name: login}\n      metadata:\n        address"
+    text = imported("lag", "      metadata:\n        address", reference, tmp_path, capsys)
+    assert "url" not in yaml.safe_load(text)["spec"]["redis"]
+    assert "the parts are in TriggerAuthentication login)" in text
 
 
 def test_objects_may_come_in_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
