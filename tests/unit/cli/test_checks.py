@@ -238,10 +238,10 @@ def test_a_server_that_may_drop_tasks_is_a_warning() -> None:
 
 def test_a_group_that_nobody_reads_holds_the_trim() -> None:
     groups = (
-        Group("workers", 0, 1, "10-0", 0.4),
-        Group("audit", 0, 0, "7-0", None),
-        Group("old one", 2, 1, "5-0", 7200.0),
-        Group("slow", 1, 1, "4-0", 3600.0),
+        Group("workers", "10-0", 0.4),
+        Group("audit", "7-0", None),
+        Group("old one", "5-0", 7200.0),
+        Group("slow", "4-0", 3600.0),
     )
     kept = cluster(queue=queue(spec(retention={"policy": "acknowledged", "maxAge": "1h"})))
 
@@ -303,7 +303,7 @@ def test_a_stream_or_a_group_that_is_missing_is_told_with_what_is_there() -> Non
     assert only(facts(stream=stream(snapshot=missing))).cause.endswith("nothing was ever added")
 
     def others(*names: str) -> str:
-        groups = tuple(Group(name, 0, 0, "0-0", None) for name in names)
+        groups = tuple(Group(name, "0-0", None) for name in names)
         finding = only(facts(stream=stream(snapshot=snapshot(group_exists=False), groups=groups)))
         assert finding.check == "no-group"
         assert finding.next.endswith("redis-cli XGROUP CREATE orders workers 0")

@@ -24,7 +24,7 @@ def entry(entry_id: str, attempts: int = 0, **fields: str) -> Entry:
 
 
 def held(entry_id: str, idle: float, consumer: str = "pod-1") -> tuple[PendingEntry, ...]:
-    return (PendingEntry(entry_id, consumer, idle, 3),)
+    return (PendingEntry(entry_id, consumer.encode(), int(idle * 1000), 0, 3),)
 
 
 FIRST = "Task order-1: entry 5-0."
