@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from kubernetes.aio import client, config
 
-from streamqueue.controller.children import TRIES, Applied, converge
+from streamqueue.controller.cluster.children import TRIES, Applied, converge
+from streamqueue.controller.cluster.kube import Kube, KubeError, NotLeader
+from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.kube import Kube, KubeError, NotLeader
-from streamqueue.controller.store import Holdings, Store
 from tests.e2e.queue import IMAGE
 from tests.e2e.world import World
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from kubernetes.aio import client as kubernetes_client
 
+from streamqueue.controller.cluster.kube import Kube
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.kube import Kube
 
 PATIENCE = 10.0  # seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.controller.risks import risks
+from streamqueue.controller.status.risks import risks
 from streamqueue.streams import connect
 from streamqueue.streams.durability import Durability, read_durability
 from tests.redis.servers.process import RunningServer

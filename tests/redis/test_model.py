@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from redis.exceptions import ResponseError
 
 from streamqueue.api.spec import QueueSpec, Retention, RetentionPolicy
-from streamqueue.controller.trimming import lost_pending, lost_undelivered
+from streamqueue.controller.status.trimming import lost_pending, lost_undelivered
 from streamqueue.maintenance import WouldReachOthers, redrive, release, sweep
 from streamqueue.streams import LagRule, Snapshot, SnapshotRequest, connect, take_snapshots
 from tests.redis.model import Group, Stream, order

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec, Requeue
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.recovery import Recovery
-from streamqueue.controller.store import Holdings
 from streamqueue.maintenance import abandoned, redrive, release, replay
 from streamqueue.manifests import cron_job
 from streamqueue.manifests.labels import Owner

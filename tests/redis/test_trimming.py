@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.api.spec import Retention, RetentionPolicy
-from streamqueue.controller.trimming import lost_pending, lost_undelivered
+from streamqueue.controller.status.trimming import lost_pending, lost_undelivered
 from streamqueue.maintenance import sweep
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.install import Server

@@ -42,7 +42,7 @@ class Cluster:
 
     async def operator_leases(self) -> tuple[Body, ...] | None:
         """Wherever the operator lives; with few rights, where it usually does. None: not to be read."""
-        from streamqueue.controller.kube import KubeError
+        from streamqueue.controller.cluster.kube import KubeError
 
         for namespace in (None, OPERATOR_NAMESPACE):
             try:
@@ -66,7 +66,7 @@ async def open_cluster(selection: Selection) -> AsyncIterator[Cluster]:
     """Connect; errors of the API server leave as Failure, or as BadInput where it found the input invalid."""
     # Loading the Kubernetes client takes a second or two: the straight way and completion go without.
     from streamqueue.cli.kube import connect
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     async with connect(selection.context) as (kube, namespace):
         try:

@@ -11,8 +11,8 @@ from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
 from streamqueue.cli.errors import Failure
+from streamqueue.controller.cluster.kube import Kube
 from streamqueue.controller.kinds import PODS, Body, Kind
-from streamqueue.controller.kube import Kube
 
 MANAGER = "streamqueue-cli"
 # What the library raises for a file that is no YAML, no text, or YAML of another kind.

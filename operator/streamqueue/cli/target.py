@@ -108,7 +108,7 @@ async def reach(cluster: Cluster, redis: Redis, selection: Selection) -> AsyncIt
 
 async def _secret(cluster: Cluster, reference: SecretKey, field: str) -> str:
     """With the person's own rights to the Secret."""
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     name, key = reference.name, reference.key
     where = f"Secret {name} in namespace {cluster.namespace}"
@@ -128,7 +128,7 @@ async def _secret(cluster: Cluster, reference: SecretKey, field: str) -> str:
 
 async def _is_service(cluster: Cluster, namespace: str, name: str) -> bool:
     from streamqueue.cli.kube import SERVICES
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     try:
         return await cluster.kube.get(SERVICES, namespace, name) is not None

@@ -10,19 +10,19 @@ import sys
 import time
 from typing import Any
 
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import Kube
+from streamqueue.controller.cluster.leader import Leader, LeaseLost
+from streamqueue.controller.cluster.store import Key, Store
+from streamqueue.controller.cluster.watch import keep_relisting, list_first, run_kopf
 from streamqueue.controller.decisions import decisions
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.endpoints.endpoints import Endpoints
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.kube import Kube
-from streamqueue.controller.leader import Leader, LeaseLost
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.repeats import Repeats
 from streamqueue.controller.round import Rounds
 from streamqueue.controller.server import Decisions, Health, serve
 from streamqueue.controller.settings import Settings, SettingsError
-from streamqueue.controller.store import Key, Store
-from streamqueue.controller.watch import keep_relisting, list_first, run_kopf
 
 log = logging.getLogger("streamqueue")
 

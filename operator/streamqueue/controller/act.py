@@ -10,17 +10,18 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import marks, metrics
-from streamqueue.controller.children import NameConflict, converge
+from streamqueue.controller.cluster.children import NameConflict, converge
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import Kube, KubeError, NotLeader
+from streamqueue.controller.cluster.refusal import Refused
+from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.desired import desired
-from streamqueue.controller.events import Recorder
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, Body
-from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import present
-from streamqueue.controller.refusal import Refused
+from streamqueue.controller.pods import marks
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store
+from streamqueue.controller.status import metrics
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot

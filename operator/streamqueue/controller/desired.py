@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from streamqueue import manifests
 from streamqueue.api.spec import QueueSpec
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, SERVICE_ACCOUNTS, Body, Kind
-from streamqueue.controller.report import owner_of
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.status.report import owner_of
 from streamqueue.scaling import Decision
 from streamqueue.streams.snapshot import Snapshot
 

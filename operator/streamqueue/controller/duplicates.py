@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamqueue.api.keys import tagged
-from streamqueue.controller.store import Key
+from streamqueue.controller.cluster.store import Key
 
 
 @dataclass(frozen=True, slots=True)

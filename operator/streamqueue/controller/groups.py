@@ -5,10 +5,10 @@ from __future__ import annotations
 from redis.asyncio import Redis as Client
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.events import Recorder
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.progress import added_between
 from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.status.progress import added_between
 from streamqueue.controller.trouble import Trouble, trouble_of
 from streamqueue.streams.entry_ids import predecessor
 from streamqueue.streams.errors import RedisProblem

@@ -14,11 +14,11 @@ from redis.asyncio import Redis as Client
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.timestamps import epoch
-from streamqueue.controller import metrics
-from streamqueue.controller.consumers import pod_of
-from streamqueue.controller.crash import reader
+from streamqueue.controller.cluster.store import Key
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.store import Key
+from streamqueue.controller.pods.consumers import pod_of
+from streamqueue.controller.pods.crash import reader
+from streamqueue.controller.status import metrics
 from streamqueue.maintenance import Cause, Return, take_returns
 from streamqueue.streams.errors import RedisProblem
 

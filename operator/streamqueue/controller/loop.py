@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 
 from streamqueue.api.errors import SpecError
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import duplicates, metrics
-from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.kube import TERMINATING, KubeError
+from streamqueue.controller import duplicates
+from streamqueue.controller.cluster.kube import TERMINATING, KubeError
+from streamqueue.controller.cluster.store import Holdings, Key, Store
+from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
+from streamqueue.controller.endpoints.wake import Sleeper, Waker, nap
 from streamqueue.controller.observe import request
 from streamqueue.controller.round import Reading, Rounds
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Holdings, Key, Store
+from streamqueue.controller.status import metrics
 from streamqueue.controller.trouble import Trouble, trouble_of
-from streamqueue.controller.wake import Sleeper, Waker, nap
 from streamqueue.scaling import rest
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot, take_snapshots

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Container
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import pods as workers
-from streamqueue.controller.consumers import Attribution
-from streamqueue.controller.crash import reader
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.kinds import DEPLOYMENTS, Body
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.pods import states as workers
+from streamqueue.controller.pods.consumers import Attribution
+from streamqueue.controller.pods.crash import reader
 from streamqueue.loop.observe import count_cap, observation
 from streamqueue.scaling.model import Observation, Pod, PodState
 from streamqueue.streams.snapshot import Snapshot, SnapshotRequest

@@ -14,9 +14,9 @@ from redis.asyncio import Redis as Client
 
 from streamqueue import maintenance
 from streamqueue.api.spec import Handler, QueueSpec
-from streamqueue.controller.consumers import pod_of
-from streamqueue.controller.crash import Crash, crash_of_gone, crashes
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.cluster.store import Holdings
+from streamqueue.controller.pods.consumers import pod_of
+from streamqueue.controller.pods.crash import Crash, crash_of_gone, crashes
 from streamqueue.manifests import grace_period
 from streamqueue.streams.snapshot import Snapshot
 

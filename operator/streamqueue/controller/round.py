@@ -8,27 +8,29 @@ from dataclasses import dataclass
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller import draining, live_returns, marks, metrics
+from streamqueue.controller import live_returns
 from streamqueue.controller.act import Actor, Basis
-from streamqueue.controller.assess import Facts, unmade
-from streamqueue.controller.children import NameConflict
-from streamqueue.controller.consumers import Attribution, attribute, fences
-from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.children import NameConflict
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import Kube, KubeError, NotLeader
+from streamqueue.controller.cluster.refusal import Refused
+from streamqueue.controller.cluster.store import Holdings, Store
+from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
+from streamqueue.controller.endpoints.relays import Beyond, Relays, comes_back, secrets_of
+from streamqueue.controller.endpoints.wake import Sleeper
 from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.observe import observe, present
-from streamqueue.controller.progress import progress
-from streamqueue.controller.refusal import Refused
-from streamqueue.controller.relays import Beyond, Relays, comes_back, secrets_of
-from streamqueue.controller.report import report
+from streamqueue.controller.pods import draining, marks
+from streamqueue.controller.pods.consumers import Attribution, attribute, fences
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Store
-from streamqueue.controller.trimming import lost_undelivered
+from streamqueue.controller.status import metrics
+from streamqueue.controller.status.assess import Facts, unmade
+from streamqueue.controller.status.progress import progress
+from streamqueue.controller.status.report import report
+from streamqueue.controller.status.trimming import lost_undelivered
 from streamqueue.controller.trouble import Trouble
-from streamqueue.controller.wake import Sleeper
 from streamqueue.scaling import Decision, Memory, Observation, decide, lead, settling
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem

@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from streamqueue.controller.metrics import LEADER, LOOP_AGE
-from streamqueue.controller.store import Key
+from streamqueue.controller.cluster.store import Key
+from streamqueue.controller.status.metrics import LEADER, LOOP_AGE
 
 # The answer for a queue; None where it is not known.
 Decisions = Callable[[Key], dict[str, Any] | None]

@@ -2,9 +2,9 @@
 
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, PayloadError, Retry, SettingsError
-from streamqueue.worker.producer import Queue, Sent
-from streamqueue.worker.results import Result, State
-from streamqueue.worker.sync import SyncQueue
+from streamqueue.worker.producer.queue import Queue, Sent
+from streamqueue.worker.producer.results import Result, State
+from streamqueue.worker.producer.sync import SyncQueue
 from streamqueue.worker.worker import Worker
 
 __all__ = [

@@ -10,12 +10,12 @@ from streamqueue.worker.batch.batches import Batches
 from streamqueue.worker.batch.execution import BatchExecution
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.execution import Execution
+from streamqueue.worker.executors.slots import Slots
+from streamqueue.worker.executors.threads import Threads
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.slots import Slots
-from streamqueue.worker.threads import Threads
 
 
 class Calls(Protocol):

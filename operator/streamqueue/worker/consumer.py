@@ -14,20 +14,20 @@ from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
-from streamqueue.worker.counters import Counters
-from streamqueue.worker.forks import Process
+from streamqueue.worker.executors.forks import Process
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.hands import Hands
 from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
-from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.metrics_server import metrics_served
-from streamqueue.worker.outcome import RELEASED
-from streamqueue.worker.pooled_metrics import Row
+from streamqueue.worker.metrics.counters import Counters
+from streamqueue.worker.metrics.exposition import Metrics
+from streamqueue.worker.metrics.pool import Row
+from streamqueue.worker.metrics.server import metrics_served
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.verdicts import Verdicts
+from streamqueue.worker.settling.outcome import RELEASED
+from streamqueue.worker.settling.verdicts import Verdicts
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 from streamqueue.api.keys import tagged
 from streamqueue.streams.settlement import Emit
 from streamqueue.streams.taken import Taken
-from streamqueue.worker.encoding import encode
-from streamqueue.worker.trace_context import Fields, context_of
+from streamqueue.worker.payload.encoding import encode
+from streamqueue.worker.payload.trace_context import Fields, context_of
 
 log = logging.getLogger("streamqueue.task")
 

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from streamqueue.streams.settlement import Settlement
-from streamqueue.worker import tracing
-from streamqueue.worker.endings import Endings
-from streamqueue.worker.forks import Process
+from streamqueue.worker.executors.forks import Process
 from streamqueue.worker.handler import Handler, overtime
-from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import ENDINGS
+from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
+from streamqueue.worker.settling.endings import Endings
+from streamqueue.worker.settling.outcome import ENDINGS
+from streamqueue.worker.tracing import hooks
 
 
 class Execution:
@@ -30,14 +30,14 @@ class Execution:
         self._on_end = on_end
         self._endings = Endings(settings)
         self._process = Process()
-        self._is_traced = tracing.is_recorded()
+        self._is_traced = hooks.is_recorded()
 
     async def __call__(self, run: Run) -> None:
         ctx, settings = run.ctx, self._settings
         self._metrics.in_flight += 1
         try:
             if self._is_traced or ctx.trace:
-                with tracing.processing(settings.stream, settings.group, ctx):
+                with hooks.processing(settings.stream, settings.group, ctx):
                     settlement = await self._handled(run)
             else:
                 settlement = await self._handled(run)

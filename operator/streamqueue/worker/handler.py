@@ -10,9 +10,9 @@ from typing import Any
 
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
-from streamqueue.worker.payload import decoder_of
-from streamqueue.worker.signatures import signature_of
-from streamqueue.worker.threads import Threads
+from streamqueue.worker.executors.threads import Threads
+from streamqueue.worker.payload.decoding import decoder_of
+from streamqueue.worker.payload.signatures import signature_of
 
 
 class Overtime(Exception):

@@ -11,10 +11,10 @@ from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.intake import STEP
-from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import RELEASED
+from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Bundle, Ended, Run, Runs
 from streamqueue.worker.settings import Settings
+from streamqueue.worker.settling.outcome import RELEASED
 
 PATIENCE = 5.0  # seconds that handlers in every slot, past their timeout, have to notice it and return
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import TaskStore
-from streamqueue.worker.forks import Process
+from streamqueue.worker.executors.forks import Process
 from streamqueue.worker.runs import Run, Runs
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis
 from streamqueue.maintenance import release
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import new_name
-from streamqueue.worker.pooled_metrics import Pool, Row
+from streamqueue.worker.metrics.pool import Pool, Row
 from streamqueue.worker.process import SIGNALS, ignore
 from streamqueue.worker.settings import Settings
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar, overload
 from streamqueue.worker.absence import Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.consumer import Consumer
-from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.pooled_metrics import Row
+from streamqueue.worker.metrics.counters import Counters
+from streamqueue.worker.metrics.pool import Row
 from streamqueue.worker.process import guarded, is_imported_anew, run
 from streamqueue.worker.settings import Settings
 

@@ -13,11 +13,11 @@ import pytest
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
-from streamqueue.controller.assess import Facts
-from streamqueue.controller.events import Recorder
-from streamqueue.controller.kube import Kube
-from streamqueue.controller.report import status
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import Kube
+from streamqueue.controller.cluster.store import Holdings
+from streamqueue.controller.status.assess import Facts
+from streamqueue.controller.status.report import status
 from streamqueue.controller.trouble import trouble_of
 from streamqueue.maintenance import sweep
 from streamqueue.streams import ProblemKind, RedisProblem, connect, ensure_group

@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from streamqueue.controller import metrics
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.kube import Kube
+from streamqueue.controller.cluster.kube import Kube
+from streamqueue.controller.endpoints.endpoints import Endpoints
+from streamqueue.controller.status import metrics
 from tests.redis.controller.loops import KEY
 from tests.redis.controller.namespace import Namespace
 

@@ -10,12 +10,12 @@ from typing import Any
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from streamqueue.controller.endpoints import Endpoints
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.store import Store
+from streamqueue.controller.endpoints.endpoints import Endpoints
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.round import Rounds
-from streamqueue.controller.store import Store
 from tests.kube.api import answered_by, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

@@ -6,8 +6,8 @@ import asyncio
 import base64
 from typing import Any
 
+from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.kinds import Kind
-from streamqueue.controller.kube import KubeError
 
 
 class Namespace:

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
-from streamqueue.controller.store import Store
 from streamqueue.streams.connection import connect
 from tests.kube.api import Awaited, taken
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample

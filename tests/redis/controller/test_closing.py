@@ -8,8 +8,8 @@ import pytest
 
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
-from streamqueue.controller import endpoints as module
-from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.endpoints import endpoints as module
+from streamqueue.controller.endpoints.endpoints import Endpoints
 from streamqueue.streams import Snapshot
 from tests.redis.connections import steps
 from tests.redis.controller.namespace import Namespace

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Store
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

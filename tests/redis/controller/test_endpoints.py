@@ -11,10 +11,10 @@ import pytest
 
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.api.spec import SecretKey
-from streamqueue.controller import secrets
-from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.kube import KubeError
-from streamqueue.controller.secrets import NoEndpoint
+from streamqueue.controller.cluster.kube import KubeError
+from streamqueue.controller.endpoints import secrets
+from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
+from streamqueue.controller.endpoints.secrets import NoEndpoint
 from streamqueue.controller.trouble import Trouble
 from streamqueue.streams import ProblemKind, Snapshot, connect
 from tests.redis.connections import steps

@@ -6,9 +6,9 @@ from redis.asyncio import Redis
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import Scaling, TargetBacklog
-from streamqueue.controller.assess import Facts
+from streamqueue.controller.endpoints.wake import nap
 from streamqueue.controller.round import sleeper
-from streamqueue.controller.wake import nap
+from streamqueue.controller.status.assess import Facts
 from streamqueue.loop.observe import observation
 from streamqueue.scaling import Decision, Memory, decide, lead
 from streamqueue.streams import Snapshot

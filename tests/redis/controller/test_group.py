@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Store
 from streamqueue.streams import Snapshot
 from tests.kube.api import answered_by
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running, write

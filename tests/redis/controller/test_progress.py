@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.controller.progress import Progress, progress
+from streamqueue.controller.status.progress import Progress, progress
 from tests.redis.queue import Queue
 
 POD = "orders-6b7f9-abcde"

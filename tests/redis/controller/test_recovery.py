@@ -9,9 +9,9 @@ from collections import deque
 
 import pytest
 
-from streamqueue.controller.crash import Crash
+from streamqueue.controller.cluster.store import Gone, Holdings
+from streamqueue.controller.pods.crash import Crash
 from streamqueue.controller.recovery import Recovery
-from streamqueue.controller.store import Gone, Holdings
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import store, take
 from tests.unit.controller.bodies import container, pod

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import STREAM_QUEUES
 from streamqueue.controller.loop import Loop
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Store
 from tests.kube.api import taken
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running, store_of
 from tests.redis.queue import Queue

@@ -12,11 +12,11 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from streamqueue.controller import loop as loop_module
-from streamqueue.controller import refusal
 from streamqueue.controller import round as round_module
+from streamqueue.controller.cluster import refusal
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
 from streamqueue.controller.loop import Loop
-from streamqueue.controller.store import Store
 from tests.kube.api import PATIENCE, Awaited, taken
 from tests.redis.controller.loops import loop_over, queue_on, running
 from tests.redis.queue import Queue

@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import beyond
 from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, SecretKey
 from streamqueue.api.spec import Redis as RedisSpec
-from streamqueue.controller.endpoints import Endpoint, Endpoints
-from streamqueue.controller.handing_on import HandingOn
-from streamqueue.controller.relays import Relays, comes_back, secrets_of
+from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
+from streamqueue.controller.endpoints.handing_on import HandingOn
+from streamqueue.controller.endpoints.relays import Relays, comes_back, secrets_of
 from streamqueue.controller.trouble import Trouble
 from streamqueue.streams import connect
 from tests.redis.controller.namespace import Namespace

@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import PODS
 from streamqueue.controller.loop import Loop
-from streamqueue.controller.store import Store
 from streamqueue.scaling.looks import SETTLE
 from tests.kube.api import taken
 from tests.redis.controller.loops import loop_over, queue_on, running, store_of

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS
-from streamqueue.controller.store import Store
 from tests.kube.api import Awaited, taken
 from tests.redis.controller.loops import loop_over, queue_on, running, store_of
 from tests.redis.servers.process import RunningServer

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.controller import wake
-from streamqueue.controller.endpoints import Endpoint
-from streamqueue.controller.store import Key
-from streamqueue.controller.wake import DEAF, Sleeper, Waker
+from streamqueue.controller.cluster.store import Key
+from streamqueue.controller.endpoints import wake
+from streamqueue.controller.endpoints.endpoints import Endpoint
+from streamqueue.controller.endpoints.wake import DEAF, Sleeper, Waker
 from streamqueue.streams import connect
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
-from streamqueue.controller import metrics
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
-from streamqueue.controller.store import Store
+from streamqueue.controller.status import metrics
 from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer

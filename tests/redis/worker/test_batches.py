@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 
 from streamqueue import Context, DeadLetter, Retry
 from streamqueue import Queue as Producer
-from streamqueue.worker import spans
+from streamqueue.worker.tracing import spans
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.batches import NEXT, Order, Task, names

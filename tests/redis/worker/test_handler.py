@@ -17,8 +17,9 @@ import pytest
 from streamqueue import Context, DeadLetter, Retry, Worker
 from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
-from streamqueue.worker import hands, slots
-from streamqueue.worker.endings import Endings
+from streamqueue.worker import hands
+from streamqueue.worker.executors import slots
+from streamqueue.worker.settling.endings import Endings
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE, made, until, working

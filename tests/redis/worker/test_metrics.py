@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamqueue import Context, DeadLetter, Retry
-from streamqueue.worker import metrics_server
+from streamqueue.worker.metrics import server as metrics_server
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port

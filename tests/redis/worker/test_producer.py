@@ -15,7 +15,7 @@ from streamqueue.api.keys import Keys
 from streamqueue.streams import ProblemKind, RedisProblem
 from streamqueue.streams.connection import pool, turns
 from streamqueue.streams.enqueue import promote
-from streamqueue.worker import producer
+from streamqueue.worker.producer import queue as producer
 from tests.redis.proxy import Proxy
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until, working

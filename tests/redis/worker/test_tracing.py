@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from streamqueue import Context, Retry
 from streamqueue import Queue as Producer
-from streamqueue.worker import spans, tracing
+from streamqueue.worker.tracing import hooks, spans
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
@@ -116,8 +116,8 @@ async def test_without_a_tracer_the_context_is_passed_on(
 ) -> None:
     if not installed:
         monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-        monkeypatch.setattr(tracing, "_spans", tracing.load())
-        assert tracing._spans is None
+        monkeypatch.setattr(hooks, "_spans", hooks.load())
+        assert hooks._spans is None
 
     async def handle(task: dict[str, str]) -> Any:
         return {"n": task["n"]}
@@ -156,7 +156,7 @@ async def test_without_traces_nothing_is_added(
     queue: Queue, shared_server: RunningServer, installed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not installed:
-        monkeypatch.setattr(tracing, "_spans", None)
+        monkeypatch.setattr(hooks, "_spans", None)
     async with Producer(shared_server.url, queue.stream) as producer:
         await producer.send({"n": 1}, id="x")
     ((_, fields),) = await queue.redis.xrange(queue.stream)

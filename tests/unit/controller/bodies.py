@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis
+from streamqueue.controller.cluster.store import Holdings, Key, Store
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.settings import Settings
-from streamqueue.controller.store import Holdings, Key, Store
 from streamqueue.manifests.labels import QUEUE
 
 CREATED = "2026-01-01T00:00:00Z"

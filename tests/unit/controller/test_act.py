@@ -10,13 +10,13 @@ import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from streamqueue.controller import metrics
 from streamqueue.controller.act import Actor, Basis
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.refusal import Refused
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import STREAM_QUEUES
-from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Store
+from streamqueue.controller.status import metrics
 from streamqueue.scaling import Decision, Reason
 from tests.kube.api import answered_by, taken
 from tests.unit.controller.bodies import KEY, SETTINGS, SPEC, holdings, queue

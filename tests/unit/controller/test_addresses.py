@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamqueue.controller.addresses import as_pods_see_it
+from streamqueue.controller.endpoints.addresses import as_pods_see_it
 
 
 @pytest.mark.parametrize(

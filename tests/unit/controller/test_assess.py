@@ -10,8 +10,8 @@ import pytest
 from streamqueue.api.conditions import Condition
 from streamqueue.api.spec import Backoff, Delivery, Handler, Protocol, QueueSpec, Requeue, Retention, RetentionPolicy
 from streamqueue.api.timestamps import epoch
-from streamqueue.controller.assess import Facts, conditions, unmade
-from streamqueue.controller.handing_on import HandingOn
+from streamqueue.controller.endpoints.handing_on import HandingOn
+from streamqueue.controller.status.assess import Facts, conditions, unmade
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import refusal
-from streamqueue.controller.children import Applied, NameConflict, converge
+from streamqueue.controller.cluster import refusal
+from streamqueue.controller.cluster.children import Applied, NameConflict, converge
+from streamqueue.controller.cluster.kube import Kube, KubeError
+from streamqueue.controller.cluster.refusal import Refused
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Body, Kind
-from streamqueue.controller.kube import Kube, KubeError
-from streamqueue.controller.refusal import Refused
-from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import CREATED, holdings, owned, queue
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.controller.consumers import attribute, fences, pod_of
+from streamqueue.controller.pods.consumers import attribute, fences, pod_of
 
 A, B = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
 

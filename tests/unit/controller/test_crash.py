@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from streamqueue.api.timestamps import epoch, rfc3339
-from streamqueue.controller.crash import Crash, crash_of_gone, crashes
-from streamqueue.controller.pods import remains
+from streamqueue.controller.pods.crash import Crash, crash_of_gone, crashes
+from streamqueue.controller.pods.states import remains
 from tests.unit.controller.bodies import container, pod
 
 TASK = 5.0

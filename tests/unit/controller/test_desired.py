@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, Reclaim, Redis, SecretKey
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
-from streamqueue.controller.store import Holdings
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.timestamps import epoch
-from streamqueue.controller.draining import leaving, reading_on, told_to_go
+from streamqueue.controller.pods.draining import leaving, reading_on, told_to_go
 from tests.unit.controller.bodies import pod
 
 NAME = "orders-6b7f9-abcde"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import events
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster import events
+from streamqueue.controller.cluster.events import Recorder
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import Body, queue
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import leader
-from streamqueue.controller.leader import RENEW_DEADLINE, Leader, LeaseLost
+from streamqueue.controller.cluster import leader
+from streamqueue.controller.cluster.leader import RENEW_DEADLINE, Leader, LeaseLost
 from tests.kube.api import answered_by
 
 PATIENCE = 10.0

@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from streamqueue.controller import metrics
-from streamqueue.controller.assess import Facts
-from streamqueue.controller.endpoints import Endpoints
+from streamqueue.controller.cluster.kube import TERMINATING, KubeError
+from streamqueue.controller.cluster.store import Store
+from streamqueue.controller.endpoints.endpoints import Endpoints
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES
-from streamqueue.controller.kube import TERMINATING, KubeError
 from streamqueue.controller.loop import Due, Loop
 from streamqueue.controller.round import Rounds
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Store
+from streamqueue.controller.status import metrics
+from streamqueue.controller.status.assess import Facts
 from tests.unit.controller.bodies import CREATED, KEY, holdings, owned, queue
 from tests.unit.monitoring.scrape import Scraper, scraping
 

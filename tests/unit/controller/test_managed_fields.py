@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller.children import Applied, converge
+from streamqueue.controller.cluster.children import Applied, converge
+from streamqueue.controller.cluster.managed_fields import handed_over
+from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
-from streamqueue.controller.managed_fields import handed_over
-from streamqueue.controller.store import Holdings, Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import holdings, owned, queue
 

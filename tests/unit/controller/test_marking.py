@@ -9,14 +9,14 @@ from contextlib import nullcontext
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import MARKS, STALE, Actor, Basis
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster import kube as kube_module
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import KubeError
+from streamqueue.controller.cluster.refusal import Refused
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body
-from streamqueue.controller.kube import KubeError
-from streamqueue.controller.refusal import Refused
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Store
 from streamqueue.scaling import Decision, Reason
 from tests.kube.api import Awaited, answered_by, taken
 from tests.unit.controller.bodies import SETTINGS, SPEC, holdings, owned, pod, queue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from streamqueue.api.template import DELETION_COST
-from streamqueue.controller.marks import UNPROTECTED_AFTER, changes, note_idle
-from streamqueue.controller.pods import VICTIM_COST
+from streamqueue.controller.pods.marks import UNPROTECTED_AFTER, changes, note_idle
+from streamqueue.controller.pods.states import VICTIM_COST
 from tests.unit.controller.bodies import pod
 
 NAME = "orders-6b7f9-abcde"

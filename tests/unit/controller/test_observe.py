@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import Handler, Scaling, TargetBacklog
-from streamqueue.controller.consumers import Attribution
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.pods.consumers import Attribution
 from streamqueue.scaling import Observation, PodState
 from streamqueue.streams import LagRule, Snapshot
 from tests.unit.controller.bodies import CREATED, SPEC, condition, container, owned, pod, queue

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamqueue.api.timestamps import epoch, rfc3339
-from streamqueue.controller import pods
+from streamqueue.controller.pods import states as pods
 from streamqueue.scaling.model import PodState
 from tests.unit.controller.bodies import condition, container, pod
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import watch
+from streamqueue.controller.cluster import watch
+from streamqueue.controller.cluster.kube import KubeError
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES, WATCHED
-from streamqueue.controller.kube import KubeError
-from streamqueue.controller.store import Store
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import KEY, SETTINGS, holdings, pod, queue
 

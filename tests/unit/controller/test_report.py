@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller.assess import Facts
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import KubeError
+from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.kinds import DEPLOYMENTS
-from streamqueue.controller.kube import KubeError
-from streamqueue.controller.report import COUNTER_INTERVAL, Reported, matters, news, report, status
-from streamqueue.controller.store import Holdings
+from streamqueue.controller.status.assess import Facts
+from streamqueue.controller.status.report import COUNTER_INTERVAL, Reported, matters, news, report, status
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot

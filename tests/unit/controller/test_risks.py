@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.controller.assess import Facts, conditions
-from streamqueue.controller.risks import steady
+from streamqueue.controller.status.assess import Facts, conditions
+from streamqueue.controller.status.risks import steady
 from streamqueue.streams.durability import Durability, worst
 
 SAFE = Durability("noeviction", True, 0.5)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamqueue.controller.skew import KEEP, Skew
+from streamqueue.controller.endpoints.skew import KEEP, Skew
 
 
 def test_the_quickest_look_measures_best() -> None:

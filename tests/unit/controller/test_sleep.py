@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from streamqueue.controller.endpoints.wake import ASLEEP_INTERVAL, Sleeper, nap
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.wake import ASLEEP_INTERVAL, Sleeper, nap
 
 SOUND = Sleeper("orders", "1-1", soundly=True)
 

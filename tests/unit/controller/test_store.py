@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.api.template import DELETION_COST
+from streamqueue.controller.cluster.store import GONE_KEPT, GONE_MOST, Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
-from streamqueue.controller.pods import VICTIM_COST
-from streamqueue.controller.store import GONE_KEPT, GONE_MOST, Store
+from streamqueue.controller.pods.states import VICTIM_COST
 from tests.unit.controller.bodies import CREATED, KEY, container, holdings, owned, pod, queue
 
 

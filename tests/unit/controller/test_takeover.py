@@ -11,12 +11,12 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller import __main__ as operator
-from streamqueue.controller import watch
+from streamqueue.controller.cluster import watch
+from streamqueue.controller.cluster.kube import KubeError
+from streamqueue.controller.cluster.leader import Leader
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, PODS, STREAM_QUEUES
-from streamqueue.controller.kube import KubeError
-from streamqueue.controller.leader import Leader
 from streamqueue.controller.server import Health
-from streamqueue.controller.store import Store
 from tests.kube.api import answered_by, taken
 from tests.unit.controller.bodies import SETTINGS, owned, queue
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamqueue.controller.trimming import SAID_FOR, Trimming, lost_pending, lost_undelivered
+from streamqueue.controller.status.trimming import SAID_FOR, Trimming, lost_pending, lost_undelivered
 from streamqueue.streams import LagRule, Snapshot
 
 WAITING = {"undelivered": 10, "entries_added": 100, "entries_read": 90, "last_delivered_id": "90-0"}

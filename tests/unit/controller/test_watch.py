@@ -11,9 +11,10 @@ import kopf
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import repeats, watch
+from streamqueue.controller import repeats
+from streamqueue.controller.cluster import watch
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.repeats import Repeats
-from streamqueue.controller.store import Store
 from tests.unit.controller.bodies import SETTINGS
 
 KOPFS_OWN = 9  # tries, and then it ends the process

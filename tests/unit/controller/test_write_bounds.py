@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamqueue.controller import kube as kube_module
 from streamqueue.controller.act import BEGINNERS, Actor, Basis
-from streamqueue.controller.events import Recorder
+from streamqueue.controller.cluster import kube as kube_module
+from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import SILENT, WRITES, Kube, KubeError
+from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, OWNED, PODS
-from streamqueue.controller.kube import SILENT, WRITES, Kube, KubeError
 from streamqueue.controller.runtime import Runtime
-from streamqueue.controller.store import Holdings, Store
 from streamqueue.scaling import Decision, Reason
 from tests.kube.api import Awaited, answered_by, taken
 from tests.unit.controller.bodies import SETTINGS, SPEC, owned, queue

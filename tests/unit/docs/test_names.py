@@ -13,8 +13,8 @@ import yaml
 
 from streamqueue.api.parse import parse_spec
 from streamqueue.scaling import Reason
-from streamqueue.worker.counters import Counters
-from streamqueue.worker.metrics import Metrics
+from streamqueue.worker.metrics.counters import Counters
+from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.settings import Settings
 from tests.docs import PAGES, ROOT
 from tests.unit.crd import schema

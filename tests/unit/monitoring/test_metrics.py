@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import Handler, QueueSpec, Redis, Scaling, TargetWait
-from streamqueue.controller import metrics
-from streamqueue.controller.assess import Facts
-from streamqueue.controller.progress import Progress
+from streamqueue.controller.status import metrics
+from streamqueue.controller.status.assess import Facts
+from streamqueue.controller.status.progress import Progress
 from streamqueue.controller.trouble import Trouble
 from streamqueue.maintenance import Cause
 from streamqueue.scaling import Decision, Reason

@@ -16,10 +16,10 @@ from streamqueue.worker.batch.batches import Batch, Batches
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
 from streamqueue.worker.errors import WrongResults
+from streamqueue.worker.executors.threads import Threads
 from streamqueue.worker.handler import Undecodable
-from streamqueue.worker.payload import item_decoder_of
+from streamqueue.worker.payload.decoding import item_decoder_of
 from streamqueue.worker.runs import Run
-from streamqueue.worker.threads import Threads
 
 
 @dataclasses.dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from streamqueue import Worker
 from streamqueue.worker.handler import takes_context
-from streamqueue.worker.payload import decoder_of, item_decoder_of
+from streamqueue.worker.payload.decoding import decoder_of, item_decoder_of
 
 
 def written(text: str) -> dict[str, Any]:

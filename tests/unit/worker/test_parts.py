@@ -18,15 +18,15 @@ from redis.asyncio import Redis
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.taken import New, Taken
 from streamqueue.worker.context import Context
-from streamqueue.worker.counters import Counters
-from streamqueue.worker.endings import Endings
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
-from streamqueue.worker.metrics import Histogram, Metrics
-from streamqueue.worker.outcome import RELEASED, Backoff, cause_of, failed, meant, result_json
-from streamqueue.worker.pooled_metrics import Pool
-from streamqueue.worker.producer import Queue, Sent, new_id
+from streamqueue.worker.metrics.counters import Counters
+from streamqueue.worker.metrics.exposition import Histogram, Metrics
+from streamqueue.worker.metrics.pool import Pool
+from streamqueue.worker.producer.queue import Queue, Sent, new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
+from streamqueue.worker.settling.endings import Endings
+from streamqueue.worker.settling.outcome import RELEASED, Backoff, cause_of, failed, meant, result_json
 
 POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "orders"}
 

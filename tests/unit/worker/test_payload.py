@@ -15,11 +15,11 @@ import pydantic
 import pytest
 
 from streamqueue import PayloadError, Worker
-from streamqueue.worker import payload
 from streamqueue.worker.batch.handler import BatchHandler
-from streamqueue.worker.encoding import encode
 from streamqueue.worker.handler import takes_context
-from streamqueue.worker.payload import MAX_NAMES, decoder_for, decoder_of, item_decoder_of, texts
+from streamqueue.worker.payload import decoding as payload
+from streamqueue.worker.payload.decoding import MAX_NAMES, decoder_for, decoder_of, item_decoder_of, texts
+from streamqueue.worker.payload.encoding import encode
 
 if TYPE_CHECKING:
     from streamqueue import Context

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from streamqueue.streams.taken import Taken
+from streamqueue.worker.executors.slots import Slots
 from streamqueue.worker.runs import Run
-from streamqueue.worker.slots import Slots
 
 VARIABLE: ContextVar[str] = ContextVar("VARIABLE", default="clean")
 
@@ -195,7 +195,7 @@ async def test_an_error_that_leaves_a_run_is_told() -> None:
 
 
 async def test_an_error_in_giving_a_run_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamqueue.worker.slots.PATIENCE", 0.01)
+    monkeypatch.setattr("streamqueue.worker.executors.slots.PATIENCE", 0.01)
     over = asyncio.Event()
 
     async def execute(run: Run) -> None:

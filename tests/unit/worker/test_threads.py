@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from streamqueue.worker.errors import Retry
-from streamqueue.worker.threads import Threads
+from streamqueue.worker.executors.threads import Threads
 
 
 async def given_up(threads: Threads, returns: threading.Event) -> None:

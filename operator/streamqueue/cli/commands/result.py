@@ -14,7 +14,7 @@ from streamqueue.cli.moments import utc_time
 from streamqueue.cli.options import Selection, a_task, output_option, queue_argument, queue_options
 from streamqueue.cli.output import Column, shorten, show_one
 from streamqueue.cli.target import open_target
-from streamqueue.worker.results import look_up
+from streamqueue.worker.producer.results import look_up
 
 _WIDTH = 80  # of the result in a table
 

@@ -17,7 +17,7 @@ async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:
 
 async def ask(cluster: Cluster, queue: str, leases: Iterable[Body] | None) -> dict[str, Any]:
     """The same of who holds one of `leases`; None: they may not be read."""
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     if leases is None:
         raise Failure("you may not list Leases: ask for the right to, or for those of the operator's namespace")

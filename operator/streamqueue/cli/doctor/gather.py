@@ -65,7 +65,7 @@ async def _by_name(selection: Selection) -> Facts:
 
 async def _cold_start(cluster: Cluster, found: ClusterFacts) -> float | None:
     """Why an operator doesn't answer is for other checks to say."""
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     try:
         async with asyncio.timeout(ANSWER):

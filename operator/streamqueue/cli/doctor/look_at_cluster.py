@@ -33,7 +33,7 @@ async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
 
 
 async def _list(cluster: Cluster, kind: Kind, selector: str, unread: list[str]) -> tuple[Body, ...] | None:
-    from streamqueue.controller.kube import KubeError
+    from streamqueue.controller.cluster.kube import KubeError
 
     try:
         return tuple((await cluster.kube.list(kind, cluster.namespace, selector))[0])

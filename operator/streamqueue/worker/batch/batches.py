@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from streamqueue.worker.executors.slots import Slots
+from streamqueue.worker.executors.threads import Threads
 from streamqueue.worker.runs import Bundle, Run
-from streamqueue.worker.slots import Slots
-from streamqueue.worker.threads import Threads
 
 
 class Batch:

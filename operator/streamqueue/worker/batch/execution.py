@@ -10,17 +10,17 @@ from types import NoneType
 from typing import Any
 
 from streamqueue.streams.settlement import ACKNOWLEDGED, Settlement
-from streamqueue.worker import tracing
 from streamqueue.worker.batch.batches import Batch
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
-from streamqueue.worker.endings import Endings
-from streamqueue.worker.forks import Process
+from streamqueue.worker.executors.forks import Process
 from streamqueue.worker.handler import overtime
-from streamqueue.worker.metrics import Metrics
-from streamqueue.worker.outcome import ENDINGS, is_expected, meant, readable
+from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
+from streamqueue.worker.settling.endings import Endings
+from streamqueue.worker.settling.outcome import ENDINGS, is_expected, meant, readable
+from streamqueue.worker.tracing import hooks
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class BatchExecution:
         # Where no task can say anything but that it is done, none is asked.
         self._is_silent = not (handler.wants_contexts or self._endings.wants_results)
         self._process = Process()
-        self._is_traced = tracing.is_recorded()
+        self._is_traced = hooks.is_recorded()
 
     async def __call__(self, batch: Batch) -> None:
         runs, tasks = self._decoded(batch)
@@ -99,7 +99,7 @@ class BatchExecution:
         # Both lists are the handler's now, which may use them up.
         if not self._is_traced:
             return results_of(await self._handler(tasks, contexts), len(runs))
-        with tracing.processing_batch(self._settings.stream, self._settings.group, contexts) as results:
+        with hooks.processing_batch(self._settings.stream, self._settings.group, contexts) as results:
             results += results_of(await self._handler(tasks, contexts), len(runs))
             return results
 

@@ -10,9 +10,9 @@ from typing import Any
 from streamqueue.streams.taken import New
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
+from streamqueue.worker.executors.threads import Threads
 from streamqueue.worker.handler import Undecodable, awaited, must_not_yield, takes_context
-from streamqueue.worker.payload import Fields, item_decoder_of, texts, texts_of
-from streamqueue.worker.threads import Threads
+from streamqueue.worker.payload.decoding import Fields, item_decoder_of, texts, texts_of
 
 
 class BatchHandler:

@@ -11,7 +11,6 @@ from typing import Any
 from streamqueue.worker.absence import Absence
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
-from streamqueue.worker.counters import Counters
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
 from streamqueue.worker.handler import Handler
 from streamqueue.worker.http.client import Client, NotListening, Reply
@@ -19,6 +18,7 @@ from streamqueue.worker.http.event import request_of
 from streamqueue.worker.http.listening import Listening
 from streamqueue.worker.http.reply import Unusable, check_tasks, judge, result_of
 from streamqueue.worker.http.settings import Target
+from streamqueue.worker.metrics.counters import Counters
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from streamqueue.cli.doctor.checks.reading import ACTIVE
 from streamqueue.cli.doctor.facts import Facts, StreamFacts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age, shorten
-from streamqueue.controller.consumers import pod_of
+from streamqueue.controller.pods.consumers import pod_of
 from streamqueue.maintenance import Cause
 from streamqueue.maintenance.attempts import overtaken
 from streamqueue.streams.entries import Entry

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
-from streamqueue.controller import pods as workers
 from streamqueue.controller.kinds import Body
+from streamqueue.controller.pods import states as workers
 
 _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
 

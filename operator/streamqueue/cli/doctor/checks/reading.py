@@ -9,9 +9,9 @@ from shlex import quote
 from streamqueue.api.timestamps import epoch
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
-from streamqueue.controller import pods as workers
-from streamqueue.controller.consumers import pod_of, pods_of
 from streamqueue.controller.kinds import Body
+from streamqueue.controller.pods import states as workers
+from streamqueue.controller.pods.consumers import pod_of, pods_of
 from streamqueue.scaling.model import PodState
 from streamqueue.streams.snapshot import LagRule
 from streamqueue.streams.tasks import PARKED

@@ -1,0 +1,1 @@
+"""The API server: what it holds as we know it, and how we write to it."""

@@ -1,0 +1,1 @@
+"""Tasks into a queue, and what became of them."""

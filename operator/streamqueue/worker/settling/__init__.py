@@ -1,0 +1,1 @@
+"""How a run ends: what is said to Redis of its task, and what Redis said to that."""

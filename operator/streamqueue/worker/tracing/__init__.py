@@ -1,0 +1,1 @@
+"""Traces through queues, with OpenTelemetry where it is installed."""
