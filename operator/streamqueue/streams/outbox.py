@@ -48,7 +48,8 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
             values = [part for name, value in row.fields.items() if name != _MARK for part in (name, value)]
             args += [row.fields[_MARK], _time(row.id), len(values), *values]
         await _DELIVER(there, [stream, seen], args)
-    left = int(await _CLEAR(client, [keys.outbox(target), keys.outboxes], [target, *(row.id for row in rows)]))
+    delivered = [part for row in rows for part in (row.id, row.fields[_MARK])]
+    left = int(await _CLEAR(client, [keys.outbox(target), keys.outboxes], [target, *delivered]))
     if left == 0:
         await execute(there, "PEXPIRE", seen, KEPT)
     return len(rows), left

@@ -1,7 +1,20 @@
 -- Remove rows that were delivered; an outbox that is empty leaves nothing behind.
--- KEYS: outbox, set of outboxes. ARGV: the outbox's target, then ids of rows. Reply: how many rows are left.
+-- KEYS: outbox, set of outboxes. ARGV: the outbox's target, then per row: id, mark. Reply: how many rows are left.
+-- An outbox that another relay emptied may have begun anew in the same millisecond, with the ids of its last rows: a row
+-- is the one that was delivered by its mark alone.
 local outbox, outboxes, target = KEYS[1], KEYS[2], ARGV[1]
-for i = 2, #ARGV do redis.call('XDEL', outbox, ARGV[i]) end
+
+local function mark_of(row)
+  local values = row[2]
+  for i = #values - 1, 1, -2 do
+    if values[i] == 'sq-row' then return values[i + 1] end
+  end
+end
+
+for i = 2, #ARGV, 2 do
+  local row = redis.call('XRANGE', outbox, ARGV[i], ARGV[i])[1]
+  if row and mark_of(row) == ARGV[i + 1] then redis.call('XDEL', outbox, ARGV[i]) end
+end
 local left = redis.call('XLEN', outbox)
 if left == 0 then
   redis.call('DEL', outbox)

@@ -145,6 +145,28 @@ async def test_relays_at_once_deliver_once_and_in_order(queue: Queue, one_node: 
     await emptied(queue, queue.redis)
 
 
+async def test_a_relay_that_was_overtaken_removes_no_later_row(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outbox that was emptied meanwhile begins anew, in the same millisecond: with the same id."""
+    deliver = outbox._DELIVER
+
+    async def add(name: str) -> None:
+        await queue.redis.sadd(KEYS.outboxes, FAR)
+        await queue.redis.xadd(KEYS.outbox(FAR), {"of": name, "sq-row": name}, id="5-0")
+
+    async def overtaken(*step: Any) -> Any:
+        monkeypatch.setattr(outbox, "_DELIVER", deliver)
+        await relay(queue.redis, KEYS, budget=5)
+        await add("later")
+        return await deliver(*step)
+
+    await add("first")
+    monkeypatch.setattr(outbox, "_DELIVER", overtaken)
+    for _ in range(2):
+        await relay(queue.redis, KEYS, budget=5)
+    assert await arrived(queue.redis) == ["first", "later"]
+    await emptied(queue, queue.redis)
+
+
 async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of an hour ago and of now, delivered but not removed: none comes again, however often a relay tries."""
     now = int(await queue.now() * 1000)
