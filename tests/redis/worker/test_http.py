@@ -273,17 +273,16 @@ web.run_app(application, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 
 async def test_what_ran_when_the_handler_died_is_tried_again_alone(queue: Queue, shared_server: RunningServer) -> None:
     port = str(free_port())
-    await queue.add(4)
+    await queue.add(3)
     async with running(shared_server.url, f"http://127.0.0.1:{port}/tasks", concurrency=3) as runner:
         async with started("-c", DIES, port, "dies", environment={}) as first:
             out, _ = await asyncio.wait_for(first.communicate(), 20)
         assert first.returncode == 1 and out.split() == [b"1", b"1", b"1", b"2", b"1", b"3"]
         async with started("-c", DIES, port, "lives", environment={}) as second:
-            await until(lambda: runner.counters.acked == 4, "the second attempts, and the other task")
+            await until(lambda: runner.counters.acked == 3, "the second attempts")
             second.kill()
             out, _ = await second.communicate()
-        assert sorted(out.splitlines()) == [b"1 1", *[b"2 1"] * 3], "second attempts, one at a time"
-        assert runner.counters.parked == 3, "the other was taken while nobody listened"
+        assert out.split() == [b"2", b"1"] * 3, "second attempts, one at a time"
 
 
 async def test_sigterm_drains(queue: Queue, shared_server: RunningServer) -> None:
