@@ -3,8 +3,7 @@
 local stream, group, ttl, most = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local deleted = 0
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
-  local row = {}
-  for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
+  local row = fields(flat)
   if row.pending == 0 and row.idle > ttl and deleted < most then
     redis.call('XGROUP', 'DELCONSUMER', stream, group, row.name)
     deleted = deleted + 1

@@ -11,7 +11,7 @@ from streamqueue.streams.script import Script
 
 STEP = 500  # consumers per script call: a script blocks the server
 
-_SCRIPT = Script.beside(__package__, "consumers.lua")
+_SCRIPT = Script.beside(__package__, "fields.lua", "consumers.lua")
 
 
 async def delete_idle_consumers(client: Redis, spec: QueueSpec, deadline: float) -> int:

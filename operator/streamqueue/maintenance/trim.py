@@ -12,7 +12,7 @@ from streamqueue.streams.script import Script
 
 STEP = 10_000  # entries per script call: a script blocks the server
 
-_SCRIPT = Script.beside(__package__, "clock.lua", "needs.lua", "trim.lua")
+_SCRIPT = Script.beside(__package__, "clock.lua", "fields.lua", "needs.lua", "trim.lua")
 
 
 async def trim(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:

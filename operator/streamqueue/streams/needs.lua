@@ -1,10 +1,4 @@
--- Put in front of the scripts that ask what the groups of a stream were handed, and still need.
-local function fields(flat)
-  local map = {}
-  for i = 1, #flat, 2 do map[flat[i]] = flat[i + 1] end
-  return map
-end
-
+-- Put in front of the scripts that ask what the groups of a stream were handed, and still need; `fields` goes before it.
 -- Ids are two 64-bit numbers; Lua's doubles would round them.
 local function before(a, b)
   if #a == #b and string.find(a, '-', 1, true) == string.find(b, '-', 1, true) then return a < b end

@@ -22,7 +22,7 @@ _MARK = b"sq-row"  # the row's name: entry, token and number
 
 _READ = Script.beside(__package__, "outbox_read.lua")
 _DELIVER = Script.beside(__package__, "outbox_deliver.lua")
-_CLEAR = Script.beside(__package__, "outbox_clear.lua")
+_CLEAR = Script.beside(__package__, "fields.lua", "outbox_clear.lua")
 
 
 async def targets(client: Redis, keys: Keys) -> list[str]:

@@ -4,16 +4,9 @@
 -- is the one that was delivered by its mark alone.
 local outbox, outboxes, target = KEYS[1], KEYS[2], ARGV[1]
 
-local function mark_of(row)
-  local values = row[2]
-  for i = #values - 1, 1, -2 do
-    if values[i] == 'sq-row' then return values[i + 1] end
-  end
-end
-
 for i = 2, #ARGV, 2 do
   local row = redis.call('XRANGE', outbox, ARGV[i], ARGV[i])[1]
-  if row and mark_of(row) == ARGV[i + 1] then redis.call('XDEL', outbox, ARGV[i]) end
+  if row and fields(row[2])['sq-row'] == ARGV[i + 1] then redis.call('XDEL', outbox, ARGV[i]) end
 end
 local left = redis.call('XLEN', outbox)
 if left == 0 then

@@ -20,7 +20,7 @@ from streamqueue.streams.tasks import PARKED
 CONSUMER_CAP = 1000
 PIPELINE = 2000  # script calls in flight at once: bounds the buffers for their replies
 
-_SCRIPT = Script.beside(__package__, "clock.lua", "needs.lua", "snapshot.lua")
+_SCRIPT = Script.beside(__package__, "clock.lua", "fields.lua", "needs.lua", "snapshot.lua")
 
 
 class LagRule(StrEnum):

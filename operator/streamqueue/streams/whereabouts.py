@@ -12,7 +12,7 @@ from streamqueue.streams.entries import fields_of
 from streamqueue.streams.script import Script
 from streamqueue.streams.tasks import PARKED
 
-_WHEREABOUTS = Script.beside(__package__, "needs.lua", "whereabouts.lua")
+_WHEREABOUTS = Script.beside(__package__, "fields.lua", "needs.lua", "whereabouts.lua")
 
 
 @dataclass(frozen=True, slots=True)
