@@ -32,12 +32,17 @@ def bound(spec: Scaling, fleet: Fleet, wish: Wish, observation: Observation) -> 
         soon = min(wish.count, wish.soon)
         soon = min(target, max(spec.min_replicas, _with_stuck(fleet, soon, min(wish.need, soon))))
         return Bounded(target, soon, _why_not_more(spec, fleet, wish, wanted, observation), wish.why)
-    target = max(have, min(target, spec.max_replicas - fleet.terminating))
+    target = room_for(target, spec, fleet)
     if spec.scale_up.max_step is not None:
         target = min(target, have + spec.scale_up.max_step)
     if target == have:
         return Bounded(target, target, Reason.AT_MAX, f"{wish.why}; {still_terminating(spec, fleet)}")
     return Bounded(target, target, Reason.SCALING_UP, wish.why)
+
+
+def room_for(target: int, spec: Scaling, fleet: Fleet) -> int:
+    """As much of a count that is not below the present one as maxReplicas leaves beside terminating pods."""
+    return max(fleet.replicas, min(target, spec.max_replicas - fleet.terminating))
 
 
 def still_terminating(spec: Scaling, fleet: Fleet) -> str:

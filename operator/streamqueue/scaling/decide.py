@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streamqueue.api.spec import Scaling, TargetBacklog
 from streamqueue.scaling.backlog import wish_by_backlog
-from streamqueue.scaling.bounds import Bounded, bound, still_terminating
+from streamqueue.scaling.bounds import Bounded, bound, room_for, still_terminating
 from streamqueue.scaling.deadline.law import wish_by_deadline
 from streamqueue.scaling.deadline.learn import learn
 from streamqueue.scaling.drain import NO_LIMIT, Drain, plan_drain
@@ -85,7 +85,7 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
     target = min(pin, spec.max_replicas)
     note = f"pinned at {pin}" + (f", capped by maxReplicas {spec.max_replicas}" if target < pin else "")
     if target >= fleet.replicas:
-        replicas = max(fleet.replicas, min(target, spec.max_replicas - fleet.terminating))
+        replicas = room_for(target, spec, fleet)
         if replicas < target:
             note += f"; {still_terminating(spec, fleet)}"
         going = _going(fleet, memory, replicas, replicas, observation)
@@ -111,7 +111,7 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
         return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
     if left > 0:
         note = f"{target} would do; the operator is new and learns for {left:.0f} s more"
-        return Decision(have, Reason.LEARNING, f"{have}: {note}", _going(fleet, memory, have, have, observation))
+        return _hold(fleet, Reason.LEARNING, note, _going(fleet, memory, have, have, observation))
     step = NO_LIMIT if spec.scale_down.max_step is None else spec.scale_down.max_step
     cordons = min(step, _cordons(spec))
     drain = plan_drain(fleet, memory.marks, target, bounded.soon, observation, cordons)
@@ -148,8 +148,8 @@ def _told(drain: Drain) -> str:
     return f"{len(drain.cordoned)} told to take no more tasks"
 
 
-def _hold(fleet: Fleet, reason: Reason, why: str) -> Decision:
-    return Decision(fleet.replicas, reason, f"{fleet.replicas}: {why}")
+def _hold(fleet: Fleet, reason: Reason, why: str, victims: tuple[str, ...] = ()) -> Decision:
+    return Decision(fleet.replicas, reason, f"{fleet.replicas}: {why}", victims)
 
 
 def _arrow(have: int, target: int, why: str) -> str:

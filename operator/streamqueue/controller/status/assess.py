@@ -85,8 +85,8 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
     if facts.decision and facts.decision.reason is Reason.PINNED:
         message = "spec.scaling.replicas pins the count: remove that field to scale by the queue again"
         yield Condition("Pinned", True, "Pinned", message)
-    if facts.spec and (idle := list(ignored(facts.spec))):
-        yield Condition("FieldsIgnored", True, "NoEffect", "; ".join(idle))
+    if facts.spec and (useless := list(ignored(facts.spec))):
+        yield Condition("FieldsIgnored", True, "NoEffect", "; ".join(useless))
     failing = [trouble for body in facts.pods if (trouble := _failure(body, facts.now))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
