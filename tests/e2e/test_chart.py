@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streamqueue.controller.settings import Settings
 from tests.cluster.go_build import find_go
 from tests.cluster.handles import load
 from tests.kube.chart import Chart
@@ -82,6 +83,11 @@ def pod(found: list[dict[str, Any]]) -> dict[str, Any]:
     (deployment,) = of_kind(found, "Deployment")
     spec: dict[str, Any] = deployment["spec"]["template"]["spec"]
     return spec
+
+
+def settings(found: list[dict[str, Any]]) -> Settings:
+    (container,) = pod(found)["containers"]
+    return Settings.from_env({each["name"]: each["value"] for each in container["env"] if "value" in each})
 
 
 def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
@@ -210,6 +216,13 @@ def test_placement_values_reach_the_pod() -> None:
     assert pod(found)["tolerations"] == [{"key": "gpu"}]
     assert deployment["spec"]["template"]["metadata"]["annotations"] == {"note": "x"}
     assert deployment["spec"]["replicas"] == 2
+
+
+def test_the_operator_is_told_where_reclaim_pods_may_run() -> None:
+    found = objects("reclaim.nodeSelector.pool=system", "reclaim.tolerations[0].key=system")
+
+    assert settings(found).reclaim_placement == {"nodeSelector": {"pool": "system"}, "tolerations": [{"key": "system"}]}
+    assert settings(objects()).reclaim_placement == {}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from streamqueue.api.spec import QueueSpec, Requeue
 from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.recovery import Recovery
 from streamqueue.maintenance import abandoned, redrive, release, replay
-from streamqueue.manifests import cron_job
+from streamqueue.manifests import OperatorImage, cron_job
 from streamqueue.manifests.labels import Owner
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
@@ -96,8 +96,9 @@ def written(requeue: str) -> tuple[QueueSpec, dict[str, str]]:
     manifest: dict[str, Any] = {**SPEC, "delivery": {**SPEC["delivery"], "requeue": requeue}}
     parsed = parse_spec(manifest)
     owner = Owner("orders", "shop", "u1", 1)
-    job = cron_job(owner, parsed, image="i", suspended=False, pull_policy="Never")["spec"]["jobTemplate"]["spec"]
-    (container,) = job["template"]["spec"]["containers"]
+    image = OperatorImage("operator", "Never")
+    job = cron_job(owner, parsed, image=image, placement={}, suspended=False)
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     return parsed, {each["name"]: each["value"].replace("$$", "$") for each in container["env"]}
 
 

@@ -31,21 +31,17 @@ def desired(
     """
     owner = owner_of(held.body)
     suspended = _suspended(held, decision, snapshot)
+    image = manifests.OperatorImage(settings.image, settings.image_pull_policy)
     yield SERVICE_ACCOUNTS, manifests.service_account(owner)
     yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
-    yield (
-        CRON_JOBS,
-        manifests.cron_job(
-            owner, spec, image=settings.image, suspended=suspended, pull_policy=settings.image_pull_policy
-        ),
-    )
+    placement = settings.reclaim_placement
+    yield CRON_JOBS, manifests.cron_job(owner, spec, image=image, placement=placement, suspended=suspended)
     live = held.owned.get(DEPLOYMENTS)
     if refused and live is None:
         return
     if secrets is None and live and any(each.secret_ref or each.ca_secret_ref for each in spec.endpoints):
         secrets = manifests.live_fingerprints(live)  # not being able to read it rolls no pods
-    runner = manifests.RunnerImage(settings.image, settings.image_pull_policy)
-    deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secrets=secrets, runner=runner)
+    deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secrets=secrets, runner=image)
     if live:
         deployment = manifests.settle_template(deployment, live, refused=refused, secrets=secrets)
     yield DEPLOYMENTS, deployment

@@ -3,7 +3,7 @@
 from streamqueue.manifests.deployment import TEMPLATE_VERSION, deployment
 from streamqueue.manifests.fingerprints import Fingerprints, live_fingerprints
 from streamqueue.manifests.grace import grace_period
-from streamqueue.manifests.http import RunnerImage
+from streamqueue.manifests.image import OperatorImage
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.reclaim import cron_job, cron_job_name
 from streamqueue.manifests.settle import settle_template
@@ -12,8 +12,8 @@ from streamqueue.manifests.support import disruption_budget, service_account
 __all__ = [
     "TEMPLATE_VERSION",
     "Fingerprints",
+    "OperatorImage",
     "Owner",
-    "RunnerImage",
     "cron_job",
     "cron_job_name",
     "deployment",

@@ -10,7 +10,8 @@ from streamqueue.manifests import labels
 from streamqueue.manifests.environment import metrics_port, worker_environment
 from streamqueue.manifests.fingerprints import Fingerprints
 from streamqueue.manifests.grace import grace_period
-from streamqueue.manifests.http import RunnerImage, arrange, http_containers, sidecar_overlay
+from streamqueue.manifests.http import arrange, http_containers, sidecar_overlay
+from streamqueue.manifests.image import OperatorImage
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.overlay import merge_overlay
 from streamqueue.manifests.redis import identity_labels, mounts, volumes, worker_files
@@ -22,7 +23,7 @@ TEMPLATE_VERSION = "4"
 
 
 def deployment(
-    owner: Owner, spec: QueueSpec, *, replicas: int, secrets: Fingerprints | None, runner: RunnerImage
+    owner: Owner, spec: QueueSpec, *, replicas: int, secrets: Fingerprints | None, runner: OperatorImage
 ) -> dict[str, Any]:
     """The whole object, for a server-side apply.
 
@@ -47,14 +48,14 @@ def deployment(
     }
 
 
-def _version(spec: QueueSpec, runner: RunnerImage) -> str:
+def _version(spec: QueueSpec, runner: OperatorImage) -> str:
     """What the template was derived by; the runner's image changes with the operator, too."""
     if spec.handler.protocol is Protocol.HTTP:
         return f"{TEMPLATE_VERSION} {runner.name} {runner.pull_policy}"
     return TEMPLATE_VERSION
 
 
-def _template(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, runner: RunnerImage) -> dict[str, Any]:
+def _template(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, runner: OperatorImage) -> dict[str, Any]:
     if spec.handler.protocol is Protocol.HTTP:
         overlay = sidecar_overlay(spec.template)
         return arrange(merge_overlay(_pod(owner, spec, secrets, http_containers(spec, runner)), overlay), overlay)

@@ -7,27 +7,19 @@ containers: on SIGTERM the runner finishes its tasks while the handler still ans
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from streamqueue.api.spec import QueueSpec
 from streamqueue.api.template import HANDLER, RUNNER
 from streamqueue.manifests.environment import literal, metrics_port, runner_environment
+from streamqueue.manifests.image import OperatorImage
 from streamqueue.manifests.redis import mounts, worker_files
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER, WITHOUT_PRIVILEGES
 
 LONGEST_START = 600  # seconds until a handler that does not listen is started anew; models take their time to load
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerImage:
-    """The operator's own image, and when it is pulled."""
-
-    name: str
-    pull_policy: str
-
-
-def http_containers(spec: QueueSpec, image: RunnerImage) -> dict[str, Any]:
+def http_containers(spec: QueueSpec, image: OperatorImage) -> dict[str, Any]:
     """The pod's `initContainers` and `containers`."""
     return {"initContainers": [_handler(spec)], "containers": [_runner(spec, image)]}
 
@@ -72,7 +64,7 @@ def _handler(spec: QueueSpec) -> dict[str, Any]:
     }
 
 
-def _runner(spec: QueueSpec, image: RunnerImage) -> dict[str, Any]:
+def _runner(spec: QueueSpec, image: OperatorImage) -> dict[str, Any]:
     return {
         "name": RUNNER,
         "image": image.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from streamqueue.api.spec import QueueSpec, Scaling
 from streamqueue.api.template import COMPONENT
 from streamqueue.manifests import labels
 from streamqueue.manifests.environment import literal, redis_environment
+from streamqueue.manifests.image import OperatorImage
 from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.redis import by_token, ca_files, identity_labels, mounts, volumes
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
@@ -24,8 +26,14 @@ def cron_job_name(owner: Owner) -> str:
     return f"{owner.name}-reclaim"
 
 
-def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull_policy: str) -> dict[str, Any]:
-    """The whole object, for a server-side apply. `suspended` is the controller's word: nothing waits or pends."""
+def cron_job(
+    owner: Owner, spec: QueueSpec, *, image: OperatorImage, placement: Mapping[str, Any], suspended: bool
+) -> dict[str, Any]:
+    """The whole object, for a server-side apply.
+
+    `placement`: fields of a pod's spec that say on which nodes it may run. `suspended` is the controller's word:
+    nothing waits or pends.
+    """
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -45,7 +53,7 @@ def cron_job(owner: Owner, spec: QueueSpec, *, image: str, suspended: bool, pull
                     "ttlSecondsAfterFinished": 600,
                     "template": {
                         "metadata": {"labels": {**_pod_labels(owner), **identity_labels(spec)}},
-                        "spec": _pod(owner, spec, image, pull_policy),
+                        "spec": {**_pod(owner, spec, image), **placement},
                     },
                 },
             },
@@ -78,7 +86,7 @@ def _template(spec: QueueSpec) -> dict[str, Any]:
     return spec.template.get("spec") or {}
 
 
-def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[str, Any]:
+def _pod(owner: Owner, spec: QueueSpec, image: OperatorImage) -> dict[str, Any]:
     # Scaling and the template are no matter of reclaim, and a template's env may hold what no other object should.
     reduced = json.dumps(render_spec(replace(spec, scaling=Scaling(), template={})), sort_keys=True)
     return {
@@ -95,8 +103,8 @@ def _pod(owner: Owner, spec: QueueSpec, image: str, pull_policy: str) -> dict[st
         "containers": [
             {
                 "name": "reclaim",
-                "image": image,
-                "imagePullPolicy": pull_policy,
+                "image": image.name,
+                "imagePullPolicy": image.pull_policy,
                 "command": ["python3", "-m", "streamqueue.maintenance"],
                 "env": [*redis_environment(spec), literal("STREAMQUEUE_SPEC", reduced)],
                 "resources": _RESOURCES,

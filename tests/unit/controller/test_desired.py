@@ -11,6 +11,7 @@ from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, Reclaim, Re
 from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
+from streamqueue.controller.settings import Settings
 from streamqueue.manifests import Fingerprints
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
@@ -27,9 +28,10 @@ def owns(
     secrets: Fingerprints | None = KNOWN,
     replicas: int = 0,
     spec: QueueSpec = SPEC,
+    settings: Settings = SETTINGS,
 ) -> dict[Kind, Any]:
     decision = Decision(replicas, Reason.STEADY, "")
-    return dict(desired(held, spec, decision, snapshot, secrets, SETTINGS, refused=False))
+    return dict(desired(held, spec, decision, snapshot, secrets, settings, refused=False))
 
 
 def snapshot(**counters: int) -> Snapshot:
@@ -65,6 +67,12 @@ def test_on_unknown_a_new_cronjob_runs() -> None:
 def test_people_can_suspend_it() -> None:
     spec = QueueSpec(SPEC.redis, "orders", "workers", SPEC.handler, reclaim=Reclaim(suspend=True))
     assert owns(Holdings(queue=queue()), snapshot(pending=1), spec=spec)[CRON_JOBS]["spec"]["suspend"] is True
+
+
+def test_it_runs_where_the_operators_settings_say() -> None:
+    settings = replace(SETTINGS, reclaim_placement={"nodeSelector": {"pool": "system"}})
+    cron = owns(Holdings(queue=queue()), settings=settings)[CRON_JOBS]
+    assert cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "system"}
 
 
 TRUSTED = replace(SPEC, redis=Redis(url="rediss://redis", ca_secret_ref=SecretKey("ca", "ca.crt")))

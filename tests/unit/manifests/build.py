@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from streamqueue import manifests
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import Fingerprints, Owner, RunnerImage
+from streamqueue.manifests import Fingerprints, OperatorImage, Owner
 from tests.unit.crd.cases import manifest
 
 OWNER = Owner(name="orders", namespace="shop", uid="7e4f0c1e-0000-4000-8000-000000000001", generation=4)
 
-RUNNER = RunnerImage("streamqueue/operator:1", "IfNotPresent")
+IMAGE = OperatorImage("streamqueue/operator:1", "IfNotPresent")
 SECRETS = Fingerprints(whole="aaa", place="bbb")
 SECRET = {"secretRef": {"name": "redis", "key": "url"}}
 
@@ -22,15 +24,19 @@ def spec(**change: Any) -> QueueSpec:
 
 
 def deployment(
-    parsed: QueueSpec | None = None, secrets: Fingerprints | None = None, runner: RunnerImage = RUNNER
+    parsed: QueueSpec | None = None, secrets: Fingerprints | None = None, runner: OperatorImage = IMAGE
 ) -> dict[str, Any]:
     return manifests.deployment(OWNER, parsed or spec(), replicas=3, secrets=secrets, runner=runner)
 
 
-def cron_job(parsed: QueueSpec | None = None, *, owner: Owner = OWNER, suspended: bool = False) -> dict[str, Any]:
-    return manifests.cron_job(
-        owner, parsed or spec(), image="streamqueue/operator:1", suspended=suspended, pull_policy="Always"
-    )
+def cron_job(
+    parsed: QueueSpec | None = None,
+    *,
+    owner: Owner = OWNER,
+    placement: Mapping[str, Any] = MappingProxyType({}),
+    suspended: bool = False,
+) -> dict[str, Any]:
+    return manifests.cron_job(owner, parsed or spec(), image=IMAGE, placement=placement, suspended=suspended)
 
 
 def overlaid(overlay: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_a_template_is_refused_or_made_into_a_deployment(template: Any, protocol
     except SpecError:
         return
     owner = manifests.Owner("orders", "shop", "u1", 1)
-    runner = manifests.RunnerImage("operator", "Always")
-    made = manifests.deployment(owner, spec, replicas=1, secrets=None, runner=runner)
-    cron = manifests.cron_job(owner, spec, image="operator", suspended=False, pull_policy="Always")
+    image = manifests.OperatorImage("operator", "Always")
+    made = manifests.deployment(owner, spec, replicas=1, secrets=None, runner=image)
+    cron = manifests.cron_job(owner, spec, image=image, placement={}, suspended=False)
     json.dumps([made, cron])

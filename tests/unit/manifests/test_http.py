@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import TEMPLATE_VERSION, RunnerImage, settle_template
+from streamqueue.manifests import TEMPLATE_VERSION, OperatorImage, settle_template
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.settings import Settings
-from tests.unit.manifests.build import RUNNER, SECRET, SECRETS, deployment, environment, spec
+from tests.unit.manifests.build import IMAGE, SECRET, SECRETS, deployment, environment, spec
 
 
 def http(template: dict[str, Any] | None = None, redis: dict[str, Any] | None = None, **handler: Any) -> QueueSpec:
@@ -43,7 +43,7 @@ def test_the_kubelet_stops_the_handler_after_the_runner() -> None:
     (handler,), (runner,) = pod(http())["initContainers"], pod(http())["containers"]
 
     assert (handler["name"], handler["restartPolicy"], handler["image"]) == ("handler", "Always", "shop/orders:1")
-    assert (runner["name"], runner["image"]) == ("runner", RUNNER.name)
+    assert (runner["name"], runner["image"]) == ("runner", IMAGE.name)
     assert "lifecycle" not in handler
 
 
@@ -112,13 +112,14 @@ def test_the_runners_resources_can_be_set() -> None:
     resources = {"limits": {"memory": "1Gi"}}
     (runner,) = overlaid(containers=[{"name": "runner", "resources": resources}])["containers"]
 
-    assert runner["resources"]["limits"] == {"memory": "1Gi"} and runner["image"] == RUNNER.name
+    assert runner["resources"]["limits"] == {"memory": "1Gi"} and runner["image"] == IMAGE.name
 
 
 @pytest.mark.parametrize(
-    "newer", [RunnerImage("streamqueue/operator:2", "IfNotPresent"), RunnerImage("streamqueue/operator:1", "Always")]
+    "newer",
+    [OperatorImage("streamqueue/operator:2", "IfNotPresent"), OperatorImage("streamqueue/operator:1", "Always")],
 )
-def test_a_new_image_of_the_operator_restarts_no_fleet(newer: RunnerImage) -> None:
+def test_a_new_image_of_the_operator_restarts_no_fleet(newer: OperatorImage) -> None:
     live, upgraded = deployment(http()), deployment(http(), runner=newer)
 
     assert upgraded["spec"]["template"] != live["spec"]["template"]

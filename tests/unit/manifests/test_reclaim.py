@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from streamqueue.api.cron import check_schedule
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import Owner, cron_job
+from streamqueue.manifests import Owner
 from streamqueue.manifests.reclaim import minute_offset
 from tests.unit.api.strategies import specs
 from tests.unit.manifests import build
-from tests.unit.manifests.build import OWNER, environment, spec
+from tests.unit.manifests.build import environment, spec
 
 
 def _pod(body: dict[str, Any]) -> dict[str, Any]:
@@ -76,13 +76,13 @@ def test_it_runs_the_operators_image_without_privileges_or_token() -> None:
         "capabilities": {"drop": ["ALL"]},
         "readOnlyRootFilesystem": True,
     }
-    assert (container["image"], container["imagePullPolicy"]) == ("streamqueue/operator:1", "Always")
+    assert (container["image"], container["imagePullPolicy"]) == ("streamqueue/operator:1", "IfNotPresent")
     assert container["command"] == ["python3", "-m", "streamqueue.maintenance"]
 
 
 @given(specs())
 def test_the_pass_reads_the_very_spec(parsed: QueueSpec) -> None:
-    body = cron_job(OWNER, parsed, image="i", suspended=False, pull_policy="Never")
+    body = build.cron_job(parsed)
     text = _variables(body)["STREAMQUEUE_SPEC"].replace("$$", "$")  # as the kubelet hands it over
     read = parse_spec(json.loads(text))
 
@@ -115,6 +115,16 @@ def test_its_image_is_pulled_with_the_secrets_of_the_workers() -> None:
     secrets = [{"name": "registry"}]
 
     assert _pod(build.cron_job(spec(template={"spec": {"imagePullSecrets": secrets}})))["imagePullSecrets"] == secrets
+
+
+def test_it_runs_on_the_nodes_that_the_chart_chose_not_on_those_of_the_workers() -> None:
+    """A pass every five minutes would bring a node with a GPU up again."""
+    placement = {"nodeSelector": {"pool": "system"}, "tolerations": [{"key": "system", "operator": "Exists"}]}
+    queue = spec(template={"spec": {"nodeSelector": {"pool": "gpu"}, "tolerations": [{"key": "gpu"}]}})
+
+    pod = _pod(build.cron_job(queue, placement=placement))
+    assert {name: pod[name] for name in placement} == placement
+    assert placement.keys().isdisjoint(_pod(build.cron_job(queue)))
 
 
 def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
