@@ -472,18 +472,29 @@ def test_never_acknowledging_is_told_from_one_slow_task() -> None:
 
 
 def test_the_reclaim_job_fails() -> None:
-    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "Job was active too long"}
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has failed"}
     done = {"type": "Complete", "status": "True"}
     jobs = tuple(
         {"metadata": {"name": name, "creationTimestamp": rfc3339(ago)}, "status": {"conditions": [how]}}
         for name, ago, how in (("orders-reclaim-1", 600, done), ("orders-reclaim-2", 300, failed))
     )
     finding = only(facts(cluster=cluster(jobs=jobs)))
-    assert finding.check == "reclaim-failing" and "Job was active too long" in finding.cause
+    assert finding.check == "reclaim-failing" and "Job has failed" in finding.cause
     assert finding.next == "kubectl logs job/orders-reclaim-2 -n shop"
     assert diagnose(facts(cluster=cluster(jobs=jobs[:1]))) == []
     under_way = {"metadata": {"name": "orders-reclaim-3", "creationTimestamp": rfc3339(10)}, "status": {}}
     assert only(facts(cluster=cluster(jobs=(*jobs, under_way)))) == finding
+
+
+def test_the_reclaim_job_has_no_log_once_its_time_is_over() -> None:
+    """Its pod is deleted, and may never have had a node."""
+    late = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "Job was active too long"}
+    job = {
+        "metadata": {"name": "orders-reclaim-2", "creationTimestamp": rfc3339(300)},
+        "status": {"conditions": [late]},
+    }
+    finding = only(facts(cluster=cluster(jobs=(job,))))
+    assert finding.next.startswith("kubectl get events -n shop | grep orders-reclaim-2: ")
 
 
 def test_the_reclaim_cron_job_is_suspended_with_work_pending() -> None:

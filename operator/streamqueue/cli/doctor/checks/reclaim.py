@@ -37,7 +37,14 @@ def failing(facts: Facts) -> Iterator[Finding]:
     failed = [each for each in newest["status"]["conditions"] if each["type"] == "Failed" and each["status"] == "True"]
     if failed:
         cause = f"the last reclaim job failed: {failed[0].get('message') or failed[0].get('reason', 'no reason given')}"
-        yield Finding("reclaim-failing", cause, f"kubectl logs job/{newest['metadata']['name']}{facts.namespace}")
+        name = newest["metadata"]["name"]
+        look = f"kubectl logs job/{name}{facts.namespace}"
+        if failed[0].get("reason") == "DeadlineExceeded":  # its pod is gone, and the log with it
+            look = (
+                f"kubectl get events{facts.namespace} | grep {name}: where its pod had no node, the chart's "
+                "reclaim.tolerations and reclaim.nodeSelector say where it may run"
+            )
+        yield Finding("reclaim-failing", cause, look)
 
 
 def several_groups(facts: Facts) -> Iterator[Finding]:
