@@ -13,7 +13,7 @@ from streamqueue.scaling.drain import NO_LIMIT, Drain, plan_drain
 from streamqueue.scaling.fleet import Fleet, take_stock
 from streamqueue.scaling.foresight import foresee, lead
 from streamqueue.scaling.memory import Memory, patience, remember
-from streamqueue.scaling.model import Decision, Observation, Reason
+from streamqueue.scaling.model import Decision, Observation, PodState, Reason
 from streamqueue.scaling.wish import Wish
 
 # Pods of fewer slots are idle often enough: in the simulator to tell them cost more starts than it saved pods.
@@ -37,11 +37,12 @@ def decide(spec: Scaling, memory: Memory | None, observation: Observation) -> tu
     if _asleep(spec, memory, observation):
         return _ASLEEP, memory  # in a new process too: in other words its status would be written again
     if spec.paused:
-        return _hold(fleet, Reason.PAUSED, "scaling is paused"), memory
+        return _hold(fleet, memory, observation, Reason.PAUSED, "scaling is paused"), memory
     if spec.replicas is not None:
         return _pinned(spec, spec.replicas, memory, fleet, observation), memory
     if not observation.known:
-        return _hold(fleet, Reason.UNKNOWN, "the stream can't be read, so nothing changes"), memory
+        note = "the stream can't be read, so nothing changes"
+        return _hold(fleet, memory, observation, Reason.UNKNOWN, note), memory
     wish, memory = _wish(spec, memory, fleet, observation)
     wish = foresee(wish, spec, memory.cold, fleet, observation)
     return _towards(bound(spec, fleet, wish, observation), spec, memory, fleet, observation), memory
@@ -91,9 +92,10 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
         going = _going(fleet, memory, replicas, replicas, observation)
         return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), going)
     if not observation.known:
-        return _hold(fleet, Reason.PINNED, f"{note}; the stream can't be read, so no pod is let go")
+        note += "; the stream can't be read, so no pod is let go"
+        return _hold(fleet, memory, observation, Reason.PINNED, note)
     if observation.rollout:
-        return _hold(fleet, Reason.PINNED, f"{note}; fewer once the rollout is over")
+        return _hold(fleet, memory, observation, Reason.PINNED, f"{note}; fewer once the rollout is over")
     drain = plan_drain(fleet, memory.marks, target, target, observation, _cordons(spec))
     replicas = max(target, fleet.replicas - drain.fall)
     if drain.cordoned:
@@ -108,10 +110,11 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
         going = _going(fleet, memory, target, target if left > 0 else bounded.soon, observation)
         return Decision(target, bounded.reason, _arrow(have, target, why), going)
     if observation.rollout:
-        return _hold(fleet, Reason.ROLLING_OUT, f"{target} would do, but not inside a rollout; {why}")
+        note = f"{target} would do, but not inside a rollout; {why}"
+        return _hold(fleet, memory, observation, Reason.ROLLING_OUT, note)
     if left > 0:
         note = f"{target} would do; the operator is new and learns for {left:.0f} s more"
-        return _hold(fleet, Reason.LEARNING, note, _going(fleet, memory, have, have, observation))
+        return _hold(fleet, memory, observation, Reason.LEARNING, note)
     step = NO_LIMIT if spec.scale_down.max_step is None else spec.scale_down.max_step
     cordons = min(step, _cordons(spec))
     drain = plan_drain(fleet, memory.marks, target, bounded.soon, observation, cordons)
@@ -134,8 +137,11 @@ def _going(fleet: Fleet, memory: Memory, target: int, soon: int, observation: Ob
     """The victims where the count doesn't fall: pods that the Deployment has ceased to ask for keep their marks until
     the ReplicaSet has taken them, however slow the cluster's controllers are.
     """
-    if observation.rollout or not observation.known:
+    if observation.rollout:
         return ()
+    if not observation.known:  # nobody is chosen unseen
+        live = [pod.name for pod in fleet.marked if pod.state is not PodState.TERMINATING]
+        return tuple(live) if fleet.leaving else ()
     return plan_drain(fleet, memory.marks, target, soon, observation, 0).victims
 
 
@@ -148,8 +154,9 @@ def _told(drain: Drain) -> str:
     return f"{len(drain.cordoned)} told to take no more tasks"
 
 
-def _hold(fleet: Fleet, reason: Reason, why: str, victims: tuple[str, ...] = ()) -> Decision:
-    return Decision(fleet.replicas, reason, f"{fleet.replicas}: {why}", victims)
+def _hold(fleet: Fleet, memory: Memory, observation: Observation, reason: Reason, why: str) -> Decision:
+    have = fleet.replicas
+    return Decision(have, reason, f"{have}: {why}", _going(fleet, memory, have, have, observation))
 
 
 def _arrow(have: int, target: int, why: str) -> str:

@@ -169,7 +169,9 @@ def test_what_leaves_keeps_its_mark_until_the_replica_set_has_taken_it(
     decision, _ = decide(spec, Memory(0.0, NOW - 1), seen)
     assert (decision.replicas, decision.victims) == (replicas, victims)
     assert decide(spec, None, seen)[0].victims == victims, "in a new process too"
-    assert decide(spec, Memory(0.0, NOW - 1), replace(seen, known=False))[0].victims == ()
+    blind = replace(seen, known=False, pods=tuple(replace(pod, pending=None) for pod in fleet))
+    assert decide(spec, Memory(0.0, NOW - 1), blind)[0].victims == ("p0", "p1"), "though nobody is chosen unseen"
+    assert decide(replace(spec, paused=True), Memory(0.0, NOW - 1), seen)[0].victims == ("p0", "p1")
     assert decide(spec, Memory(0.0, NOW - 1), replace(seen, rollout=True))[0].victims == (), "others may be of the old"
     none_wanted = look(NOW, pods=fleet[:2], replicas=0)
     assert decide(BY_BACKLOG, Memory(0.0, NOW - 1), none_wanted)[0].victims == ("p0", "p1")

@@ -46,7 +46,9 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             if spec.scale_up.max_step and spec.replicas is None:
                 assert decision.replicas - have <= spec.scale_up.max_step
         if not observation.known or spec.paused:
-            assert decision.victims == decision.cordoned == ()
+            assert decision.cordoned == ()
+            assert not decision.victims or sum(p.state is not PodState.TERMINATING for p in observation.pods) > have
+            assert observation.known or all(pods[name].marked for name in decision.victims)
             assert decision.replicas == have or (spec.replicas is not None and decision.replicas > have)
         if spec.replicas is None and not spec.paused and observation.known:
             if observation.waiting or observation.pending:
