@@ -58,7 +58,8 @@ async def where(redis: Redis) -> Any:
 
 
 async def outboxed(redis: Redis) -> Any:
-    return entries.entries_of(await outbox._READ(redis, [KEYS.outbox("far")], [outbox.STEP]))
+    _, rows = await outbox._READ(redis, [KEYS.outbox("far")], [outbox.STEP])
+    return entries.entries_of(rows)
 
 
 READS: dict[str, tuple[ModuleType, str, Callable[[Redis], Awaitable[Any]]]] = {

@@ -20,7 +20,7 @@ KEPT = 3_600_000  # ms for which marks outlive the last row
 
 _MARK = b"sq-row"  # the row's name: entry, token and number
 
-_READ = Script.beside(__package__, "outbox_read.lua")
+_READ = Script.beside(__package__, "clock.lua", "outbox_read.lua")
 _DELIVER = Script.beside(__package__, "outbox_deliver.lua")
 _CLEAR = Script.beside(__package__, "fields.lua", "outbox_clear.lua")
 
@@ -36,17 +36,18 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
     `there` is a client of the server that holds the stream. May run anywhere, any number at once; safe to repeat.
     Raises RedisProblem.
     """
-    rows = entries_of(await _READ(client, [keys.outbox(target)], [STEP]))
+    now, found = await _READ(client, [keys.outbox(target)], [STEP])
+    rows = entries_of(found)
     stream = stream_beyond(target)
     if stream is None:
         stream, seen = target, StreamKeys(target).seen(keys)
     else:
         seen = StreamKeys(stream).seen(keys, await _server(client, keys))
     if rows:
-        args: list[Arg] = [_time(rows[0].id)]
+        args: list[Arg] = [now]
         for row in rows:
             values = [part for name, value in row.fields.items() if name != _MARK for part in (name, value)]
-            args += [row.fields[_MARK], _time(row.id), len(values), *values]
+            args += [row.fields[_MARK], len(values), *values]
         await _DELIVER(there, [stream, seen], args)
     delivered = [part for row in rows for part in (row.id, row.fields[_MARK])]
     left = int(await _CLEAR(client, [keys.outbox(target), keys.outboxes], [target, *delivered]))
@@ -63,7 +64,3 @@ async def _server(client: Redis, keys: Keys) -> str:
         name = await execute(client, "GET", keys.server)
     assert name
     return name.decode()
-
-
-def _time(row_id: str) -> int:
-    return int(row_id.partition("-")[0])

@@ -1,5 +1,5 @@
 -- The oldest rows of an outbox, no more than a reply and the call that delivers them can carry in time.
--- KEYS: outbox. ARGV: most rows. Reply: rows of {id, values}.
+-- KEYS: outbox. ARGV: most rows. Reply: {now ms, rows of {id, values}}.
 local outbox, most = KEYS[1], tonumber(ARGV[1])
 local PAGE, BYTES = 10, 1000000
 
@@ -9,11 +9,11 @@ while #rows < most do
   for _, row in ipairs(page) do
     if row[1] ~= seen then
       for _, value in ipairs(row[2]) do bytes = bytes + #value end
-      if #rows == most or #rows > 0 and bytes > BYTES then return rows end
+      if #rows == most or #rows > 0 and bytes > BYTES then return {now, rows} end
       rows[#rows + 1] = row
     end
   end
-  if #page < PAGE then return rows end
+  if #page < PAGE then return {now, rows} end
   seen = page[#page][1]
 end
-return rows
+return {now, rows}

@@ -182,7 +182,9 @@ async def test_queues_of_one_name_on_two_servers_keep_apart(
         row = await queue.redis.dump(box)
         await relay_step(queue.redis, KEYS, beyond(FAR), far)
         assert row
-        await queue.redis.restore(box, 0, row)  # as if the relay had died before it removed it
+        await queue.redis.restore(box, 0, row)  # as if the relay had died before it removed it, an hour ago
+        (marks,) = await far.keys("*seen*")
+        await far.zadd(marks, {"eu": now - 3_600_000})
         await relay_step(second, KEYS, beyond(FAR), far)
         await relay_step(queue.redis, KEYS, beyond(FAR), far)
         assert await arrived(far) == ["eu", "us"], "the row came again"

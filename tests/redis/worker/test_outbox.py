@@ -41,6 +41,12 @@ async def queue(one_node: RunningServer) -> AsyncIterator[Queue]:
     await client.aclose()
 
 
+async def add_row(queue: Queue, name: str, at: int) -> None:
+    """A row for FAR that was written at `at`, in ms."""
+    await queue.redis.sadd(KEYS.outboxes, FAR)
+    await queue.redis.xadd(KEYS.outbox(FAR), {"of": name, "sq-row": name}, id=f"{at}-0")
+
+
 async def test_results_reach_a_stream_of_another_slot_once(
     queue: Queue, one_node: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,17 +155,13 @@ async def test_a_relay_that_was_overtaken_removes_no_later_row(queue: Queue, mon
     """An outbox that was emptied meanwhile begins anew, in the same millisecond: with the same id."""
     deliver = outbox._DELIVER
 
-    async def add(name: str) -> None:
-        await queue.redis.sadd(KEYS.outboxes, FAR)
-        await queue.redis.xadd(KEYS.outbox(FAR), {"of": name, "sq-row": name}, id="5-0")
-
     async def overtaken(*step: Any) -> Any:
         monkeypatch.setattr(outbox, "_DELIVER", deliver)
         await relay(queue.redis, KEYS, budget=5)
-        await add("later")
+        await add_row(queue, "later", 5)
         return await deliver(*step)
 
-    await add("first")
+    await add_row(queue, "first", 5)
     monkeypatch.setattr(outbox, "_DELIVER", overtaken)
     for _ in range(2):
         await relay(queue.redis, KEYS, budget=5)
@@ -167,24 +169,50 @@ async def test_a_relay_that_was_overtaken_removes_no_later_row(queue: Queue, mon
     await emptied(queue, queue.redis)
 
 
-async def test_marks_stay_while_an_old_row_does(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of an hour ago and of now, delivered but not removed: none comes again, however often a relay tries."""
+async def test_a_relay_that_was_overtaken_by_a_backlog_doubles_nothing(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour's rows go within milliseconds: marks count from when their rows were read."""
+    deliver, now = outbox._DELIVER, int(await queue.now() * 1000)
+
+    async def overtaken(*step: Any) -> Any:
+        monkeypatch.setattr(outbox, "_DELIVER", deliver)
+        assert (await relay(queue.redis, KEYS, budget=5)).delivered == 2
+        return await deliver(*step)
+
+    await add_row(queue, "old", now - 3_600_000)
+    await add_row(queue, "new", now)
+    monkeypatch.setattr(outbox, "STEP", 1)
+    monkeypatch.setattr(outbox, "_DELIVER", overtaken)
+    await relay(queue.redis, KEYS, budget=5)
+    assert await arrived(queue.redis) == ["old", "new"]
+    await emptied(queue, queue.redis)
+
+
+async def test_marks_stay_while_their_rows_do(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that went an hour ago and were not removed: none comes again, however often a relay tries."""
     now = int(await queue.now() * 1000)
-    await queue.redis.sadd(KEYS.outboxes, FAR)
-    for at, name in ((now - 3_600_000, "old"), (now, "new")):
-        await queue.redis.xadd(KEYS.outbox(FAR), {"of": name, "sq-row": name}, id=f"{at}-0")
+    await add_row(queue, "first", now - 2)
+    await add_row(queue, "second", now - 1)
 
     async def not_reached(*_: Any) -> int:
         return 1
 
     with monkeypatch.context() as patch:
         patch.setattr(outbox, "_CLEAR", not_reached)
-        for _ in range(3):
+        await relay_step(queue.redis, KEYS, FAR, queue.redis)
+        await queue.redis.zadd(SEEN, {"first": now - 3_600_002, "second": now - 3_600_001})
+        for n in range(3):
+            await add_row(queue, f"new {n}", now + n)
             await relay_step(queue.redis, KEYS, FAR, queue.redis)
-    assert await arrived(queue.redis) == ["old", "new"]
-    await queue.redis.xdel(KEYS.outbox(FAR), f"{now - 3_600_000}-0")
+        assert await arrived(queue.redis) == ["first", "second", "new 0", "new 1", "new 2"]
+        await queue.redis.xdel(KEYS.outbox(FAR), f"{now - 2}-0")
+        await add_row(queue, "last", now + 3)
+        await relay_step(queue.redis, KEYS, FAR, queue.redis)
+    marks = await queue.redis.zrange(SEEN, 0, -1)
+    assert b"first" not in marks and b"second" in marks, "marks of rows that are long gone are kept"
     await relay_step(queue.redis, KEYS, FAR, queue.redis)
-    assert await queue.redis.zrange(SEEN, 0, -1) == [b"new"], "marks of rows that are long gone are kept"
+    assert len(await arrived(queue.redis)) == 6
     await emptied(queue, queue.redis)
 
 
