@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue import PayloadError, Queue
+from streamqueue import PayloadError, Queue, Sent
 from streamqueue.api.keys import Keys
 from streamqueue.streams import ProblemKind, RedisProblem
 from streamqueue.streams.connection import pool, turns
@@ -86,6 +86,23 @@ async def test_a_delay_counts_by_the_servers_clock_and_its_mark_outlives_it(
     due = await redis.zscore("{orders}:delayed", "later")
     assert 99.99 < due / 1000 - (seconds + micros / 1e6) < 110
     assert 140_000 < await redis.pttl("{orders}:sent:later") <= 150_000
+
+
+async def test_a_delayed_task_is_known_until_it_is_let_in(redis: Redis, shared_server: RunningServer) -> None:
+    """However often it is sent, and however late anybody lets it in."""
+    mark = "{orders}:sent:later"
+    async with Queue(shared_server.url, "orders") as orders:
+        await orders.send({"n": 1}, id="later", delay=100, remembered=50)
+        assert (await orders.send({"n": 2}, id="later", delay=100, remembered=50)).repeated
+        assert 140_000 < await redis.pttl(mark) <= 150_000
+        await redis.zadd("{orders}:delayed", {"later": 1})
+        await redis.delete(mark)  # as if it had been due for longer than it is remembered
+        for delay in (0, 100):
+            assert await orders.send({"n": 3}, id="later", delay=delay, remembered=50) == Sent("later", None, True)
+            assert 40_000 < await redis.pttl(mark) <= 50_000
+            assert (await orders.result("later")).state == "waiting"
+    await promote(redis, "orders")
+    assert [fields[b"n"] for _, fields in await redis.xrange("orders")] == [b"1"]
 
 
 async def test_thousands_in_order(redis: Redis, shared_server: RunningServer) -> None:
