@@ -8,9 +8,10 @@ local OWN = {['sq-attempt'] = 1, ['sq-deliveries'] = 1, ['sq-enqueued-at'] = 1, 
 
 if reaches_others(target, group) and ARGV[2] ~= '1' then return -1 end
 
--- Who asks for the task is told that it is dead no more.
+-- Who asks for the task is told that it is dead no more. While a cluster's slot moves, the key that isn't there can't be
+-- asked for: that keeps no letter from its removal.
 local function note(task)
-  if group == '' or redis.call('EXISTS', results .. task) == 0 then return end
+  if group == '' or redis.pcall('EXISTS', results .. task) ~= 1 then return end
   redis.pcall('HSET', results .. task, 'state', 'waiting', 'at', now)
 end
 

@@ -12,11 +12,11 @@ from redis.crc import key_slot
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
-from streamqueue.maintenance import QuietReason, look, sweep
+from streamqueue.maintenance import QuietReason, look, redrive, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
 from streamqueue.streams.connection import UrlFile, primaries
 from tests.redis.connections import steps
-from tests.redis.queue import Queue, spec
+from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.process import RunningServer
 from tests.redis.test_rights import PAGE, rights
@@ -120,6 +120,24 @@ async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluste
         await move_ends(cluster, slot, target, source)
         for node in (source, target):
             await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(source))
+
+
+async def test_a_redrive_while_the_slot_moves_puts_each_letter_back_once(cluster: RunningCluster) -> None:
+    """Of keys that aren't there a script learns nothing then, unless it was told of them: that of a result is one."""
+    slot = key_slot(Queue.stream.encode())
+    source = await cluster.owner(Queue.stream)
+    target = next(node for node in cluster.nodes[:3] if node is not source)
+    async with connected(cluster) as client:
+        queue = Queue(client)
+        await queue.create()
+        await kill(queue, 3)
+        await move_begins(cluster, slot, source, target)
+        try:
+            assert await redrive(client, spec(), await queue.letters()) == 3
+        finally:
+            for node in (source, target):
+                await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "STABLE")
+        assert await queue.letters() == [] and len(await queue.entries()) == 3 + 3
 
 
 async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(cluster: RunningCluster) -> None:
