@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from streamqueue.api.keys import beyond
 from streamqueue.api.spec import Retention, RetentionPolicy
-from streamqueue.maintenance import abandoned, release, sweep, take_returns
+from streamqueue.maintenance import abandoned, look, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
     RedisProblem,
@@ -37,6 +37,7 @@ PAGE = Path(__file__).parents[2] / "docs/security.md"
 NEXT = "{orders}:next"
 PASSWORD = "s3cr3t"
 ONCE = spec(max_deliveries=1)
+ALL = Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0)  # what is acknowledged may go
 
 
 async def furnished(admin: Redis) -> Queue:
@@ -75,6 +76,9 @@ async def operate(queue: Queue, client: Redis) -> None:
     assert (await release(client, ONCE, "plain", end, "Error")).dead_lettered >= 1
     await queue.redis.xadd(KEYS.returns, {"consumer": "plain", "cause": "abandoned", "delivered-at": 1})
     assert len(await take_returns(client, KEYS)) == 1
+    assert (await look(client, spec())).until
+    report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL), beyond=queue.redis)
+    assert report.trimmed > 0 and report.consumers_deleted > 0, report
     await cordon(client, KEYS, ["sdk"], 60.0)
     await cordon(client, KEYS, [], 60.0)
 
@@ -84,11 +88,10 @@ async def sweep_up(queue: Queue, client: Redis) -> None:
     await queue.read("idle", count=1)
     await queue.ack((await queue.pending())[-1])
     await queue.age(61)
-    kept = Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0)
-    first = await sweep(client, spec(retention=kept), beyond=queue.redis)
+    first = await sweep(client, spec(retention=ALL), beyond=queue.redis)
     assert first.quiet.restart_detection and (first.promoted, first.relayed) == (1, 2), first
     await queue.redis.hset(queue.epoch, "since", 0)
-    report = await sweep(client, spec(consumer_ttl=0.0, retention=kept))
+    report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL))
     assert report.returned == 2 and report.trimmed > 0 and report.consumers_deleted > 0, report
 
 

@@ -39,7 +39,8 @@ async def give_back(
     delivery = spec.delivery
     names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts, keys.returns]
     limits: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length]
-    head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others)]
+    kept = int((spec.results_ttl or 0) * 1000)
+    head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others), keys.results, kept]
     for start in range(0, len(entries), CHUNK):
         args = list(head)
         for entry in entries[start : start + CHUNK]:

@@ -2,12 +2,14 @@
 -- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash; then the
 -- stream of returns from consumers that are not known to be dead.
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
--- parked retries, 1 if copies may reach other groups, then per entry: id, consumer, idle ms seen, charge (0 or 1).
+-- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
+-- (0: none kept), then per entry: id, consumer, idle ms seen, charge (0 or 1).
 -- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
+local results, results_ttl = ARGV[8], tonumber(ARGV[9])
 local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
@@ -33,6 +35,13 @@ local function record(consumer, idle)
   redis.pcall('XADD', returns, 'MAXLEN', '~', RECORDS, '*', 'consumer', consumer, 'cause', cause,
     'delivered-at', now - idle)
   redis.pcall('PEXPIRE', returns, KEEP)
+end
+
+-- Who asks for the task, or waits for it, is told that it is over.
+local function note_death(task, consumer, why)
+  if results_ttl == 0 then return end
+  redis.pcall('HSET', results .. task, 'state', 'dead', 'error', why, 'consumer', consumer, 'at', now)
+  redis.pcall('PEXPIRE', results .. task, results_ttl)
 end
 
 -- A worker that claims holds it, or will: leave it alone.
@@ -84,10 +93,11 @@ local function give_back(id, consumer, idle, charge)
   local reason = exhausted(task.attempts, task.deliveries, max_deliveries)
   if reason then
     if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
-    local first = redis.call('HGET', attempts, id .. ':cause') -- of one that found no room
-    append(dlq, task, {'sq-reason', reason, 'sq-cause', first or cause, 'sq-entry', id, 'sq-consumer', consumer,
+    local why = redis.call('HGET', attempts, id .. ':cause') or cause -- of one that found no room
+    append(dlq, task, {'sq-reason', reason, 'sq-cause', why, 'sq-entry', id, 'sq-consumer', consumer,
                        'sq-delivered-at', now - row[3], 'sq-dead-at', now})
     acknowledge(id)
+    note_death(task.id, consumer, why)
     return DEAD
   end
   if held and is_dead then return hand_on(id, charge) end
@@ -99,7 +109,7 @@ local function give_back(id, consumer, idle, charge)
 end
 
 local counts = {0, 0, 0, 0, 0, 0, 0, 0}
-for i = 8, #ARGV, 4 do
+for i = 10, #ARGV, 4 do
   local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   counts[outcome] = counts[outcome] + 1
 end

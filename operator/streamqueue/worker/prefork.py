@@ -161,6 +161,7 @@ class Prefork:
             group=settings.group,
             handler=Handler(image=""),
             delivery=Delivery(settings.visibility_timeout, settings.max_deliveries, settings.dead_letter_max_length),
+            results_ttl=settings.results_ttl,
         )
         try:
             async with settings.connect() as client:

@@ -88,12 +88,16 @@ async def test_what_a_dead_container_had_not_begun_is_handed_on_uncharged(queue:
     ]
 
 
-async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue) -> None:
+async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue, shared_server: RunningServer) -> None:
     await queue.add()
     for n in range(3):
-        (entry,) = await take(store(queue.redis, f"pod.{n}"))
-        report = await release(queue.redis, spec(), f"pod.{n}", await queue.now() + 1, "OOMKilled")
+        (entry,) = await take(store(queue.redis, f"pod.{n}", results_ttl=60.0))
+        report = await release(queue.redis, spec(results_ttl=60.0), f"pod.{n}", await queue.now() + 1, "OOMKilled")
     assert (report.handed_on, report.dead_lettered) == (0, 1)
+    async with Producer(shared_server.url, queue.stream) as producer:
+        told = await producer.wait(entry.id, 5)  # or who waits for it would wait for ever
+    assert (told.state, told.error, told.worker) == ("dead", "OOMKilled", "pod.2")
+    assert 50_000 < await queue.redis.pttl(KEYS.results + entry.id) <= 60_000
     (letter,) = await queue.dead()
     assert (letter["sq-id"], letter["sq-attempt"], letter["sq-cause"]) == (entry.id, "3", "OOMKilled")
     assert await queue.redis.exists(KEYS.lease, KEYS.attempts, KEYS.due) == 0

@@ -20,7 +20,7 @@ from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until
 from tests.redis.worker.program import running, said
-from tests.redis.worker.stores import PARKED, owners
+from tests.redis.worker.stores import KEYS, PARKED, owners
 from tests.redis.worker.test_metrics import scrape
 
 pytestmark = pytest.mark.process
@@ -121,10 +121,11 @@ async def test_a_process_that_dies_while_redis_is_away_is_replaced(queue: Queue,
 
 
 async def test_what_kills_each_process_ends_as_a_dead_letter(queue: Queue, shared_server: RunningServer) -> None:
-    await queue.redis.xadd(queue.stream, {"how": "dies"})
-    async with fleet(shared_server, MAX_DELIVERIES="1") as parent:
+    task = (await queue.redis.xadd(queue.stream, {"how": "dies"})).decode()
+    async with fleet(shared_server, MAX_DELIVERIES="1", RESULTS_TTL="60") as parent:
         await said(parent, 1)
         letters = await until(queue.dead, "the dead letter")
+        assert await queue.redis.hget(KEYS.results + task, "state") == b"dead"
         parent.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     assert (letters[0]["sq-reason"], letters[0]["sq-cause"]) == ("max-deliveries", "process ended by SIGKILL")
