@@ -140,7 +140,8 @@ class Intake:
         while len(claimed) < most:
             entries, cursor = await self._store.claim(most - len(claimed), cursor)
             claimed += entries
-            if cursor == "-":
+            # What a worker died of runs alone: others would wait beside it, and be charged if this one dies, too.
+            if cursor == "-" or any(entry.crashes for entry in entries):
                 break
         return claimed
 

@@ -13,7 +13,7 @@ from streamqueue import Context, Retry
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
-from tests.redis.worker.pod import a_read_is_under_way, until, working
+from tests.redis.worker.pod import PATIENCE, a_read_is_under_way, until, working
 from tests.redis.worker.stores import KEYS, claim, expire, owners, release, retry, settle, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -246,6 +246,26 @@ async def test_stuck_work_of_a_dead_worker_is_taken_over_and_runs_alone(
     async with working(shared_server.url, handle, concurrency=4, visibility_timeout=0.5) as worker:
         await until(lambda: worker.counters.acked == 41, "all tasks")
     assert worker.counters.claimed == 1 and set(beside) == {1}
+
+
+async def test_of_hundreds_that_workers_died_of_one_is_in_hand_at_a_time(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """Others would wait beside it, and be charged if it kills this worker, too."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def handle(task: dict[str, str]) -> None:
+        begun.set()
+        await over.wait()
+
+    (first, *_) = await queue.add(401)  # more than one request sees
+    await take(store(queue.redis, "dead"), 401)
+    await expire(queue, *await queue.pending())
+    async with working(shared_server.url, handle, concurrency=10):
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        mine = [task for task, owner in (await owners(queue)).items() if owner != "dead"]
+        over.set()
+    assert mine == [first]
 
 
 async def test_stuck_work_does_not_wait_for_the_end_of_a_backlog(queue: Queue, shared_server: RunningServer) -> None:
