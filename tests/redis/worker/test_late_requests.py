@@ -209,9 +209,9 @@ async def test_after_an_absence_as_much_is_settled_at_once_as_before(
         await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 64, "all at once")
         proxy.lead_to(free_port())
         before = proxy.connections
-        await until(lambda: proxy.connections > before + 9, "tries in vain")
-        proxy.lead_to(shared_server.port)
         go_on.set()
+        await until(lambda: proxy.connections > before + 9, "tries in vain")
         first = await calls()
+        proxy.lead_to(shared_server.port)
         await until(lambda: worker.counters.acked == 64, "all")
         assert await calls() - first < 40
