@@ -34,7 +34,7 @@ class ColdStart:
     def learn(self, fleet: Fleet, *, first: bool) -> ColdStart:
         """Add the pods that are ready for the first time; `first`: nothing is known of any."""
         ready = tuple([pod.name for pod in fleet.ready])
-        if ready == self.served:
+        if ready == self.served and not first:
             return ColdStart(self.samples, ready)  # not the names of an earlier look, which nobody else keeps
         before = frozenset([pod.name for pod in fleet.failing] if first else self.served)
         away = [pod.name for pod in (*fleet.starting, *fleet.unschedulable, *fleet.failing) if pod.name in before]

@@ -79,6 +79,8 @@ def test_a_new_process_takes_no_later_start_for_the_first() -> None:
     away = starting("d", 0.0)
     first = build.look(50_000.0, pods=(*fleet, away))
     assert learnt(first, build.look(50_060.0, pods=(*fleet, ready("d", 0.0, 50_050.0)))) == (9.0,)
+    alone = build.look(50_000.0, pods=(away,))
+    assert learnt(alone, build.look(50_060.0, pods=(ready("d", 0.0, 50_050.0),))) == ()
 
 
 def test_a_pod_that_crashed_as_it_started_is_learnt_all_the_same() -> None:
