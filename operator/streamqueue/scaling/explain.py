@@ -53,11 +53,10 @@ class Journal:
         """Take in one decision; cheap enough to call for each."""
         last = self._open[-1] if self._open else None
         if last and _continues(last, observation, decision):
-            last.until = observation.now
             if last.reason is decision.reason:
-                return
-            self._open.pop()
-            self._open.append(_entry(observation, decision, last.at))
+                last.until = observation.now
+            else:
+                self._open[-1] = _entry(observation, decision, last.at)
             return
         if len(self._open) == self._open_entries:
             self._seal()
@@ -82,14 +81,9 @@ class Journal:
 
 def _continues(last: Entry, observation: Observation, decision: Decision) -> bool:
     """The same again; or a brief change of mind about the reason while the count stays."""
-    if last.until > observation.now or last.replicas != decision.replicas:
+    if last.until > observation.now or (last.had, last.replicas) != (observation.replicas, decision.replicas):
         return False
-    if last.reason is decision.reason:
-        return observation.replicas in (last.had, last.replicas) and (
-            not last.changed or observation.replicas == last.had
-        )
-    stays = observation.replicas == decision.replicas and not last.changed
-    return stays and observation.now - last.at < BRIEF
+    return last.reason is decision.reason or (not last.changed and observation.now - last.at < BRIEF)
 
 
 def _entry(observation: Observation, decision: Decision, at: float) -> Entry:

@@ -26,7 +26,7 @@ def lead(spec: Scaling, cold: ColdStart) -> float:
 def foresee(wish: Wish, spec: Scaling, cold: ColdStart, fleet: Fleet, observation: Observation) -> Wish:
     """At least one pod if a task is due soon enough; the last one stays where another start would cost more."""
     due = observation.next_due
-    if due is None or min(wish.count, wish.soon) > 0:
+    if due is None or wish.soon > 0:
         return wish
     soon = lead(spec, cold)
     if fleet.replicas:

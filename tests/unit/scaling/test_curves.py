@@ -26,7 +26,14 @@ QUARTERS = st.integers(0, 40).map(lambda n: n / 4)  # exact in binary, so that s
 def test_the_best_addition_is_the_cheapest_of_all(slopes: list[int], most: int) -> None:
     costs = [*accumulate(slopes, initial=100)]  # falls and then rises
     most = min(most, len(costs) - 1)
-    assert costs[best_addition(costs.__getitem__, most)] == min(costs[: most + 1])
+    asked: list[int] = []
+
+    def cost(pods: int) -> int:
+        asked.append(pods)
+        return costs[pods]
+
+    assert costs[best_addition(cost, most)] == min(costs[: most + 1])
+    assert len(asked) <= 4 * most.bit_length() + 5, "it is found in few steps"
 
 
 CURVE = Arrivals((100.0, 104.0, 110.0), (10.0, 30.0, 60.0))
@@ -58,6 +65,7 @@ def test_the_rate_is_that_of_the_last_seconds(curve: Arrivals, window: float, ra
 
 @given(st.lists(st.tuples(st.floats(0.01, 20.0), st.integers(0, 50)), max_size=300), st.sampled_from([32.0, 122.0]))
 @example([(1.0, 2)] * 40, 32.0)
+@example([(1.0, 2), (50.0, 2)], 32.0)
 def test_a_curve_in_little_memory_is_hardly_another(steps: list[tuple[float, int]], span: float) -> None:
     """What is older than the span is forgotten, and looks close together are one."""
     now, added = 0.0, 0.0
@@ -107,9 +115,9 @@ def outlook_of(due: list[float], started: float = 0.0, there: float = 100.0, ste
 def test_slots_and_pods_that_join_start_one_entry_at_once_and_then_one_per_service_time() -> None:
     outlook = outlook_of([0.0] * 5, step=2.0)
     assert starts_per_step(outlook, 3, 4.0, [], 1, 9.0) == [1.5] * 4
-    # Of two slots each; one joins in the middle of the second step, one when it begins, and one too late.
-    assert starts_per_step(outlook, 3, 4.0, [3.0, 2.0, 8.0], 2, 4.0) == [1.5, 1.5 + 2.5 + 3.0, 3.5, 3.5]
-    assert starts_per_step(outlook, 3, 40.0, [2.0], 2, 4.0) == [0.15, 3.15, 1.15, 1.15], "held slots are slower"
+    # Of three slots each; one joins in the middle of the second step, one when it begins, and one too late.
+    assert starts_per_step(outlook, 3, 4.0, [3.0, 2.0, 8.0], 3, 4.0) == [1.5, 1.5 + 3.75 + 4.5, 4.5, 4.5]
+    assert starts_per_step(outlook, 3, 40.0, [2.0], 3, 4.0) == [0.15, 4.65, 1.65, 1.65], "held slots are slower"
 
 
 @given(st.floats(0, 30), st.integers(1, 8), st.floats(0.1, 20))
@@ -152,6 +160,9 @@ def test_pods_that_came_late_would_have_started_more_had_they_been_there() -> No
         (outlook_of([2, 2, 2, 2], step=5.0), 0, 1, (2, 15)),
         (outlook_of([1, 1, 1, 1]), 1, 0, (1, 0)),
         (outlook_of([5, 5, 5, 5], started=3), 1, 0, (2, 3)),
+        (outlook_of([3, 5, 5, 5], started=1), 4, 0, (2, 0)),  # the others are due later
+        (outlook_of([4, 5, 5, 5]), 0, 3, (5, 6)),  # of three that start in the second step one is in time
+        (outlook_of([0.5, 0.5, 0.5, 3.0], started=1), 0, 0, (2, 0)),  # what is ahead makes up for nothing
         (Outlook(1.0, [0, 0, 6, 6], [2, 9, 9, 9], 0), 5, 1, (2, 2)),  # most slots find nothing yet
     ],
 )

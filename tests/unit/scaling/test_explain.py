@@ -14,7 +14,7 @@ DEPTH = 6  # frames: as deep as calls from here go
 
 
 def note(journal: Journal, now: float, have: int, want: int, reason: Reason) -> None:
-    journal.note(look(now, waiting=9, pods=pods(*[1] * have)), Decision(want, reason, f"{have} -> {want}"))
+    journal.note(look(now, waiting=int(now), pods=pods(*[1] * have)), Decision(want, reason, f"{have} -> {want}"))
 
 
 def test_what_repeats_takes_one_entry() -> None:
@@ -25,7 +25,8 @@ def test_what_repeats_takes_one_entry() -> None:
     note(journal, 100.0, 7, 6, Reason.SCALING_DOWN)
     assert [(e.at, e.until, e.had, e.replicas) for e in journal] == [(0, 0, 2, 7), (1, 99, 7, 7), (100, 100, 7, 6)]
     _, steady, _ = journal
-    assert (steady.reason, steady.waiting, steady.pending) == (Reason.STEADY, 9, 7)
+    assert (steady.reason, steady.waiting, steady.pending) == (Reason.STEADY, 1, 7), "as it was made"
+    assert steady.pods == {PodState.READY: 7}
 
 
 def test_the_oldest_go_and_what_was_packed_reads_as_it_was() -> None:
@@ -55,6 +56,25 @@ def test_reasons_that_flicker_dont_push_the_changes_out() -> None:
     entries = list(journal)
     assert len(entries) <= 1 + 2_000 / BRIEF + 1
     assert entries[0].changed and entries[-1].until == 2_000.0
+
+
+def test_a_brief_change_of_mind_is_one_entry_with_the_latest_reason() -> None:
+    """While the count stays; and by a clock that ran backwards nothing lasted."""
+    journal = Journal()
+    note(journal, 0.0, 7, 7, Reason.STEADY)
+    note(journal, 1.0, 7, 7, Reason.COOLING_DOWN)
+    note(journal, BRIEF + 1, 7, 7, Reason.COOLING_DOWN)
+    note(journal, BRIEF + 2, 7, 7, Reason.STEADY)
+    note(journal, BRIEF + 3, 7, 9, Reason.SCALING_UP)
+    note(journal, BRIEF + 4, 7, 9, Reason.AT_MAX)
+    note(journal, 5.0, 7, 9, Reason.AT_MAX)
+    assert [(each.at, each.until, each.reason) for each in journal] == [
+        (0.0, BRIEF + 1, Reason.COOLING_DOWN),
+        (BRIEF + 2, BRIEF + 2, Reason.STEADY),
+        (BRIEF + 3, BRIEF + 3, Reason.SCALING_UP),
+        (BRIEF + 4, BRIEF + 4, Reason.AT_MAX),
+        (5.0, 5.0, Reason.AT_MAX),
+    ]
 
 
 def test_a_full_journal_weighs_about_16_kb() -> None:

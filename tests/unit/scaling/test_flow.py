@@ -37,7 +37,7 @@ def seen(**counts: Any) -> Observation:
 
 # By t=100 600 entries had been added, of which 500 were delivered and 20 of these pending: two came a second.
 BEFORE = first_flow(seen(now=100.0, waiting=100, pending=20, entries_added=600))
-ARRIVALS = Arrivals((50.0, 100.0), (500.0, 600.0))
+ARRIVALS = Arrivals((0.0, 50.0, 100.0), (400.0, 500.0, 600.0))
 
 
 def follow(**counts: Any) -> tuple[float, float, bool] | None:
@@ -98,8 +98,12 @@ def test_counters_that_come_or_go_are_not_followed() -> None:
         ({"waiting": 5, "last_delivered_age": 4.0}, 0.0, (105, 100, False)),
         ({"waiting": 5, "last_delivered_age": 4.0}, 130.0, (135, 130, False)),
         # Nothing is known of any delivery: what is in work must have been delivered.
-        ({"waiting": 110, "pending": 7}, 50.0, (117, 7, False)),
+        ({"waiting": 110, "pending": 12}, 50.0, (117, 7, False)),
         ({"waiting": 20}, 50.0, (100, 80, False)),
+        # What is done was delivered before.
+        ({"waiting": 103}, 50.0, (103, 0, False)),
+        # The last delivered entry is an old one that came again.
+        ({"waiting": 100, "pending": 12, "last_delivered_age": 59.0}, 0.0, (107, 7, True)),
         # In a backlog, but the waiting are counted to a cap.
         ({"waiting": 60, "waiting_exact": False, "last_delivered_age": 30.0}, 0.0, (120, 60, False)),
     ],
@@ -107,7 +111,7 @@ def test_counters_that_come_or_go_are_not_followed() -> None:
 def test_without_the_servers_counter_as_little_is_taken_for_delivered_as_there_must_be(
     counts: dict[str, Any], served: float, expected: tuple[float, float, bool]
 ) -> None:
-    before = first_flow(seen(now=100.0, waiting=100))
+    before = first_flow(seen(now=100.0, waiting=100, pending=5))
     flow = next_flow(before, Arrivals((50.0, 100.0), (0.0, 100.0)), served, seen(**counts))
     assert flow and (flow.added, flow.delivered, flow.exact) == expected
 

@@ -42,6 +42,12 @@ def test_busy_slots_over_tasks_that_ended_are_the_service_time() -> None:
     assert looked(BEFORE, 3.0, pods=pods(5, 5), waiting=46).service.long.tasks == 3, "handed out, and not done"
 
 
+def test_of_many_slots_the_latest_task_of_each_is_recent() -> None:
+    busy = pods(*[1] * 40)
+    then = looked(looked(None, 0.0, pods=busy, waiting=60), 3.0, pods=busy, waiting=10)
+    assert then.service.lately.tasks == 40
+
+
 def other(state: PodState, pending: int = 0) -> tuple[Pod, ...]:
     return (replace(ready("p0", pending), state=state, created=START),)
 
@@ -78,6 +84,7 @@ def test_late_tasks_raise_the_price_and_others_lower_it() -> None:
         return looked(BEFORE, after, interval=6.0, **seen).price
 
     assert (price(3.0, 31.0), price(3.0, 30.0)) == (late, in_time)
+    assert price(3.0, 31.0, waiting=49) == BEFORE.price.learn(1.0, 0.0)
     assert price(3.0, None) == price(3.0, 31.0, waiting=50) == BEFORE.price
     assert price(10.5, 31.0) == BEFORE.price, "the last delivery may be long ago, and its age tells of no wait"
 
@@ -85,12 +92,14 @@ def test_late_tasks_raise_the_price_and_others_lower_it() -> None:
 def test_a_maximum_that_is_too_small_teaches_no_price() -> None:
     """Of two slots, or three: no pod that was kept or started sooner would have had all the others start in time."""
 
-    def price(limit: int, waiting: int) -> Price:
-        return looked(BEFORE, 3.0, limit=limit, pods=pods(1, 1), waiting=waiting, last_delivered_age=31.0).price
+    def price(limit: int, waiting: int, slots: int = 1) -> Price:
+        seen = {"pods": pods(1, 1), "waiting": waiting, "last_delivered_age": 31.0}
+        return looked(BEFORE, 3.0, concurrency=slots, limit=limit, **seen).price
 
     assert price(2, 3) == BEFORE.price
     assert price(3, 3) != BEFORE.price
     assert price(2, 2) != BEFORE.price, "these are taken next: it may have been the start that took long"
+    assert price(2, 4, slots=2) != BEFORE.price
 
 
 def test_looks_are_as_far_apart_as_they_were_of_late() -> None:
@@ -158,6 +167,7 @@ def test_another_stream_is_counted_anew_and_what_was_learnt_holds() -> None:
     taught = looked(BEFORE, 3.0, pods=pods(1, 1), waiting=46)
     anew = looked(taught, 4.0, pods=pods(1, 1, 1), entries_added=7, waiting=5)
     assert (anew.flow.added, anew.flow.delivered, anew.busy) == (7, 2, 3)
+    assert anew.arrivals.added == 7
     assert anew.seen == anew.moved == START + 4.0
     assert (anew.service, anew.price, anew.levels) == (taught.service, taught.price, taught.levels)
 

@@ -136,9 +136,22 @@ def test_what_is_no_longer_kept_leaves_what_was_needed_since() -> None:
     assert levels.keep(times, (8.0, 90.0, 90.0), 2.0)[0] == [3, 2, 1, 0]
 
 
+def test_a_gap_counts_once_it_is_too_long_to_be_kept_through() -> None:
+    levels = Levels(((0.0, 20), (0.5, 5), (LONGEST, 1))).note(LONGEST + 1.0, 1, 1.0)
+    assert levels.peaks == ((LONGEST + 1.0, 1),)
+    assert set(levels.gaps) == set(range(band(2), band(20) + 1))
+
+
 def test_levels_that_share_their_gaps_learn_each_once() -> None:
     levels = Levels(((0.0, 100), (5.0, 40), (10.0, 0))).note(20.0, 40, 1.0)
     assert {group: sum(gaps) for group, gaps in levels.gaps.items()} == dict.fromkeys(range(1, band(40) + 1), 1)
+
+
+def test_what_is_learnt_leaves_what_was_known_as_it_was() -> None:
+    known = Levels(((0.0, 1), (5.0, 0))).note(20.0, 1, 1.0)
+    before = {group: list(gaps) for group, gaps in known.gaps.items()}
+    known.note(25.0, 0, 1.0).note(60.0, 1, 1.0)
+    assert {group: list(gaps) for group, gaps in known.gaps.items()} == before
 
 
 def test_a_patience_that_was_learnt_lasts_until_the_look_after_it() -> None:
@@ -187,3 +200,4 @@ def test_bands_widen_and_miss_no_level() -> None:
     bands = [band(level) for level in range(2000)]
     assert bands[:8] == list(range(8))
     assert all(0 <= after - before <= 1 for before, after in pairwise(bands))
+    assert bands[-1] < 50

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.scaling.deadline.price import TIGHTEST, WIDEST, Price
+from streamqueue.scaling.deadline.price import LEAST, MOST, TIGHTEST, WIDEST, Price
 
 
 def test_late_tasks_leave_less_of_the_target_to_plan_with_and_tasks_in_time_give_it_back() -> None:
@@ -20,7 +20,12 @@ def test_the_plan_stays_within_bounds() -> None:
     price = Price()
     for _ in range(100):
         price = price.learn(1000.0, 0.0)
-    assert price.share == TIGHTEST
+    assert price == Price(MOST, TIGHTEST)
     for _ in range(2000):
         price = price.learn(0.0, 1000.0)
-    assert price.share == WIDEST
+    assert price == Price(LEAST, WIDEST)
+
+
+def test_no_look_alone_leads_from_end_to_end() -> None:
+    for price in (Price(MOST, TIGHTEST).learn(0.0, 1e6), Price(LEAST, WIDEST).learn(1e6, 0.0)):
+        assert LEAST < price.value < MOST and TIGHTEST < price.share < WIDEST

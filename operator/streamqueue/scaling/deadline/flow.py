@@ -24,9 +24,7 @@ class Flow:
 
 
 def first_flow(observation: Observation) -> Flow:
-    waiting = observation.waiting
-    if not observation.waiting_exact:
-        waiting = max(waiting, observation.waiting_likely or 0)
+    waiting = max(observation.waiting, observation.waiting_likely or 0)
     added = float(observation.entries_added or waiting)
     return Flow(
         added,

@@ -25,11 +25,11 @@ class Learnt:
     tick: float
     flow: Flow
     arrivals: Arrivals
-    busy: float = 0.0
+    busy: float
+    moved: float  # when a task was last seen taken, or none waited
     service: ServiceTime = field(default_factory=ServiceTime)
     levels: Levels = field(default_factory=Levels)
     price: Price = field(default_factory=Price)
-    moved: float = 0.0  # when a task was last seen taken, or none waited
 
     def still_busy(self, slots: int) -> float:
         """Seconds that a slot which is busy now takes for each task, on average.
@@ -55,7 +55,7 @@ def learn(
     busy = float(_busy_slots(fleet, concurrency, observation))
     if before is None:
         flow = first_flow(observation)
-        return Learnt(now, interval, flow, _first_arrivals(flow, observation), busy, moved=now)
+        return Learnt(now, interval, flow, _first_arrivals(flow, observation), busy, now)
     gap = now - before.seen
     served = gap * (busy + before.busy) / 2 / before.service.seconds
     flow_or_none = next_flow(before.flow, before.arrivals, served, observation)
@@ -89,7 +89,7 @@ def learn(
     tick = before.tick if fleet.marked else before.tick + 0.2 * (min(gap, long_gap) - before.tick)
     waits_on = observation.waiting and fleet.ready and flow.delivered <= before.flow.delivered
     moved = before.moved if waits_on else now
-    return Learnt(now, tick, flow, arrivals, busy, service, before.levels, price, moved)
+    return Learnt(now, tick, flow, arrivals, busy, moved, service, before.levels, price)
 
 
 def _first_arrivals(flow: Flow, observation: Observation) -> Arrivals:

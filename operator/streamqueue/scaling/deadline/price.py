@@ -27,8 +27,6 @@ class Price:
     def learn(self, late: float, in_time: float) -> Price:
         aim = AIM * TOLERATED
         error = min(max(late * (1 - aim) - in_time * aim, -30.0), 30.0)
-        if not error:
-            return self
         return Price(
             min(max(self.value * math.exp(GAIN * error), LEAST), MOST),
             min(max(self.share - STEP * error, TIGHTEST), WIDEST),
