@@ -19,6 +19,7 @@ from streamqueue.controller.round import Rounds
 from tests.kube.api import answered_by, taken
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until
 from tests.unit.controller.bodies import KEY, SETTINGS, owned, queue
 
 POD = "orders-6b7f9-abcde"
@@ -71,3 +72,10 @@ async def running(loop: Loop) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def a_round(loop: Loop) -> None:
+    """Return once a look that was begun after this call has had its whole round."""
+    for _ in range(3):
+        before = loop.runtime(KEY) and loop.runtime(KEY).counted
+        await until(lambda before=before: (runtime := loop.runtime(KEY)) and runtime.counted is not before, "a look")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamqueue.controller.kinds import PODS, Body
-from streamqueue.controller.loop import Loop
-from tests.redis.controller.loops import KEY, loop_over, queue_on, running, sample, store_of
+from tests.redis.controller.loops import KEY, a_round, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
@@ -30,13 +29,6 @@ def told_to_go(name: str) -> Body:
     body = ready(name, version=2)
     body["metadata"] |= {"deletionTimestamp": CREATED, "deletionGracePeriodSeconds": 30}
     return body
-
-
-async def a_round(loop: Loop) -> None:
-    """Return once a look that was begun after this call has had its whole round."""
-    for _ in range(3):
-        before = loop.runtime(KEY) and loop.runtime(KEY).counted
-        await until(lambda before=before: (runtime := loop.runtime(KEY)) and runtime.counted is not before, "a look")
 
 
 async def test_what_left_before_a_new_leader_came_was_counted_by_the_last(

@@ -6,9 +6,10 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue.controller.status.progress import Progress, progress
+from tests.redis.controller.loops import POD, a_round, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue
-
-POD = "orders-6b7f9-abcde"
+from tests.redis.servers.process import RunningServer
+from tests.redis.worker.pod import until
 
 
 @pytest.fixture
@@ -75,3 +76,19 @@ async def test_a_group_that_comes_or_goes_is_no_progress(redis: Redis) -> None:
     held = await queue.snapshot()
     await redis.delete(Queue.stream)
     assert progress(held, await queue.snapshot()) == Progress(0, 0), "what was lost was not done"
+
+
+@pytest.mark.on("redis-7.0", "valkey-9.1")
+async def test_the_loop_counts_what_came_what_was_done_and_what_was_trimmed(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    store = store_of(queue_on(shared_server, scaling={"pollingInterval": "200ms"}))
+    async with loop_over(store) as loop, running(loop):
+        await a_round(loop)
+        assert not sample("added_total"), "what was there before did not come"
+        await queue.add(3)
+        await queue.ack(*await queue.pending())
+        await until(lambda: (sample("added_total"), sample("acknowledged_total")) == (3, 4), "they are counted")
+        assert not sample("trimmed_undelivered_total")
+        await queue.redis.xtrim(queue.stream, maxlen=1, approximate=False)
+        await until(lambda: sample("trimmed_undelivered_total"), "those are lost")

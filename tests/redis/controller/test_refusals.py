@@ -192,6 +192,7 @@ async def test_writes_that_go_on_failing_are_told_of(
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
         assert api.status["reason"] == "Pinned"
     assert len([each for each in caplog.messages if "older state" in each]) == (refusal[0] == 409), "said once"
+    assert any(each.startswith("shop/orders: ") for each in caplog.messages) == (refusal[0] != 409)
 
 
 async def test_a_refusal_is_no_word_on_the_edit_that_came_meanwhile(shared_server: RunningServer, redis: Redis) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
+from aiohttp import web
 from redis.asyncio import Redis
 
 from streamqueue.controller.cluster.store import Key
@@ -13,6 +15,8 @@ from streamqueue.controller.endpoints import wake
 from streamqueue.controller.endpoints.endpoints import Endpoint
 from streamqueue.controller.endpoints.wake import DEAF, Sleeper, Waker
 from streamqueue.streams import connect
+from tests.kube.api import taken
+from tests.redis.controller.loops import KEY, loop_over, queue_on, running, store_of
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
@@ -151,3 +155,25 @@ async def test_a_server_that_was_away_is_listened_to_again(
         await Queue(client).add()
         assert await woken.next() == ONE
         await waker.close()
+
+
+@pytest.mark.on("redis-7.0", "valkey-9.1")
+async def test_the_loop_starts_a_worker_for_the_first_task_however_rare_its_looks(
+    queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "ASLEEP_INTERVAL", 600.0)
+    monkeypatch.setattr(wake, "ASLEEP_LONGEST", 600.0)
+    started = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if request.path.endswith("/deployments/orders") and body["spec"]["replicas"]:
+            started.set()
+        return taken(body)
+
+    store = store_of(queue_on(shared_server, scaling={"pollingInterval": "60s"}), replicas=0)
+    async with loop_over(store, handle) as loop, running(loop):
+        await until(lambda: (runtime := loop.runtime(KEY)) and not runtime.fresh, "it sleeps")
+        assert loop._waker.listened_to == 1
+        await queue.add()
+        await asyncio.wait_for(started.wait(), 10)

@@ -146,6 +146,7 @@ async def test_the_word_is_written_when_it_changes_and_before_it_expires(queue: 
     await word.keep(queue.redis, KEYS, ["b", "a"], 1.0, now=0.0)
     assert await queue.redis.smembers(KEYS.cordon) == {b"a", b"b"}
     lasts = await queue.redis.pttl(KEYS.cordon) / 1000
+    assert lasts / 2 > RETRY, "one that fails halfway is repeated in time"
     await queue.redis.delete(KEYS.cordon)
     await word.keep(queue.redis, KEYS, ["a", "b"], 1.0, now=lasts / 3)
     assert not await queue.redis.exists(KEYS.cordon), "it was written although it is known"
@@ -153,6 +154,9 @@ async def test_the_word_is_written_when_it_changes_and_before_it_expires(queue: 
     assert await queue.redis.exists(KEYS.cordon)
     await word.keep(queue.redis, KEYS, [], 1.0, now=lasts * 2 / 3)
     assert not await queue.redis.exists(KEYS.cordon)
+    await queue.redis.sadd(KEYS.cordon, "theirs")
+    await word.keep(queue.redis, KEYS, [], 1.0, now=lasts * 9)
+    assert await queue.redis.exists(KEYS.cordon), "it was written again that nobody is told"
 
 
 async def test_a_new_process_withdraws_the_word_of_the_one_before(queue: Queue) -> None:
@@ -182,5 +186,7 @@ async def test_a_word_that_failed_is_repeated(queue: Queue, workers: list[str]) 
     async with Redis(port=1) as nobody:
         with pytest.raises(RedisProblem):
             await word.keep(nobody, KEYS, workers, 1.0, now=0.0)
+    await word.keep(queue.redis, KEYS, workers, 1.0, now=RETRY / 2)
+    assert await queue.redis.smembers(KEYS.cordon) == {b"before"}, "not at each look"
     await word.keep(queue.redis, KEYS, workers, 1.0, now=RETRY)
     assert await queue.redis.smembers(KEYS.cordon) == {each.encode() for each in workers}

@@ -88,6 +88,43 @@ async def test_in_a_namespace_that_goes_little_is_tried_again(store: Store, loop
     assert runtime.due > time.monotonic() + 50
 
 
+async def test_a_queue_is_looked_at_when_it_is_due_or_was_changed_and_by_one_round_at_a_time(
+    store: Store, loop: Loop
+) -> None:
+    def begins() -> bool:
+        return loop._begun(KEY, holdings(store), time.monotonic()) is not None
+
+    runtime = loop.runtime(KEY)
+    assert runtime and not begins()
+    runtime.due = time.monotonic()
+    assert (begins(), begins()) == (True, False)
+    runtime.rest(600.0)
+    changed = queue(version=2)
+    changed["metadata"]["generation"] = 2
+    store.show(STREAM_QUEUES, changed)
+    assert (begins(), begins()) == (True, False)
+    runtime.rest(600.0)
+    assert not begins()
+
+
+async def test_a_round_that_fails_is_told_of_unless_its_queue_was_deleted_meanwhile(
+    store: Store, loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, runtime = holdings(store), loop.runtime(KEY)
+    assert runtime
+
+    async def fails() -> Any:
+        raise RuntimeError
+
+    await loop._guard(Due(KEY, held, runtime), 600.0, fails)
+    assert "shop/orders: round failed" in caplog.text
+    assert time.monotonic() + 1.0 < runtime.due < time.monotonic() + 60.0, "it is tried again, not at once"
+    caplog.clear()
+    store.remove(STREAM_QUEUES, queue(version=2))
+    await loop._guard(Due(KEY, held, runtime), 600.0, fails)
+    assert not caplog.records
+
+
 async def test_a_queue_that_is_deleted_before_its_turn_is_no_fault(
     store: Store, loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,8 +22,11 @@ def seen(held: Holdings | None = None, **counters: Any) -> Observation:
     return observe(held or Holdings(queue=queue()), snapshot, Attribution({}, ()), now=10.0, clock_offset=0.0)
 
 
-def test_an_unread_server_is_unknown() -> None:
-    assert observe(Holdings(queue=queue()), None, Attribution({}, ()), now=1.0, clock_offset=0.0).known is False
+def test_of_an_unread_server_what_the_cluster_says_is_known() -> None:
+    status = {"replicas": 3, "updatedReplicas": 1}
+    held = Holdings(queue=queue(), owned={DEPLOYMENTS: owned("Deployment", spec={"replicas": 2}, status=status)})
+    found = observe(held, None, Attribution({}, ()), now=1.0, clock_offset=0.0)
+    assert (found.known, found.replicas, found.rollout, found.created) == (False, 2, True, 3)
 
 
 def test_tasks_whose_time_has_come_wait_like_any_other() -> None:
@@ -62,6 +65,7 @@ def test_a_full_outbox_is_work_in_hand_for_one_worker() -> None:
 
 def test_ids_that_are_no_times_have_no_age() -> None:
     assert seen(last_delivered_id="1799999990000-0").last_delivered_age == 10.0
+    assert seen(last_delivered_id="1768464000000-0").last_delivered_age == 365 * 86400.0
     assert seen(last_delivered_id="0-0").last_delivered_age is None
     assert seen(last_delivered_id="17-1").last_delivered_age is None
     assert seen(last_delivered_id="1800000001000-0").last_delivered_age == 0.0, "by a producer's clock"

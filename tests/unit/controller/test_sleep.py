@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from streamqueue.api.spec import TargetBacklog
 from streamqueue.controller.endpoints.wake import ASLEEP_INTERVAL, Sleeper, nap
+from streamqueue.controller.round import sleeper
 from streamqueue.controller.runtime import Runtime
+from streamqueue.controller.status.assess import Facts
+from streamqueue.scaling import Decision, Memory, Reason, lead
+from streamqueue.streams import Snapshot
+from tests.unit.controller.bodies import SPEC, pod
 
 SOUND = Sleeper("orders", "1-1", soundly=True)
 
@@ -49,3 +57,42 @@ def test_a_delayed_task_rings() -> None:
 
 def test_a_paused_queue_is_not_looked_at_all_the_time_because_a_task_is_nearly_due() -> None:
     assert nap(Sleeper("orders", "1-1", soundly=True, alarm=0.0), 1.0, "uid", 100.0) == 1.0
+
+
+QUIET = Snapshot(time=1.8e9, stream_exists=True, group_exists=True, last_delivered_id="1-1")
+IDLE, MEMORY = Decision(0, Reason.IDLE, ""), Memory(0.0, 0.0)
+
+
+def asleep(**facts: Any) -> Sleeper | None:
+    return sleeper(SPEC, Facts(**{"snapshot": QUIET, "decision": IDLE} | facts), MEMORY)
+
+
+def test_a_queue_without_work_sleeps_and_soundly_once_its_pods_are_gone() -> None:
+    assert asleep() == Sleeper(SPEC.stream, "1-1", soundly=True)
+    assert asleep(pods=[pod()]) == Sleeper(SPEC.stream, "1-1", soundly=False)
+
+
+@pytest.mark.parametrize("work", ["undelivered", "pending", "due", "outboxed"])
+def test_a_queue_with_work_in_hand_is_awake(work: str) -> None:
+    assert asleep(snapshot=replace(QUIET, **{work: 1})) is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"snapshot": None},
+        {"decision": None},
+        {"decision": replace(IDLE, replicas=1)},
+        {"snapshot": replace(QUIET, last_delivered_id=None)},  # nobody knows from where to listen
+    ],
+)
+def test_a_queue_of_which_less_is_known_or_more_is_wanted_is_awake(facts: dict[str, Any]) -> None:
+    assert asleep(**facts) is None
+
+
+@pytest.mark.parametrize(("early", "alarm"), [(3.0, 3.0), (-3.0, 0.0)])
+def test_the_alarm_rings_when_a_pod_has_to_start(early: float, alarm: float) -> None:
+    spec = replace(SPEC, scaling=replace(SPEC.scaling, target=TargetBacklog(1)))
+    due = replace(QUIET, next_due=lead(spec.scaling, MEMORY.cold) + early)
+    found = sleeper(spec, Facts(snapshot=due, decision=IDLE), MEMORY)
+    assert found and found.alarm == pytest.approx(alarm)
