@@ -22,7 +22,7 @@ from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.pods import draining, marks
-from streamqueue.controller.pods.consumers import Attribution, attribute, fences
+from streamqueue.controller.pods.consumers import Attribution, attribute
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.settings import Settings
 from streamqueue.controller.status import metrics
@@ -218,11 +218,10 @@ class _Round:
         busy = {name for name in leaving - known if attribution.pending.get(name)}
         metrics.BUSY_LEAVING.labels(*held.key).inc(len(busy))
         runtime.busy_leaving = known | busy
-        # A worker of the SDK looks as if it read whenever it renews its leases; it stops taking by itself.
+        # Under the pods' own names: a worker of the SDK, whose name has more, stops taking by itself, and looks as if
+        # it read whenever it renews its leases.
         last_reads = {
-            view.name: snapshot.time - skew - view.idle
-            for view in snapshot.consumers
-            if view.idle is not None and not fences(view.name)
+            view.name: snapshot.time - skew - view.idle for view in snapshot.consumers if view.idle is not None
         }
         runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), last_reads))
 

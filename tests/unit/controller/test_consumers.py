@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamqueue.controller.pods.consumers import attribute, fences, pod_of
+from streamqueue.controller.pods.consumers import attribute, pod_of
 
 A, B = "orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb"
 
@@ -20,7 +20,6 @@ def test_a_queues_name_may_hold_dots() -> None:
     attribution = attribute("shop.orders", [a, b], {a: 1, f"{b}.1f2e3d4c": 2}, complete=True)
     assert (attribution.pending, attribution.strangers) == ({a: 1, b: 2}, ())
     assert (pod_of(a), pod_of(f"{b}.1f2e3d4c")) == (a, b)
-    assert fences(f"{b}.1f2e3d4c") and not fences(a)
     assert pod_of("laptop.local") == "laptop", "of no pod"
 
 
@@ -50,8 +49,3 @@ def test_a_queue_whose_name_begins_like_ours_is_a_stranger() -> None:
 
 def test_a_cut_list_leaves_the_absent_unknown() -> None:
     assert attribute("orders", [A, B], {A: 1}, complete=False).pending == {A: 1, B: None}
-
-
-def test_a_name_with_a_process_in_it_is_a_worker_that_fences() -> None:
-    """Its lease renewals look like reads: nothing is to be concluded from them on the way out."""
-    assert fences(f"{A}.1f2e") and not fences(A)

@@ -130,6 +130,9 @@ async def test_a_queue_that_is_deleted_before_its_turn_is_no_fault(
 ) -> None:
     held, runtime = holdings(store), loop.runtime(KEY)
     assert runtime
+    await loop._prepare([Due(KEY, held, runtime)])
+    assert "shop/orders: not prepared" in caplog.text, "there are no endpoints"
+    caplog.clear()
     store.remove(STREAM_QUEUES, queue(version=2))
     await loop._prepare([Due(KEY, held, runtime)])
     assert not caplog.records

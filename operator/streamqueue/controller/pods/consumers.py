@@ -32,11 +32,6 @@ def pods_of(deployment: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(deployment)}-[a-z0-9]{{1,10}}-[a-z0-9]{{5}}")
 
 
-def fences(consumer: str) -> bool:
-    """Whether it is a worker of the SDK: each of its processes adds a word of its own to the pod's name."""
-    return pod_of(consumer) != consumer
-
-
 def attribute(deployment: str, pods: Iterable[str], consumers: Mapping[str, int], complete: bool) -> Attribution:
     """Entries in each pod's hands, from the group's consumers (name -> pending).
 
