@@ -137,6 +137,17 @@ async def test_a_secret_that_is_missing_is_told_of_and_a_password_that_is_mended
             await api.comes_to(lambda said=said: api.says("RedisReachable") == said)
 
 
+async def test_secrets_that_lead_to_the_queues_own_stream_are_refused(
+    queue: Queue, shared_server: RunningServer, api: ApiServer
+) -> None:
+    api.url = shared_server.url
+    home, there = ({"secretRef": {"name": name, "key": "url"}} for name in ("redis", "results"))
+    handler = {"image": "image", "protocol": "sdk"}
+    body = queue_on(shared_server, redis=home, handler=handler, next={"stream": queue.stream, "redis": there})
+    async with loop_over(store_of(body), api.handle) as loop, running(loop):
+        await api.comes_to(lambda: api.says("Accepted") == ("False", "Invalid"))
+
+
 async def test_of_two_queues_on_one_group_the_younger_is_refused(
     queue: Queue, shared_server: RunningServer, api: ApiServer
 ) -> None:

@@ -17,7 +17,9 @@ from streamqueue.controller.endpoints.handing_on import HandingOn
 from streamqueue.controller.endpoints.relays import Relays, comes_back, secrets_of
 from streamqueue.controller.trouble import Trouble
 from streamqueue.streams import connect
+from tests.redis.controller.loops import loop_over, queue_on, running, store_of
 from tests.redis.controller.namespace import Namespace
+from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until
 from tests.redis.worker.stores import KEYS
@@ -113,6 +115,12 @@ async def test_rounds_do_not_wait_for_a_server_that_says_nothing(
     assert memory.failing == {}
     async with connect(own_server.url) as far:
         assert await far.xlen("paid") == 1, "the pass that was given up had been heard"
+
+
+async def test_a_round_begins_it(queue: Queue, shared_server: RunningServer) -> None:
+    await outboxed(queue.redis)
+    async with loop_over(store_of(queue_on(shared_server))) as loop, running(loop):
+        await until(lambda: queue.redis.xlen("near"), "the result is handed on")
 
 
 async def test_secrets_that_lead_to_the_queues_own_stream_are_seen(
