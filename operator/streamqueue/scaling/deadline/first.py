@@ -19,7 +19,7 @@ def spared_by_gathering(learnt: Learnt, cold: ColdStart, allowance: float, concu
     arrivals = learnt.arrivals
     lately = max(0.0, learnt.flow.delivered - arrivals.counts[0])
     rate = lately / max(learnt.seen - arrivals.times[0], REMEMBERED)
-    delay = max(0.0, allowance - first_takes(learnt, cold))
+    delay = allowance - first_takes(learnt, cold)
     if rate * delay < 1:
         return 0.0
     idle = 1 - rate * learnt.service.seconds / concurrency
