@@ -18,6 +18,7 @@ from streamqueue.scaling import Pod, PodState
 LONGEST_START = 3.0  # seconds after which a process counts as ready, seen reading or not
 SOON = 10.0  # seconds: a process that ends sooner by itself is not replaced at once
 BACKOFF, LONGEST_BACKOFF = 1.0, 30.0  # seconds, doubling
+LONGEST_LINE = 1 << 20  # bytes of output that are shown
 
 
 def named_after(consumer: str, workers: Container[str]) -> str:
@@ -119,28 +120,39 @@ class Fleet:
 
     async def _start(self) -> None:
         name = f"{self.queue}-{self._run}-{next(self._numbers)}"
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env={**plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=1 << 20,
-            start_new_session=True,  # Ctrl-C is for us: they are told by SIGTERM
+        # With a pipe of asyncio's own, a process has not ended while a child that it left behind holds the other end.
+        ours, theirs = os.pipe()
+        lines = asyncio.StreamReader(LONGEST_LINE)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), os.fdopen(ours, "rb", 0)
         )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env={**plain_environment(), **self.environment, "STREAMQUEUE_CONSUMER": name},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,  # Ctrl-C is for us: they are told by SIGTERM
+            )
+        except OSError:
+            pipe.close()
+            raise
+        finally:
+            os.close(theirs)
         worker = self.workers[name] = Worker(name, process, time.monotonic())
-        reader = asyncio.create_task(self._follow(worker))
+        reader = asyncio.create_task(self._follow(worker, lines, pipe))
         self._readers.add(reader)
         reader.add_done_callback(self._readers.discard)
 
-    async def _follow(self, worker: Worker) -> None:
+    async def _follow(self, worker: Worker, lines: asyncio.StreamReader, pipe: asyncio.ReadTransport) -> None:
         """Pass on what it writes; take note of its end."""
-        assert worker.process.stdout
-        output = asyncio.create_task(self._pass_on(worker.name, worker.process.stdout))
+        output = asyncio.create_task(self._pass_on(worker.name, lines))
         code = await worker.process.wait()
         _signal(worker, signal.SIGKILL)  # what it may have left behind in its session
         with suppress(TimeoutError):
             await asyncio.wait_for(output, 1.0)
+        pipe.close()
         del self.workers[worker.name]
         self.ended.append(Ended(worker.name, code))
         now = time.monotonic()

@@ -280,6 +280,22 @@ async def test_ctrl_c_lets_workers_finish(
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_ctrl_c_once_more_ends_workers_at_once_and_hands_back_what_they_held(
+    redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
+) -> None:
+    async with dev(tmp_path, SDK, "--redis", shared_server.url) as running:
+        await redis.xadd("orders", {"task": "slow 600"})
+        pid = await started(redis)
+        running.process.send_signal(signal.SIGINT)
+        await running.says("Ctrl-C again ends them at once")
+        assert await running.end() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    (holder,) = (await redis.xpending("orders", "workers"))["consumers"]
+    assert holder["name"] == b"streamqueue:parked", "and comes again after the backoff, as of any worker that died"
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
 async def test_a_terminal_that_is_closed_leaves_no_workers_behind(
     redis: Redis, shared_server: RunningServer, queue: Queue, tmp_path: Path
 ) -> None:
