@@ -37,7 +37,8 @@ def read_documents(path: Path) -> list[Document]:
             documents = list(yaml.safe_load_all(file))
     except OSError as error:
         raise BadInput(f"{path.name}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2026-13-01 is a ValueError
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Of a date like 2026-13-01, or a tag like !!bool with another value.
         raise BadInput(f"{path.name}: no YAML: {' '.join(str(error).split())}") from None
     return [each for document in documents for each in _listed(document) if isinstance(each, Mapping)]
 

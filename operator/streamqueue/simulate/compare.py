@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import signal
 from collections.abc import Mapping
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from streamqueue.api.spec import QueueSpec, TargetWait
@@ -32,10 +33,7 @@ def compare(queue: QueueSpec, trace: Trace, cluster: Cluster, *, alone: bool, se
     if alone:
         return {OURS: _play_ours(queue, trace, cluster, seed)}
     base = KedaConfig(min_replicas=queue.scaling.min_replicas, max_replicas=queue.scaling.max_replicas)
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    context.Process(target=_play_peers, args=(there,), daemon=True).start()
-    there.close()
+    here = _begin_second()
     try:
         here.send((base, trace, cluster, late_after(queue), seed))
         outcomes = {OURS: _play_ours(queue, trace, cluster, seed)}
@@ -44,6 +42,18 @@ def compare(queue: QueueSpec, trace: Trace, cluster: Cluster, *, alone: bool, se
         raise ChildProcessError(
             "the process that plays KEDA has ended early, perhaps for want of memory; --only leaves KEDA out"
         ) from None
+
+
+def _begin_second() -> Connection:
+    """What Ctrl-C tells it as it starts waits there until it can end without a word."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    resource_tracker.ensure_running()  # it would be started else, and with that signals let through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    context.Process(target=_play_peers, args=(there,), daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    there.close()
+    return here
 
 
 def _hear(second: Connection) -> dict[str, Outcome]:
@@ -74,6 +84,7 @@ def _play_ours(queue: QueueSpec, trace: Trace, cluster: Cluster, seed: int) -> O
 def _play_peers(first: Connection) -> None:
     """KEDA with its defaults, and tuned for this trace. Tells the share that is done, and last what they came to."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # end without a word with the first process
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     base, trace, cluster, target, seed = first.recv()
     gc.freeze()
     tuned = tune_keda(trace, cluster, target, base, (Metric.LAG, Metric.DUAL, Metric.SUM), lambda x: first.send(x / 2))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from streamqueue.simulate.outcome import Outcome
 from streamqueue.simulate.trace import Trace
@@ -53,24 +54,17 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def _worst_hour(arrivals: Sequence[float], waits: Sequence[float], target: float) -> float:
-    hours = list(_groups(arrivals, waits, HOUR, int(arrivals[-1] // HOUR) + 1))
+    tasks = zip(arrivals, waits, strict=True)
+    hours = [[wait > target for _, wait in hour] for _, hour in groupby(tasks, key=lambda task: task[0] // HOUR)]
     few = min(FEWEST, max(map(len, hours)))
-    return max(sum(wait > target for wait in group) / len(group) for group in hours if len(group) >= few)
+    return max(sum(late) / len(late) for late in hours if len(late) >= few)
 
 
 def p95_over_time(trace: Trace, waits: Sequence[float], bins: int) -> list[float]:
     """The 95th percentile of the wait of the tasks that arrived in each of `bins` equal spans; 0 where none did."""
-    groups = _groups(trace.arrivals, waits, (trace.arrivals[-1] or 1.0) / bins, bins)
-    return [percentile(sorted(group), 0.95) if group else 0.0 for group in groups]
-
-
-def _groups(arrivals: Sequence[float], waits: Sequence[float], span: float, count: int) -> Iterator[Sequence[float]]:
-    """The waits of the tasks that arrived in each of `count` spans of `span` seconds; the last is open."""
-    start = 0
-    for i in range(1, count + 1):
-        end = bisect_left(arrivals, i * span, start) if i < count else len(arrivals)
-        yield waits[start:end]
-        start = end
+    arrivals, span = trace.arrivals, (trace.arrivals[-1] or 1.0) / bins
+    cuts = [*(bisect_left(arrivals, i * span) for i in range(bins)), len(arrivals)]
+    return [percentile(sorted(waits[i:j]), 0.95) if i < j else 0.0 for i, j in pairwise(cuts)]
 
 
 def over_time(outcome: Outcome, column: int, end: float, bins: int) -> list[float]:

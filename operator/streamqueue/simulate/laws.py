@@ -127,7 +127,7 @@ class KedaLaw:
         if active:
             self._active_at = now
             return have or max(1, self.config.min_replicas)
-        if have and not self.config.min_replicas and now - self._active_at >= self.config.cooldown:
+        if not self.config.min_replicas and now - self._active_at >= self.config.cooldown:
             self._recommended.clear()
             return 0
         return max(have, self.config.min_replicas)

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 LATEST = 1e11  # seconds, in the year 5138: a time beyond was given in milliseconds
+LONGEST = 1e7  # seconds that a task may take
 
 
 class TraceError(ValueError):
@@ -74,10 +75,12 @@ def _tasks(rows: Iterable[list[str]], name: str) -> Iterable[tuple[float, float]
                 "and service seconds"
             ) from None
         header = False
-        if 0 <= service < 1e7 and LATEST <= abs(at) < math.inf:
+        if not 0 <= service <= LONGEST or not math.isfinite(at):
+            raise TraceError(
+                f"{name}, line {number}: a service time is seconds, 0 to {LONGEST:.0f}, and both are finite"
+            )
+        if abs(at) >= LATEST:
             raise TraceError(f"{name}, line {number}: {row[0]!r} is far from now: arrival times are seconds")
-        if not 0 <= service < 1e7 or not abs(at) < LATEST:
-            raise TraceError(f"{name}, line {number}: a service time is seconds, 0 or more, and both are finite")
         yield at, service
 
 

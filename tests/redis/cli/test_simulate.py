@@ -49,6 +49,9 @@ async def test_arrivals_are_the_times_in_the_ids(cli: Cli, queue: Queue, redis: 
     assert "orders: 1,500 tasks in 0.21 h, 0.42 pod-hours of work" in printed
     (row,) = await cli.json(*words, "--since", f"{(BEGAN + 600) * 1000}-0")
     assert row["pod_hours"] < 0.2 and row["late"] <= 0.05
+    assert await cli.bare(*words) == printed, "the manifest says which stream"
+    assert await cli("simulate", *words[3:]) != printed, "the defaults are tried without a manifest"
+    assert "--since: 'then' is no entry id" in await cli.refused(*words, "--since", "then", code=2)
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's

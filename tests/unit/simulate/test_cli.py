@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from streamqueue.cli.main import run
+from streamqueue.cli.trial.types import NODES
+from streamqueue.simulate.cluster import Nodes
 from streamqueue.simulate.text import sparkline
 from streamqueue.simulate.trace import read_trace
 
@@ -59,16 +63,54 @@ def test_a_manifest_on_a_trace_beside_keda(queue: Path, trace: Path, capsys: pyt
 def test_the_end_of_the_second_process_is_one_line_and_exit_1(queue: Path, tmp_path: Path) -> None:
     trace = tmp_path / "long.csv"
     trace.write_text("".join(f"{i * 0.05},2\n" for i in range(200_000)))
-    words = ["simulate", "-f", str(queue), "--trace", str(trace)]
-    script = f"from streamqueue.cli.main import run; exit(run({words!r}))"
-    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) as first:
-        children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
-        while not (seconds := [pid for pid in children.read_text().split() if _plays(pid)]):
-            assert first.poll() is None
-        os.kill(int(seconds[0]), signal.SIGKILL)
+    with started(queue, trace) as first:
+        os.kill(second_of(first), signal.SIGKILL)
         _, error = first.communicate(timeout=60)
     assert first.returncode == 1
     assert "--only leaves KEDA out" in error and error.count("\n") == 1
+
+
+def test_ctrl_c_as_the_second_process_starts_is_exit_130_without_a_word(queue: Path, trace: Path) -> None:
+    """A terminal sends it to both, and Python says a lot of one that comes while it loads modules."""
+    with started(queue, trace) as first:
+        status = Path(f"/proc/{second_of(first)}/status")
+        while not re.search(r"^SigCgt:\s\w*[2367abef]$", status.read_text(), re.MULTILINE):  # it would be heard
+            assert first.poll() is None
+        os.killpg(first.pid, signal.SIGINT)
+        said = first.communicate(timeout=60)
+    assert (first.returncode, "".join(said).strip()) == (130, "")
+
+
+@pytest.mark.parametrize("what", ["--trace", "-f"])
+def test_ctrl_c_while_a_file_is_read_is_exit_130(queue: Path, trace: Path, what: str, tmp_path: Path) -> None:
+    """As of `-f -` before anything was typed."""
+    os.mkfifo(fifo := tmp_path / "fifo")
+    with started(*((queue, fifo) if what == "--trace" else (fifo, trace))) as first, fifo.open("w"):
+        first.send_signal(signal.SIGINT)
+        said = first.communicate(timeout=60)
+    assert (first.returncode, "".join(said).strip()) == (130, "")
+
+
+def started(queue: Path, trace: Path) -> subprocess.Popen[str]:
+    """As a group of its own, which Ctrl-C ends: what a job in the background starts would ignore it."""
+    words = ["simulate", "-f", str(queue), "--trace", str(trace)]
+    script = f"from streamqueue.cli.main import run; exit(run({words!r}))"
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def second_of(first: subprocess.Popen[str]) -> int:
+    """The process that plays KEDA, as soon as it is there."""
+    children = Path(f"/proc/{first.pid}/task/{first.pid}/children")
+    while not (found := [pid for pid in children.read_text().split() if _plays(pid)]):
+        assert first.poll() is None
+    return int(found[0])
 
 
 def _plays(pid: str) -> bool:
@@ -138,14 +180,15 @@ def test_bad_options_are_one_line_and_exit_2(
 
 def test_a_byte_order_mark_blank_lines_and_a_header_are_no_tasks(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_bytes(b"\xef\xbb\xbfat,service,note\r\n\r\n3,1,x\r\n 2 , 4 ,\r\n")
-    trace = read_trace(path)
-    assert (trace.arrivals, trace.services) == ([0.0, 1.0], [4.0, 1.0])
+    for header in (b"at,service,note\r\n", b""):
+        path.write_bytes(b"\xef\xbb\xbf" + header + b"3,1,x\r\n\r\n  \r\n 2 , 4 ,\r\n")
+        trace = read_trace(path)
+        assert (trace.arrivals, trace.services) == ([0.0, 1.0], [4.0, 1.0])
 
 
 def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("2025-01-01T00:00:10+00:00,2\n2025-01-01T00:00:00+00:00,1\n")
+    path.write_text("2025-01-01T00:00:10+00:00,2\n 2025-01-01T00:00:00+00:00 ,1\n")
     trace = read_trace(path)
     assert (trace.arrivals, trace.services) == ([0.0, 10.0], [1.0, 2.0])
 
@@ -157,12 +200,16 @@ def test_times_may_be_dates_and_out_of_order(tmp_path: Path) -> None:
         ("1.0,2.0\nsoon,3\n", "line 2: 'soon', '3' is no arrival time"),
         ("2025-01-01T00:00:00+00:00,1\nsoon,3\n", "line 2: 'soon', '3' is no arrival time"),
         ("1.0,2.0\n5\n", "line 2: wants an arrival time and service seconds"),
-        ("1.0,-2.0\n", "line 1: a service time is seconds, 0 or more"),
-        ("nan,1\n", "line 1: a service time is seconds, 0 or more, and both are finite"),
+        ("1.0,-2.0\n", "line 1: a service time is seconds, 0 to 10000000"),
+        ("1.0,20000000\n", "line 1: a service time is seconds, 0 to 10000000"),
+        ("nan,1\n", "line 1: a service time is seconds, 0 to 10000000, and both are finite"),
+        ("-inf,1\n", "and both are finite"),
         ("0;1\n2;1\n", "line 1: wants an arrival time and service seconds, separated by a comma"),
         ("at,service\n", "holds no task"),
         ('1,2\n"' + "x" * 200_000 + "\n", "no CSV: field larger than field limit"),
         ("0,1\n1790000000000,1\n", "line 2: '1790000000000' is far from now: arrival times are seconds"),
+        ("-1790000000000,1\n", "is far from now"),
+        ("\udc8b,1\n", "no UTF-8 text"),
         ("\n\nat,service\nsoon,3\n", "line 4: 'soon', '3' is no arrival time"),
         ("0001-01-01T00:00:00,1\n0001-01-01T00:00:00,1\n", "line 2: '0001-01-01T00:00:00', '1' is no arrival time"),
     ],
@@ -171,7 +218,7 @@ def test_a_bad_trace_is_one_line_and_exit_2(
     queue: Path, tmp_path: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bad.csv"
-    path.write_text(content)
+    path.write_text(content, errors="surrogateescape")
     assert run(["simulate", "-f", str(queue), "--trace", str(path)]) == 2
     error = capsys.readouterr().err
     assert says in error
@@ -183,6 +230,10 @@ def test_a_bad_trace_is_one_line_and_exit_2(
     [
         ("kind: Deployment\n", "wants one object of kind StreamQueue, has 0"),
         ("a: [\n", "no YAML"),
+        *((f"a: {each}\n", "no YAML") for each in ("2026-13-01", "!!bool maybe", "!!timestamp soon", "!!int ''")),
+        ("- a\n", "wants one object of kind StreamQueue, has 0"),
+        ("kind: List\nitems: [5]\n", "wants one object of kind StreamQueue, has 0"),
+        ("kind: StreamQueue\nspec: {}\n", "has no metadata.name that is a string: None"),
         ("kind: StreamQueue\nmetadata: {name: orders}\n", "has no spec"),
         (QUEUE.replace("targetWait: 30s", "targetWait: soon"), "spec.scaling.targetWait"),
     ],
@@ -257,6 +308,9 @@ def test_a_plot_that_cannot_be_written_is_one_line_and_exit_1(
 def test_a_missing_file_is_named(queue: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["simulate", "-f", str(queue), "--trace", "/nowhere/t.csv"]) == 2
     assert "'--trace': File '/nowhere/t.csv' does not exist" in capsys.readouterr().err
+    for words in (["-f", str(queue), "--trace", "/proc/self/mem"], ["-f", "/proc/self/mem", "--trace", str(queue)]):
+        assert run(["simulate", *words]) == 2
+        assert capsys.readouterr().err == "streamqueue: mem: Input/output error\n"
     for words in (["-f", str(queue), "--trace", ""], ["-f", "", "--trace", str(queue)]):
         assert run(["simulate", *words]) == 2
         assert "File '' does not exist" in capsys.readouterr().err
@@ -269,6 +323,22 @@ def test_a_manifest_may_come_by_standard_input(
     monkeypatch.setattr("sys.stdin", queue.open())
     assert run(["simulate", "-f", "-", "--trace", str(trace), "--only", "-o", "json"]) == 0
     assert "pod_hours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("word", "nodes"),
+    [("2:10:8", Nodes(2, 10, 8, 60.0)), ("0:1:1:0", Nodes(0, 1, 1, 0.0)), ("3:1:3:90", Nodes(3, 1, 3, 90.0))],
+)
+def test_nodes_as_people_type_them(word: str, nodes: Nodes) -> None:
+    assert NODES.convert(word, None, None) == nodes
+
+
+@pytest.mark.parametrize(
+    "word", ["", "3", "2:10", "-1:10:8", "2:0:8", "0:10:0", "9:10:8", "2:10:8:-1", "2:10:8:9:9", "a:b:c"]
+)
+def test_what_is_no_number_of_nodes_is_refused(word: str) -> None:
+    with pytest.raises(click.BadParameter, match="whole numbers as in 2:10:8:90"):
+        NODES.convert(word, None, None)
 
 
 def test_a_sparkline_fills_to_the_greatest() -> None:

@@ -65,6 +65,28 @@ def test_long_tasks_are_played_to_their_end() -> None:
     assert outcome.pod_seconds == sum(services)
 
 
+@pytest.mark.parametrize(
+    ("target", "longest", "seconds"),
+    [(30.0, 1.0, 14_400), (43_200.0, 1.0, 86_400), (30.0, 20_000.0, 23_630), (30.0, 1e7, 90_030)],
+    ids=["hours", "twice a long target", "a long task", "at most a day of one that takes months"],
+)
+def test_how_long_the_last_tasks_are_waited_for(target: float, longest: float, seconds: float) -> None:
+    assert tail(target, [1.0, longest, 1.0]) == seconds
+
+
+def test_a_pod_that_must_go_costs_until_its_task_is_done_and_takes_no_other() -> None:
+    plan = Plan(((0, 3), (10, 1)))
+    outcome = Fleet([0.0, 50.0], [20.0, 1.0], Cluster(ColdStart(1.0)), plan).run()
+    assert outcome.pod_seconds == 21.0 + 10.0 + 51.0
+    assert [outcome.timeline[n] for n in (0, 1, 10)] == [(0.0, 3, 0, 1), (1.0, 3, 3, 0), (10.0, 1, 1, 0)]
+
+
+def test_pods_are_counted() -> None:
+    plan = Plan(((0, 1), (5, 3), (10, 1), (20, 2)))
+    outcome = Fleet([0.0, 30.0], [1.0, 1.0], Cluster(ColdStart(1.0)), plan).run()
+    assert (outcome.started, outcome.peak) == (4, 3)
+
+
 def test_a_busy_pod_that_must_go_finishes_within_its_grace_or_is_killed_and_its_task_returns() -> None:
     plan = Plan(((0, 1), (5, 0), (300, 1)))
     kind = Fleet([0.0, 400.0], [60.0, 1.0], Cluster(ColdStart(1.0), grace=150), plan).run()
@@ -115,6 +137,13 @@ def test_pods_wait_for_nodes_and_nodes_come() -> None:
     assert sorted(outcome.waits) == [1.0, 1.0, 51.0, 51.0, 501.0, 501.0]
 
 
+def test_empty_nodes_go_but_for_the_first_and_come_again_as_late() -> None:
+    nodes, plan = Nodes(first=1, pods_each=2, limit=3, start=50.0), Plan(((0, 6), (200, 1), (300, 6)))
+    arrivals = [0.0] * 6 + [300.0] * 6
+    outcome = Fleet(arrivals, [100.0] * 12, Cluster(ColdStart(1.0), nodes=nodes), plan).run()
+    assert outcome.waits == [1.0] * 2 + [51.0] * 4 + [0.0, 1.0] + [51.0] * 4
+
+
 def test_keda_leaves_zero_at_its_poll_and_doubles_by_the_hpa() -> None:
     law = KedaLaw(KedaConfig(target=1.0, metric=Metric.LAG))
     outcome = Fleet([1.0] * 100, [600.0] * 100, Cluster(ColdStart(1000.0)), law).run()
@@ -135,6 +164,9 @@ def test_figures() -> None:
     figures = figures_of(trace, outcome, 30.0, 1)
     assert figures.late == 0.0
     assert figures.over_work == outcome.pod_seconds / 200
+    waits = [float(n) for n in range(200)]
+    figures = figures_of(trace, Outcome(waits[::-1], pod_seconds=7200.0), 30.0, 1)
+    assert (figures.p50, figures.p95, figures.p99, figures.late) == (99.0, 189.0, 197.0, 169 / 200)
     assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0.25, 0.5, 0.95)] == [1.0, 2.0, 4.0]
 
 

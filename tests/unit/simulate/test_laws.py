@@ -67,6 +67,11 @@ def test_the_hpa_goes_down_to_the_most_of_its_window() -> None:
     assert answer(KedaConfig(), *looks) == [10, 10, 10, 10, 6, 2]
 
 
+def test_what_the_window_remembers_raises_nothing() -> None:
+    """The HPA wished for more than it may add at once."""
+    assert answer(KedaConfig(), Seen(7, 1, 1000), Seen(22, 5, 10)) == [5, 5]
+
+
 def test_the_hpa_looks_every_15_seconds_and_keda_every_30() -> None:
     looks = [Seen(7, 5, 50), Seen(8, 5, 500), Seen(21.9, 5, 500), Seen(22, 5, 500)]
     assert answer(KedaConfig(), *looks) == [10, 5, 5, 10]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from heapq import heappop, heappush
 from pathlib import Path
 
@@ -63,6 +64,10 @@ def test_years_without_a_task_cost_no_time_and_no_memory(which: int) -> None:
     outcome = Fleet(arrivals, [3.0] * 60, Cluster(ColdStart(5.0)), laws()[which]).run()
     assert len(outcome.timeline) < 5000
     assert max(outcome.waits) < 40
+    tracemalloc.start()
+    assert figures_of(Trace("t", arrivals, [3.0] * 60), outcome, 30.0, 1).worst_hour == 0.0
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
 
 
 class EachLook(Fleet):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -85,7 +84,7 @@ def simulate(
     if plot is not None and not plot.absolute().parent.is_dir():
         raise BadInput(f"--plot: there is no folder {str(plot.parent)!r}")
     try:
-        queue, trace = asyncio.run(load(selection, words, Source(file, which, csv, since, service, seed)))
+        queue, trace = load(selection, words, Source(file, which, csv, since, service, seed))
     except TraceError as error:
         raise BadInput(str(error)) from None
     if queue.scaling.paused:

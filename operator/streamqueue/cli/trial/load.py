@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -41,18 +42,25 @@ class Source:
     seed: int
 
 
-async def load(selection: Selection, words: tuple[str, ...], source: Source) -> tuple[QueueSpec, Trace]:
-    """Raises BadInput, Failure, RedisProblem, and TraceError."""
+def load(selection: Selection, words: tuple[str, ...], source: Source) -> tuple[QueueSpec, Trace]:
+    """Raises BadInput, Failure, RedisProblem, and TraceError.
+
+    Files are read outside of asyncio, which would keep Ctrl-C waiting for them, and then forget it.
+    """
     from streamqueue.simulate.trace import read_trace
 
     tried = read_queue(source.manifest, source.which).spec if source.manifest else None
-    if len(words) > 1:
-        raise BadInput(f"{words[1]!r} is one word too many")
     if source.csv is not None and tried and words:
         raise BadInput(f"{words[0]!r} is one word too many: -f FILE says what is tried, --trace on what")
     if source.csv is not None:
         trace = read_trace(source.csv)
-        return tried or await _spec_in_cluster(selection, words), trace
+        return tried or asyncio.run(_spec_in_cluster(selection, words)), trace
+    return asyncio.run(_from_stream(selection, words, source, tried))
+
+
+async def _from_stream(
+    selection: Selection, words: tuple[str, ...], source: Source, tried: QueueSpec | None
+) -> tuple[QueueSpec, Trace]:
     async with AsyncExitStack() as stack:
         if words or selection.straight or tried is None:
             target = await stack.enter_async_context(open_target(only_queue(selection, words)))
