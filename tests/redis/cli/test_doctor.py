@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import shlex
 from collections.abc import Callable
 
@@ -13,7 +15,7 @@ from rich.cells import cell_len
 from streamqueue.cli.main import run
 from streamqueue.maintenance import release
 from streamqueue.streams.settlement import Settlement
-from tests.redis.cli.conftest import Cli
+from tests.redis.cli.conftest import Called, Cli
 from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer, free_port
@@ -48,6 +50,30 @@ async def test_group_missing_names_the_near_one(cli: Cli, redis: Redis) -> None:
 async def test_redis_unreachable(cli: Cli, redis: Redis) -> None:
     cli.url = f"redis://127.0.0.1:{free_port()}/0"
     assert (await cli.doctor()).keys() == {"redis-Unreachable"}
+    assert (await cli.call("doctor")).out.splitlines()[-1] == "orders/workers: not looked at: the stream"
+    (diagnosis,) = json.loads((await cli.call("doctor", "-o", "json")).out)
+    assert (diagnosis["queue"], diagnosis["notRead"]) == ("orders/workers", ["the stream"])
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_what_people_read_of_problems_of_warnings_and_of_neither(cli: Cli, own_server: RunningServer) -> None:
+    cli.url = own_server.url
+    async with Redis(port=own_server.port) as client:
+        await client.xadd("orders", {"a": "b"})
+        called = await cli.call("doctor")
+        first, *lines = called.out.splitlines()
+        assert (called.code, called.err) == (1, "")
+        assert first.startswith("orders/workers: problem no-group: stream orders has no group workers")
+        assert [line.split(": ")[:2] for line in lines] == [
+            ["  next", "the operator creates it when it runs; by hand"],
+            ["orders/workers", "warning persistence"],
+            ["  next", "give it a volume, and"],
+        ]
+        assert (await cli.call("doctor", "-o", "name")) == Called(1, "no-group\npersistence\n", "")
+        await client.xgroup_create("orders", "workers", "0")
+        assert await cli("doctor", "-o", "name") == "persistence\n"
+        await client.config_set("appendonly", "yes")
+        assert re.fullmatch(r"orders/workers: ok: \d\d checks found nothing\n", await cli("doctor"))
 
 
 async def test_wrong_password(cli: Cli, own_server: RunningServer) -> None:

@@ -13,6 +13,7 @@ async def test_a_task_from_its_first_entry_to_its_death(cli: Cli, queue: Queue) 
     (task,) = await queue.add(1)
     story = await cli.json("explain", task)
     assert story["state"] == "waiting" and "2 task(s) are before it" in story["sentences"][-1]
+    assert (await cli("explain", task)).splitlines() == story["sentences"]
     await queue.read("pod-1", count=2)
     await queue.ack(*await queue.pending())
     await queue.read("pod-7")
@@ -31,6 +32,8 @@ async def test_a_task_from_its_first_entry_to_its_death(cli: Cli, queue: Queue) 
     story = await cli.json("explain", task)
     assert story["state"] == "dead" and "OOMKilled" in " ".join(story["sentences"])
     assert story["next"].startswith("streamqueue dlq show")
+    assert (await cli("explain", task)).splitlines() == [*story["sentences"], f"next: {story['next']}"]
+    assert await cli("explain", task, "-o", "name") == "dead\n"
 
 
 async def test_a_task_of_the_sdk_that_waits_for_its_retry(cli: Cli, queue: Queue) -> None:

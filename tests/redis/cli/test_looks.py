@@ -96,6 +96,7 @@ async def test_peek_shows_what_is_delivered_next_and_delivers_nothing(cli: Cli, 
     assert [row["entry"] for row in await cli.json("peek", "--newest", "-c", "2")] == [ids[4], ids[3]]
     assert [row["entry"] for row in await cli.json("peek", "--from", ids[1], "-c", "2")] == ids[1:3]
     assert (await cli("peek", "-o", "name")).split() == ids[2:]
+    assert (await cli("peek", "-o", "wide")).split()[:4] == ["ENTRY", "ADDED", "FIELDS", "TASK"]
     assert (await cli.call("peek", "-c", "3")).err == ""
     for output in ("table", "name", "json"):
         assert (await cli.call("peek", "-c", "2", "-o", output)).err == "Only the first 2 are listed: -c lists more\n"
@@ -106,7 +107,7 @@ async def test_peek_shows_the_history_of_a_stream_that_no_group_reads(cli: Cli, 
     """As the last one of a pipeline."""
     ids = [(await redis.xadd("last", {"n": n})).decode() for n in range(3)]
     assert (await cli.bare("peek", "--stream", "last", "--newest", "-o", "name")).split() == ids[::-1]
-    assert (await cli("peek", "--from", ids[1], "-o", "name", stream="last")).split() == ids[1:]
+    assert (await cli.bare("peek", "--stream", "last", "--from", ids[1], "-o", "name")).split() == ids[1:]
     assert "has no group 'workers'" in (await cli.call("peek", stream="last")).err
     assert "does not exist" in (await cli.call("peek", "--newest", stream="other")).err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import os
 import sys
@@ -71,13 +72,21 @@ async def test_a_task_is_followed_to_its_end(cli: Cli, queue: Queue, shared_serv
         assert (found["state"], found["progress"], found["message"]) == ("running", 0.25, "reading")
         assert found["worker"].startswith("pod.") and found["since"]
         assert "25% reading" in await cli("result", good)
+        ends, began = await queue.now(), seconds(found["since"])
         go_on.set()
         await until(lambda: worker.counters.acked + worker.counters.dead == 2, "both")
     found = await cli.json("result", good)
     assert (found["state"], found["result"], found["error"]) == ("done", {"pages": 3}, None)
-    assert '{"pages": 3}' in await cli("result", good)
+    assert began <= ends <= seconds(found["since"]) + 0.001
+    assert '{"pages": 3}' in await cli("result", good) and "25%" not in await cli("result", good)
+    assert [title in await cli("result", good, "-o", "wide") for title in ("SINCE", "WORKER", "ATTEMPT")] == [True] * 3
     found = await cli.json("result", bad)
     assert (found["state"], found["result"], found["error"]) == ("dead", None, "no such customer")
+    assert "no such customer" in await cli("result", bad)
+
+
+def seconds(since: str) -> float:
+    return datetime.datetime.fromisoformat(since).timestamp()
 
 
 @pytest.mark.parametrize("idle", [True, False], ids=["blocked read", "exchange"])

@@ -140,6 +140,11 @@ async def test_reclaim_returns_what_is_overdue(cli: Cli, queue: Queue) -> None:
     assert len(await queue.pending()) == 2
     assert "2 returned" in await cli("reclaim", *visibility)
     assert await queue.pending() == []
+    await queue.read("pod-1", count=1)
+    await queue.age(61)
+    await queue.read("pod-1", count=1)
+    assert (await cli("reclaim", *visibility, "--dry-run")).startswith("1 task(s) are past")
+    assert "1 dead-lettered" in await cli("reclaim", *visibility, "--max-deliveries", "2")
 
 
 async def test_reclaim_says_in_words_until_when_it_rests(cli: Cli, queue: Queue) -> None:

@@ -117,6 +117,19 @@ def test_bad_input_is_one_line_and_exit_code_2(words: list[str], capsys: pytest.
         (["doctor", *STRAIGHT, "orders"], "'orders' is one word too many: --stream and --group, or their variables,"),
         (["status", "My Orders"], "a name must be small letters, digits, '-' and '.'"),
         (["send", *STRAIGHT, "b=0", "a=1", "a=2"], "field 'a' is there twice"),
+        (["init", "orders", "--image", "i"], "give one of --redis-url URL and --redis-secret NAME/KEY"),
+        (["init", "a", "--image", "i", "--redis-url", "redis://h", "--redis-secret", "a/b"], "give one of --redis-url"),
+        *(
+            (["init", "orders", "--image", "i", "--redis-secret", word], "--redis-secret must be NAME/KEY")
+            for word in ("redis", "redis/", "/url", "")
+        ),
+        (["explain", *STRAIGHT, "1-1", "2-2"], "'2-2' is one word too many: one task at a time"),
+        (["result", *STRAIGHT, "1-1", "2-2"], "'2-2' is one word too many: one task at a time"),
+        (["explain", "orders", "1-1", "--at", "1h"], "give one of --at, --since and ID"),
+        (["explain", "orders", "--since", "1h", "--at", "1h"], "give one of --at, --since and ID"),
+        (["explain", *STRAIGHT, "--since", "1h"], "--at and --since ask the operator: name the queue"),
+        (["explain", "orders", "--at", "then"], "--at: 'then' is no time"),
+        (["explain", "orders", "--since", "then"], "--since: 'then' is no time"),
     ],
 )
 def test_bad_input_is_named(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,7 +212,9 @@ def test_completion_waits_for_no_cluster_that_hangs(tmp_path: Path) -> None:
 
 def test_the_first_manifest_can_be_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", "orders", "--image", "i:1", "--redis-secret", "redis/url", "-n", "shop"]) == 0
-    body = yaml.safe_load(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    body = yaml.safe_load(printed)
+    assert [line.partition(":")[0] for line in printed.splitlines()][:3] == ["apiVersion", "kind", "metadata"]
     assert body["metadata"] == {"name": "orders", "namespace": "shop"}
     assert parse_spec(body["spec"]).handler.image == "i:1"
 
@@ -295,12 +310,13 @@ def program(name: str, *words: str, **environment: str) -> subprocess.CompletedP
         (b"\xff\xfe", "UTF-8"),
         (b'{"name": "\\ud800"}', "line 1"),
         (b"[", "line 1"),
+        (b"{}", "line 1 must be a JSON object with at least one field"),
         (b"[" * 100_000, "line 1"),
         (b'{"n": ' + b"1" * 5000 + b"}", "line 1"),
         # The script that lets delayed tasks in would stop at it, and with it at all that come later.
         (json.dumps(dict.fromkeys(map(str, range(3001)), "")).encode(), "line 1 has 3001 fields"),
     ],
-    ids=["bytes", "half a pair", "half a list", "deep", "large", "wide"],
+    ids=["bytes", "half a pair", "half a list", "empty", "deep", "large", "wide"],
 )
 def test_a_file_of_tasks_that_are_no_text_adds_none(
     line: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
