@@ -135,11 +135,8 @@ class Fleet:
                 stderr=theirs,
                 start_new_session=True,  # Ctrl-C is for us: they are told by SIGTERM
             )
-        except OSError:
-            pipe.close()
-            raise
         finally:
-            os.close(theirs)
+            os.close(theirs)  # where nobody else has it, ours ends as well
         worker = self.workers[name] = Worker(name, process, time.monotonic())
         reader = asyncio.create_task(self._follow(worker, lines, pipe))
         self._readers.add(reader)

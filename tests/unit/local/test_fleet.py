@@ -114,7 +114,7 @@ async def test_what_the_law_sees_of_a_process(fleet: Fleet, monkeypatch: pytest.
 
 
 async def test_a_line_that_is_too_long_is_left_out_and_bytes_are_escaped(fleet: Fleet, said: Said) -> None:
-    fleet.command = ["sh", "-c", r"head -c 3000000 /dev/zero | tr '\0' x; echo; printf 'a\377\n'; exec sleep 60"]
+    fleet.command = ["sh", "-c", r"head -c 3000000 /dev/zero | tr '\0' x; echo; printf 'a\377\n' >&2; exec sleep 60"]
     await fleet.resize(1, ())
     await said.until(r"a\\xff")
     assert len(said.lines) <= 2 and max(len(text) for _, text in said.lines) < 1 << 20
