@@ -37,9 +37,10 @@ def read_documents(path: Path) -> list[Document]:
             documents = list(yaml.safe_load_all(file))
     except OSError as error:
         raise BadInput(f"{path.name}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        # Of a date like 2026-13-01, or a tag like !!bool with another value.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date like 2026-13-01 is a ValueError
         raise BadInput(f"{path.name}: no YAML: {' '.join(str(error).split())}") from None
+    except (LookupError, AttributeError):  # what yaml makes of it
+        raise BadInput(f"{path.name}: no YAML: a value doesn't fit its tag, as in !!bool maybe") from None
     return [each for document in documents for each in _listed(document) if isinstance(each, Mapping)]
 
 

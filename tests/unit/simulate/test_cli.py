@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,14 +10,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from streamqueue.cli.main import run
 from streamqueue.cli.trial.types import NODES
+from streamqueue.simulate import text
 from streamqueue.simulate.cluster import Nodes
-from streamqueue.simulate.text import sparkline
+from streamqueue.simulate.text import HEADERS, Progress, sparkline
 from streamqueue.simulate.trace import read_trace
 
 QUEUE = """
@@ -56,6 +59,9 @@ def test_a_manifest_on_a_trace_beside_keda(queue: Path, trace: Path, capsys: pyt
     assert "1,200 tasks in 0.17 h" in printed
     rows = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
     assert rows[2:4] == ["StreamQueue", "KEDA defaults"]
+    lines = [line for line in printed.splitlines() if line.startswith("|")]
+    assert {len(line) for line in lines} == {len(lines[0])} and all(line.endswith(" |") for line in lines)
+    assert tuple(cell.strip() for cell in lines[0].strip("|").split("|")) == HEADERS
     assert rows[4].startswith("KEDA ")
     assert printed.count("replicas ") == 3
 
@@ -230,7 +236,8 @@ def test_a_bad_trace_is_one_line_and_exit_2(
     [
         ("kind: Deployment\n", "wants one object of kind StreamQueue, has 0"),
         ("a: [\n", "no YAML"),
-        *((f"a: {each}\n", "no YAML") for each in ("2026-13-01", "!!bool maybe", "!!timestamp soon", "!!int ''")),
+        ("a: 2026-13-01\n", "no YAML: month must be in 1..12"),
+        *((f"a: {each}\n", "a value doesn't fit its tag") for each in ("!!bool maybe", "!!timestamp soon", "!!int ''")),
         ("- a\n", "wants one object of kind StreamQueue, has 0"),
         ("kind: List\nitems: [5]\n", "wants one object of kind StreamQueue, has 0"),
         ("kind: StreamQueue\nspec: {}\n", "has no metadata.name that is a string: None"),
@@ -339,6 +346,22 @@ def test_nodes_as_people_type_them(word: str, nodes: Nodes) -> None:
 def test_what_is_no_number_of_nodes_is_refused(word: str) -> None:
     with pytest.raises(click.BadParameter, match="whole numbers as in 2:10:8:90"):
         NODES.convert(word, None, None)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_shows_what_is_done_a_few_times_a_second_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    times = iter((100.0, 100.1, 110.0, 110.1))
+    monkeypatch.setattr(text, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    bar = Progress("KEDA")
+    for share in (0.1, 0.25, 0.3):
+        bar(share)
+    bar.done()
+    assert sys.stderr.getvalue() == f"\rKEDA [{'#' * 7}{'.' * 23}]  25 %,  30 s left \r\x1b[K"
 
 
 def test_a_sparkline_fills_to_the_greatest() -> None:
