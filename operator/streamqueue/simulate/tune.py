@@ -63,7 +63,8 @@ def excerpt(trace: Trace) -> Trace:
     if count <= EXCERPT:
         return trace
     arrivals = trace.arrivals
-    start = min(range(0, count - EXCERPT, EXCERPT // 10), key=lambda i: arrivals[i + EXCERPT] - arrivals[i])
+    starts = range(0, count - EXCERPT + 1, EXCERPT // 10)
+    start = min(starts, key=lambda i: arrivals[i + EXCERPT - 1] - arrivals[i])
     end = start + EXCERPT
     first = arrivals[start]
     return Trace(trace.name, [at - first for at in arrivals[start:end]], trace.services[start:end])

@@ -120,3 +120,16 @@ async def test_results_tell_how_long_tasks_took(shared_server: RunningServer, qu
         await asyncio.wait_for(ended.wait(), 20)
     known = await known_services(redis, keys, ids)
     assert 0.29 <= known[ids[0]] < 2 and known[ids[1]] < known[ids[0]]
+
+
+@pytest.mark.on("redis-7.0")  # nothing of it is the server's
+async def test_results_are_looked_for_from_the_newest_on_until_there_are_none(
+    queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "RESULTS_AT_ONCE", 2)
+    keys, ids = Keys("orders", "workers"), [f"task-{n}" for n in range(7)]
+    for n in (6, 5, 4, 0):
+        await redis.hset(keys.results + ids[n], mapping={"state": "done", "started": 1000, "at": 1000 * n})
+    await redis.hset(keys.results + ids[3], mapping={"state": "running", "started": 1000, "at": 9000})
+    assert await known_services(redis, keys, ids) == {"task-6": 5.0, "task-5": 4.0, "task-4": 3.0}
+    assert await known_services(redis, keys, ids[:1]) == {"task-0": 0.0}, "by clocks that differ"

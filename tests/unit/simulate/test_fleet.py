@@ -9,13 +9,15 @@ from typing import ClassVar
 
 import pytest
 
-from streamqueue.scaling import Observation
+from streamqueue.scaling import Observation, PodState
 from streamqueue.simulate.cluster import Cluster, ColdStart, Nodes
+from streamqueue.simulate.compare import report
 from streamqueue.simulate.figures import figures_of, over_time, p95_over_time, percentile
 from streamqueue.simulate.fleet import Fleet
 from streamqueue.simulate.laws import KedaConfig, KedaLaw, Metric
 from streamqueue.simulate.outcome import Outcome, tail
 from streamqueue.simulate.trace import Trace
+from streamqueue.simulate.worker import Worker, removal_order
 
 
 @dataclass
@@ -81,6 +83,19 @@ def test_a_pod_that_must_go_costs_until_its_task_is_done_and_takes_no_other() ->
     assert [outcome.timeline[n] for n in (0, 1, 10)] == [(0.0, 3, 0, 1), (1.0, 3, 3, 0), (10.0, 1, 1, 0)]
 
 
+def test_pods_go_in_a_replica_sets_order() -> None:
+    """Without a node, not ready, marked, youngest."""
+    pods = {name: Worker(name, 0.0) for name in ("old", "young", "marked", "starting", "unschedulable")}
+    pods["starting"].created = pods["unschedulable"].created = 9.0
+    pods["unschedulable"].state = PodState.UNSCHEDULABLE
+    for at, name in enumerate(("marked", "old", "young")):
+        pods[name].state, pods[name].ready_at = PodState.READY, float(at)
+    pods["marked"].marked_at = 5.0
+    assert [each.name for each in sorted(pods.values(), key=removal_order)] == [
+        *("unschedulable", "starting", "marked", "young", "old")
+    ]
+
+
 def test_pods_are_counted() -> None:
     plan = Plan(((0, 1), (5, 3), (10, 1), (20, 2)))
     outcome = Fleet([0.0, 30.0], [1.0, 1.0], Cluster(ColdStart(1.0)), plan).run()
@@ -142,6 +157,23 @@ def test_empty_nodes_go_but_for_the_first_and_come_again_as_late() -> None:
     arrivals = [0.0] * 6 + [300.0] * 6
     outcome = Fleet(arrivals, [100.0] * 12, Cluster(ColdStart(1.0), nodes=nodes), plan).run()
     assert outcome.waits == [1.0] * 2 + [51.0] * 4 + [0.0, 1.0] + [51.0] * 4
+
+
+def test_what_a_report_says() -> None:
+    trace = Trace("day", [0.0, 1800.0, 3600.0], [1800.0] * 3)
+    outcome = Outcome([0.0, 20.0, math.inf], 7200.0, 3, 0, 2, [(0.0, 1, 0, 2), (10.0, 2, 1, 5), (3600.0, 0, 0, 1)])
+    said = report(trace, {"ours": outcome}, 30.0, Cluster(ColdStart(15.0), concurrency=2)).splitlines()
+    assert said[0] == (
+        "day: 3 tasks in 1.00 h, 0.75 pod-hours of work; pods take 15 s; a task that waits longer than 30 s is late"
+    )
+    row = [cell.strip() for cell in said[4].strip("|").split("|")]
+    assert row == ["ours", "2.00", "2.667", "20.0 s", "never", "never", "33.3 %", "0.0 %", "3", "2", "0"]
+    assert said[5:7] == ["", "ours"]
+    assert [(line.split("▁")[0].strip(" ▂▃▄▅▆▇█"), line.split()[-1]) for line in said[7:9]] == [
+        ("replicas", "2"),
+        ("waiting", "5"),
+    ]
+    assert said[9].startswith(" p95 wait ") and said[9].endswith(" 20 s") and len(said) == 10
 
 
 def test_keda_leaves_zero_at_its_poll_and_doubles_by_the_hpa() -> None:

@@ -111,6 +111,15 @@ def test_tasks_that_may_wait_for_half_a_day_are_waited_for() -> None:
     assert max(outcomes[OURS].waits) < 12 * 3600
 
 
+def test_every_law_is_played_until_a_task_of_hours_lets_the_next_one_run() -> None:
+    trace = Trace("t", [0.0, 60.0], [6 * 3600.0, 1.0])
+    spec = parse_spec({**QUEUE, "scaling": {"maxReplicas": 1}})
+    outcomes = compare(spec, trace, Cluster(ColdStart(10.0)), alone=False, seed=0)
+    assert len(outcomes) == 3
+    for name, outcome in outcomes.items():
+        assert 6 * 3600 - 60 <= outcome.waits[1] < 7 * 3600, name
+
+
 def test_the_plot_is_a_png_whatever_its_name_and_the_traces(tmp_path: Path) -> None:
     from streamqueue.simulate.plot import plot
 
