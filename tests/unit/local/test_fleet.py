@@ -16,7 +16,7 @@ from streamqueue.local import fleet as module
 from streamqueue.local.fleet import Fleet
 from streamqueue.scaling import PodState
 
-STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+STUBBORN = "trap 'echo stays' TERM; echo ready; while :; do sleep 0.1; done"
 LOOP = "echo ready; while :; do sleep 0.1; done"
 
 
@@ -68,10 +68,14 @@ async def test_who_was_told_to_go_and_outlasts_the_grace_is_killed_by_a_later_lo
     await fleet.resize(1, ())
     await said.until("ready")
     await fleet.resize(0, ())
+    await said.until("stays")
     await fleet.resize(0, ())
     assert [view.state for view in fleet.views({}, ())] == [PodState.TERMINATING]
     (worker,) = fleet.workers.values()
-    assert worker.process.returncode is None
+    worker.process.terminate()
+    await said.until("stays", 2)
+    await fleet.resize(1, ())
+    assert len(fleet.workers) == 2, "another one doesn't wait for it"
     fleet.grace = 0.0
     await fleet.resize(0, ())
     assert await asyncio.wait_for(worker.process.wait(), 30) == -signal.SIGKILL
@@ -154,6 +158,40 @@ async def test_a_process_that_worked_for_long_is_replaced_at_once(
     await said.until("ended by signal 9; the next one starts in 1 s")
     await fleet.resize(1, ())
     assert not fleet.workers
+
+
+async def test_the_pauses_grow_to_half_a_minute_and_begin_anew_after_one_that_worked_for_long(
+    fleet: Fleet, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.command = ["sh", "-c", "exit 3"]
+
+    async def ends(count: int) -> None:
+        fleet._wait_until = 0.0
+        await fleet.resize(1, ())
+        await said.until("ended with exit code 3.*", count)
+
+    for count in range(1, 8):
+        await ends(count)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "SOON", 0.0)
+        await ends(8)
+    await ends(9)
+    told = [text.partition("; the next one starts in ")[2] for _, text in said.lines]
+    assert told == ["1 s", "2 s", "4 s", "8 s", "16 s", "30 s", "30 s", "", "1 s"]
+
+
+async def test_a_worker_goes_on_where_nobody_reads_what_it_writes(fleet: Fleet) -> None:
+    ended = asyncio.Event()
+
+    def say(name: str, text: str) -> None:
+        if text.startswith("ended"):
+            ended.set()
+        raise BrokenPipeError
+
+    fleet.say, fleet.command = say, ["sh", "-c", "for i in 1 2 3; do seq 20000; done; exit 3"]
+    await fleet.resize(1, ())
+    await asyncio.wait_for(ended.wait(), 30)
+    assert [each.code for each in fleet.ended] == [3] and not fleet.workers
 
 
 async def test_nothing_is_said_of_who_was_told_to_go(fleet: Fleet, said: Said) -> None:
