@@ -29,7 +29,7 @@ def parse_moment(word: str, now: float, option: str) -> str:
         pass
     try:
         return _milliseconds(_given(word))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise BadInput(
             f"{option}: {word!r} is no entry id (1700000000000-0), time (2026-01-31T12:00:00Z) or duration ago (2h30m)"
         ) from None
@@ -50,7 +50,7 @@ def parse_clock(word: str, now: float, option: str) -> float:
         pass
     try:
         moment = _given(word)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise BadInput(f"{option}: {word!r} is no time (03:12, 2026-01-31T03:12) or duration ago (2h30m)") from None
     if moment > now:
         raise BadInput(f"{option}: {word!r} is yet to come")
@@ -64,9 +64,8 @@ def _latest(day: datetime.time, now: float) -> float:
 
 
 def _given(word: str) -> float:
-    """Unix seconds. Raises ValueError, also for years that no time zone has, or OverflowError."""
-    given = datetime.datetime.fromisoformat(word)
-    return (given if given.tzinfo else given.astimezone()).timestamp()
+    """Unix seconds; local where there is no zone. Raises ValueError, also for years that no time zone has."""
+    return datetime.datetime.fromisoformat(word).timestamp()
 
 
 def _milliseconds(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,7 +152,9 @@ async def test_pending_finds_the_old_one_behind_a_thousand_fresh_ones(cli: Cli, 
 
 async def test_top_shows_each_look(cli: Cli, queue: Queue) -> None:
     await queue.add(3)
+    began = time.monotonic()
     out = await cli("top", "--looks", "2", "--interval", "0.2")
+    assert time.monotonic() - began >= 0.2
     assert "WAITING" in out and "orders/workers" in out
     assert len([line for line in out.splitlines() if line.split()[1:3] == ["3", "0"]]) >= 2
 

@@ -66,6 +66,8 @@ def central_europe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2026-03-04T11:00Z", "11:30Z", "2026-03-03T11:30Z"),
         ("2026-03-04T11:00Z", "06:00-04:00", "2026-03-04T10:00Z"),
         ("2026-03-04T23:30Z", "23:00Z", "2026-03-04T23:00Z"),  # here it is tomorrow
+        ("2026-07-01T11:00Z", "2026-07-01T12:30", "2026-07-01T10:30Z"),
+        ("2026-07-01T11:00Z", "2026-07-01T10:30Z", "2026-07-01T10:30Z"),
     ],
 )
 def test_a_time_of_day_is_that_of_its_zone(central_europe: None, now: str, word: str, meant: str) -> None:

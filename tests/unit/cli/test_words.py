@@ -27,6 +27,7 @@ from tests.unit.cli.build import NOW, condition, queue, rfc3339
     [
         ("1700000000000-7", "1700000000000-7"),
         ("0", "0"),
+        ("18446744073709551615-0", "18446744073709551615-0"),
         ("1m30s", "1699999910000"),
         ("2023-11-14T22:13:20Z", "1700000000000"),
         ("2023-11-14T23:13:20+01:00", "1700000000000"),
@@ -47,6 +48,8 @@ def test_no_moment(word: str) -> None:
 def test_an_id_that_is_no_time_has_none() -> None:
     assert entry_time("1700000000000-7") == "2023-11-14T22:13:20.000Z"
     assert entry_time("17-0") is None
+    assert [entry_time(f"{at}-0") for at in (946_684_800_000, 946_684_799_999)] == ["2000-01-01T00:00:00.000Z", None]
+    assert [entry_time(f"{at}000-0") for at in (253_402_300_799, 253_402_300_800)] == ["9999-12-31T23:59:59.000Z", None]
 
 
 @pytest.mark.parametrize(
