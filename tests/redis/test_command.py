@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import beyond
+from streamqueue.api.keys import target_on_next_redis
 from streamqueue.streams import connect
 from streamqueue.streams.enqueue import STEP, NewTask, enqueue
 from tests.redis.queue import Queue
@@ -71,8 +71,8 @@ async def test_a_pass_hands_results_on_to_another_server(
 ) -> None:
     queue = Queue(redis)
     await queue.create()
-    await redis.sadd(KEYS.outboxes, beyond("paid"))
-    await redis.xadd(KEYS.outbox(beyond("paid")), {"of": "x", "sq-row": "row"})
+    await redis.sadd(KEYS.outboxes, target_on_next_redis("paid"))
+    await redis.xadd(KEYS.outbox(target_on_next_redis("paid")), {"of": "x", "sq-row": "row"})
     following = {"stream": "paid", "redis": {"secretRef": {"name": "results", "key": "url"}}}
     handler = {**SPEC["handler"], "protocol": "sdk"}  # type: ignore[dict-item]
     environment = {

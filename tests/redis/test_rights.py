@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from streamqueue.api.keys import beyond
+from streamqueue.api.keys import target_on_next_redis
 from streamqueue.api.spec import Retention, RetentionPolicy
 from streamqueue.maintenance import abandoned, look, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
@@ -51,7 +51,7 @@ async def furnished(admin: Redis) -> Queue:
     await queue.read("plain", count=2)
     await take(store(admin, "sdk.1"), 2)
     await enqueue(admin, queue.stream, [NewTask("later", [("task", "later")], delay=0.001)])
-    for target in (NEXT, beyond("paid")):
+    for target in (NEXT, target_on_next_redis("paid")):
         await admin.xadd(KEYS.outbox(target), {"sq-row": "row", "of": "x"})
         await admin.sadd(KEYS.outboxes, target)
     await admin.script_flush()  # as after a restart
@@ -69,7 +69,7 @@ async def operate(queue: Queue, client: Redis) -> None:
     assert durable.eviction_policy is not None and durable.persistent is not None
     while (await promote(client, queue.stream))[1] is not None:
         pass
-    assert (await relay(client, KEYS, budget=5, beyond=queue.redis)).delivered == 2
+    assert (await relay(client, KEYS, budget=5, next_redis=queue.redis)).delivered == 2
     await abandoned(client, spec(), "plain")
     end = await queue.now() + 1
     assert (await release(client, spec(), "sdk.1", end, "Error")).handed_on == 2
@@ -77,7 +77,7 @@ async def operate(queue: Queue, client: Redis) -> None:
     await queue.redis.xadd(KEYS.returns, {"consumer": "plain", "cause": "abandoned", "delivered-at": 1})
     assert len(await take_returns(client, KEYS)) == 1
     assert (await look(client, spec())).until
-    report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL), beyond=queue.redis)
+    report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL), next_redis=queue.redis)
     assert report.trimmed > 0 and report.consumers_deleted > 0, report
     await cordon(client, KEYS, ["sdk"], 60.0)
     await cordon(client, KEYS, [], 60.0)
@@ -88,7 +88,7 @@ async def sweep_up(queue: Queue, client: Redis) -> None:
     await queue.read("idle", count=1)
     await queue.ack((await queue.pending())[-1])
     await queue.age(61)
-    first = await sweep(client, spec(retention=ALL), beyond=queue.redis)
+    first = await sweep(client, spec(retention=ALL), next_redis=queue.redis)
     assert first.quiet.restart_detection and (first.promoted, first.relayed) == (1, 2), first
     await queue.redis.hset(queue.epoch, "since", 0)
     report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL))
@@ -106,7 +106,7 @@ async def receive(queue: Queue, client: Redis) -> None:
     """What operator, CronJob and workers do at the endpoint of `next.redis`."""
     await client.ping()
     await queue.redis.srem(KEYS.outboxes, NEXT)  # or its delivery would bring the script along
-    report = await relay(queue.redis, KEYS, budget=5, beyond=client)
+    report = await relay(queue.redis, KEYS, budget=5, next_redis=client)
     assert (report.delivered, report.stuck) == (1, {})
 
 
@@ -117,7 +117,7 @@ async def work(queue: Queue, client: Redis) -> None:
     assert (await guard.look(client)).token is not None
     while (await promote(client, queue.stream))[1] is not None:
         pass
-    assert (await relay(client, KEYS, budget=5, beyond=queue.redis)).delivered == 2
+    assert (await relay(client, KEYS, budget=5, next_redis=queue.redis)).delivered == 2
     a = store(client, "sdk.2", results_ttl=60.0)
     await cordon(queue.redis, KEYS, ["sdk"], 60.0)
     assert (await a.exchange([], 1, 0)).cordoned

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _NO_BRACES = re.compile(r"[^{}]+")
-_BEYOND = "{}"  # no name of a stream begins so
+_ON_NEXT_REDIS = "{}"  # no name of a stream begins so
 _ONE_HASH_TAG = re.compile(r"[^{}]*\{[^{}]+\}[^{}]*")
 
 
@@ -30,19 +30,19 @@ def tagged(stream: str) -> str:
     )
 
 
-def beyond(stream: str) -> str:
+def target_on_next_redis(stream: str) -> str:
     """What an outbox calls `stream` where it is on the endpoint of `next.redis`, and not on the queue's own."""
-    return _BEYOND + stream
+    return _ON_NEXT_REDIS + stream
 
 
-def stream_beyond(target: str) -> str | None:
+def stream_on_next_redis(target: str) -> str | None:
     """The stream that `target` means on the endpoint of `next.redis`; None for one on the queue's own."""
-    return target.removeprefix(_BEYOND) if target.startswith(_BEYOND) else None
+    return target.removeprefix(_ON_NEXT_REDIS) if target.startswith(_ON_NEXT_REDIS) else None
 
 
 def shown(target: str) -> str:
     """An outbox's target in words."""
-    stream = stream_beyond(target)
+    stream = stream_on_next_redis(target)
     return target if stream is None else f"{stream} of next.redis"
 
 
@@ -140,7 +140,7 @@ class Keys:
 
     def outbox(self, target: str) -> str:
         """Stream: entries on their way to `target`, which no script of this queue reaches: a stream, or what
-        `beyond` makes of one.
+        `target_on_next_redis` makes of one.
         """
         return f"{self.prefix}:outbox:{target}"
 

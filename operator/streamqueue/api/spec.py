@@ -193,11 +193,11 @@ class QueueSpec:
     template: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def beyond(self) -> Redis | None:
+    def next_redis(self) -> Redis | None:
         """The other endpoint, which results go to; None without one."""
         return self.next.redis if self.next else None
 
     @property
     def endpoints(self) -> tuple[Redis, ...]:
         """All that the queue's pods talk to, its own first."""
-        return (self.redis, self.beyond) if self.beyond else (self.redis,)
+        return (self.redis, self.next_redis) if self.next_redis else (self.redis,)

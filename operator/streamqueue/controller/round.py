@@ -16,7 +16,7 @@ from streamqueue.controller.cluster.kube import Kube, KubeError, NotLeader
 from streamqueue.controller.cluster.refusal import Refused
 from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
-from streamqueue.controller.endpoints.relays import Beyond, Relays, comes_back, secrets_of
+from streamqueue.controller.endpoints.relays import NextEndpoint, Relays, comes_back, secrets_of
 from streamqueue.controller.endpoints.wake import Sleeper
 from streamqueue.controller.groups import with_group
 from streamqueue.controller.kinds import DEPLOYMENTS
@@ -74,12 +74,12 @@ class Rounds:
         `reading` is what the server said, or why it said nothing; no `endpoint` where the spec leads to none.
         """
         looked = time.monotonic()
-        beyond = await self.relays.beyond(held.key[0], spec)
-        if comes_back(spec, endpoint, beyond):
+        next_endpoint = await self.relays.next_endpoint(held.key[0], spec)
+        if comes_back(spec, endpoint, next_endpoint):
             await self.reject(held, runtime, _COMES_BACK)
             return None
         facts = Facts(spec=spec, generation=runtime.generation, pods=present(held), now=time.time())
-        return await _Round(self, held, runtime, spec, endpoint, beyond, facts, looked).run(reading)
+        return await _Round(self, held, runtime, spec, endpoint, next_endpoint, facts, looked).run(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class _Round:
     runtime: Runtime
     spec: QueueSpec
     endpoint: Endpoint | None
-    beyond: Beyond
+    next_endpoint: NextEndpoint
     facts: Facts
     looked: float  # monotonic
 
@@ -167,7 +167,7 @@ class _Round:
         generation, now = runtime.generation, time.monotonic()
         known = runtime.refusal
         refused = known is not None and known[0] == generation and known[1].holds(now)
-        secrets = secrets_of(self.endpoint, self.beyond)
+        secrets = secrets_of(self.endpoint, self.next_endpoint)
         failure: KubeError | None = None
         try:
             actor = self.common.actor
@@ -206,7 +206,7 @@ class _Round:
         except RedisProblem as problem:
             log.warning("%s: stuck and delayed tasks stay where they are: %s", held.key[1], problem)
         if snapshot.outboxed:
-            self.common.relays.begin(held.key, spec, endpoint, self.beyond, runtime.handing_on)
+            self.common.relays.begin(held.key, spec, endpoint, self.next_endpoint, runtime.handing_on)
         else:
             runtime.handing_on.failing = {}
 

@@ -19,7 +19,7 @@ from redis.asyncio import Redis as Client
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec, Redis
-from streamqueue.maintenance.relay import NOWHERE
+from streamqueue.maintenance.relay import NO_NEXT_REDIS, NextRedis
 from streamqueue.maintenance.sweep import sweep
 from streamqueue.streams import RedisProblem, connect
 from streamqueue.streams.connection import credentials_for
@@ -42,13 +42,14 @@ def main(environment: Mapping[str, str]) -> int:
 async def _pass(spec: QueueSpec, environment: Mapping[str, str]) -> str:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client(spec.redis, environment, "STREAMQUEUE_REDIS"))
-        beyond: Client | RedisProblem = NOWHERE
-        if spec.beyond:
+        next_redis: NextRedis = NO_NEXT_REDIS
+        if spec.next_redis:
             try:
-                beyond = await stack.enter_async_context(_client(spec.beyond, environment, "STREAMQUEUE_NEXT_REDIS"))
+                there = _client(spec.next_redis, environment, "STREAMQUEUE_NEXT_REDIS")
+                next_redis = await stack.enter_async_context(there)
             except RedisProblem as problem:
-                beyond = problem
-        return (await sweep(client, spec, beyond=beyond)).summary()
+                next_redis = problem
+        return (await sweep(client, spec, next_redis=next_redis)).summary()
 
 
 def _client(redis: Redis, environment: Mapping[str, str], prefix: str) -> Client:
@@ -65,7 +66,7 @@ def _spec(environment: Mapping[str, str]) -> QueueSpec:
         raise ValueError(f"STREAMQUEUE_SPEC is no JSON: {exc}") from None
     except SpecError as exc:
         raise ValueError(f"STREAMQUEUE_SPEC: {exc}") from None
-    if spec.beyond:
+    if spec.next_redis:
         _require(environment, "STREAMQUEUE_NEXT_REDIS_URL")
     return spec
 

@@ -7,35 +7,37 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys, stream_beyond
+from streamqueue.api.keys import Keys, stream_on_next_redis
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.outbox import relay_step, targets
 
-# In place of a client of the endpoint of `next.redis`, where the spec names none.
-NOWHERE = RedisProblem(ProblemKind.NO_ENDPOINT)
+# A client of the server that `next.redis` names, or why there is none.
+NextRedis = Redis | RedisProblem
+
+NO_NEXT_REDIS = RedisProblem(ProblemKind.NO_ENDPOINT)  # the spec names no such server
 
 
 @dataclass(slots=True)
 class RelayReport:
-    """What a pass did. `stuck`: targets that took nothing, and why; what is for them stays in its outbox. `is_cut`: its
-    time was over before the outboxes were known to be empty.
-    """
+    """What a pass did."""
 
-    delivered: int = 0
-    is_cut: bool = False
-    stuck: dict[str, RedisProblem] = field(default_factory=dict)
+    delivered: int = 0  # entries
+    is_cut: bool = False  # its time was over before the outboxes were known to be empty
+    stuck: dict[str, RedisProblem] = field(
+        default_factory=dict
+    )  # targets that took nothing, and why
 
 
-async def relay(client: Redis, keys: Keys, *, budget: float, beyond: Redis | RedisProblem = NOWHERE) -> RelayReport:
+async def relay(client: Redis, keys: Keys, *, budget: float, next_redis: NextRedis = NO_NEXT_REDIS) -> RelayReport:
     """Deliver what lies in the outboxes of a queue, for about `budget` seconds.
 
-    `beyond` is a client of the endpoint of `next.redis`, or why there is none. A stream that cannot be written holds up
-    no other. Safe to repeat and to run many times at once. Raises RedisProblem if the outboxes cannot be read.
+    A stream that cannot be written holds up no other. Safe to repeat and to run many times at once. Raises RedisProblem
+    if the outboxes cannot be read.
     """
     report = RelayReport()
     deadline = time.monotonic() + budget
     for target in await targets(client, keys):
-        there = client if stream_beyond(target) is None else beyond
+        there = client if stream_on_next_redis(target) is None else next_redis
         if isinstance(there, RedisProblem):
             report.stuck[target] = there
             continue

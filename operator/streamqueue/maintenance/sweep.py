@@ -12,7 +12,7 @@ from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.quiet import look
-from streamqueue.maintenance.relay import NOWHERE, relay
+from streamqueue.maintenance.relay import NO_NEXT_REDIS, NextRedis, relay
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
@@ -25,23 +25,22 @@ WINDOW = 10_000  # entries judged together, so that a batch is seen whole
 
 
 async def sweep(
-    client: Redis, spec: QueueSpec, *, budget: float = BUDGET, beyond: Redis | RedisProblem = NOWHERE
+    client: Redis, spec: QueueSpec, *, budget: float = BUDGET, next_redis: NextRedis = NO_NEXT_REDIS
 ) -> SweepReport:
     """Let in delayed tasks that are due, return what idled past the visibility timeout, trim, delete idle consumers.
 
-    Takes about `budget` seconds at most; `beyond` as `relay` has it. Safe to repeat and to run twice at once. Raises
-    RedisProblem.
+    Takes about `budget` seconds at most. Safe to repeat and to run twice at once. Raises RedisProblem.
     """
     report = SweepReport()
     deadline = time.monotonic() + budget
     try:
         try:
-            await _bring_back(client, spec, deadline, report, budget, beyond)
+            await _bring_back(client, spec, deadline, report, budget, next_redis)
         except RedisProblem as problem:
             if problem.kind is not ProblemKind.OUT_OF_MEMORY:
                 raise
             await trim(client, spec, deadline, report)  # which needs no memory, and may give the rest some
-            await _bring_back(client, spec, deadline, report, budget, beyond)
+            await _bring_back(client, spec, deadline, report, budget, next_redis)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
     except RedisProblem as problem:
@@ -52,10 +51,10 @@ async def sweep(
 
 
 async def _bring_back(
-    client: Redis, spec: QueueSpec, deadline: float, report: SweepReport, budget: float, beyond: Redis | RedisProblem
+    client: Redis, spec: QueueSpec, deadline: float, report: SweepReport, budget: float, next_redis: NextRedis
 ) -> None:
     await _promote(client, spec, deadline, report)
-    relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, beyond=beyond)
+    relayed = await relay(client, Keys(spec.stream, spec.group), budget=budget / 2, next_redis=next_redis)
     report.relayed += relayed.delivered
     report.stuck = tuple(map(shown, relayed.stuck))
     await _reclaim(client, spec, deadline, report)

@@ -10,7 +10,7 @@ import secrets
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys, StreamKeys, stream_beyond
+from streamqueue.api.keys import Keys, StreamKeys, stream_on_next_redis
 from streamqueue.streams.entries import entries_of
 from streamqueue.streams.errors import execute
 from streamqueue.streams.script import Arg, Script
@@ -26,7 +26,10 @@ _CLEAR = Script.beside(__package__, "fields.lua", "outbox_clear.lua")
 
 
 async def targets(client: Redis, keys: Keys) -> list[str]:
-    """What something in an outbox of this queue is for: streams, and names that `beyond` made. Raises RedisProblem."""
+    """Which targets this queue has an outbox for: streams, or what `target_on_next_redis` made of one.
+
+    Raises RedisProblem.
+    """
     return sorted(name.decode() for name in await execute(client, "SMEMBERS", keys.outboxes))
 
 
@@ -38,7 +41,7 @@ async def relay_step(client: Redis, keys: Keys, target: str, there: Redis) -> tu
     """
     now, found = await _READ(client, [keys.outbox(target)], [STEP])
     rows = entries_of(found)
-    stream = stream_beyond(target)
+    stream = stream_on_next_redis(target)
     if stream is None:
         stream, seen = target, StreamKeys(target).seen(keys)
     else:

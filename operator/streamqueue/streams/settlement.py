@@ -14,12 +14,12 @@ from streamqueue.streams.script import Arg
 class Emit:
     """An entry for another stream, appended with the acknowledgement, or by way of the outbox.
 
-    `is_beyond`: the stream is on the endpoint of `next.redis`.
+    `on_next_redis`: the stream is on the endpoint of `next.redis`.
     """
 
     stream: str
     fields: Sequence[tuple[str, str | bytes]]
-    is_beyond: bool = False
+    on_next_redis: bool = False
 
 
 class Settlement(NamedTuple):

@@ -10,7 +10,7 @@ from operator import attrgetter, itemgetter
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys, beyond
+from streamqueue.api.keys import Keys, target_on_next_redis
 from streamqueue.streams.connection import block_for
 from streamqueue.streams.entry_ids import successor
 from streamqueue.streams.errors import execute
@@ -148,6 +148,6 @@ class TaskStore:
 
     async def _place(self, emit: Emit) -> str:
         """The key that the script writes: the stream, or the outbox for it."""
-        if emit.is_beyond:
-            return self._keys.outbox(beyond(emit.stream))
+        if emit.on_next_redis:
+            return self._keys.outbox(target_on_next_redis(emit.stream))
         return emit.stream if await self.reach.covers(emit.stream) else self._keys.outbox(emit.stream)

@@ -59,7 +59,7 @@ class Consumer:
         self._wake = asyncio.Event()
         keys = Keys(settings.stream, settings.group)
         self._store = TaskStore(client, keys, self.name, settings.limits)
-        self._relaying = Relaying(client, keys, settings.connect_beyond)
+        self._relaying = Relaying(client, keys, settings.connect_next_redis)
         self._intake = Intake(client, settings, self._store, self._wake)
         self._hands = Hands(handler, settings, self.metrics, self._wake, self._report_progress)
         self._leases = Leases(self._store, self._hands.runs, settings.visibility_timeout / 3, self._lose, self._beat)

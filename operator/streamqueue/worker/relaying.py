@@ -11,7 +11,7 @@ from contextlib import suppress
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys, shown
-from streamqueue.maintenance.relay import relay
+from streamqueue.maintenance.relay import NextRedis, relay
 from streamqueue.streams.errors import RedisProblem
 
 log = logging.getLogger(__name__)
@@ -24,15 +24,15 @@ PAUSE = 1.0  # seconds after a pass that could not deliver
 class Relaying:
     """`soon()` after something went into an outbox; `keep()` runs for ever, `end()` comes after it.
 
-    `connect_beyond` returns what `relay` takes as `beyond`. A problem is looked at anew with each pass: the file that
-    is to hold the URL may come. A client is closed at the end.
+    Where `connect_next_redis` returns a problem it is called again for each pass: the file that holds the URL may be
+    there by then. The client that it returns is closed at the end.
     """
 
-    def __init__(self, client: Redis, keys: Keys, connect_beyond: Callable[[], Redis | RedisProblem]) -> None:
+    def __init__(self, client: Redis, keys: Keys, connect_next_redis: Callable[[], NextRedis]) -> None:
         self._client = client
         self._keys = keys
-        self._connect_beyond = connect_beyond
-        self._beyond = connect_beyond()
+        self._connect_next_redis = connect_next_redis
+        self._next_redis = connect_next_redis()
         self._wake = asyncio.Event()
 
     def soon(self) -> None:
@@ -51,15 +51,15 @@ class Relaying:
     async def end(self) -> None:
         """A last pass."""
         await self._once()
-        if isinstance(self._beyond, Redis):
-            await self._beyond.aclose()
+        if isinstance(self._next_redis, Redis):
+            await self._next_redis.aclose()
 
     async def _once(self) -> bool:
         """False if something could not be delivered: it stays in its outbox."""
-        if isinstance(self._beyond, RedisProblem):
-            self._beyond = self._connect_beyond()
+        if isinstance(self._next_redis, RedisProblem):
+            self._next_redis = self._connect_next_redis()
         try:
-            report = await relay(self._client, self._keys, budget=BUDGET, beyond=self._beyond)
+            report = await relay(self._client, self._keys, budget=BUDGET, next_redis=self._next_redis)
         except RedisProblem as problem:
             log.warning("outboxes were not read: %s", problem.message)
             return False

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import START_FROM, RedisAuth, RedisMode
-from streamqueue.maintenance.relay import NOWHERE
+from streamqueue.maintenance.relay import NO_NEXT_REDIS, NextRedis
 from streamqueue.streams.connection import UrlFile, connect, credentials_for
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.streams.tasks import Limits
@@ -100,7 +100,7 @@ class Settings:
             for prefix in ("", "next_"):
                 if getattr(self, prefix + name) not in tuple(kinds):
                     raise SettingsError(f"STREAMQUEUE_{prefix.upper()}{name.upper()} must be {' or '.join(kinds)}")
-        if self.has_beyond and not self.next_stream:
+        if self.has_next_redis and not self.next_stream:
             raise SettingsError(f"{_NEXT_URL} needs STREAMQUEUE_NEXT_STREAM: which stream results go to")
         for name, stream in (("STREAM", self.stream), ("NEXT_STREAM", self.next_stream or self.stream)):
             try:
@@ -113,12 +113,12 @@ class Settings:
         url = UrlFile(self.redis_url_file, f"{_URL}_FILE") if self.redis_url_file else self.redis_url
         return _client(url, self.redis_mode, self.redis_ca_file, self.redis_auth)
 
-    def connect_beyond(self) -> Redis | RedisProblem:
+    def connect_next_redis(self) -> NextRedis:
         """A client of the next stream's endpoint, where it is another one; else, or for a URL that can't be used, why
         there is none: the queue itself goes on.
         """
-        if not self.has_beyond:
-            return NOWHERE
+        if not self.has_next_redis:
+            return NO_NEXT_REDIS
         file = self.next_redis_url_file
         url = UrlFile(file, f"{_NEXT_URL}_FILE") if file else self.next_redis_url
         try:
@@ -127,7 +127,7 @@ class Settings:
             return problem
 
     @property
-    def has_beyond(self) -> bool:
+    def has_next_redis(self) -> bool:
         """Whether the next stream is on another endpoint."""
         return bool(self.next_redis_url or self.next_redis_url_file)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import beyond
+from streamqueue.api.keys import target_on_next_redis
 from streamqueue.api.spec import Handler, Next, Protocol, QueueSpec, SecretKey
 from streamqueue.api.spec import Redis as RedisSpec
 from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
@@ -44,7 +44,7 @@ async def relays(endpoints: Endpoints) -> AsyncIterator[Relays]:
 
 
 async def outboxed(redis: Redis) -> None:
-    for target in ("near", beyond("paid")):
+    for target in ("near", target_on_next_redis("paid")):
         await redis.sadd(KEYS.outboxes, target)
         await redis.xadd(KEYS.outbox(target), {"of": "x", "sq-row": "row"})
 
@@ -52,7 +52,7 @@ async def outboxed(redis: Redis) -> None:
 async def one_pass(relays: Relays, endpoints: Endpoints, queue: QueueSpec, memory: HandingOn) -> Endpoint | Trouble:
     """As a round begins it, and waited for as no round does; what `next.redis` led to."""
     home = await endpoints.resolve("shop", queue.redis)
-    there = await relays.beyond("shop", queue)
+    there = await relays.next_endpoint("shop", queue)
     assert there
     relays.begin(QUEUE, queue, home, there, memory)
     await until(lambda: not relays.under_way(QUEUE), "the pass ends")
@@ -100,7 +100,7 @@ async def test_rounds_do_not_wait_for_a_server_that_says_nothing(
 ) -> None:
     queue, memory = spec(shared_server), HandingOn()
     namespace.secrets["results"] = {"url": own_server.url}
-    home, there = await endpoints.resolve("shop", queue.redis), await relays.beyond("shop", queue)
+    home, there = await endpoints.resolve("shop", queue.redis), await relays.next_endpoint("shop", queue)
     await outboxed(redis)
     own_server.pause()
     began = time.monotonic()
@@ -129,10 +129,10 @@ async def test_secrets_that_lead_to_the_queues_own_stream_are_seen(
     namespace.secrets["results"] = {"url": shared_server.url}
     for stream, loops in (("orders", True), ("paid", False)):
         queue = spec(shared_server, stream)
-        home, there = await endpoints.resolve("shop", queue.redis), await relays.beyond("shop", queue)
+        home, there = await endpoints.resolve("shop", queue.redis), await relays.next_endpoint("shop", queue)
         assert comes_back(queue, home, there) is loops
     namespace.secrets["results"] = {"url": shared_server.url.replace("/0", "/1")}
     endpoints.forget("shop", RedisSpec(secret_ref=SecretKey("results", "url")))
     queue = spec(shared_server, "orders")
-    there = await relays.beyond("shop", queue)
+    there = await relays.next_endpoint("shop", queue)
     assert isinstance(there, Endpoint) and not comes_back(queue, home, there), "another database is another endpoint"

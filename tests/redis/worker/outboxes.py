@@ -25,8 +25,8 @@ async def taken(queue: Queue, count: int) -> tuple[TaskStore, list[Taken]]:
     return a, await take(a)
 
 
-def handing_on(entry: Taken, *values: str, stream: str = FAR, is_beyond: bool = False) -> Ended:
-    return ack(entry, emits=tuple(Emit(stream, [("of", value)], is_beyond) for value in values))
+def handing_on(entry: Taken, *values: str, stream: str = FAR, on_next_redis: bool = False) -> Ended:
+    return ack(entry, emits=tuple(Emit(stream, [("of", value)], on_next_redis) for value in values))
 
 
 async def arrived(there: Redis, stream: str = FAR) -> list[str]:
@@ -42,7 +42,7 @@ async def emptied(queue: Queue, there: Redis) -> None:
 
 
 async def each_arrives_once(
-    queue: Queue, far: Redis, name: str, monkeypatch: pytest.MonkeyPatch, *, is_beyond: bool = False
+    queue: Queue, far: Redis, name: str, monkeypatch: pytest.MonkeyPatch, *, on_next_redis: bool = False
 ) -> None:
     """Whichever call of the script `name` fails."""
     module = tasks if name == "_EXCHANGE" else outbox
@@ -52,7 +52,7 @@ async def each_arrives_once(
         await far.flushall()
         await queue.create()
         a, held = await taken(queue, 3)
-        settlements = [handing_on(entry, f"{n}a", f"{n}b", is_beyond=is_beyond) for n, entry in enumerate(held)]
+        settlements = [handing_on(entry, f"{n}a", f"{n}b", on_next_redis=on_next_redis) for n, entry in enumerate(held)]
         failed = False
         with monkeypatch.context() as patch:
             patch.setattr(module, name, failing_at(original, nth))
@@ -60,9 +60,9 @@ async def each_arrives_once(
                 await settle(a, *settlements)
             except RedisProblem:
                 failed = True
-            failed |= bool((await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck)
+            failed |= bool((await relay(queue.redis, KEYS, budget=5, next_redis=far)).stuck)
         await settle(a, *settlements)
-        assert not (await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck
+        assert not (await relay(queue.redis, KEYS, budget=5, next_redis=far)).stuck
         counts = Counter(await arrived(far))
         assert set(counts) == {f"{n}{x}" for n in range(3) for x in "ab"}, f"lost when call {nth} of {name} fails"
         # Lua does not roll back: a row whose mark failed is the one that may come twice.

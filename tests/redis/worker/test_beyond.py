@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from streamqueue import Queue as Producer
-from streamqueue.api.keys import StreamKeys, beyond
+from streamqueue.api.keys import StreamKeys, target_on_next_redis
 from streamqueue.maintenance import sweep
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
@@ -138,7 +138,7 @@ async def test_every_call_may_fail_and_each_result_arrives_once(
     queue: Queue, own_server: RunningServer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with connect(own_server.url) as far:
-        await each_arrives_once(queue, far, name, monkeypatch, is_beyond=True)
+        await each_arrives_once(queue, far, name, monkeypatch, on_next_redis=True)
 
 
 @pytest.mark.parametrize("side", ["here", "there"])
@@ -153,14 +153,14 @@ async def test_every_reply_may_be_lost_and_each_result_arrives_once(
             await far.flushall()
             await queue.create()
             a, held = await taken(queue, 3)
-            await settle(a, *(handing_on(entry, entry.id, is_beyond=True) for entry in held))
+            await settle(a, *(handing_on(entry, entry.id, on_next_redis=True) for entry in held))
             lost, proxy.lose_reply = proxy.lost, nth
             async with connect(proxy.url) as unsure:
                 here, there = (unsure, far) if side == "here" else (queue.redis, unsure)
                 with suppress(RedisProblem):
-                    await relay(here, KEYS, budget=5, beyond=there)
+                    await relay(here, KEYS, budget=5, next_redis=there)
             proxy.lose_reply = 0
-            await relay(queue.redis, KEYS, budget=5, beyond=far)
+            await relay(queue.redis, KEYS, budget=5, next_redis=far)
             assert await arrived(far) == [entry.id for entry in held], f"reply {nth} {side} was lost"
             assert await queue.redis.keys("*outbox*") == []
             if proxy.lost == lost:
@@ -173,20 +173,20 @@ async def test_queues_of_one_name_on_two_servers_keep_apart(
 ) -> None:
     """Both hand on to one stream. What one has delivered and not removed outlives the marks of the other's past."""
     now = int(await queue.now() * 1000)
-    box = KEYS.outbox(beyond(FAR))
+    box = KEYS.outbox(target_on_next_redis(FAR))
     async with connect(own_server.url) as second, connect(durable_server.url) as far:
         await Queue(second).create()
         for redis, name, at in ((queue.redis, "eu", now - 3_600_000), (second, "us", now)):
-            await redis.sadd(KEYS.outboxes, beyond(FAR))
+            await redis.sadd(KEYS.outboxes, target_on_next_redis(FAR))
             await redis.xadd(box, {"of": name, "sq-row": name}, id=f"{at}-0")
         row = await queue.redis.dump(box)
-        await relay_step(queue.redis, KEYS, beyond(FAR), far)
+        await relay_step(queue.redis, KEYS, target_on_next_redis(FAR), far)
         assert row
         await queue.redis.restore(box, 0, row)  # as if the relay had died before it removed it, an hour ago
         (marks,) = await far.keys("*seen*")
         await far.zadd(marks, {"eu": now - 3_600_000})
-        await relay_step(second, KEYS, beyond(FAR), far)
-        await relay_step(queue.redis, KEYS, beyond(FAR), far)
+        await relay_step(second, KEYS, target_on_next_redis(FAR), far)
+        await relay_step(queue.redis, KEYS, target_on_next_redis(FAR), far)
         assert await arrived(far) == ["eu", "us"], "the row came again"
         names = {await redis.get(KEYS.server) for redis in (queue.redis, second)}
         assert {key.decode() for key in await far.keys("*seen*")} == {
@@ -201,13 +201,15 @@ async def test_relays_at_once_deliver_once_and_in_order(
     a, held = await taken(queue, 100)
     names = {entry.id: [f"{entry.id}.{n}" for n in range(5)] for entry in held}
     for start in range(0, 100, 10):
-        await settle(a, *(handing_on(entry, *names[entry.id], is_beyond=True) for entry in held[start : start + 10]))
+        await settle(
+            a, *(handing_on(entry, *names[entry.id], on_next_redis=True) for entry in held[start : start + 10])
+        )
     async with AsyncExitStack() as stack:
         pairs = [
             [await stack.enter_async_context(connect(server.url)) for server in (shared_server, own_server)]
             for _ in range(4)
         ]
-        await asyncio.gather(*(relay(here, KEYS, budget=20, beyond=there) for here, there in pairs))
+        await asyncio.gather(*(relay(here, KEYS, budget=20, next_redis=there) for here, there in pairs))
         assert await arrived(pairs[0][1]) == [name for entry in held for name in names[entry.id]]
         await emptied(queue, pairs[0][1])
 
@@ -215,19 +217,23 @@ async def test_relays_at_once_deliver_once_and_in_order(
 async def test_another_server_holds_up_no_stream_of_this_one(queue: Queue) -> None:
     a, held = await taken(queue, 2)
     await settle(
-        a, handing_on(held[0], "far", is_beyond=True), ack(held[1], emits=(Emit("{orders}:near", [("of", "near")]),))
+        a,
+        handing_on(held[0], "far", on_next_redis=True),
+        ack(held[1], emits=(Emit("{orders}:near", [("of", "near")]),)),
     )
     await queue.redis.sadd(KEYS.outboxes, "near")
     await queue.redis.xadd(KEYS.outbox("near"), {"of": "near", "sq-row": "x"})
     async with connect(f"redis://127.0.0.1:{free_port()}") as nobody:
-        report = await relay(queue.redis, KEYS, budget=5, beyond=nobody)
+        report = await relay(queue.redis, KEYS, budget=5, next_redis=nobody)
     assert await arrived(queue.redis, "near") == ["near"]
-    assert {target: problem.kind for target, problem in report.stuck.items()} == {beyond(FAR): ProblemKind.UNREACHABLE}
+    assert {target: problem.kind for target, problem in report.stuck.items()} == {
+        target_on_next_redis(FAR): ProblemKind.UNREACHABLE
+    }
 
 
 async def test_without_next_redis_what_was_for_it_stays_and_is_named(queue: Queue) -> None:
     a, (entry,) = await taken(queue, 1)
-    await settle(a, handing_on(entry, "x", is_beyond=True))
+    await settle(a, handing_on(entry, "x", on_next_redis=True))
     report = await sweep(queue.redis, spec())
     assert (report.relayed, report.stuck) == (0, (f"{FAR} of next.redis",))
     assert "results wait in the outbox for paid of next.redis" in report.summary()
@@ -238,11 +244,11 @@ async def test_without_next_redis_what_was_for_it_stays_and_is_named(queue: Queu
 
 async def test_a_stream_of_the_same_name_here_is_another(queue: Queue, own_server: RunningServer) -> None:
     a, held = await taken(queue, 2)
-    await settle(a, handing_on(held[0], "far", is_beyond=True))
+    await settle(a, handing_on(held[0], "far", on_next_redis=True))
     await queue.redis.sadd(KEYS.outboxes, FAR)
     await queue.redis.xadd(KEYS.outbox(FAR), {"of": "near", "sq-row": "x"})
     async with connect(own_server.url) as far:
-        await relay(queue.redis, KEYS, budget=5, beyond=far)
+        await relay(queue.redis, KEYS, budget=5, next_redis=far)
         assert (await arrived(far), await arrived(queue.redis)) == (["far"], ["near"])
 
 
@@ -282,13 +288,13 @@ async def test_each_origin_comes_out_once_on_the_other_server_under_kills(
 async def test_a_server_out_of_memory_takes_no_results(queue: Queue, own_server: RunningServer) -> None:
     """They would fill it until it is killed, with all that it holds."""
     a, held = await taken(queue, 3)
-    await settle(a, *(handing_on(entry, entry.id, is_beyond=True) for entry in held))
+    await settle(a, *(handing_on(entry, entry.id, on_next_redis=True) for entry in held))
     async with connect(own_server.url) as far:
         await far.config_set("maxmemory", 1)
-        report = await relay(queue.redis, KEYS, budget=5, beyond=far)
+        report = await relay(queue.redis, KEYS, budget=5, next_redis=far)
         assert [problem.kind for problem in report.stuck.values()] == [ProblemKind.OUT_OF_MEMORY]
         assert await arrived(far) == []
         await far.config_set("maxmemory", 0)
-        assert not (await relay(queue.redis, KEYS, budget=5, beyond=far)).stuck
+        assert not (await relay(queue.redis, KEYS, budget=5, next_redis=far)).stuck
         assert await arrived(far) == [entry.id for entry in held]
         await emptied(queue, far)

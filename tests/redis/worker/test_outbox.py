@@ -16,7 +16,7 @@ import pytest
 
 from streamqueue.api.keys import StreamKeys
 from streamqueue.maintenance import sweep
-from streamqueue.maintenance.relay import NOWHERE, relay
+from streamqueue.maintenance.relay import NO_NEXT_REDIS, relay
 from streamqueue.streams import ProblemKind, connect, outbox
 from streamqueue.streams.outbox import relay_step
 from streamqueue.worker.relaying import Relaying
@@ -284,7 +284,7 @@ async def test_a_worker_goes_on_where_a_pass_was_too_short(
     seconds = cycle([0.0, 0.0, 2.0])  # begin, the first row, the second
     monkeypatch.setattr("streamqueue.maintenance.relay.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     monkeypatch.setattr("streamqueue.worker.relaying.INTERVAL", 600.0)
-    relaying = Relaying(queue.redis, KEYS, lambda: NOWHERE)
+    relaying = Relaying(queue.redis, KEYS, lambda: NO_NEXT_REDIS)
     relaying.soon()
     keeping = asyncio.create_task(relaying.keep())
     async with asyncio.timeout(10):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamqueue.api.keys import Keys, StreamKeys, beyond, shown, stream_beyond, tagged
+from streamqueue.api.keys import Keys, StreamKeys, shown, stream_on_next_redis, tagged, target_on_next_redis
 
 
 def _hash_tag(key: str) -> str:
@@ -75,15 +75,15 @@ def test_all_keys_of_a_queue_share_the_streams_slot(stream: str, group: str) -> 
 @given(st.text(alphabet="ab{}", min_size=1, max_size=8))
 def test_a_stream_on_another_endpoint_is_taken_for_none_on_its_own(stream: str) -> None:
     with pytest.raises(ValueError, match="exactly one non-empty hash tag"):
-        tagged(beyond(stream))
-    assert stream_beyond(beyond(stream)) == stream
+        tagged(target_on_next_redis(stream))
+    assert stream_on_next_redis(target_on_next_redis(stream)) == stream
     with suppress(ValueError):
         tagged(stream)
-        assert stream_beyond(stream) is None
+        assert stream_on_next_redis(stream) is None
 
 
 def test_a_target_in_words() -> None:
-    assert (shown("paid"), shown(beyond("paid"))) == ("paid", "paid of next.redis")
+    assert (shown("paid"), shown(target_on_next_redis("paid"))) == ("paid", "paid of next.redis")
 
 
 def test_groups_of_one_stream_keep_apart() -> None:

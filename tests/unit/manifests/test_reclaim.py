@@ -151,4 +151,4 @@ def test_the_pass_reaches_another_endpoint_of_next_too() -> None:
     assert variables["STREAMQUEUE_NEXT_REDIS_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
     assert (volume["secret"]["secretName"], volume["name"]) == ("their-ca", mount["name"])
     read = parse_spec(json.loads(variables["STREAMQUEUE_SPEC"]))
-    assert read.beyond and read.beyond.ca_secret_ref
+    assert read.next_redis and read.next_redis.ca_secret_ref

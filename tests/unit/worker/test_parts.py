@@ -351,9 +351,9 @@ def test_a_file_goes_before_a_url_of_the_environment_and_behind_one_in_code(tmp_
     }
     for environment in (files, {**files, **POD}):
         settings = Settings.from_environment({"STREAMQUEUE_STREAM": "orders", **environment})
-        assert (host_of(settings.connect()), host_of(settings.connect_beyond())) == ("there", "beyond")
+        assert (host_of(settings.connect()), host_of(settings.connect_next_redis())) == ("there", "beyond")
     in_code = Settings.from_environment({**files, **POD}, redis_url="redis://code", next_redis_url="redis://too")
-    assert (host_of(in_code.connect()), host_of(in_code.connect_beyond())) == ("code", "too")
+    assert (host_of(in_code.connect()), host_of(in_code.connect_next_redis())) == ("code", "too")
 
 
 def host_of(client: object) -> str:
@@ -367,7 +367,7 @@ def test_each_endpoint_is_reached_as_its_own_settings_say() -> None:
     environment = {f"STREAMQUEUE_REDIS_{name}": value for name, value in own.items()}
     environment |= {f"STREAMQUEUE_NEXT_REDIS_{name}": value for name, value in beyond.items()}
     settings = Settings.from_environment({**POD, "STREAMQUEUE_NEXT_STREAM": "paid", **environment})
-    for client, host, is_plain in ((settings.connect(), "own", True), (settings.connect_beyond(), "beyond", False)):
+    for client, host, is_plain in ((settings.connect(), "own", True), (settings.connect_next_redis(), "beyond", False)):
         assert isinstance(client, Redis) and (type(client) is Redis) is is_plain, "in mode auto it may become a cluster"
         known = client.connection_pool.connection_kwargs
         assert (known["host"], known["ssl_ca_certs"]) == (host, f"/{host}.pem")

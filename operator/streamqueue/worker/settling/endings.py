@@ -17,7 +17,7 @@ PATIENCE = 10  # times maxDeliveries: half of the uncounted deliveries after whi
 class Endings:
     def __init__(self, settings: Settings) -> None:
         self._next_stream = settings.next_stream
-        self._is_beyond = settings.has_beyond
+        self._on_next_redis = settings.has_next_redis
         self._keeps_results = settings.results_ttl > 0
         self._backoff = Backoff(settings.backoff_initial, settings.backoff_max, PATIENCE * settings.max_deliveries)
 
@@ -44,4 +44,4 @@ class Endings:
         stream = self._next_stream
         if not stream:
             return ()
-        return next_tasks(result, stream, is_beyond=self._is_beyond, task_id=ctx.id, carried=ctx.carried)
+        return next_tasks(result, stream, on_next_redis=self._on_next_redis, task_id=ctx.id, carried=ctx.carried)
