@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from streamqueue.api.spec import Delivery, Handler, QueueSpec, Reclaim, Requeue, Retention
 from streamqueue.api.spec import Redis as RedisSpec
-from streamqueue.maintenance import SweepReport, look, release, sweep
+from streamqueue.maintenance import SweepReport, check_server, release, sweep
 from streamqueue.streams import Snapshot, SnapshotRequest, ensure_group, take_snapshot
 
 Entry = tuple[str, dict[str, str]]
@@ -88,7 +88,7 @@ class Queue:
 
     async def settle(self, spec: QueueSpec) -> None:
         """Let the quiet time after the first look be over, and a pause of this machine be none of the server's."""
-        await look(self.redis, spec)
+        await check_server(self.redis, spec)
         await self.redis.hset(self.epoch, mapping={"since": 0, "interval": 60_000})
 
     async def swept(self, spec: QueueSpec, *ids: str) -> SweepReport:

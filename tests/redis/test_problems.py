@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from streamqueue.maintenance import look, release, sweep
+from streamqueue.maintenance import check_server, release, sweep
 from streamqueue.streams import (
     ProblemKind,
     RedisProblem,
@@ -301,4 +301,4 @@ async def test_a_look_that_fails_is_no_report(own_server: RunningServer) -> None
     async with client_of(own_server) as client:
         await client.set(Queue.epoch, "x")
         await Queue(client).create()
-        assert (await problem_of(look(client, spec()))).kind is ProblemKind.WRONG_TYPE
+        assert (await problem_of(check_server(client, spec()))).kind is ProblemKind.WRONG_TYPE

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from streamqueue.maintenance import QuietReason, look, release, sweep
+from streamqueue.maintenance import QuietReason, check_server, release, sweep
 from streamqueue.streams import connect
 from tests.redis.queue import Queue, spec
 from tests.redis.replication import replicated
@@ -55,11 +55,11 @@ async def test_a_container_that_ended_is_evidence_all_the_same(queue: Queue) -> 
 )
 async def test_clock_and_silence_make_quiet(queue: Queue, field: str, change: int, reason: QuietReason) -> None:
     await queue.settle(spec())
-    assert (await look(queue.redis, spec())).until is None
+    assert (await check_server(queue.redis, spec())).until is None
     await queue.redis.hincrby(queue.epoch, field, change)
-    quiet = await look(queue.redis, spec())
+    quiet = await check_server(queue.redis, spec())
     assert quiet.reason is reason and quiet.until is not None
-    assert (await look(queue.redis, spec())).until == quiet.until
+    assert (await check_server(queue.redis, spec())).until == quiet.until
 
 
 @pytest.mark.parametrize(("field", "change"), [("skew", -13_000), ("skew", 13_000), ("seen", -110_000)])
@@ -68,37 +68,37 @@ async def test_less_than_a_quarter_of_the_timeout_is_no_jump_and_less_than_two_a
 ) -> None:
     await queue.settle(spec())
     await queue.redis.hincrby(queue.epoch, field, change)
-    assert (await look(queue.redis, spec())).until is None
+    assert (await check_server(queue.redis, spec())).until is None
 
 
 async def test_a_slow_call_is_no_jump_where_the_timeout_is_short(queue: Queue) -> None:
     quick = spec(visibility=1.0)
     await queue.settle(quick)
     await queue.redis.hincrby(queue.epoch, "skew", 1_000)
-    assert (await look(queue.redis, quick)).until is None
+    assert (await check_server(queue.redis, quick)).until is None
 
 
 async def test_a_server_that_tells_of_itself_again_has_not_restarted(queue: Queue) -> None:
     await queue.settle(spec())
     await queue.redis.hset(queue.epoch, "token", "")
-    assert (await look(queue.redis, spec())).until is None
+    assert (await check_server(queue.redis, spec())).until is None
     await queue.redis.hset(queue.epoch, "token", "of another life")
-    assert (await look(queue.redis, spec())).reason is QuietReason.RESTART
+    assert (await check_server(queue.redis, spec())).reason is QuietReason.RESTART
 
 
 async def test_a_clock_of_ours_that_is_an_hour_off_is_no_jump(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamqueue.maintenance.quiet.time", SimpleNamespace(time=lambda: time.time() + 3600))
     await queue.settle(spec())
-    assert (await look(queue.redis, spec())).until is None
+    assert (await check_server(queue.redis, spec())).until is None
 
 
 async def test_a_long_schedule_is_no_silence(queue: Queue) -> None:
     await queue.settle(spec())
     await queue.redis.hincrby(queue.epoch, "seen", -3_600_000)
-    assert (await look(queue.redis, spec())).reason is QuietReason.GAP
+    assert (await check_server(queue.redis, spec())).reason is QuietReason.GAP
     await queue.redis.hincrby(queue.epoch, "seen", -3_600_000)
     await queue.redis.hset(queue.epoch, "since", 0)
-    assert (await look(queue.redis, spec())).until is None
+    assert (await check_server(queue.redis, spec())).until is None
 
 
 async def test_a_restart_is_seen_and_live_work_stays(durable_server: RunningServer) -> None:
@@ -145,7 +145,7 @@ async def test_a_server_that_hides_info_is_said_to(own_server: RunningServer) ->
         await queue.create()
         await admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-info")
         async with connect(own_server.url.replace("redis://", "redis://app:pw@")) as client:
-            await look(admin, spec())
+            await check_server(admin, spec())
             known = await admin.hget(queue.epoch, "token")
             report = await sweep(client, spec())
             assert await admin.hget(queue.epoch, "token") == known, "a restart meanwhile would go unseen"

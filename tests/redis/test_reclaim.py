@@ -95,7 +95,7 @@ async def test_a_full_dead_letter_stream_parks_and_says_so(queue: Queue) -> None
     await queue.add(5)
     await queue.read()
     report = await queue.swept(full)
-    assert (report.dead_lettered, report.parked) == (2, 3)
+    assert (report.dead_lettered, report.held_back) == (2, 3)
     assert len(await queue.pending()) == 3
 
 
@@ -104,7 +104,7 @@ async def test_a_task_of_more_fields_than_a_script_can_copy_holds_up_no_other(qu
     await queue.add()
     await queue.read()
     report = await queue.swept(spec())
-    assert (report.returned, report.parked) == (1, 1)
+    assert (report.returned, report.held_back) == (1, 1)
     assert len(await queue.pending()) == 1
 
 

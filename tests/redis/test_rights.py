@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from streamqueue.api.keys import target_on_next_redis
 from streamqueue.api.spec import Retention, RetentionPolicy
-from streamqueue.maintenance import abandoned, look, release, sweep, take_returns
+from streamqueue.maintenance import abandoned, check_server, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
     RedisProblem,
@@ -76,7 +76,7 @@ async def operate(queue: Queue, client: Redis) -> None:
     assert (await release(client, ONCE, "plain", end, "Error")).dead_lettered >= 1
     await queue.redis.xadd(KEYS.returns, {"consumer": "plain", "cause": "abandoned", "delivered-at": 1})
     assert len(await take_returns(client, KEYS)) == 1
-    assert (await look(client, spec())).until
+    assert (await check_server(client, spec())).until
     report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL), next_redis=queue.redis)
     assert report.trimmed > 0 and report.consumers_deleted > 0, report
     await cordon(client, KEYS, ["sdk"], 60.0)
@@ -114,7 +114,7 @@ async def work(queue: Queue, client: Redis) -> None:
     """What a worker of the SDK does, with results and a stream to emit to."""
     await client.ping()
     assert await ensure_group(client, queue.stream, queue.group) is False
-    assert (await guard.look(client)).token is not None
+    assert (await guard.read_server(client)).token is not None
     while (await promote(client, queue.stream))[1] is not None:
         pass
     assert (await relay(client, KEYS, budget=5, next_redis=queue.redis)).delivered == 2

@@ -42,7 +42,7 @@ class Due(NamedTuple):
     runtime: Runtime
 
 
-Sorted = dict[str, tuple[Endpoint, list[tuple[Due, QueueSpec]]]]  # by the endpoint's id
+ByEndpoint = dict[str, tuple[Endpoint, list[tuple[Due, QueueSpec]]]]  # by the endpoint's id
 
 
 class Loop:
@@ -81,18 +81,18 @@ class Loop:
     def _dispatch(self) -> None:
         """Begin what is due, and forget what is gone."""
         now = time.monotonic()
-        due = [found for key, held in self._store.queues() if (found := self._begun(key, held, now))]
+        due = [found for key, held in self._store.queues() if (found := self._begin(key, held, now))]
         for key in [key for key, known in self._runtimes.items() if not (known.busy or self._store.has(key))]:
             del self._runtimes[key]
-            self._waker.rouse(key)
+            self._waker.stop_listening(key)
             self._claims.drop(key)
             metrics.forget(key)
         if due:
             due.sort(key=lambda queue: queue.held.seniority)  # of two that claim the same, the older has it
             self._spawn(self._prepare(due))
 
-    def _begun(self, key: Key, held: Holdings, now: float) -> Due | None:
-        """A queue that is due, busy from now on."""
+    def _begin(self, key: Key, held: Holdings, now: float) -> Due | None:
+        """Mark the queue as busy where its round is due; None where it isn't, or one is under way."""
         metadata = held.body["metadata"]
         runtime = self._runtimes.get(key)
         if runtime is None or runtime.uid != metadata["uid"]:
@@ -108,7 +108,7 @@ class Loop:
 
         A Secret may take its time: what is sorted by then is polled meanwhile.
         """
-        by_endpoint: Sorted = {}
+        by_endpoint: ByEndpoint = {}
         meanwhile = asyncio.create_task(self._poll_meanwhile(by_endpoint))
         try:
             for queue in due:
@@ -126,12 +126,13 @@ class Loop:
             meanwhile.cancel()
         self._poll_each(by_endpoint)
 
-    async def _poll_meanwhile(self, by_endpoint: Sorted) -> None:
+    async def _poll_meanwhile(self, by_endpoint: ByEndpoint) -> None:
         while True:
             await asyncio.sleep(TICK)
             self._poll_each(by_endpoint)
 
-    def _poll_each(self, by_endpoint: Sorted) -> None:
+    def _poll_each(self, by_endpoint: ByEndpoint) -> None:
+        """Have what was sorted so far polled, and empty it."""
         for endpoint, queues in by_endpoint.values():
             self._spawn(self._poll(endpoint, queues))
         by_endpoint.clear()
@@ -152,7 +153,7 @@ class Loop:
         if other := self._claims.claim(queue.key, claim):
             self._reject(queue, Trouble("Duplicate", self._claims.clash(other, claim)))
             return None
-        queue.runtime.look_at(endpoint.server)
+        queue.runtime.use_server(endpoint.server)
         return endpoint, spec
 
     async def _poll(self, endpoint: Endpoint, queues: list[tuple[Due, QueueSpec]]) -> None:
@@ -198,7 +199,7 @@ class Loop:
             held, runtime = self._store.get(key), self._runtimes.get(key)
             if runtime and held and self._store.has(key):
                 runtime.due, runtime.woken = 0.0, True
-                if begun := self._begun(key, held, now):
+                if begun := self._begin(key, held, now):
                     due.append(begun)
         if due:
             self._spawn(self._prepare(due))
@@ -229,10 +230,10 @@ class Loop:
             # A sleeper is listened to all through its rounds: what comes during one is seen after it.
             if self._runtimes.get(queue.key) is not queue.runtime:
                 pass  # another queue of this name sleeps, or doesn't
-            elif sleeper and endpoint and self._waker.sleep(queue.key, endpoint, sleeper):
+            elif sleeper and endpoint and self._waker.listen_for(queue.key, endpoint, sleeper):
                 interval = nap(sleeper, interval, queue.runtime.uid, time.monotonic(), self._waker.listened_to)
             else:
-                self._waker.rouse(queue.key)
+                self._waker.stop_listening(queue.key)
             queue.runtime.rest(interval)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -32,7 +32,7 @@ _SETTLED_KEPT = 1000
 
 @dataclass(slots=True)
 class Recovery:
-    """What is remembered of it between rounds."""
+    """What is remembered between rounds."""
 
     # Crashes by id: those whose entries are still to be returned, and those that were dealt with.
     crashes: dict[str, Crash] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Recovery:
     _checked_abandoned: float = 0.0
     _looked: float = 0.0
     _swept: float = 0.0
-    _told: float = -math.inf
-    _untold: int = 0  # tasks that came back since
+    _told: float = -math.inf  # the event of the last ones
+    _untold: int = 0  # tasks that came back since that event
 
     def gather(self, held: Holdings, handler: Handler) -> None:
-        """Take note of the crashes that the cluster tells of; from now on looks at the stream show what is left of
-        them.
+        """Take note of the crashes that the pods' statuses tell of. Their entries are returned after the next look at
+        the stream: an earlier one may not show all that they held.
         """
         now, grace = time.time(), grace_period(handler)
         task_time = handler.timeout * handler.batch
@@ -78,7 +78,7 @@ class Recovery:
             returned += report.settled
         elif now - self._looked >= min(LOOK_INTERVAL, visibility / 4):
             self._looked = now
-            await maintenance.look(client, spec)
+            await maintenance.check_server(client, spec)
         return returned
 
     def news(self, returned: int) -> int:

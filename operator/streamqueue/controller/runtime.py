@@ -55,8 +55,8 @@ class Runtime:
         self.due = 0.0 if self.woken else time.monotonic() + seconds
         self.busy = self.fresh = False
 
-    def look_at(self, server: str) -> None:
-        """What was seen on one server says nothing of the next, to which a changed URL leads."""
+    def use_server(self, server: str) -> None:
+        """Forget what was seen on another server, where the URL has changed."""
         if self.server and self.server != server:
             self.memory, self.counted, self.had_group = None, None, False
             self.trimming, self.handing_on, self.cordon = Trimming(), HandingOn(), Cordon()

@@ -1,4 +1,4 @@
-"""The word to workers that take no more tasks, written when it changes and before it expires."""
+"""Which workers are cordoned (take no more tasks): written to Redis when that changes, and before it expires."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from redis.asyncio import Redis
 from streamqueue.api.keys import Keys
 from streamqueue.streams.cordon import cordon
 
-LEAST = 15.0  # seconds until a word that isn't repeated is forgotten
-RETRY = 5.0  # seconds
+LEAST = 15.0  # seconds until a list that isn't written again expires
 LOOKS = 3.0  # the same in looks, where these are far apart
+RETRY = 5.0  # seconds
 
 
 @dataclass(slots=True)
 class Cordon:
-    """Of one queue: the `workers` that were told last, and when they are told again, on the caller's clock."""
+    """Of one queue: which `workers` were last written, and when to write them `again`, on the caller's clock."""
 
     workers: frozenset[str] = frozenset()
-    again: float = -math.inf  # a process before may have told some
+    again: float = -math.inf  # at once: an earlier process may have written another list
 
     async def keep(self, client: Redis, keys: Keys, workers: Iterable[str], interval: float, now: float) -> None:
-        """`workers` take no more; a look comes every `interval` seconds. Raises RedisProblem."""
+        """Have `workers` cordoned, and no others. To be called every `interval` seconds. Raises RedisProblem."""
         wanted = frozenset(workers)
         if wanted == self.workers and now < self.again:
             return
         lasts = max(LEAST, LOOKS * interval)
-        self.workers, self.again = wanted, now + RETRY  # a call that fails may have been heard, and is repeated
+        self.workers, self.again = wanted, now + RETRY  # also where the call fails: it may have been executed
         await cordon(client, keys, sorted(wanted), lasts)
         self.again = now + lasts / 2 if wanted else math.inf

@@ -2,7 +2,7 @@
 
 from streamqueue.maintenance.abandoned import abandoned
 from streamqueue.maintenance.dead_letters import letters, purge, redrive
-from streamqueue.maintenance.quiet import QuietReason, look
+from streamqueue.maintenance.quiet import QuietReason, check_server
 from streamqueue.maintenance.release import release
 from streamqueue.maintenance.replay import WouldReachOthers, replay
 from streamqueue.maintenance.report import ReleaseReport, SweepReport
@@ -17,8 +17,8 @@ __all__ = [
     "SweepReport",
     "WouldReachOthers",
     "abandoned",
+    "check_server",
     "letters",
-    "look",
     "purge",
     "redrive",
     "release",

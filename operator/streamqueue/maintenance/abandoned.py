@@ -9,7 +9,7 @@ from streamqueue.maintenance.attempts import overtaken
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.maintenance.returns import Cause
-from streamqueue.streams.errors import ABSENT, RedisProblem, execute
+from streamqueue.streams.errors import execute
 from streamqueue.streams.pending_entries import pending_entries
 from streamqueue.streams.server import clock_of
 
@@ -23,17 +23,13 @@ async def abandoned(client: Redis, spec: QueueSpec, consumer: str) -> ReleaseRep
     report = ReleaseReport()
     if spec.handler.concurrency != 1:
         return report
-    try:
+    with report.noting_absence():
         # Before the list is read, so that the command is surely later than the deliveries it is compared with.
         last_command = await _last_command(client, spec, consumer)
         pages = pending_entries(client, spec.stream, spec.group, consumer=consumer)
         held = [entry async for page in pages for entry in page]
         left = overtaken(held, last_command)
         await give_back(client, spec, left, {entry.id for entry in left}, Cause.ABANDONED, report)
-    except RedisProblem as problem:
-        if problem.kind not in ABSENT:
-            raise
-        report.missing = True
     return report
 
 

@@ -9,7 +9,7 @@ from streamqueue.streams.pending_entries import PendingEntry
 
 # Entries of one XREADGROUP carry one delivery time; before Redis 7.2 each carries its own, milliseconds apart.
 BATCH_SPREAD = 50  # ms
-MARGIN = 1000  # ms between two deliveries that makes them two reads
+MARGIN = 1000  # ms: deliveries that are further apart came from two reads
 
 
 def started(entries: Iterable[PendingEntry], *, concurrency: int, batch: int, own_consumer: bool) -> set[str]:

@@ -1,4 +1,4 @@
-"""When idle time proves nothing: after a failover, a restart, a jump of Redis's clock, or a time without looks.
+"""When idle time proves nothing: after a failover, a restart, a jump of Redis's clock, or a time without checks.
 
 Every lease then looks expired while its owner lives. Reclaim by idle time rests for one visibility timeout.
 """
@@ -26,7 +26,7 @@ class QuietReason(StrEnum):
     FIRST_LOOK = "first-look"  # nothing is known of the time before
     RESTART = "restart-or-failover"  # another run id or replication id
     CLOCK = "clock"  # Redis's clock moved against the client's by more than a quarter of the visibility timeout
-    GAP = "gap"  # the last look is more than twice the usual interval ago
+    GAP = "gap"  # the last check is more than twice the usual interval ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Quiet:
 TRUSTED = Quiet(None, None, True)
 
 
-async def look(client: Redis, spec: QueueSpec) -> Quiet:
-    """Compare the server with what the last look saw, and note it. Raises RedisProblem."""
+async def check_server(client: Redis, spec: QueueSpec) -> Quiet:
+    """Compare the server with what the last check noted, and note what it is now. Raises RedisProblem."""
     token, _ = await life_of(await node_of(client, spec.stream))
     timeout = int(spec.delivery.visibility_timeout * 1000)
     args: list[Arg] = [token or "", timeout, int(time.time() * 1000)]

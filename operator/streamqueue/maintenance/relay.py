@@ -23,9 +23,7 @@ class RelayReport:
 
     delivered: int = 0  # entries
     is_cut: bool = False  # its time was over before the outboxes were known to be empty
-    stuck: dict[str, RedisProblem] = field(
-        default_factory=dict
-    )  # targets that took nothing, and why
+    stuck: dict[str, RedisProblem] = field(default_factory=dict)  # targets that took nothing, and why
 
 
 async def relay(client: Redis, keys: Keys, *, budget: float, next_redis: NextRedis = NO_NEXT_REDIS) -> RelayReport:

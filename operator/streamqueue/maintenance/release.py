@@ -8,7 +8,6 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.give_back import give_back
 from streamqueue.maintenance.report import ReleaseReport
-from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.pending_entries import pending_entries
 
 
@@ -22,14 +21,10 @@ async def release(
     """
     report = ReleaseReport()
     limit = delivered_before * 1000
-    try:
+    with report.noting_absence():
         pages = pending_entries(client, spec.stream, spec.group, consumer=consumer)
         entries = [entry async for page in pages for entry in page if entry.delivered_at < limit]
         handler = spec.handler
         begun = started(entries, concurrency=handler.concurrency, batch=handler.batch, own_consumer=True)
         await give_back(client, spec, entries, begun if charge else set(), cause, report, is_dead=True)
-    except RedisProblem as problem:
-        if problem.kind not in ABSENT:
-            raise
-        report.missing = True
     return report

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streamqueue.maintenance.quiet import TRUSTED, Quiet
+from streamqueue.streams.errors import ABSENT, RedisProblem
 
 
 @dataclass(slots=True, kw_only=True)
@@ -14,7 +17,7 @@ class ReleaseReport:
 
     returned: int = 0  # back in the stream as a copy
     dead_lettered: int = 0
-    parked: int = 0  # left pending: the dead-letter stream is full, or the entry has too many fields to copy
+    held_back: int = 0  # left pending: the dead-letter stream is full, or the entry has too many fields to copy
     dropped: int = 0  # acknowledged, since the payload had been deleted or trimmed
     requeue_needs_worker: int = 0  # left pending: a copy would reach the stream's other groups
     moved: int = 0  # acknowledged or delivered anew meanwhile: not touched
@@ -27,11 +30,21 @@ class ReleaseReport:
         """Entries that stuck and no longer do: back at work, or dead letters."""
         return self.returned + self.dead_lettered + self.handed_on
 
+    @contextmanager
+    def noting_absence(self) -> Iterator[None]:
+        """Where the stream or the group does not exist, the work inside ends and `missing` says so."""
+        try:
+            yield
+        except RedisProblem as problem:
+            if problem.kind not in ABSENT:
+                raise
+            self.missing = True
+
     def add(self, counts: list[int]) -> None:
         """Add the script's counts, in the order of return.lua."""
         self.returned += counts[0]
         self.dead_lettered += counts[1]
-        self.parked += counts[2]
+        self.held_back += counts[2]
         self.dropped += counts[3]
         self.requeue_needs_worker += counts[4]
         self.moved += counts[5]
@@ -61,7 +74,7 @@ class SweepReport(ReleaseReport):
             "handed on": self.handed_on,
             "dead-lettered": self.dead_lettered,
             "dropped (payload gone)": self.dropped,
-            "parked": self.parked,
+            "left pending (no room among the dead letters, or too many fields)": self.held_back,
             "left for a worker that claims (several groups)": self.requeue_needs_worker,
             "delayed tasks that came due": self.promoted,
             "results relayed": self.relayed,

@@ -4,7 +4,7 @@
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
 -- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
 -- (0: none kept), then per entry: id, consumer, idle ms seen, charge (0 or 1).
--- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
+-- Reply: counts of returned, dead-lettered, held back, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -12,7 +12,7 @@ local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
 local results, results_ttl = ARGV[8], tonumber(ARGV[9])
 local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
-local RETURNED, DEAD, PARKED, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
+local RETURNED, DEAD, HELD_BACK, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
 
 local dlq_kind = redis.call('TYPE', dlq).ok
 if dlq_kind ~= 'none' and dlq_kind ~= 'stream' then return redis.error_reply('WRONGTYPE of the dead-letter key') end
@@ -89,10 +89,10 @@ local function give_back(id, consumer, idle, charge)
   local task = task_of(entry, attempts)
   task.attempts = task.attempts + charge
   task.deliveries = task.deliveries + row[4]
-  if #task.fields > MAX_ARGS then return PARKED end
+  if #task.fields > MAX_ARGS then return HELD_BACK end
   local reason = exhausted(task.attempts, task.deliveries, max_deliveries)
   if reason then
-    if redis.call('XLEN', dlq) >= dlq_max then return PARKED end
+    if redis.call('XLEN', dlq) >= dlq_max then return HELD_BACK end
     local why = redis.call('HGET', attempts, id .. ':cause') or cause -- of one that found no room
     append(dlq, task, {'sq-reason', reason, 'sq-cause', why, 'sq-entry', id, 'sq-consumer', consumer,
                        'sq-delivered-at', now - row[3], 'sq-dead-at', now})

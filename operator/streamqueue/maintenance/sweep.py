@@ -11,13 +11,13 @@ from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.attempts import started
 from streamqueue.maintenance.consumers import delete_idle_consumers
 from streamqueue.maintenance.give_back import give_back
-from streamqueue.maintenance.quiet import look
+from streamqueue.maintenance.quiet import check_server
 from streamqueue.maintenance.relay import NO_NEXT_REDIS, NextRedis, relay
 from streamqueue.maintenance.report import SweepReport
 from streamqueue.maintenance.returns import Cause
 from streamqueue.maintenance.trim import trim
 from streamqueue.streams.enqueue import promote
-from streamqueue.streams.errors import ABSENT, ProblemKind, RedisProblem
+from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.pending_entries import PendingEntry, pending_entries
 
 BUDGET = 120.0  # seconds for a pass
@@ -33,7 +33,7 @@ async def sweep(
     """
     report = SweepReport()
     deadline = time.monotonic() + budget
-    try:
+    with report.noting_absence():
         try:
             await _bring_back(client, spec, deadline, report, budget, next_redis)
         except RedisProblem as problem:
@@ -43,10 +43,6 @@ async def sweep(
             await _bring_back(client, spec, deadline, report, budget, next_redis)
         await trim(client, spec, deadline, report)
         report.consumers_deleted = await delete_idle_consumers(client, spec, deadline)
-    except RedisProblem as problem:
-        if problem.kind not in ABSENT:
-            raise
-        report.missing = True
     return report
 
 
@@ -68,7 +64,7 @@ async def _promote(client: Redis, spec: QueueSpec, deadline: float, report: Swee
 
 
 async def _reclaim(client: Redis, spec: QueueSpec, deadline: float, report: SweepReport) -> None:
-    report.quiet = await look(client, spec)
+    report.quiet = await check_server(client, spec)
     if report.quiet.until is not None:
         return
     min_idle = int(spec.delivery.visibility_timeout * 1000)

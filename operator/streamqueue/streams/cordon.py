@@ -1,7 +1,7 @@
-"""Workers that take no more tasks: their operator wants fewer, and lets them go once they are idle.
+"""Cordoned workers take no more tasks: the operator wants fewer of them, and lets these go once they are idle.
 
-Workers of the SDK ask with each request for work. A word that nobody repeats is soon forgotten: without an operator
-all work on.
+Each request of an SDK worker for tasks looks whether it is cordoned. The list expires unless the operator writes it
+again: without an operator all workers take tasks.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ _CORDON = Script.beside(__package__, "cordon.lua")
 
 
 async def cordon(client: Redis, keys: Keys, workers: Iterable[str], seconds: float) -> None:
-    """For so many seconds these `workers`, and no others of the group, take no more. Raises RedisProblem."""
+    """Cordon these `workers` of the group, and no others, for so many seconds. Raises RedisProblem."""
     await _CORDON(client, [keys.cordon], [int(seconds * 1000), *workers])

@@ -29,8 +29,8 @@ class Script:
 
     @classmethod
     def beside(cls, package: str, *names: str) -> Script:
-        """The script in a file of `package`; or in several, one after the other: what scripts share goes first, from
-        this package where it is shared beyond theirs.
+        """The script in a file of `package`, or in several that are joined in this order: what several scripts share
+        comes first. A file that `package` doesn't have is taken from this package.
         """
         return cls("".join(_read(package, name) for name in names))
 

@@ -34,10 +34,11 @@ class Taken(NamedTuple):
         return value if value >= YEAR_2000 else 0.0
 
 
-class New:
-    """New entries as they were taken, in columns, under one token: `entries()` makes an object of each.
+class NewEntries:
+    """Entries that were delivered for the first time, taken together under one token.
 
-    `ids` have blanks between, `rows` are names and values in turn.
+    Kept in columns, since an object for each costs more than a small task does: `ids` are separated by blanks, each of
+    `rows` is names and values in turn. `entries()` makes the objects.
     """
 
     def __init__(self, ids: bytes, rows: Sequence[Sequence[bytes]], token: str) -> None:
@@ -52,14 +53,14 @@ class New:
         return [{flat[0]: flat[1]} if len(flat) == 2 else fields_of(flat) for flat in self.rows]
 
     def enqueued_ms(self) -> list[float]:
-        """As that of each entry, or less than a millisecond later."""
+        """What `Taken.enqueued_ms` is for each entry, or up to a millisecond more."""
         if max(map(len, self.rows)) > 2 and b"sq-enqueued-at" in chain.from_iterable(self.rows):
             return [entry.enqueued_ms for entry in self.entries()]
         times = list(map(float, self.ids.replace(b"-", b".").split()))
         return times if times[0] >= YEAR_2000 else [time if time >= YEAR_2000 else 0.0 for time in times]  # they ascend
 
     def entries(self) -> list[Taken]:
-        """Nothing is charged but what a copy carries along."""
+        """An entry that is new was charged no attempts, but those that a retry's copy carries along."""
         entries = []
         for entry_id, fields in zip(self.ids.decode().split(), self.fields(), strict=True):
             attempts = count_of(fields.get(b"sq-attempt"))

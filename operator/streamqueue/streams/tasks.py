@@ -17,7 +17,7 @@ from streamqueue.streams.errors import execute
 from streamqueue.streams.reach import Reach
 from streamqueue.streams.script import Arg, Script
 from streamqueue.streams.settlement import ACKNOWLEDGED, Emit, Settlement, Verdict
-from streamqueue.streams.taken import New, Taken, entry_of
+from streamqueue.streams.taken import NewEntries, Taken, entry_of
 
 PARKED = "streamqueue:parked"  # the consumer that holds what waits for its retry
 
@@ -50,7 +50,7 @@ class Limits:
 class Exchange:
     verdicts: list[Verdict]  # of what ended, then of what is done
     again: list[Taken]  # retries that were due
-    new: New
+    new: NewEntries
     next_due: float | None  # seconds until a parked entry falls due
     outboxed: bool = False  # something was put into an outbox: it wants a relay
     cordoned: bool = False  # nothing was taken, as this worker is to take no more for now
@@ -79,7 +79,7 @@ class TaskStore:
         ]
 
     async def exchange(
-        self, ended: Sequence[tuple[Taken, Settlement]], wanted: int, due_first: int, done: New | None = None
+        self, ended: Sequence[tuple[Taken, Settlement]], wanted: int, due_first: int, done: NewEntries | None = None
     ) -> Exchange:
         """Settle what ended and acknowledge what is `done` as it was taken, then take up to `wanted` entries,
         `due_first` of them retries if so many are due.
@@ -102,7 +102,7 @@ class TaskStore:
         return Exchange(
             [each for verdict, times in verdicts for each in [_VERDICTS[verdict]] * times],
             [entry_of(row, token) for row in again],
-            New(ids, rows, token),
+            NewEntries(ids, rows, token),
             next_due=due / 1000 if due >= 0 else None,
             outboxed=any(name.startswith(self._outbox) for name in names[len(self._exchanged) :]),
             cordoned=bool(cordoned),

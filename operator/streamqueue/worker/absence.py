@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.connection import Moved
+from streamqueue.streams.connection import ServerChanged
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
 from streamqueue.worker.settings import Settings
@@ -64,13 +64,15 @@ class Absence:
         yield None
 
     async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
-        """Or until a stop. Raises RedisProblem for a URL that cannot be used, and `Moved`."""
+        """Or until a stop. Raises RedisProblem for a URL that cannot be used, and `ServerChanged`."""
         failures = 0
         while not self._stopping.is_set():
             try:
                 await ensure_group(client, settings.stream, settings.group, settings.start_from)
             except RedisProblem as problem:
-                if problem.kind is ProblemKind.BAD_URL and (isinstance(problem, Moved) or not settings.redis_url_file):
+                if problem.kind is ProblemKind.BAD_URL and (
+                    isinstance(problem, ServerChanged) or not settings.redis_url_file
+                ):
                     raise
                 failures += 1
                 log.warning("%s", problem.message)

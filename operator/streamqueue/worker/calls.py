@@ -19,8 +19,8 @@ from streamqueue.worker.settings import Settings
 
 
 class Calls(Protocol):
-    are_whole: bool  # a bundle is best left whole
-    failed: asyncio.Future[None]  # with an error of our own, that left a run in no hands
+    are_whole: bool  # one call takes all runs, so that a `Bundle` need not be made into single ones
+    failed: asyncio.Future[None]  # with the first error that is a bug of ours: its run would never be settled
 
     @property
     def blocked(self) -> int:

@@ -1,4 +1,9 @@
-"""The consume loop: settle what ended, take what fits, run it, wait."""
+"""The consume loop: settle what ended, take what fits, run it, wait.
+
+A turn of it: `Intake` takes entries, the `Dispatcher` makes `Runs` of them and has the handler called, `Endings` says
+how each run ended, the next request settles it and `Verdicts` counts what Redis made of that. Meanwhile `Leases` renews
+what is held, and `Relaying` delivers what was handed on.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,14 @@ import secrets
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.streams.connection import Moved
+from streamqueue.streams.connection import ServerChanged
 from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.tasks import TaskStore
 from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
+from streamqueue.worker.dispatcher import Dispatcher
 from streamqueue.worker.executors.forks import Process
 from streamqueue.worker.handler import Handler
-from streamqueue.worker.hands import Hands
 from streamqueue.worker.intake import Intake
 from streamqueue.worker.leases import Leases
 from streamqueue.worker.metrics.counters import Counters
@@ -61,8 +66,10 @@ class Consumer:
         self._store = TaskStore(client, keys, self.name, settings.limits)
         self._relaying = Relaying(client, keys, settings.connect_next_redis)
         self._intake = Intake(client, settings, self._store, self._wake)
-        self._hands = Hands(handler, settings, self.metrics, self._wake, self._report_progress)
-        self._leases = Leases(self._store, self._hands.runs, settings.visibility_timeout / 3, self._lose, self._beat)
+        self._dispatcher = Dispatcher(handler, settings, self.metrics, self._wake, self._report_progress)
+        self._leases = Leases(
+            self._store, self._dispatcher.runs, settings.visibility_timeout / 3, self._lose, self._beat
+        )
         self._verdicts = Verdicts(self.counters, self.metrics)
         self._must_renew = False
         self._process = Process()
@@ -79,18 +86,18 @@ class Consumer:
 
     def pause(self) -> None:
         """Take nothing until resume(); what has not begun is handed back, what runs goes on."""
-        self._hands.is_open = False
+        self._dispatcher.is_open = False
         self._wake.set()
 
     def resume(self) -> None:
-        self._hands.is_open = not self._stopping.is_set()
+        self._dispatcher.is_open = not self._stopping.is_set()
         self._wake.set()
 
     async def run(self) -> None:
-        """Until stop(). Redis's absence is waited for.
+        """Until stop(). While Redis is away it waits.
 
-        Raises `Moved` when the URL's file leads to another server by now; RuntimeError when every slot is held by
-        a handler that does not return, so that the container restarts.
+        Raises `ServerChanged` when the URL's file leads to another server by now; RuntimeError when every slot is held
+        by a handler that does not return, so that the container restarts.
         """
         async with metrics_served(self._settings.metrics_port, self._client, self.metrics, self._row):
             await self._run()
@@ -99,7 +106,7 @@ class Consumer:
         await self._absence.until_the_group_exists(self._client, self._settings)
         heart = asyncio.create_task(self._leases.keep())
         relaying = asyncio.create_task(self._relaying.keep())
-        for each in (heart, self._hands.failed):
+        for each in (heart, self._dispatcher.failed):
             each.add_done_callback(lambda _: self._wake.set())
         failures = 0
         try:
@@ -110,18 +117,18 @@ class Consumer:
                 except RedisProblem as problem:
                     failures += 1
                     await self._after(problem, failures)
-                for each in (heart, relaying, self._hands.failed):
-                    if each.done():  # a defect: never go on without a heartbeat, with results or a task in no hands
+                for each in (heart, relaying, self._dispatcher.failed):
+                    if each.done():  # a bug of ours: never go on without heartbeats or relays, or with a lost task
                         each.result()
         finally:
             heart.cancel()
             relaying.cancel()
-            self._hands.close()
+            self._dispatcher.close()
         await self._relaying.end()
         await self._leave()
 
     def _is_finished(self) -> bool:
-        return self._stopping.is_set() and not self._hands.runs and self._intake.is_settled
+        return self._stopping.is_set() and not self._dispatcher.runs and self._intake.is_settled
 
     async def _turn(self) -> None:
         self._process.end_a_copy()
@@ -130,43 +137,43 @@ class Consumer:
             # First of all after a disturbance: the leases may be about to expire.
             await self._leases.renew()
             self._must_renew = False
-        if not self._hands.is_open:
-            self._hands.hand_back(all_of_it=self._stopping.is_set() and self._loop.time() >= self._deadline)
+        if not self._dispatcher.is_open:
+            self._dispatcher.hand_back(all_of_it=self._stopping.is_set() and self._loop.time() >= self._deadline)
         try:
             taken = await self._take()
         finally:
-            self._hands.start()  # also where Redis failed on the way: what has been taken begins
-        free = self._hands.free()
+            self._dispatcher.start()  # also where Redis failed on the way: what has been taken begins
+        free = self._dispatcher.free()
         if free and not taken:
             self._intake.block(free)
-        if self._hands.runs.is_settled and not (taken and free) and not self._is_finished():
+        if self._dispatcher.runs.is_settled and not (taken and free) and not self._is_finished():
             if not self._stopping.is_set():
-                self._hands.must_return()
+                self._dispatcher.must_return()
             await self._wake.wait()
 
     async def _take(self) -> int:
         """Settle what has ended, and begin what can be had from wherever; how many new entries there were."""
-        hands = self._hands
-        while adopted := await self._intake.adopt(run.id for run in hands.runs.held()):
-            free = hands.free()
-            hands.begin(adopted[:free])
-            hands.release(adopted[free:])
-        if hands.free():  # before new ones are taken, or stuck ones would wait for the end of a backlog
-            claimed = await self._intake.claim(hands.free())
+        dispatcher = self._dispatcher
+        while adopted := await self._intake.adopt(run.id for run in dispatcher.runs.held()):
+            free = dispatcher.free()
+            dispatcher.begin(adopted[:free])
+            dispatcher.release(adopted[free:])
+        if dispatcher.free():  # before new ones are taken, or stuck ones would wait for the end of a backlog
+            claimed = await self._intake.claim(dispatcher.free())
             self.counters.claimed += len(claimed)
-            hands.begin(claimed)
+            dispatcher.begin(claimed)
         taken = await self._exchange()
-        if hands.free():
+        if dispatcher.free():
             await self._intake.promote()
-        hands.begin_alone()
+        dispatcher.begin_alone()
         return taken
 
     async def _exchange(self) -> int:
         """Settle what has ended and fill the free slots; how many entries were taken."""
-        runs = self._hands.runs
+        runs = self._dispatcher.runs
         ended, done = runs.first_ended(self._intake.settled_at_once), runs.done
         settled = [(run.entry, settlement) for run, settlement in ended]
-        reply = await self._intake.exchange(settled, done.new if done else None, self._hands.free())
+        reply = await self._intake.exchange(settled, done.new if done else None, self._dispatcher.free())
         if reply is None:
             return 0
         if ended:
@@ -178,8 +185,8 @@ class Consumer:
         if reply.outboxed:
             self._relaying.soon()
         if reply.again:
-            self._hands.begin(reply.again)
-        self._hands.begin_new(reply.new)
+            self._dispatcher.begin(reply.again)
+        self._dispatcher.begin_new(reply.new)
         return len(reply.again) + len(reply.new)
 
     def _report_progress(self) -> None:
@@ -195,7 +202,7 @@ class Consumer:
 
     def _lose(self, run: Run) -> None:
         self.counters.stolen += 1
-        self._hands.lose(run)
+        self._dispatcher.lose(run)
 
     # Redis away
 
@@ -204,7 +211,7 @@ class Consumer:
         self._must_renew = True
         self._intake.disturbed(problem)
         self._store.reach.forget()
-        if isinstance(problem, Moved):
+        if isinstance(problem, ServerChanged):
             self._leave_for_there(problem)
         if problem.kind in ABSENT:
             await self._absence.until_the_group_exists(self._client, self._settings)
@@ -214,7 +221,7 @@ class Consumer:
 
     def _leave_for_there(self, problem: RedisProblem) -> None:
         """The next process goes there; what runs may still be settled here, by connections that live."""
-        if not self._hands.runs:
+        if not self._dispatcher.runs:
             raise problem
         if not self._stopping.is_set():
             self.stop()

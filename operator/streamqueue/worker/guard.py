@@ -15,8 +15,8 @@ from streamqueue.streams.server import clock_of, life_of
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A look at the server, whose `Life` it holds."""
+class ServerState:
+    """What a server says of itself at one moment: its `Life` and its clock."""
 
     token: str | None
     uptime: float  # seconds, at least
@@ -29,14 +29,14 @@ class ClaimGuard:
     def __init__(self, visibility_timeout: float, now: float) -> None:
         self._visibility = visibility_timeout
         self._until = now + visibility_timeout / 3
-        self._last: tuple[Server, float] | None = None
+        self._last: tuple[ServerState, float] | None = None
         self._was_lost = False
 
     def disturbed(self) -> None:
         """The connection was lost: owners may have lost theirs, too, and come back when it does."""
         self._was_lost = True
 
-    def trusts(self, server: Server, now: float) -> bool:
+    def trusts(self, server: ServerState, now: float) -> bool:
         """Whether leases that are past their expiry have really been given up."""
         if self._last is None:
             self._until = max(self._until, now + self._visibility - server.uptime)
@@ -48,14 +48,14 @@ class ClaimGuard:
         self._last = (server, now)
         return now >= self._until
 
-    def _changed(self, server: Server, now: float) -> bool:
+    def _changed(self, server: ServerState, now: float) -> bool:
         assert self._last is not None
         before, then = self._last
         jump = (server.time - before.time) - (now - then)
         return server.token != before.token or abs(jump) > self._visibility / 4
 
 
-async def look(client: Redis) -> Server:
+async def read_server(client: Redis) -> ServerState:
     """Raises RedisProblem."""
     now = await clock_of(client)
-    return Server(*await life_of(client), now)
+    return ServerState(*await life_of(client), now)

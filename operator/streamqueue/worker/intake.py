@@ -13,7 +13,7 @@ from streamqueue.streams.connection import node_of
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Settlement
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
 from streamqueue.worker.absence import LONGEST_PAUSE
@@ -37,8 +37,10 @@ class Intake:
         self._now = asyncio.get_running_loop().time
         self._read: asyncio.Task[bool] | None = None
         self._must_adopt = False
-        self._concurrency = self._at_once = settings.concurrency  # the latter: entries in one reply
-        self.settled_at_once = self._settling = STEP  # the latter: in the request that may have failed
+        self._concurrency = settings.concurrency
+        self._at_once = settings.concurrency  # entries asked for in one reply: fewer after a timeout
+        self.settled_at_once = STEP  # settlements in one request: fewer after a failure
+        self._settling = STEP  # settlements in the last request, which may have failed
         self._cordoned = False  # the operator lets this worker go once its tasks are done
         self._due_first = True
         self._due_at = self._promote_at = 0.0  # loop times
@@ -52,7 +54,7 @@ class Intake:
         return self._read is None and not self._must_adopt
 
     def look_again(self) -> None:
-        """A request that was given up may arrive long after, and bring entries of which no reply has told."""
+        """Have `adopt` look: a request that timed out may still be executed, and give this consumer entries unseen."""
         self._must_adopt = True
 
     def disturbed(self, problem: RedisProblem) -> None:
@@ -65,7 +67,9 @@ class Intake:
         self._guard.disturbed()
         self._claim_at = 0.0  # the guard's rest begins with its next look
 
-    async def exchange(self, ended: Sequence[tuple[Taken, Settlement]], done: New | None, free: int) -> Exchange | None:
+    async def exchange(
+        self, ended: Sequence[tuple[Taken, Settlement]], done: NewEntries | None, free: int
+    ) -> Exchange | None:
         """Settle what ended or is done, and take up to `free` entries; None if there is nothing to do."""
         wanted = min(free, self._at_once) if self.is_settled else 0
         if not (ended or done or wanted):
@@ -83,9 +87,9 @@ class Intake:
         return reply
 
     def block(self, most: int) -> None:
-        """Wait for new entries, at most BLOCK; a worker that is to take no more waits for another word.
+        """Begin to wait for new entries, at most BLOCK; while cordoned it only waits, and asks again afterwards.
 
-        Never cancelled: a reply that nobody reads would hide its entries.
+        The read is never cancelled: a reply that nobody reads would hide its entries.
         """
         if not self.is_settled:
             return
@@ -132,7 +136,7 @@ class Intake:
         if self._cordoned or self._now() < self._claim_at:
             return []
         self._claim_at = self._next_claim()
-        if not self._guard.trusts(await guard.look(await node_of(self._client, self._stream)), self._now()):
+        if not self._guard.trusts(await guard.read_server(await node_of(self._client, self._stream)), self._now()):
             return []
         claimed: list[Taken] = []
         cursor = "-"

@@ -45,7 +45,7 @@ class Leases:
         due = loop.time() + self._interval
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(due):  # see Relaying
+                async with asyncio.timeout_at(due):  # not wait_for: see Relaying
                     await self._progress.wait()
             started = loop.time()
             try:

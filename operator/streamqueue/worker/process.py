@@ -44,7 +44,7 @@ def run(make: Callable[[], Serving], signals: Sequence[signal.Signals] = SIGNALS
 
 
 def ignore(signals: Sequence[signal.Signals]) -> None:
-    """To the end of the process, which has been told: one more would be its exit code."""
+    """From now on: the process is ending, and one more signal would become its exit code."""
     for signum in signals:
         signal.signal(signum, signal.SIG_IGN)
 
@@ -93,7 +93,7 @@ async def _until_signal(make: Callable[[], Serving], signals: Sequence[signal.Si
 
 
 async def _going_on(until: float) -> set[asyncio.Task[Any]]:
-    """Handlers that were handed back, cancelled, and do not end. asyncio.run() would wait for them for ever."""
+    """Handlers whose tasks were handed back and which don't end when cancelled: asyncio.run() would wait for ever."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
@@ -105,7 +105,9 @@ async def _going_on(until: float) -> set[asyncio.Task[Any]]:
 
 
 async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
-    """The calls of asyncio.to_thread(), for which asyncio.run() would wait as well: it knows of none if not."""
+    """Whether all calls of asyncio.to_thread() end in time. Else the loop forgets its executor, for which asyncio.run()
+    would wait as well.
+    """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
@@ -124,7 +126,7 @@ async def _have_ended(threads: ThreadPoolExecutor, until: float) -> bool:
 
 
 def _end_at_once(code: Any) -> NoReturn:
-    """Their code would go on while the interpreter clears them away, or waits for their threads."""
+    """Without the interpreter's own clean-up, in which the handlers would go on, and their threads be waited for."""
     log.warning("the process ends without handlers that do not end")
     logging.shutdown()
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What this process has in its hands: running, ended but not yet settled, and waiting to run alone."""
+"""The entries that this process holds: running, ended but not yet settled, or waiting to run alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamqueue.streams.settlement import Settlement
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.worker.context import Context
 
 
 class Run:
-    """An entry in this process's hands. `deadline` is unix seconds, `on_progress` is called when there is some."""
+    """An entry that this process holds. `deadline`: unix seconds; `on_progress`: called when the handler reports it."""
 
     task: asyncio.Task[None] | None = None
     started = 0.0  # loop time
@@ -39,7 +39,7 @@ class Run:
         return self._ctx
 
     def begins(self, deadline: float) -> None:
-        """After a while in which it waited for others to end."""
+        """To be called when it begins later than it was taken: it had to wait for others to end."""
         self.ctx.deadline = self._deadline = deadline
 
     @property
@@ -57,11 +57,13 @@ Ended = tuple[Run, Settlement]
 
 
 class Bundle(Sequence[Run]):
-    """Runs of what was taken together, made when one is asked for: most batches begin, go well and end whole."""
+    """The runs of entries that were taken together. They are only made when one is asked for: most batches begin, go
+    well and are acknowledged as a whole.
+    """
 
     is_done = False  # all of it went well while it was whole
 
-    def __init__(self, new: New, runs_of: Callable[[list[Taken]], list[Run]]) -> None:
+    def __init__(self, new: NewEntries, runs_of: Callable[[list[Taken]], list[Run]]) -> None:
         self.new = new
         self._size = len(new)
         self._runs_of = runs_of
@@ -87,7 +89,7 @@ class Bundle(Sequence[Run]):
 
 
 def _asks_for_more(ended: Ended) -> bool:
-    """Than an acknowledgement."""
+    """Whether its settlement is more than an acknowledgement."""
     settlement = ended[1]
     return settlement.kind != "ack" or bool(settlement.emits)
 
@@ -156,8 +158,8 @@ class Runs:
         self.ended += ended
 
     def first_ended(self, most: int) -> list[Ended]:
-        """What is done goes first: nothing else that Redis refuses may keep it from its acknowledgement, however few go
-        at once by then.
+        """Acknowledgements first: where Redis refuses something else, and fewer settlements go at once, they still get
+        through.
         """
         self.ended.sort(key=_asks_for_more)
         return self.ended[:most]
@@ -180,7 +182,7 @@ class Runs:
 
     @property
     def is_settled(self) -> bool:
-        """Nothing has ended of which Redis was not told."""
+        """Redis has confirmed how everything ended."""
         return not (self.ended or self.done)
 
     def __bool__(self) -> bool:

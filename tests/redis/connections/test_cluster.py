@@ -12,7 +12,7 @@ from redis.crc import key_slot
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
-from streamqueue.maintenance import QuietReason, look, redrive, sweep
+from streamqueue.maintenance import QuietReason, check_server, redrive, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
 from streamqueue.streams.connection import UrlFile, primaries
 from tests.redis.connections import steps
@@ -75,12 +75,12 @@ async def test_the_pass_without_the_operator_looks_at_the_node_of_the_queue(clus
     """Each pass is a process of its own, which begins at the URL's node: another node's run id is no restart."""
     async with connected(cluster) as client:
         await Queue(client).create()
-        await look(client, spec())
+        await check_server(client, spec())
         await Queue(client).settle(spec())
     owner = await cluster.owner(Queue.stream)
     other = next(node for node in cluster.nodes[:3] if node is not owner)
     async with connect(other.url) as fresh:
-        assert (await look(fresh, spec())).until is None
+        assert (await check_server(fresh, spec())).until is None
 
 
 async def move_begins(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:

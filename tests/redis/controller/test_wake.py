@@ -59,8 +59,8 @@ def endpoint(redis: Redis) -> Endpoint:
 async def test_an_entry_wakes_its_queue_and_no_other(
     redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
 ) -> None:
-    assert waker.sleep(ONE, endpoint, START)
-    assert waker.sleep(TWO, endpoint, Sleeper("silent", "0-0", soundly=True))
+    assert waker.listen_for(ONE, endpoint, START)
+    assert waker.listen_for(TWO, endpoint, Sleeper("silent", "0-0", soundly=True))
     await Queue(redis).add()
     assert await woken.next() == ONE
     assert woken.keys.empty()
@@ -70,14 +70,14 @@ async def test_an_entry_that_came_before_anybody_listened_wakes_too(
     redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint
 ) -> None:
     await Queue(redis).add()
-    waker.sleep(ONE, endpoint, START)
+    waker.listen_for(ONE, endpoint, START)
     assert await woken.next() == ONE
 
 
 async def test_both_groups_of_a_stream_are_woken(redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint) -> None:
     (first,) = await Queue(redis).add()
-    waker.sleep(ONE, endpoint, Sleeper(Queue.stream, first, soundly=True))
-    waker.sleep(TWO, endpoint, START)  # it has not seen the first entry yet
+    waker.listen_for(ONE, endpoint, Sleeper(Queue.stream, first, soundly=True))
+    waker.listen_for(TWO, endpoint, START)  # it has not seen the first entry yet
     assert {await woken.next(), await woken.next()} == {ONE, TWO}
 
 
@@ -86,15 +86,15 @@ async def test_a_queue_that_sleeps_again_is_woken_again(
 ) -> None:
     last = "0-0"
     for _ in range(3):
-        waker.sleep(ONE, endpoint, Sleeper(Queue.stream, last, soundly=True))
+        waker.listen_for(ONE, endpoint, Sleeper(Queue.stream, last, soundly=True))
         (last,) = await Queue(redis).add()
         assert await woken.next() == ONE
 
 
 async def test_a_roused_queue_is_not_woken(redis: Redis, waker: Waker, woken: Woken, endpoint: Endpoint) -> None:
-    waker.sleep(ONE, endpoint, START)
-    waker.sleep(TWO, endpoint, START)
-    waker.rouse(ONE)
+    waker.listen_for(ONE, endpoint, START)
+    waker.listen_for(TWO, endpoint, START)
+    waker.stop_listening(ONE)
     await Queue(redis).add()
     assert await woken.next() == TWO
     assert woken.keys.empty()
@@ -110,17 +110,17 @@ async def test_a_user_who_may_not_listen_is_polled_until_it_may(
     )
     quiet, now = Endpoint("deaf", "deaf", deaf, None), 0.0
     waker = Waker(woken.take, lambda: now)
-    assert waker.sleep(ONE, quiet, START)
+    assert waker.listen_for(ONE, quiet, START)
     assert await woken.next() == ONE  # to be polled from now on
     assert "shop/one" in caplog.text and "extend its ACL" in caplog.text
     await redis.acl_setuser("deaf", commands=["+xread"])
-    assert not waker.sleep(ONE, quiet, START)
+    assert not waker.listen_for(ONE, quiet, START)
 
     now += DEAF
-    assert waker.sleep(ONE, quiet, START)
+    assert waker.listen_for(ONE, quiet, START)
     await Queue(redis).add()
     assert await woken.next() == ONE
-    assert waker.sleep(ONE, quiet, START), "it was woken by its entry, not for want of a right"
+    assert waker.listen_for(ONE, quiet, START), "it was woken by its entry, not for want of a right"
     await waker.close()
     await deaf.aclose()
 
@@ -129,9 +129,9 @@ async def test_a_queue_that_moved_is_listened_to_there_alone(
     redis: Redis, shared_server: RunningServer, waker: Waker, woken: Woken, endpoint: Endpoint
 ) -> None:
     async with connect(shared_server.url.replace("/0", "/1")) as client:
-        waker.sleep(ONE, endpoint, START)
-        waker.sleep(TWO, endpoint, START)
-        waker.sleep(ONE, Endpoint("there", "there", client, None), START)
+        waker.listen_for(ONE, endpoint, START)
+        waker.listen_for(TWO, endpoint, START)
+        waker.listen_for(ONE, Endpoint("there", "there", client, None), START)
         assert waker.listened_to == 2
         await Queue(redis).add()
         assert await woken.next() == TWO and woken.keys.empty()
@@ -149,7 +149,7 @@ async def test_a_server_that_was_away_is_listened_to_again(
         async def listens() -> bool:
             return bool((await client.info("clients"))["blocked_clients"])
 
-        waker.sleep(ONE, Endpoint("own", "own", client, None), START)
+        waker.listen_for(ONE, Endpoint("own", "own", client, None), START)
         await until(listens, "a blocked read")
         await asyncio.to_thread(own_server.restart)
         await Queue(client).add()

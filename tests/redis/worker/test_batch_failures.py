@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streamqueue import Context, DeadLetter, Retry
-from streamqueue.worker import hands
+from streamqueue.worker import dispatcher
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.batches import NEXT, Order, Task, names
@@ -190,7 +190,7 @@ async def test_a_call_past_its_timeout_is_retried(queue: Queue, shared_server: R
 async def test_a_thread_that_never_returns_ends_the_worker(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "PATIENCE", 0.5)
+    monkeypatch.setattr(dispatcher, "PATIENCE", 0.5)
     release = threading.Event()
 
     def handle(tasks: list[Task]) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from streamqueue.streams import connect
-from streamqueue.worker.guard import look
+from streamqueue.worker.guard import read_server
 from tests.redis.servers.install import Server
 from tests.redis.servers.process import RunningServer
 
@@ -21,7 +21,7 @@ async def test_a_server_is_never_taken_for_older_than_it_is(server: Server) -> N
     try:
         async with connect(running.url) as client:
             while (age := time.monotonic() - started) < 2.1:  # it has counted up twice
-                assert (await look(client)).uptime <= age
+                assert (await read_server(client)).uptime <= age
                 await asyncio.sleep(0.01)
     finally:
         running.close()

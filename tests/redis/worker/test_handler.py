@@ -17,7 +17,7 @@ import pytest
 from streamqueue import Context, DeadLetter, Retry, Worker
 from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
-from streamqueue.worker import hands
+from streamqueue.worker import dispatcher
 from streamqueue.worker.executors import slots
 from streamqueue.worker.settling.endings import Endings
 from tests.redis.queue import Queue
@@ -294,7 +294,7 @@ async def test_a_coroutine_that_goes_on_after_its_time_holds_its_slot_and_not_it
 async def test_threads_that_never_return_end_the_worker(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "PATIENCE", 0.5)
+    monkeypatch.setattr(dispatcher, "PATIENCE", 0.5)
     release = threading.Event()
 
     def handle(task: dict[str, str]) -> None:
@@ -311,7 +311,7 @@ async def test_threads_that_never_return_end_the_worker(
 async def test_the_only_slot_is_used_again_when_a_late_thread_returns(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hands, "PATIENCE", 60.0)  # its end would look again, too
+    monkeypatch.setattr(dispatcher, "PATIENCE", 60.0)  # its end would look again, too
 
     def handle(task: dict[str, str], ctx: Context) -> None:
         while ctx.attempt == 1 and not ctx.cancelled:
@@ -394,7 +394,9 @@ async def test_a_task_that_waited_to_run_alone_has_all_of_its_time(queue: Queue,
     async with working(shared_server.url, handle, concurrency=2) as worker:
         await until(lambda: left, "the task that has the worker")
         await settle(other, (first, Settlement("crash", (0, 1, "it died"))))
-        await until(lambda: worker._consumer and worker._consumer._hands.runs.alone, "the task that waits for its end")
+        await until(
+            lambda: worker._consumer and worker._consumer._dispatcher.runs.alone, "the task that waits for its end"
+        )
         await asyncio.sleep(1.0)
         go_on.set()
         await until(lambda: worker.counters.acked == 2, "both")

@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Emit, Verdict
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.streams.tasks import PARKED
 from tests.redis.queue import Queue
 from tests.redis.worker.stores import (
@@ -88,7 +88,7 @@ async def test_what_is_done_as_it_was_taken_leaves_one_mark_for_all(queue: Queue
     for verdict in (Verdict.ACKED, Verdict.ALREADY_MINE):
         assert (await a.exchange([], 0, 0, new)).verdicts == [verdict] * 3
     assert await queue.redis.zcard(KEYS.done) == 1
-    other = New(" ".join(await queue.add(3)).encode(), [[]] * 3, new.token)
+    other = NewEntries(" ".join(await queue.add(3)).encode(), [[]] * 3, new.token)
     assert (await a.exchange([], 0, 0, other)).verdicts == [Verdict.STOLEN] * 3, "the mark is of those ids alone"
 
 

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from streamqueue import Worker
 from streamqueue.streams import connect
-from streamqueue.streams.connection import Moved
+from streamqueue.streams.connection import ServerChanged
 from streamqueue.worker import consumer, relaying
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
@@ -242,7 +242,7 @@ async def test_a_url_that_leads_elsewhere_ends_the_worker_when_it_must_connect(
         await asyncio.wait_for((begun if busy else ended).wait(), PATIENCE)
         file.hold(own_server.url.replace("/0", "/1"))
         await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        with pytest.raises(Moved, match="leads to another server than at the start"):
+        with pytest.raises(ServerChanged, match="leads to another server than at the start"):
             await asyncio.wait_for(serving, PATIENCE)
     assert ended.is_set()
 

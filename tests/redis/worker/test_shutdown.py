@@ -114,9 +114,9 @@ async def test_wrong_settings_are_one_line_and_an_exit_code(
 STUBBORN = """
 import asyncio
 from streamqueue import Worker
-from streamqueue.worker import hands, process
+from streamqueue.worker import dispatcher, process
 from streamqueue.worker.executors import slots
-hands.PATIENCE = process.PATIENCE = slots.PATIENCE = 0.3
+dispatcher.PATIENCE = process.PATIENCE = slots.PATIENCE = 0.3
 worker = Worker()
 @worker.task
 async def handle(task):

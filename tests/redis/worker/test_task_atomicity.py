@@ -12,7 +12,7 @@ from streamqueue.streams import RedisProblem, connect, enqueue, tasks
 from streamqueue.streams.enqueue import NewTask, promote
 from streamqueue.streams.enqueue import enqueue as send
 from streamqueue.streams.settlement import Emit, Settlement
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.streams.tasks import TaskStore
 from tests.redis.failing import PAST_THE_END, failing_at
 from tests.redis.proxy import Proxy
@@ -30,8 +30,8 @@ def dead(entry: Taken) -> tuple[Taken, Settlement]:
     return entry, Settlement("dead", ("handler", "why"))
 
 
-def taken(held: list[Taken]) -> New:
-    return New(" ".join(entry.id for entry in held).encode(), [[b"a", b"1"]] * len(held), held[0].token)
+def taken(held: list[Taken]) -> NewEntries:
+    return NewEntries(" ".join(entry.id for entry in held).encode(), [[b"a", b"1"]] * len(held), held[0].token)
 
 
 OPERATIONS: dict[str, tuple[str, Call]] = {

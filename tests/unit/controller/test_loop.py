@@ -92,7 +92,7 @@ async def test_a_queue_is_looked_at_when_it_is_due_or_was_changed_and_by_one_rou
     store: Store, loop: Loop
 ) -> None:
     def begins() -> bool:
-        return loop._begun(KEY, holdings(store), time.monotonic()) is not None
+        return loop._begin(KEY, holdings(store), time.monotonic()) is not None
 
     runtime = loop.runtime(KEY)
     assert runtime and not begins()

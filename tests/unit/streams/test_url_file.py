@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamqueue.streams import ProblemKind, RedisProblem
-from streamqueue.streams.connection import Moved, UrlFile, read_url
+from streamqueue.streams.connection import ServerChanged, UrlFile, read_url
 
 SECRET = "hunter2-b7"
 URL = f"redis://app:{SECRET}@redis:6379/0"
@@ -49,7 +49,7 @@ def test_a_file_without_a_url_is_named_with_its_variable_and_not_quoted(
     if content is not None:
         path.write_bytes(content)
     problem = refusal(file)
-    assert problem.kind is ProblemKind.BAD_URL and not isinstance(problem, Moved)
+    assert problem.kind is ProblemKind.BAD_URL and not isinstance(problem, ServerChanged)
     assert problem.message.startswith(f"STREAMQUEUE_REDIS_URL_FILE: {path} {says}")
     path.write_text(f"{URL}\n")  # as echo writes it
     assert file.address() == read_url(URL)
@@ -97,7 +97,7 @@ def test_another_server_gets_no_password(file: UrlFile, path: Path, other: str) 
     file.address()
     path.write_text(other.format(SECRET))
     problem = refusal(file)
-    assert isinstance(problem, Moved) and "leads to another server" in problem.message
+    assert isinstance(problem, ServerChanged) and "leads to another server" in problem.message
     path.write_text(URL)
     file.address()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamqueue import Retry, Worker
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.worker.batch.batches import Batch, Batches
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.batch.results import results_of
@@ -86,7 +86,7 @@ def of_orders(tasks: list[Order]) -> None: ...
 )
 def test_the_annotation_of_the_list_says_what_each_task_is(function: Callable[..., None], item: Any) -> None:
     assert item_decoder_of(function)({b"sku": b"x", b"sq-id": b"7"}) == item
-    new = New(b"1-0", [[b"sku", b"x", b"sq-id", b"7"]], "t")
+    new = NewEntries(b"1-0", [[b"sku", b"x", b"sq-id", b"7"]], "t")
     assert BatchHandler(function, 1).tasks_of_new(new) == [item], "taken together, they are decoded together"
 
 
@@ -103,7 +103,7 @@ def test_the_annotation_of_the_list_says_what_each_task_is(function: Callable[..
 )
 def test_texts_decoded_together_are_those_of_each(row: list[bytes]) -> None:
     handler = BatchHandler(of_texts, 1)
-    new = New(b"1-0 2-0", [[b"sku", b"y"], row], "t")
+    new = NewEntries(b"1-0 2-0", [[b"sku", b"y"], row], "t")
     try:
         each = handler.tasks_of(new.fields())
     except Undecodable as exc:

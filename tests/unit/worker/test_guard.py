@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamqueue.worker.guard import ClaimGuard, Server
+from streamqueue.worker.guard import ClaimGuard, ServerState
 
 VISIBILITY = 60.0
-CALM = Server("run:repl", uptime=10_000.0, time=1_000_000.0)
+CALM = ServerState("run:repl", uptime=10_000.0, time=1_000_000.0)
 
 
 def settled() -> ClaimGuard:
@@ -18,7 +18,7 @@ def settled() -> ClaimGuard:
     return guard
 
 
-def at(seconds: float, **changes: object) -> Server:
+def at(seconds: float, **changes: object) -> ServerState:
     return replace(CALM, time=CALM.time + seconds, **changes)  # type: ignore[arg-type]
 
 
@@ -77,6 +77,6 @@ def test_a_lost_connection_shortens_no_rest() -> None:
 
 def test_without_info_the_first_look_rests_for_a_visibility_timeout() -> None:
     guard = ClaimGuard(VISIBILITY, 0.0)
-    blind = Server(None, uptime=0.0, time=CALM.time)
+    blind = ServerState(None, uptime=0.0, time=CALM.time)
     assert not guard.trusts(blind, 0.0)
     assert guard.trusts(replace(blind, time=CALM.time + 60), 60.0)

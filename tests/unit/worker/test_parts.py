@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from streamqueue.streams.errors import RedisProblem
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, Retry, SettingsError
 from streamqueue.worker.metrics.counters import Counters
@@ -242,7 +242,7 @@ def test_whatever_an_id_is_a_line_of_its_task_is_one_line(
     assert (first.task_id, first.n, first.filename) == (task_id, 3, "test_parts.py")  # type: ignore[attr-defined]
 
 
-NEW = New(
+NEW = NewEntries(
     b"946684800000-3 946684800001-0", [[b"a", b"1"], [b"sq-enqueued-at", b"946684800002", b"sq-attempt", b"2"]], "t"
 )
 
@@ -252,7 +252,7 @@ def test_new_entries_say_in_columns_what_each_says_alone() -> None:
     assert (one.id, one.token, one.fields, one.attempts, one.deliveries) == ("946684800000-3", "t", {b"a": b"1"}, 0, 1)
     assert (two.attempts, [entry.fields for entry in (one, two)]) == (2, NEW.fields())
     assert NEW.enqueued_ms() == [one.enqueued_ms, two.enqueued_ms] == [946684800000.0, 946684800002.0]
-    plain = New(b"7-0 946684800001-12", [[b"a", b"1"], [b"a", b"2"]], "t")
+    plain = NewEntries(b"7-0 946684800001-12", [[b"a", b"1"], [b"a", b"2"]], "t")
     assert plain.enqueued_ms() == [pytest.approx(entry.enqueued_ms, abs=1) for entry in plain.entries()]
     assert [entry.enqueued_ms for entry in plain.entries()] == [0.0, 946684800001.0]
 

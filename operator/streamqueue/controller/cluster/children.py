@@ -59,7 +59,7 @@ async def converge(
 
     async def write(kind: Kind, body: Body, live: Body | None) -> None:
         mark = _fingerprint(body)
-        _spare(applied, kind, mark)
+        _raise_if_just_refused(applied, kind, mark)
         try:
             written = await (_apply(kube, kind, body, live) if live else _create(kube, kind, body, uid))
         except Refused as error:
@@ -91,8 +91,8 @@ async def converge(
             raise answer
 
 
-def _spare(applied: Applied, kind: Kind, mark: str) -> None:
-    """Ask no more for what was refused a moment ago; but the fleet's count can't wait."""
+def _raise_if_just_refused(applied: Applied, kind: Kind, mark: str) -> None:
+    """Don't ask again for what was refused a moment ago; but the Deployment's count can't wait."""
     known, refusal = applied.refused.get(kind, (None, None))
     if refusal and known == mark and kind is not DEPLOYMENTS and refusal.holds(time.monotonic()):
         raise Refused(refusal)

@@ -32,7 +32,9 @@ class Relays:
         return await self._endpoints.find(namespace, spec.next_redis, NEXT) if spec.next_redis else None
 
     def begin(self, key: Key, spec: QueueSpec, home: Endpoint, next_endpoint: NextEndpoint, memory: HandingOn) -> None:
-        """One pass, unless one of this queue is under way; `memory.failing` is what took nothing, once it has ended."""
+        """Begin a pass, unless one of this queue is under way. When it ends it puts into `memory.failing` which streams
+        took nothing.
+        """
         if not self.under_way(key):
             task = self._passes[key] = asyncio.create_task(self._pass(key, spec, home, next_endpoint, memory))
             task.add_done_callback(lambda _: self._passes.pop(key))

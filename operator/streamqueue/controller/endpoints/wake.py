@@ -50,10 +50,10 @@ class Waker:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._deaf_until: dict[str, float] = {}  # by the endpoint's id
 
-    def sleep(self, key: Key, endpoint: Endpoint, sleeper: Sleeper) -> bool:
+    def listen_for(self, key: Key, endpoint: Endpoint, sleeper: Sleeper) -> bool:
         """Listen for this queue; False where that can't be done, so that it must be polled."""
         if self._homes.get(key) != endpoint.id:
-            self.rouse(key)
+            self.stop_listening(key)
         if self._deaf_until.get(endpoint.id, 0.0) > self._clock():
             return False
         self._homes[key] = endpoint.id
@@ -63,7 +63,7 @@ class Waker:
             self._tasks[endpoint.id] = asyncio.create_task(self._listen(endpoint))
         return True
 
-    def rouse(self, key: Key) -> None:
+    def stop_listening(self, key: Key) -> None:
         """Stop listening for this queue: it is awake, or gone."""
         home = self._homes.pop(key, None)
         if home:
@@ -92,16 +92,16 @@ class Waker:
                         *(namespace, name, len(sleepers), problem),
                     )
                     self._deaf_until[endpoint.id] = self._clock() + DEAF
-                    self._rouse_all(list(sleepers))
+                    self._wake_up(list(sleepers))
                     return
                 await asyncio.sleep(RETRY)
                 continue
             if streams:
-                self._rouse_all([key for key, sleeper in sleepers.items() if sleeper.stream in streams])
+                self._wake_up([key for key, sleeper in sleepers.items() if sleeper.stream in streams])
 
-    def _rouse_all(self, keys: Sequence[Key]) -> None:
+    def _wake_up(self, keys: Sequence[Key]) -> None:
         for key in keys:
-            self.rouse(key)
+            self.stop_listening(key)
         self._wake(keys)
 
 

@@ -5,11 +5,11 @@ from streamqueue.streams.connection.cluster import call, node_of, primaries, sen
 from streamqueue.streams.connection.connect import connect
 from streamqueue.streams.connection.credentials import credentials_for
 from streamqueue.streams.connection.pool import MAX_CONNECTIONS, block_for
-from streamqueue.streams.connection.url_file import Moved, UrlFile
+from streamqueue.streams.connection.url_file import ServerChanged, UrlFile
 
 __all__ = [
     "MAX_CONNECTIONS",
-    "Moved",
+    "ServerChanged",
     "UrlFile",
     "block_for",
     "call",

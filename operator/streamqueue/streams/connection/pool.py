@@ -141,8 +141,8 @@ def pool_of(secure: bool, settings: dict[str, Any]) -> ConnectionPool:
 
 
 def block_for(client: Redis, seconds: float) -> int:
-    """Milliseconds for which the server may keep an answer back, 1 at least: less than `seconds` where the connection
-    waits no longer, as the URL may say.
+    """The BLOCK argument, in ms and at least 1, of a read that may block for `seconds`: less where the connection's own
+    timeout, which the URL may set, would come first.
     """
     timeout: float = client.connection_pool.connection_kwargs.get("socket_timeout") or TIMEOUT
     return max(1, int(min(seconds, timeout / 2) * 1000))

@@ -91,8 +91,8 @@ class Quick:
             raise
 
     def _heed(self, error: ResponseError) -> None:
-        """A primary that has become a replica, which may miss its own by now, keeps its connections, while the address
-        leads to another.
+        """After a failover reconnect: the old primary, a replica now, keeps its connections open, while the address
+        leads to the new one.
         """
         if classify(error).kind in (ProblemKind.READ_ONLY, ProblemKind.UNREACHABLE):
             self.mark_for_reconnect()  # type: ignore[attr-defined]

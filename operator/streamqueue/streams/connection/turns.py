@@ -1,7 +1,7 @@
-"""A pool whose connections are all in use has the next command wait for one; redis-py's would refuse it.
+"""Connection pools in which a command waits for a free connection, where redis-py's pool would refuse it.
 
-Its BlockingConnectionPool loses the turn of a waiter that was cancelled in it. And what its pools do for their own
-instruments takes longer than a short command: here a connection is taken, looked at, and put back.
+redis-py's BlockingConnectionPool does wait, but a waiter that is cancelled takes its turn along. And the metrics of
+redis-py's pools take longer than a short command: here a connection is only taken, checked, and put back.
 """
 
 from __future__ import annotations

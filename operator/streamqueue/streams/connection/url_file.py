@@ -14,8 +14,8 @@ from streamqueue.streams.errors import ProblemKind, RedisProblem
 log = logging.getLogger(__name__)
 
 
-class Moved(RedisProblem):
-    """The file leads to another server than at first: what is connected there must be made anew."""
+class ServerChanged(RedisProblem):
+    """The file leads to another server than at first: this client can't follow, the process must start anew."""
 
 
 class UrlFile:
@@ -27,12 +27,16 @@ class UrlFile:
         self._last: Address | None = None
 
     def address(self) -> Address:
-        """What the file says now. Raises RedisProblem(BAD_URL) where it holds no URL, `Moved` where another server's:
-        no password is for that.
+        """What the file says now.
+
+        Raises RedisProblem(BAD_URL) where it holds no URL, `ServerChanged` where it holds another server's: a new
+        password must not be sent to the old server.
         """
         address, last = self._read(), self._last
         if last and address.place != last.place:
-            raise Moved(ProblemKind.BAD_URL, self._says("leads to another server than at the start: start anew"))
+            raise ServerChanged(
+                ProblemKind.BAD_URL, self._says("leads to another server than at the start: start anew")
+            )
         if last and address.logins != last.logins:
             log.info("%s: there is a new login", self._variable)
         self._last = address

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from streamqueue.streams.taken import New
+from streamqueue.streams.taken import NewEntries
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import PayloadError
 from streamqueue.worker.executors.threads import Threads
@@ -37,7 +37,7 @@ class BatchHandler:
         except PayloadError as exc:
             raise Undecodable(str(exc)) from None
 
-    def tasks_of_new(self, new: New) -> list[Any]:
+    def tasks_of_new(self, new: NewEntries) -> list[Any]:
         """The same of entries that were taken together."""
         if self._decode is texts:
             with suppress(UnicodeDecodeError):  # of which the slow way says more

@@ -16,7 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class Pool:
-    """Made before the processes are forked, with a place for each. `listening` as `listen` has it."""
+    """Made before the processes are forked, with a place for each. `listening` is their socket, None where the port is
+    taken.
+    """
 
     def __init__(self, places: int, port: int) -> None:
         self._cells = memoryview(mmap.mmap(-1, places * WIDTH * 8)).cast("d")

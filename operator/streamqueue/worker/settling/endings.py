@@ -11,7 +11,9 @@ from streamqueue.worker.settings import Settings
 from streamqueue.worker.settling.handover import next_tasks
 from streamqueue.worker.settling.outcome import Backoff, failed, is_expected, meant, readable, result_json, succeeded
 
-PATIENCE = 10  # times maxDeliveries: half of the uncounted deliveries after which a task is set aside
+# Uncounted deliveries, as a multiple of maxDeliveries, from which on a retry's own delay gives way to the backoff. At
+# twice as many the task is set aside: RAW_FACTOR in task.lua.
+PATIENCE = 10
 
 
 class Endings:

@@ -23,7 +23,7 @@ CAUSE_LENGTH = 500  # characters of an error that travel with the task
 class Backoff:
     """Seconds before a retry: `initial`, doubled with each attempt, at most `longest`; drawn from its upper half.
 
-    An uncounted retry that says itself when it comes does so for `patient` deliveries.
+    An uncounted retry with a delay of its own has that for `patient` deliveries, and then at least the backoff.
     """
 
     initial: float

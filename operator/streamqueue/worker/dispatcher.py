@@ -1,4 +1,4 @@
-"""What goes through this process's hands: entries become calls of the handler, and wait for their settlement."""
+"""From entries to calls of the handler, and to runs that wait for their settlement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from streamqueue.streams.taken import New, Taken
+from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.calls import calls_of
 from streamqueue.worker.handler import Handler
@@ -19,7 +19,7 @@ from streamqueue.worker.settling.outcome import RELEASED
 PATIENCE = 5.0  # seconds that handlers in every slot, past their timeout, have to notice it and return
 
 
-class Hands:
+class Dispatcher:
     """`wake` is set when there is something to settle, or a slot is free again; `on_progress` is called, in any thread,
     when a handler says how far it is.
     """
@@ -53,7 +53,7 @@ class Hands:
         else:
             self.release(entries)
 
-    def begin_new(self, new: New) -> None:
+    def begin_new(self, new: NewEntries) -> None:
         if self._calls.are_whole and self.is_open and 0 < len(new) <= STEP:
             self._calls.begin(self.runs.add_whole(Bundle(new, self._runs_of)))
         else:
