@@ -66,9 +66,17 @@ def translate(documents: Sequence[Document], image: str | None, group: str | Non
     if needed := _visibility(made["handler"]):
         made["delivery"] = {"visibilityTimeout": needed}
     parse_spec(made)
-    old = f"scaledobject/{block(scaled, 'metadata').get('name')} deployment/{name}{where}"
-    notes.append(f"to change over: kubectl delete {old}, then apply this: two fleets on one group share its tasks")
+    notes.append(_change_over(f"scaledobject/{block(scaled, 'metadata').get('name')}", name, metadata["name"], where))
     return Translation({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": made}, notes)
+
+
+def _change_over(scaled: str, deployment: str, queue: str, where: str) -> str:
+    """The steps, as docs/migrate.md has them; `where` is the option that names the namespace."""
+    if queue == deployment:
+        both = "with a name of its own (--name) it can first run beside them"
+        return f"to change over: kubectl delete {scaled} deployment/{deployment}{where}, then apply this; {both}"
+    stop = f"kubectl delete {scaled}{where}, kubectl scale deployment/{deployment} --replicas 0{where}"
+    return f"to change over: apply this with scaling.paused: true, streamqueue resume {queue}{where}, {stop}"
 
 
 def _checked(name: str) -> str:

@@ -348,4 +348,6 @@ def test_a_name_that_no_queue_can_have_is_asked_for(tmp_path: Path, capsys: pyte
     assert "must be small letters" in capsys.readouterr().err
     assert run([*call, "--name", "returns"]) == 0
     text = capsys.readouterr().out
-    assert yaml.safe_load(text)["metadata"]["name"] == "returns" and f"deployment/{long}" in text
+    assert yaml.safe_load(text)["metadata"]["name"] == "returns"
+    assert "paused: true, streamqueue resume returns -n shop, kubectl delete scaledobject/orders-scaler -n shop" in text
+    assert f"kubectl scale deployment/{long} --replicas 0 -n shop\n" in text
