@@ -1,4 +1,4 @@
-"""What is in workers' hands."""
+"""The pending entries list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 
-@click.command(short_help="The tasks in workers' hands: delivered, not acknowledged.")
+@click.command(short_help="The pending tasks: delivered, not acknowledged.")
 @queue_argument()
 @click.option("-c", "--count", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most so many.")
 @click.option("--consumer", metavar="NAME", help="Only what this consumer holds.")

@@ -34,9 +34,9 @@ def _counter(name: str, text: str, *more: str) -> Counter:
 
 LAG = _gauge("lag", "Entries that wait for delivery.")
 LAG_KNOWN = _gauge("lag_known", "1 where the lag is exact, 0 where it is a lower bound.")
-PENDING = _gauge("pending", "Entries delivered and not acknowledged.")
+PENDING = _gauge("pending", "Entries in workers' hands: delivered, not acknowledged, no retry that waits.")
 OLDEST_WAITING = _gauge("oldest_waiting_seconds", "Age of the oldest entry that waits for delivery.")
-RETRYING = _gauge("retrying", "Tasks that failed and wait for their next attempt, in nobody's hands.")
+RETRYING = _gauge("retrying", "Tasks that failed and wait for their next attempt; no worker holds them.")
 OLDEST_PENDING = _gauge("oldest_pending_seconds", "Time since the oldest pending entry was last delivered.")
 OUTBOXED = _gauge("outboxed", "Results on their way to streams that one script cannot reach together with the queue.")
 STUCK = _gauge("results_stuck", "1 while some of those have waited, since the stream that they are for takes none.")
