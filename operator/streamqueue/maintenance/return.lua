@@ -4,7 +4,7 @@
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
 -- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
 -- (0: none kept), then per entry: id, consumer, idle ms seen, charge (0 or 1).
--- Reply: counts of returned, dead-lettered, held back, dropped, left for a worker that claims, moved, leased, handed on.
+-- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
