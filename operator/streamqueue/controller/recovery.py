@@ -1,6 +1,6 @@
 """Hands stuck entries on: at once on evidence of a crash, else by the visibility timeout.
 
-The how is the maintenance room's; the reclaim CronJob does the same pass without the operator.
+How is the business of `maintenance`; the reclaim CronJob makes the same pass without the operator.
 """
 
 from __future__ import annotations

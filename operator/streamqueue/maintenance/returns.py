@@ -1,4 +1,6 @@
-"""What came back from workers that nobody saw die, as return.lua noted it: whoever made the pass, it counts once."""
+"""Entries that were taken back from workers that nobody saw die. return.lua notes them, whoever makes the pass; here
+they are taken from its list, so that each is counted once.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _ASK = Script("return 0")
 
 
 class Reach:
-    """Found out by asking, once per slot: proxies in front of a cluster do not say what they are."""
+    """Found out by calling a script, once per slot: proxies in front of a cluster do not say what they are."""
 
     def __init__(self, client: Redis, stream: str) -> None:
         self._client = client

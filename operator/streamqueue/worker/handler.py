@@ -66,8 +66,8 @@ def must_not_yield(function: Callable[..., Any]) -> None:
 
 
 async def awaited(returned: Any) -> Any:
-    """A plain function around a coroutine function returns a coroutine: what is not awaited never ran. Raises TypeError
-    for what one around a generator function returns.
+    """The result, also where a plain function (a decorator's wrapper, say) has returned a coroutine, which has not run
+    before it is awaited. Raises TypeError for a generator, of which nothing has run either.
     """
     if isinstance(returned, (GeneratorType, AsyncGeneratorType)):
         raise TypeError("the handler returned a generator, of which nothing has run: return a list")
@@ -75,7 +75,7 @@ async def awaited(returned: Any) -> Any:
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
-    """Whether there is a second parameter that must be given. Raises TypeError where a call could not but fail."""
+    """Whether there is a second parameter that must be given. Raises TypeError where every call would fail."""
     signature = signature_of(function)
     first, *others = signature.parameters.values()
     wanted = any(each.default is each.empty for each in others[:1] if each.kind is not each.VAR_KEYWORD)

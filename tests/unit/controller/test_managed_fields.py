@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from streamqueue.controller.cluster.children import Applied, converge
-from streamqueue.controller.cluster.managed_fields import handed_over
+from streamqueue.controller.cluster.managed_fields import upgraded
 from streamqueue.controller.cluster.store import Holdings, Store
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from tests.kube.api import answered_by
@@ -31,7 +31,7 @@ OTHERS = [
 
 
 def test_a_posts_fields_become_an_applys_and_others_stay() -> None:
-    first, *others = handed_over([POSTED, *OTHERS])
+    first, *others = upgraded([POSTED, *OTHERS])
     assert first == POSTED | {"operation": "Apply"}
     assert others == OTHERS
 
@@ -39,7 +39,7 @@ def test_a_posts_fields_become_an_applys_and_others_stay() -> None:
 def test_with_an_apply_beside_it_both_are_one() -> None:
     """A field without children is itself, and stays so beside those that it has elsewhere."""
     applied = entry("streamqueue", "Apply", {"f:spec": {"f:replicas": {".": {}, "f:b": {}}, "f:template": {"f:c": {}}}})
-    [joined] = handed_over([applied, POSTED])
+    [joined] = upgraded([applied, POSTED])
     fields = {"f:replicas": {".": {}, "f:b": {}}, "f:template": {"f:a": {}, "f:c": {}}}
     assert joined == applied | {"fieldsV1": {"f:spec": fields}}
 
@@ -85,7 +85,7 @@ async def test_it_is_done_before_the_first_apply_which_keeps_its_fence(version: 
     assert [method for method, _ in api.asked] == ["GET", "PATCH", "PATCH"]
     assert api.asked[1][1] == "application/json-patch+json"
     written, applied = api.bodies
-    assert [change["value"] for change in written] == [handed_over([POSTED, *OTHERS]), version]
+    assert [change["value"] for change in written] == [upgraded([POSTED, *OTHERS]), version]
     assert applied["metadata"]["resourceVersion"] == fence
 
 

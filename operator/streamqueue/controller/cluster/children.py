@@ -100,7 +100,7 @@ def _raise_if_just_refused(applied: Applied, kind: Kind, mark: str) -> None:
 
 async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
     try:
-        return await _handed_over(kube, kind, await kube.create(kind, body))
+        return await _upgrade_managed_fields(kube, kind, await kube.create(kind, body))
     except KubeError as error:
         if error.reason != "AlreadyExists":
             raise _refused(error) or error from None
@@ -118,7 +118,7 @@ async def _create(kube: Kube, kind: Kind, body: Body, uid: str) -> Body:
 
 async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
     if managed_fields.is_posted(live["metadata"]):
-        live = await _hand_over(kube, kind, live)
+        live = await _upgrade_as_seen(kube, kind, live)
     tries = 1
     while True:
         try:
@@ -132,16 +132,16 @@ async def _apply(kube: Kube, kind: Kind, body: Body, live: Body) -> Body:
 
 
 def _fenced(kind: Kind, body: Body, live: Body) -> Body:
-    """A fleet is written as it was seen, or not at all: a write that comes late, when another leader has made it larger
-    or somebody by hand, would cut it down, be it meant to raise the count.
+    """Bound to the version of the Deployment that was decided on: a late write, even one that raises the count, would
+    else shrink a fleet that another leader, or somebody by hand, has made larger meanwhile.
     """
     known = ("uid", "resourceVersion") if kind is DEPLOYMENTS else ("uid",)
     return body | {"metadata": body["metadata"] | {name: live["metadata"][name] for name in known}}
 
 
 async def _now_as_counted(kube: Kube, kind: Kind, body: Body, live: Body) -> Body | None:
-    """The fleet as it is now, where it is the one that was decided on but for its status. More hands are not kept
-    waiting by that for a round; fewer are.
+    """The Deployment as it is now, if its count is still the one that was decided on: more workers need not wait a
+    round because only its status has changed. Fewer do: None.
     """
     if kind is not DEPLOYMENTS or _lowers(kind, body, live):
         return None
@@ -151,25 +151,29 @@ async def _now_as_counted(kube: Kube, kind: Kind, body: Body, live: Body) -> Bod
     return now if now["spec"]["replicas"] == live["spec"]["replicas"] else None
 
 
-async def _handed_over(kube: Kube, kind: Kind, now: Body) -> Body:
-    """`now`, with what our POST set as an apply's. As it was where that is refused, or came too late: another round."""
+async def _upgrade_managed_fields(kube: Kube, kind: Kind, now: Body) -> Body:
+    """`now`, with the fields that our POST set owned by our apply. Unchanged where that is refused or comes too late:
+    the next round tries again.
+    """
     if not managed_fields.is_posted(now["metadata"]):
         return now
     try:
-        return await kube.set_managed_fields(kind, now, managed_fields.handed_over(now["metadata"]["managedFields"]))
+        return await kube.set_managed_fields(kind, now, managed_fields.upgraded(now["metadata"]["managedFields"]))
     except KubeError as error:
         if not error.status:
             raise
         return now
 
 
-async def _hand_over(kube: Kube, kind: Kind, live: Body) -> Body:
-    """`live` as it is when what our POST set is an apply's; at the version it was, where it has changed since."""
+async def _upgrade_as_seen(kube: Kube, kind: Kind, live: Body) -> Body:
+    """The same for an object that was seen as `live`: with the version after the change, so that a write bound to it is
+    accepted. Unchanged where somebody else has written meanwhile: then that write must fail.
+    """
     metadata = live["metadata"]
     now = await kube.get(kind, metadata["namespace"], metadata["name"])
     if now is None:
         return live
-    written = await _handed_over(kube, kind, now)
+    written = await _upgrade_managed_fields(kube, kind, now)
     if now["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
         return live
     return live | {"metadata": metadata | {"resourceVersion": written["metadata"]["resourceVersion"]}}

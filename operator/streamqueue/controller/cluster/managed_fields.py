@@ -1,7 +1,7 @@
-"""Who set the fields of an object that we created. Pure.
+"""Which manager owns the fields of an object that we created. Pure.
 
-To the API server a POST and a server-side apply are two managers, be their name the same: what the POST set, no apply
-takes away again. So its part is made an apply's before the first of them.
+To the API server a POST and a server-side apply are two managers, even under one name: an apply never removes what the
+POST has set. So before the first apply the POST's fields are given to it, as client-go's csaupgrade does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _THERE: Body = {".": {}}  # the field itself, beside what is in it
 
 
 def cut(metadata: Body) -> None:
-    """They are most of an object: what says that a POST's part is in them is all that stays."""
+    """Drop the managed fields, which are most of an object, but for a sign that a POST of ours is among them."""
     if is_posted(metadata):
         metadata["managedFields"] = [{"manager": MANAGER, "operation": "Update"}]
     else:
@@ -29,8 +29,8 @@ def is_posted(metadata: Body) -> bool:
     return any(map(_is_posts, metadata.get("managedFields") or ()))
 
 
-def handed_over(entries: list[Body]) -> list[Body]:
-    """`entries` with the POST's part as an apply's, together with what such a one holds already."""
+def upgraded(entries: list[Body]) -> list[Body]:
+    """`entries` with the fields of our POST given to our apply, beside those that it owns already."""
     ours = [each for each in entries if _is_posts(each) or _is_ours(each, "Apply")]
     fields = reduce(_union, [each["fieldsV1"] for each in ours])
     return [ours[0] | {"operation": "Apply", "fieldsV1": fields}, *(each for each in entries if each not in ours)]
@@ -45,7 +45,7 @@ def _is_ours(entry: Body, operation: str) -> bool:
 
 
 def _union(one: Body, other: Body) -> Body:
-    """Of two tries of fields, where one without children is the field itself."""
+    """Of two trees of fields (fieldsV1), where a node without children is the field itself."""
     if one == other:
         return one
     one, other = one or _THERE, other or _THERE

@@ -24,7 +24,7 @@ class NotListening(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`headers` by name in any case. `body` begins the reply's; `is_whole`: and is all of it."""
+    """`headers`: names are compared without case. `body`: its beginning, all of it where `is_whole`."""
 
     status: int
     headers: Mapping[str, str]
