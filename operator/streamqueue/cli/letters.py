@@ -57,7 +57,7 @@ def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--older-than", type=SECONDS, default=0.0, help="Those that died longer ago than this."),
         click.option("--reason", metavar="TEXT", help="Those whose reason or cause holds this text."),
-        click.option("--task", "tasks", multiple=True, metavar="ID", help="That of this task; may be repeated."),
+        click.option("--task", "tasks", multiple=True, metavar="ID", help="The letter of this task; may be repeated."),
         click.option("--id", "ids", multiple=True, metavar="ID", help="This letter; may be repeated."),
     ):
         wrapped = option(wrapped)

@@ -207,7 +207,7 @@ _REDIS = click.option(
     metavar="URL",
     envvar="STREAMQUEUE_REDIS_URL",
     callback=_or_from_a_file,
-    help="Redis by this URL. [env: STREAMQUEUE_REDIS_URL, or a file: STREAMQUEUE_REDIS_URL_FILE]",
+    help="URL of the Redis. [env: STREAMQUEUE_REDIS_URL, or a file: STREAMQUEUE_REDIS_URL_FILE]",
 )
 _STREAM = click.option(
     "--stream", metavar="NAME", envvar="STREAMQUEUE_STREAM", help="With --redis: the stream. [env: STREAMQUEUE_STREAM]"
@@ -226,11 +226,11 @@ _CA = click.option(
 
 def _output(*kinds: str) -> Callable[[Command], Command]:
     return click.option(
-        "-o", "--output", type=click.Choice(kinds), default=kinds[0], show_default=True, help="How to print."
+        "-o", "--output", type=click.Choice(kinds), default=kinds[0], show_default=True, help="Output format."
     )
 
 
 output_option = _output("table", "wide", "json", "yaml", "name")
 document_option = _output("table", "json", "yaml")  # of what is no rows
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-rate_option = click.option("--rate", type=Finite(0.1), metavar="N", help="At most so many a second.")
+rate_option = click.option("--rate", type=Finite(0.1), metavar="N", help="At most N a second.")

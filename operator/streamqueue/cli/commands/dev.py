@@ -39,7 +39,7 @@ HTTP_POD = (sys.executable, "-m", "streamqueue.local.http_pod")
     metavar="URL",
     envvar="STREAMQUEUE_REDIS_URL",
     callback=usable_url,
-    help="This Redis, instead of one of its own. [env: STREAMQUEUE_REDIS_URL]",
+    help="Use this Redis, instead of starting one. [env: STREAMQUEUE_REDIS_URL]",
 )
 @click.option(
     "--workers",

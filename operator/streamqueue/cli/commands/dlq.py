@@ -117,7 +117,7 @@ def redrive_letters(
 @dlq.command("purge", short_help="Remove dead letters for good: those that the options choose.")
 @queue_argument()
 @choosing
-@click.option("--all", "everything", is_flag=True, help="All of them: what no other option says by itself.")
+@click.option("--all", "everything", is_flag=True, help="All of them; with no other option that chooses.")
 @rate_option
 @queue_options
 @dry_run_option

@@ -23,8 +23,12 @@ from streamqueue.cli.target import open_target
 
 @click.command(short_help="Where the task ID is; or what QUEUE is doing, and why.")
 @queue_argument("[QUEUE] [ID]")
-@click.option("--at", metavar="TIME", help="Why QUEUE had as many workers as it had then: 03:12, or 20m ago as 20m.")
-@click.option("--since", metavar="TIME", help="What was decided for QUEUE from then on, a line for each change.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="Why QUEUE had as many workers as it had at this time: 03:12, or 20m for 20 minutes ago.",
+)
+@click.option("--since", metavar="TIME", help="What was decided for QUEUE since this time, a line for each change.")
 @queue_options
 @output_option
 def explain(selection: Selection, words: tuple[str, ...], at: str | None, since: str | None, output: str) -> None:

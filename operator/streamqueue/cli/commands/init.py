@@ -15,12 +15,14 @@ from streamqueue.manifests.labels import API_VERSION, KIND
 @click.command(short_help="Print a first manifest for queue NAME.")
 @click.argument("name")
 @click.option("--image", required=True, metavar="IMAGE", help="The handler's image.")
-@click.option("--stream", metavar="NAME", help="The stream; by default NAME of the queue.")
+@click.option("--stream", metavar="NAME", help="The stream; by default it is called as the queue.")
 @click.option("--group", metavar="NAME", default="workers", show_default=True, help="The consumer group.")
 @click.option("--redis-url", metavar="URL", help="A URL without a password.")
 @click.option("--redis-secret", metavar="NAME/KEY", help="The Secret and its key that hold the URL.")
 @click.option("--max-replicas", type=int, default=10, show_default=True, help="At most so many workers.")
-@click.option("--target-wait", metavar="DURATION", default="30s", show_default=True, help="A task starts within this.")
+@click.option(
+    "--target-wait", metavar="DURATION", default="30s", show_default=True, help="95 % of tasks start within this time."
+)
 @click.option("-n", "--namespace", metavar="NAME", callback=a_namespace, help="Namespace to write into the manifest.")
 def init(
     name: str,

@@ -27,7 +27,7 @@ Fields = dict[str, str]
     "-f", "--file", type=click.File(encoding="utf-8-sig"), help="One task a line as a JSON object; - is standard input."
 )
 @click.option("--task-id", metavar="ID", help="The task's own id: sent again within an hour, it adds nothing.")
-@click.option("--delay", type=SECONDS, default=0.0, help="Let the task wait so long before it enters the stream.")
+@click.option("--delay", type=SECONDS, default=0.0, help="Let the task wait for this long before it enters the stream.")
 @click.option("--create", is_flag=True, help="Straight on Redis: create the stream where it does not exist.")
 @rate_option
 @queue_options

@@ -31,19 +31,28 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV: arrival time, service seconds.",
 )
-@click.option("--from-stream", is_flag=True, help="Arrivals as the stream's own entries tell them.")
+@click.option("--from-stream", is_flag=True, help="Take the arrivals from the stream's own entries.")
 @click.option("--since", metavar="WHEN", help="With --from-stream: from this id, time, or duration ago.")
-@click.option("--service", type=SECONDS, help="With --from-stream: how long a task takes, where no result tells.")
+@click.option(
+    "--service", type=SECONDS, help="With --from-stream: how long a task takes, where no kept result tells it."
+)
 @click.option("--cold-start", type=SECONDS, default="15s", show_default=True, help="Median time until a pod is ready.")
 @click.option(
-    "--cold-start-sigma", "sigma", type=Finite(0, 3), default=0.0, show_default=True, help="Its log-normal spread."
+    "--cold-start-sigma",
+    "sigma",
+    type=Finite(0, 3),
+    default=0.0,
+    show_default=True,
+    help="How much that varies: sigma of a log-normal distribution.",
 )
 @click.option(
-    "--nodes", type=NODES, help="Nodes there are, pods on each, most nodes, seconds until a new one is there (60)."
+    "--nodes",
+    type=NODES,
+    help="Limited nodes: how many at first, pods on each, nodes at most, seconds until a new one is there (60).",
 )
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw to this PNG.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw it into this PNG file.")
 @click.option("--only", is_flag=True, help="Leave KEDA out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the dice.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers.")
 @queue_options
 @document_option
 def simulate(

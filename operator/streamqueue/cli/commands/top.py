@@ -28,7 +28,7 @@ _KEPT = 20  # lines of one queue's history
 @click.command(short_help="All queues, live; or one of them, look by look.")
 @queue_argument()
 @click.option("--interval", type=Finite(0.2), default=2.0, show_default=True, help="Seconds between looks.")
-@click.option("--looks", type=click.IntRange(1), help="End after so many looks, instead of at Ctrl-C.")
+@click.option("--looks", type=click.IntRange(1), metavar="N", help="End after N looks, instead of at Ctrl-C.")
 @queue_options
 def top(selection: Selection, words: tuple[str, ...], interval: float, looks: int | None) -> None:
     """All queues of the namespace, live; with QUEUE, that one's numbers straight from Redis, look by look."""
