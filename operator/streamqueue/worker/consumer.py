@@ -1,8 +1,8 @@
 """The consume loop: settle what ended, take what fits, run it, wait.
 
-A turn of it: `Intake` takes entries, the `Dispatcher` makes `Runs` of them and has the handler called, `Endings` says
-how each run ended, the next request settles it and `Verdicts` counts what Redis made of that. Meanwhile `Leases` renews
-what is held, and `Relaying` delivers what was handed on.
+A turn of it: `Intake` takes entries, the `Dispatcher` makes `Runs` of them and has the handler called. When a run ends,
+the `Settler` says what becomes of its task, the next request tells Redis, and `Verdicts` counts what Redis answered.
+Meanwhile `Leases` renews what is held, and `Relaying` delivers what was handed on.
 """
 
 from __future__ import annotations

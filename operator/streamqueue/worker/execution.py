@@ -11,8 +11,8 @@ from streamqueue.worker.handler import Handler, overtime
 from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.settling.endings import Endings
-from streamqueue.worker.settling.outcome import ENDINGS
+from streamqueue.worker.settling.outcome import INTERRUPTS
+from streamqueue.worker.settling.settler import Settler
 from streamqueue.worker.tracing import hooks
 
 
@@ -28,7 +28,7 @@ class Execution:
         self._settings = settings
         self._metrics = metrics
         self._on_end = on_end
-        self._endings = Endings(settings)
+        self._settler = Settler(settings)
         self._process = Process()
         self._is_traced = hooks.is_recorded()
 
@@ -41,13 +41,13 @@ class Execution:
                     settlement = await self._handled(run)
             else:
                 settlement = await self._handled(run)
-        except ENDINGS:
+        except INTERRUPTS:
             raise
         except BaseException as exc:
             if run.is_over:
                 return
             late = run.is_late and isinstance(exc, asyncio.CancelledError)
-            settlement = self._endings.failed(ctx, overtime(self._handler.timeout) if late else exc)
+            settlement = self._settler.failed(ctx, overtime(self._handler.timeout) if late else exc)
         finally:
             self._metrics.ended(run.started)
         self._process.end_a_copy()
@@ -57,7 +57,7 @@ class Execution:
     def give_up(self, run: Run) -> None:
         """Its time is up, and it goes on: its task is settled without it."""
         if not run.is_over:
-            self._on_end([(run, self._endings.failed(run.ctx, overtime(self._handler.timeout)))])
+            self._on_end([(run, self._settler.failed(run.ctx, overtime(self._handler.timeout)))])
 
     async def _handled(self, run: Run) -> Settlement:
-        return self._endings.done(run, await self._handler(run.ctx))
+        return self._settler.done(run, await self._handler(run.ctx))

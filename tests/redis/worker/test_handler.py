@@ -19,7 +19,7 @@ from streamqueue import Queue as Producer
 from streamqueue.streams.settlement import Settlement
 from streamqueue.worker import dispatcher
 from streamqueue.worker.executors import slots
-from streamqueue.worker.settling.endings import Endings
+from streamqueue.worker.settling.settler import Settler
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import PATIENCE, made, until, working
@@ -234,7 +234,7 @@ async def test_a_defect_of_ours_ends_the_worker(
     async def many(tasks: list[dict[str, str]]) -> None:
         raise ValueError("a failure like any other")
 
-    monkeypatch.setattr(Endings, "failed", broken)
+    monkeypatch.setattr(Settler, "failed", broken)
     await queue.add()
     with pytest.raises(LookupError, match="a defect"):
         await asyncio.wait_for(

@@ -25,8 +25,8 @@ from streamqueue.worker.metrics.pool import Pool
 from streamqueue.worker.producer.queue import Queue, Sent, new_id
 from streamqueue.worker.runs import Bundle, Run, Runs
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.settling.endings import Endings
 from streamqueue.worker.settling.outcome import RELEASED, Backoff, cause_of, failed, meant, result_json
+from streamqueue.worker.settling.settler import Settler
 
 POD = {"STREAMQUEUE_REDIS_URL": "redis://:secret@h/0", "STREAMQUEUE_STREAM": "orders"}
 
@@ -121,21 +121,21 @@ def test_uncounted_retries_wait_longer_and_longer_too() -> None:
 
 def test_a_failure_waits_as_its_queue_says() -> None:
     limits = {"backoff_initial": 2.0, "backoff_max": 60.0}
-    endings = Endings(Settings(redis_url="redis://h", stream="orders", consumer="pod", **limits))
+    settler = Settler(Settings(redis_url="redis://h", stream="orders", consumer="pod", **limits))
 
     def delay(attempts: int) -> float:
         ctx = Context(Taken("1-0", "t", {}, attempts, 0), 1.0, lambda: None)
-        return float(endings.failed(ctx, ValueError("no")).args[0]) / 1000
+        return float(settler.failed(ctx, ValueError("no")).args[0]) / 1000
 
     assert 1 <= delay(0) <= 2 < 30 <= delay(9) <= 60
 
 
 def test_a_handler_that_is_busy_for_hours_wears_no_task_out() -> None:
-    endings = Endings(Settings(redis_url="redis://h", stream="orders", consumer="pod", max_deliveries=4))
+    settler = Settler(Settings(redis_url="redis://h", stream="orders", consumer="pod", max_deliveries=4))
 
     def delay(deliveries: int) -> float:
         ctx = Context(Taken("1-0", "t", {}, 0, 0, deliveries), 1.0, lambda: None)
-        return float(endings.failed(ctx, Retry("not now", after=1, counted=False)).args[0]) / 1000
+        return float(settler.failed(ctx, Retry("not now", after=1, counted=False)).args[0]) / 1000
 
     assert [delay(deliveries) for deliveries in range(1, 41)] == [1] * 40
     assert delay(49) >= 128

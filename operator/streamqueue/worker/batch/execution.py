@@ -18,8 +18,8 @@ from streamqueue.worker.handler import overtime
 from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.runs import Ended, Run
 from streamqueue.worker.settings import Settings
-from streamqueue.worker.settling.endings import Endings
-from streamqueue.worker.settling.outcome import ENDINGS, is_expected, meant, readable
+from streamqueue.worker.settling.outcome import INTERRUPTS, is_expected, meant, readable
+from streamqueue.worker.settling.settler import Settler
 from streamqueue.worker.tracing import hooks
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ class BatchExecution:
         self._metrics = metrics
         self._on_end = on_end
         self._on_done = on_done
-        self._endings = Endings(settings)
+        self._settler = Settler(settings)
         # Where no task can say anything but that it is done, none is asked.
-        self._is_silent = not (handler.wants_contexts or self._endings.wants_results)
+        self._is_silent = not (handler.wants_contexts or self._settler.wants_results)
         self._process = Process()
         self._is_traced = hooks.is_recorded()
 
@@ -57,7 +57,7 @@ class BatchExecution:
         self._metrics.in_flight += len(runs)
         try:
             results = await self._results(runs, tasks)
-        except ENDINGS:
+        except INTERRUPTS:
             raise
         except BaseException as exc:
             late = batch.is_late and isinstance(exc, asyncio.CancelledError)
@@ -89,7 +89,7 @@ class BatchExecution:
             try:
                 tasks += self._handler.tasks_of([run.entry.fields])
             except Exception as exc:
-                self._on_end([(run, self._endings.failed(run.ctx, exc))])
+                self._on_end([(run, self._settler.failed(run.ctx, exc))])
             else:
                 fitting.append(run)
         return fitting, tasks
@@ -118,8 +118,8 @@ class BatchExecution:
 
     def _settlement(self, run: Run, result: Any) -> Settlement:
         if isinstance(result, BaseException):
-            return self._endings.failed(run.ctx, result, traced=False)
+            return self._settler.failed(run.ctx, result, traced=False)
         try:
-            return self._endings.done(run, result)
+            return self._settler.done(run, result)
         except Exception as exc:
-            return self._endings.failed(run.ctx, exc)
+            return self._settler.failed(run.ctx, exc)

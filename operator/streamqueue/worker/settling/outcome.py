@@ -14,7 +14,7 @@ from streamqueue.worker.handler import Overtime, Undecodable
 from streamqueue.worker.payload.encoding import plain
 
 RELEASED = Settlement("release")  # handed back unfinished, for another worker; costs no attempt
-ENDINGS = (KeyboardInterrupt, GeneratorExit)  # of the process or its loop; all else that is raised is a task's failure
+INTERRUPTS = (KeyboardInterrupt, GeneratorExit)  # end the process or its loop; all else is a task's failure
 MOST_VALUES = 1_000_000  # names and values of what a run hands on: Redis takes 1,048,576 arguments of a command
 CAUSE_LENGTH = 500  # characters of an error that travel with the task
 

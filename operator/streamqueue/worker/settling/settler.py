@@ -1,4 +1,4 @@
-"""What becomes of a task whose run has ended, by what its queue wants: the settlement, and a line in the log."""
+"""The settlement of a task whose run has ended, as its queue's settings want it, and a line in the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamqueue.worker.settling.outcome import Backoff, failed, is_expected, me
 PATIENCE = 10
 
 
-class Endings:
+class Settler:
     def __init__(self, settings: Settings) -> None:
         self._next_stream = settings.next_stream
         self._on_next_redis = settings.has_next_redis
