@@ -15,6 +15,7 @@ from streamqueue.api.spec import RedisMode
 from streamqueue.maintenance import QuietReason, check_server, redrive, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
 from streamqueue.streams.connection import UrlFile, primaries
+from streamqueue.streams.wait import wait_for_entries
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.cluster import RunningCluster
@@ -69,6 +70,16 @@ async def test_workers_producers_and_sweeps_find_their_keys(cluster: RunningClus
         await until(lambda: len(done) == 21, "every task is done")
         assert (await sweep(client, spec())).returned == 0
     assert sorted(done) == sorted(["replicated", *(str(n) for n in range(20))])
+
+
+async def test_sleeping_queues_of_one_slot_are_listened_to(cluster: RunningCluster) -> None:
+    async with connected(cluster, RedisMode.CLUSTER) as client:
+        await Queue(client).add(1)
+        beside = f"{{{Queue.stream}}}:beside"
+        assert await wait_for_entries(client, {beside: "0", Queue.stream: "0"}, 1.0) == {Queue.stream}
+        with pytest.raises(RedisProblem) as caught:
+            await wait_for_entries(client, {Queue.stream: "0", "other": "0"}, 1.0)
+        assert caught.value.kind is ProblemKind.CLUSTER  # so that these are polled
 
 
 async def test_the_pass_without_the_operator_looks_at_the_node_of_the_queue(cluster: RunningCluster) -> None:
