@@ -107,12 +107,12 @@ class Runs:
         self.alone: deque[Run] = deque()
         self._exclusive: Run | None = None
 
-    def free(self, stuck_threads: int) -> int:
-        """How many entries may be taken now."""
+    def free(self, blocked: int) -> int:
+        """How many entries may be taken now, where so many slots are blocked without a run."""
         if self.alone or self._exclusive:
             return 0
         together = 0 if self._bundle is None else len(self._bundle)
-        return max(0, self._slots - len(self._executing) - together - stuck_threads)
+        return max(0, self._slots - len(self._executing) - together - blocked)
 
     @property
     def executing(self) -> set[Run]:
