@@ -17,7 +17,6 @@ from streamqueue.api.keys import Keys
 from streamqueue.streams.connection import ServerChanged
 from streamqueue.streams.errors import ABSENT, RedisProblem
 from streamqueue.streams.tasks import TaskStore
-from streamqueue.worker.absence import LONGEST_PAUSE, Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.dispatcher import Dispatcher
 from streamqueue.worker.executors.forks import Process
@@ -28,6 +27,7 @@ from streamqueue.worker.metrics.counters import Counters
 from streamqueue.worker.metrics.exposition import Metrics
 from streamqueue.worker.metrics.pool import Row
 from streamqueue.worker.metrics.server import metrics_served
+from streamqueue.worker.reconnecting import LONGEST_PAUSE, Reconnecting
 from streamqueue.worker.relaying import Relaying
 from streamqueue.worker.runs import Run
 from streamqueue.worker.settings import Settings
@@ -74,7 +74,7 @@ class Consumer:
         self._must_renew = False
         self._process = Process()
         self._stopping = asyncio.Event()
-        self._absence = Absence(self._stopping, settings.visibility_timeout / 4)
+        self._reconnecting = Reconnecting(self._stopping, settings.visibility_timeout / 4)
         self._deadline = 0.0  # loop time at which unfinished tasks are handed back, after stop()
 
     def stop(self) -> None:
@@ -103,7 +103,7 @@ class Consumer:
             await self._run()
 
     async def _run(self) -> None:
-        await self._absence.until_the_group_exists(self._client, self._settings)
+        await self._reconnecting.until_the_group_exists(self._client, self._settings)
         heart = asyncio.create_task(self._leases.keep())
         relaying = asyncio.create_task(self._relaying.keep())
         for each in (heart, self._dispatcher.failed):
@@ -214,10 +214,10 @@ class Consumer:
         if isinstance(problem, ServerChanged):
             self._leave_for_there(problem)
         if problem.kind in ABSENT:
-            await self._absence.until_the_group_exists(self._client, self._settings)
+            await self._reconnecting.until_the_group_exists(self._client, self._settings)
         if self._stopping.is_set() and self._loop.time() > self._deadline + LONGEST_PAUSE:
             raise problem
-        await self._absence.pause(failures)
+        await self._reconnecting.pause(failures)
 
     def _leave_for_there(self, problem: RedisProblem) -> None:
         """The next process goes there; what runs may still be settled here, by connections that live."""

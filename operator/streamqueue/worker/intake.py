@@ -16,7 +16,7 @@ from streamqueue.streams.settlement import Settlement
 from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.streams.tasks import Exchange, TaskStore
 from streamqueue.worker import guard
-from streamqueue.worker.absence import LONGEST_PAUSE
+from streamqueue.worker.reconnecting import LONGEST_PAUSE
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)

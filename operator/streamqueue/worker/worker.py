@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from streamqueue.worker.absence import Absence
 from streamqueue.worker.batch.handler import BatchHandler
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.errors import SettingsError
@@ -16,6 +15,7 @@ from streamqueue.worker.handler import Handler
 from streamqueue.worker.metrics.counters import Counters
 from streamqueue.worker.metrics.pool import Row
 from streamqueue.worker.process import guarded, is_imported_anew, run
+from streamqueue.worker.reconnecting import Reconnecting
 from streamqueue.worker.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,7 +130,7 @@ class Worker:
                 "handler.timeout",
                 *(handler.timeout, settings.grace_period),
             )
-        async with Absence(self._stopping).connected(settings) as client:
+        async with Reconnecting(self._stopping).connected(settings) as client:
             if client is None:
                 return
             self._consumer = Consumer(client, settings, handler, self._name, self._row)

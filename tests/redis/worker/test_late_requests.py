@@ -192,7 +192,7 @@ async def test_after_slow_times_as_much_is_taken_at_once_as_before(
 async def test_after_an_absence_as_much_is_settled_at_once_as_before(
     queue: Queue, shared_server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamqueue.worker.absence.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("streamqueue.worker.reconnecting.LONGEST_PAUSE", 0.05)
     go_on = asyncio.Event()
 
     async def handle(task: dict[str, str]) -> None:

@@ -14,8 +14,8 @@ from redis.auth.token import SimpleToken, TokenInterface
 from streamqueue.api.keys import Keys
 from streamqueue.streams.connection.credentials import TokenCredentials
 from streamqueue.streams.tasks import Limits, TaskStore
-from streamqueue.worker.absence import Absence
 from streamqueue.worker.leases import Leases
+from streamqueue.worker.reconnecting import Reconnecting
 from streamqueue.worker.runs import Runs
 
 Waiting = tuple[Coroutine[Any, Any, None], Callable[[], None]]
@@ -29,7 +29,7 @@ def heartbeat() -> Waiting:
 
 def pause() -> Waiting:
     stopping = asyncio.Event()
-    return Absence(stopping, 60.0).pause(10), stopping.set
+    return Reconnecting(stopping, 60.0).pause(10), stopping.set
 
 
 @pytest.mark.parametrize("waiting", [heartbeat, pause])

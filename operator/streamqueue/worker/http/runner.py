@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from streamqueue.worker.absence import Absence
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.context import Context
 from streamqueue.worker.errors import DeadLetter, HandlerCrash, Retry
@@ -19,6 +18,7 @@ from streamqueue.worker.http.listening import Listening
 from streamqueue.worker.http.reply import Unusable, check_tasks, judge, result_of
 from streamqueue.worker.http.settings import Target
 from streamqueue.worker.metrics.counters import Counters
+from streamqueue.worker.reconnecting import Reconnecting
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,8 @@ class Runner:
     async def serve(self) -> None:
         """Until stop(). Takes nothing while the handler does not listen. Raises as Consumer.run does."""
         settings = self.settings
-        absence = Absence(self._stopping)
-        async with absence.connected(settings) as redis, Client(self._target.url, settings.concurrency) as client:
+        reconnecting = Reconnecting(self._stopping)
+        async with reconnecting.connected(settings) as redis, Client(self._target.url, settings.concurrency) as client:
             if redis is None:
                 return
             consumer = self._consumer = Consumer(redis, settings, Handler(self._deliverer(client), settings.timeout))

@@ -20,10 +20,11 @@ log = logging.getLogger(__name__)
 LONGEST_PAUSE = 5.0  # seconds between two tries
 
 
-class Absence:
-    """A worker that is told to stop, by `stopping`, waits no longer than it must.
+class Reconnecting:
+    """Waits between tries, and ends a wait once `stopping` is set.
 
-    `longest` seconds lie between two tries: an owner is back before others believe that its leases have expired.
+    At most `longest` seconds lie between two tries, so that a worker is back before others believe that its leases have
+    expired.
     """
 
     def __init__(self, stopping: asyncio.Event, longest: float = LONGEST_PAUSE) -> None:
@@ -31,7 +32,7 @@ class Absence:
         self._longest = min(longest, LONGEST_PAUSE)
 
     async def pause(self, failures: int) -> None:
-        """Longer with every failure in a row; a stop ends it."""
+        """Wait, longer with every failure in a row; a stop ends it."""
         longest = min(self._longest, 0.05 * 2 ** min(failures, 10))
         pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if self._stopping.is_set():
@@ -64,7 +65,10 @@ class Absence:
         yield None
 
     async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
-        """Or until a stop. Raises RedisProblem for a URL that cannot be used, and `ServerChanged`."""
+        """Create it where it is missing, and try again until that succeeds, or until a stop.
+
+        Raises RedisProblem for a URL that cannot be used, and `ServerChanged`.
+        """
         failures = 0
         while not self._stopping.is_set():
             try:
