@@ -65,6 +65,48 @@ def test_a_busy_pod_outlives_a_scale_down(world: World) -> None:
 
 
 @pytest.mark.concurrent(long=True)
+def test_a_busy_pod_that_is_looked_into_keeps_its_task(world: World) -> None:
+    """Without a label it is out of the ReplicaSet's hands, and of our watch's sight, as if it was deleted."""
+    queue = world.queue("looked-into", delivery={"visibilityTimeout": "5m"}).apply()
+    queue.await_condition("Ready", "True")
+    tasks = queue.add(1, until="looked-into:seen")
+    worker = queue.await_busy_pod(90)
+    world.kubectl("label", "pod", worker, "app.kubernetes.io/component-")
+    try:
+        world.view.eventually(
+            lambda: f"{worker} lives" in world.chart.log(), 90, "its grace is over, and it was asked for"
+        )
+        assert [row["worker"] for row in queue.starts()] == [worker] and queue.pending() == 1
+        queue.let_go("looked-into:seen")
+        queue.await_results(tasks, 30)
+    finally:
+        world.kubectl("delete", "pod", worker, "--wait=false")
+
+
+def test_the_busy_pods_that_a_deployment_left_are_the_next_ones(world: World) -> None:
+    handler, scaling = {"image": IMAGE, "timeout": "80s"}, {"maxReplicas": 2, "targetBacklog": 1}
+    queue = world.queue("left-behind", handler=handler, delivery={}, scaling=scaling).apply()
+    queue.await_condition("Ready", "True")
+    tasks = queue.add(2, until="left-behind:seen")
+    world.view.eventually(lambda: queue.pending() == 2, 90, "both are at work")
+    queue.spec["scaling"] = scaling | {"paused": True}
+    queue.apply().await_condition("ScalingActive", "False", "Paused")
+    left, before = {pod["metadata"]["name"] for pod in queue.pods()}, queue.deployment or {}
+    world.kubectl("delete", "deployment", queue.name, "--cascade=orphan")
+
+    def taken_over() -> bool:
+        now = queue.deployment
+        return bool(now and now["metadata"]["uid"] != before["metadata"]["uid"] and now["status"].get("replicas"))
+
+    world.view.eventually(taken_over, 60, "another Deployment has them")
+    assert {pod["metadata"]["name"] for pod in queue.ready_pods()} == left
+    queue.let_go("left-behind:seen")
+    queue.await_results(tasks, 60)
+    assert len(queue.starts()) == 2
+    queue.delete()
+
+
+@pytest.mark.concurrent(long=True)
 def test_a_pods_protection_comes_off_while_it_idles_and_returns_with_work(world: World) -> None:
     queue = world.queue("marks", scaling={"minReplicas": 1, "maxReplicas": 1}).apply()
 

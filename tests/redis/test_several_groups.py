@@ -19,6 +19,7 @@ from streamqueue.controller.recovery import Recovery
 from streamqueue.maintenance import abandoned, redrive, release, replay
 from streamqueue.manifests import OperatorImage, cron_job
 from streamqueue.manifests.labels import Owner
+from tests.redis.controller.test_recovery import gone
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.test_command import SPEC, run
@@ -124,7 +125,7 @@ async def test_the_operators_rounds_do_what_the_manifest_says(queue: Queue, requ
     await queue.age(31)
     await queue.settle(parsed)
     snapshot = await queue.snapshot()
-    assert await Recovery().recover(queue.redis, parsed, Holdings(), snapshot, skew=0.0) == returned
+    assert await Recovery().recover(queue.redis, parsed, Holdings(), snapshot, 0.0, gone) == returned
 
 
 def test_queues_without_it_have_the_reclaim_job_that_they_had() -> None:

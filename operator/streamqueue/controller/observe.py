@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from streamqueue.api.spec import QueueSpec
-from streamqueue.controller.cluster.store import Holdings
+from streamqueue.controller.cluster.store import Holdings, controller_of
 from streamqueue.controller.kinds import DEPLOYMENTS, Body
 from streamqueue.controller.pods import states as workers
 from streamqueue.controller.pods.consumers import Attribution
@@ -22,8 +22,12 @@ def request(held: Holdings, spec: QueueSpec) -> SnapshotRequest:
 
 
 def present(held: Holdings) -> list[Body]:
-    """The pods that the ReplicaSet counts. One that was evicted stays listed for days, and tells nothing."""
-    return [body for body in held.pods.values() if not workers.is_over(body)]
+    """The pods that the ReplicaSet counts.
+
+    One that was evicted stays listed for days, and tells nothing; one that somebody took from the ReplicaSet by its
+    labels, to look into it, works on, and another came in its place.
+    """
+    return [body for body in held.pods.values() if controller_of(body) and not workers.is_over(body)]
 
 
 def _view(body: Body, held: Holdings, attribution: Attribution, clock_offset: float, cordoned: Container[str]) -> Pod:
@@ -41,9 +45,14 @@ def _in_hand(body: Body, entries: int | None) -> int | None:
 
 
 def live_replicas(held: Holdings) -> int:
-    """`spec.replicas` of the live Deployment, 0 where there is none."""
-    deployment = held.owned.get(DEPLOYMENTS)
-    return int(deployment["spec"].get("replicas", 1)) if deployment else 0
+    """`spec.replicas` of the live Deployment; where there is none, the pods that it left, which the next one takes over
+    (`kubectl delete deployment --cascade=orphan`).
+    """
+    if deployment := held.owned.get(DEPLOYMENTS):
+        return int(deployment["spec"].get("replicas", 1))
+    since = held.body["metadata"]["creationTimestamp"]  # older ones are an earlier queue's of this name
+    left = [body["metadata"] for body in present(held)]
+    return sum("deletionTimestamp" not in each and each["creationTimestamp"] >= since for each in left)
 
 
 def is_rolling_out(deployment: Body | None) -> bool:

@@ -5,20 +5,27 @@ How is the business of `maintenance`; the reclaim CronJob makes the same pass wi
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from redis.asyncio import Redis as Client
 
 from streamqueue import maintenance
 from streamqueue.api.spec import Handler, QueueSpec
+from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.pods.consumers import pod_of
 from streamqueue.controller.pods.crash import Crash, crash_of_gone, crashes
 from streamqueue.manifests import grace_period
 from streamqueue.streams.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+# Whether a pod of this name and uid is at the API server; raises `KubeError`.
+Exists = Callable[[str, str], Awaitable[bool]]
 
 ABANDONED_INTERVAL = 5.0  # seconds between looks for entries that a living loop gave up
 SWEEP_INTERVAL = 10.0  # seconds between passes while something is past the visibility timeout
@@ -57,14 +64,16 @@ class Recovery:
             if crash.id not in self._settled:
                 self.crashes.setdefault(crash.id, replace(crash, not_before=max(crash.not_before, now)))
 
-    async def recover(self, client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot, skew: float) -> int:
+    async def recover(
+        self, client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot, skew: float, exists: Exists
+    ) -> int:
         """Return what dead workers, and loops that read on past a failure, still hold; the number of entries returned.
 
         `skew`: seconds by which the server's clock is ahead of ours. Raises RedisProblem; what was not dealt with is
         tried again next round.
         """
         now = time.monotonic()
-        returned = await self._after_crashes(client, spec, snapshot, skew)
+        returned = await self._after_crashes(client, spec, snapshot, skew, exists)
         if spec.handler.concurrency == 1 and now - self._checked_abandoned >= ABANDONED_INTERVAL:
             self._checked_abandoned = now
             returned += await self._abandoned(client, spec, held, snapshot)
@@ -90,17 +99,35 @@ class Recovery:
         untold, self._untold, self._told = self._untold, 0, now
         return untold
 
-    async def _after_crashes(self, client: Client, spec: QueueSpec, snapshot: Snapshot, skew: float) -> int:
+    async def _after_crashes(
+        self, client: Client, spec: QueueSpec, snapshot: Snapshot, skew: float, exists: Exists
+    ) -> int:
         returned = 0
         # A look from before the crash may not show what the worker held: it settles nothing.
         looked = snapshot.time - skew
         for crash in [crash for crash in self.crashes.values() if crash.not_before <= looked]:
+            if crash.unseen and not await self._is_gone(crash, exists):
+                continue
             for consumer in _holders(snapshot, crash.consumer):
                 before = crash.before + skew
                 report = await maintenance.release(client, spec, consumer, before, crash.cause, charge=crash.charged)
                 returned += report.settled
             self._settle(crash)
         return returned
+
+    async def _is_gone(self, crash: Crash, exists: Exists) -> bool:
+        """To a watch by label a pod is deleted, too, when somebody takes a label off, as to look into it at leisure:
+        its worker works on, and that is no evidence.
+        """
+        try:
+            lives = await exists(crash.consumer, crash.unseen)
+        except KubeError as error:
+            log.warning("%s: whether the pod is gone is asked again: %s", crash.consumer, error)
+            return False
+        if lives:
+            log.info("%s lives, without the labels that it had: its tasks stay with it", crash.consumer)
+            del self.crashes[crash.id]
+        return not lives
 
     async def _abandoned(self, client: Client, spec: QueueSpec, held: Holdings, snapshot: Snapshot) -> int:
         """Entries of living loops that went on after a failure without acknowledging.

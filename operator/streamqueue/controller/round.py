@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from streamqueue.api.keys import Keys
 from streamqueue.api.spec import QueueSpec
@@ -19,7 +20,7 @@ from streamqueue.controller.endpoints.endpoints import Endpoint, Endpoints
 from streamqueue.controller.endpoints.relays import NextEndpoint, Relays, comes_back, secrets_of
 from streamqueue.controller.endpoints.wake import Sleeper
 from streamqueue.controller.groups import with_group
-from streamqueue.controller.kinds import DEPLOYMENTS
+from streamqueue.controller.kinds import DEPLOYMENTS, PODS
 from streamqueue.controller.observe import observe, present
 from streamqueue.controller.pods import draining, marks
 from streamqueue.controller.pods.consumers import Attribution, attribute
@@ -200,7 +201,8 @@ class _Round:
         if snapshot.uncounted_returns:
             await live_returns.count(endpoint.client, Keys(spec.stream, spec.group), held.key, held.pods, skew)
         try:
-            self._tell(await runtime.recovery.recover(endpoint.client, spec, held, snapshot, skew))
+            exists = partial(self.common.kube.exists, PODS, held.key[0])
+            self._tell(await runtime.recovery.recover(endpoint.client, spec, held, snapshot, skew, exists))
             if snapshot.next_due == 0:
                 await promote(endpoint.client, spec.stream)  # for which a full server has no room
         except RedisProblem as problem:

@@ -9,12 +9,13 @@ from collections import deque
 
 import pytest
 
+from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.cluster.store import Gone, Holdings
 from streamqueue.controller.pods.crash import Crash
 from streamqueue.controller.recovery import Recovery
 from tests.redis.queue import Queue, spec
 from tests.redis.worker.stores import store, take
-from tests.unit.controller.bodies import container, pod
+from tests.unit.controller.bodies import CREATED, container, pod
 
 POD = "orders-6b7f9-abcde"
 
@@ -26,7 +27,12 @@ def crash(**changes: float) -> Crash:
 
 async def recover(queue: Queue, recovery: Recovery, held: Holdings | None = None) -> int:
     snapshot = await queue.snapshot()
-    return await recovery.recover(queue.redis, spec(), held or Holdings(), snapshot, skew=0.0)
+    return await recovery.recover(queue.redis, spec(), held or Holdings(), snapshot, 0.0, gone)
+
+
+async def gone(_name: str, _uid: str) -> bool:
+    """What the API server says of every pod."""
+    return False
 
 
 async def test_a_dead_pods_entries_return_at_once_and_once(queue: Queue) -> None:
@@ -46,7 +52,7 @@ async def test_a_look_from_before_a_crash_settles_nothing(queue: Queue) -> None:
     recovery = Recovery()
     ended = container(state={"terminated": {"finishedAt": "2026-01-01T00:10:00Z"}})
     recovery.gather(Holdings(gone=deque([Gone(0.0, pod(POD, containerStatuses=[ended]))])), spec().handler)
-    assert await recovery.recover(queue.redis, spec(), Holdings(), before, skew=0.0) == 0
+    assert await recovery.recover(queue.redis, spec(), Holdings(), before, 0.0, gone) == 0
     assert recovery.crashes and len(await queue.pending()) == 1
     await asyncio.sleep(0.005)  # the server tells whole milliseconds
     assert await recover(queue, recovery) == 1
@@ -77,7 +83,7 @@ async def test_a_crash_to_be_judged_explains_what_was_left_behind(queue: Queue, 
     snapshot = await queue.snapshot()
     if known:
         recovery.gather(held, spec().handler)
-    returned = await recovery.recover(queue.redis, spec(), held, snapshot, skew=0.0)
+    returned = await recovery.recover(queue.redis, spec(), held, snapshot, 0.0, gone)
     assert returned == (0 if known else 1)
 
 
@@ -88,6 +94,41 @@ async def test_a_pod_torn_away_keeps_its_entries_for_its_grace(queue: Queue) -> 
     assert await recover(queue, recovery) == 0
     assert len(await queue.pending()) == 1
     assert recovery.crashes
+
+
+async def test_a_pod_that_went_out_of_sight_keeps_its_entries_while_it_lives(queue: Queue) -> None:
+    """Somebody took a label off, to look into it: to a watch by label that is a deletion."""
+    await queue.add(1)
+    await queue.read(POD)
+    asked: list[tuple[str, str]] = []
+    answers: list[bool | KubeError] = [KubeError(0, "Unreachable", "no answer"), True]
+
+    async def exists(name: str, uid: str) -> bool:
+        asked.append((name, uid))
+        answer = answers.pop(0)
+        if isinstance(answer, KubeError):
+            raise answer
+        return answer
+
+    recovery, unseen = Recovery(), Gone(0.0, pod(POD, containerStatuses=[container(state={"running": {}})]))
+    unseen.pod["metadata"]["deletionTimestamp"] = CREATED  # long since out of its grace
+
+    async def look() -> None:
+        snapshot = await queue.snapshot()
+        assert await recovery.recover(queue.redis, spec(), Holdings(), snapshot, 0.0, exists) == 0
+
+    recovery.gather(Holdings(gone=deque([unseen])), spec().handler)
+    await asyncio.sleep(0.005)  # the server tells whole milliseconds
+    await look()
+    assert recovery.crashes, "asked again, where nobody can tell"
+    await look()
+    assert recovery.crashes == {} and len(await queue.pending()) == 1
+    await look()
+    assert asked == [(POD, "p1")] * 2
+    answers.append(False)
+    recovery.gather(Holdings(gone=deque([unseen])), spec().handler)
+    await asyncio.sleep(0.005)
+    assert await recovery.recover(queue.redis, spec(), Holdings(), await queue.snapshot(), 0.0, exists) == 1
 
 
 async def test_what_a_restarted_container_read_since_stays_with_it(queue: Queue) -> None:

@@ -40,7 +40,9 @@ def owned(
 
 
 def pod(name: str = "orders-6b7f9-abcde", uid: str = "p1", version: int = 1, **status: Any) -> Body:
-    metadata = _metadata(name, uid, version, labels={QUEUE: "orders"}, creationTimestamp=CREATED)
+    replica_set = {"kind": "ReplicaSet", "name": "orders-6b7f9", "uid": "r1", "controller": True}
+    labels, owners = {QUEUE: "orders"}, [replica_set]
+    metadata = _metadata(name, uid, version, labels=labels, creationTimestamp=CREATED, ownerReferences=owners)
     return {"kind": "Pod", "metadata": metadata, "status": status}
 
 

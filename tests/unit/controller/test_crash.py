@@ -81,12 +81,12 @@ def test_a_gone_pod_whose_runner_ended_frees_everything_at_once() -> None:
 def test_a_gone_pod_whose_container_ended_frees_everything_at_once() -> None:
     crash = crash_of_gone(pod(containerStatuses=[container(state=TERMINATED)]), now=100.0, grace=30.0)
     assert crash.before == math.inf
-    assert crash.not_before == 0.0
+    assert (crash.not_before, crash.unseen) == (0.0, "")
 
 
 def test_a_pod_torn_away_may_live_on_for_its_grace() -> None:
     crash = crash_of_gone(pod(containerStatuses=[container(state={"running": {}})]), now=100.0, grace=30.0)
-    assert crash.not_before == 130.0
+    assert (crash.not_before, crash.unseen) == (130.0, "p1")
 
 
 UNKNOWN = {"terminated": {"finishedAt": None, "startedAt": None, "reason": "ContainerStatusUnknown", "exitCode": 137}}

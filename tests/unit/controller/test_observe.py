@@ -77,6 +77,25 @@ def test_evicted_pods_are_no_pods() -> None:
     assert [each["metadata"]["name"] for each in present(held)] == ["b"], "what conditions and metrics are about"
 
 
+def test_a_pod_that_was_taken_from_its_replicaset_is_none_of_the_fleet() -> None:
+    """By another pod-template-hash, as to look into it: a new one came in its place, and is taken in its stead."""
+    taken = pod("a")
+    del taken["metadata"]["ownerReferences"]
+    held = Holdings(queue=queue(), pods={"a": taken, "b": pod("b", uid="p2")})
+    assert [each.name for each in seen(held).pods] == ["b"]
+
+
+def test_the_pods_that_a_deployment_left_are_the_count_until_another_has_them() -> None:
+    """Made with fewer replicas, it would end any of them, busy or not."""
+    going, earlier = pod("c", uid="p3"), pod("d", uid="p4")
+    going["metadata"]["deletionTimestamp"] = CREATED
+    earlier["metadata"]["creationTimestamp"] = "2025-12-31T23:59:59Z"  # of an earlier queue of this name
+    pods = {"a": pod("a"), "b": pod("b", uid="p2"), "c": going, "d": earlier}
+    assert seen(Holdings(queue=queue(), pods=pods)).replicas == 2
+    stopped = owned("Deployment", spec={"replicas": 0})
+    assert seen(Holdings(queue=queue(), pods=pods, owned={DEPLOYMENTS: stopped})).replicas == 0
+
+
 def test_since_when_a_mark_is_shown_is_told() -> None:
     held = Holdings(queue=queue(), pods={"a": pod("a"), "b": pod("b", uid="p2")}, marked_since={"b": 7.0})
     assert [each.marked_since for each in seen(held).pods] == [None, 7.0]

@@ -8,6 +8,7 @@ from streamqueue.api.template import DELETION_COST
 from streamqueue.controller.cluster.store import GONE_KEPT, GONE_MOST, Store
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods.states import VICTIM_COST
+from streamqueue.manifests.labels import QUEUE
 from tests.unit.controller.bodies import CREATED, KEY, container, holdings, owned, pod, queue
 
 
@@ -99,6 +100,29 @@ def test_a_deployment_that_only_bears_our_label_isnt_ours(store: Store) -> None:
     assert store.get(("shop", "mine")) is None, "a queue's name is not its kind"
     store.remove(DEPLOYMENTS, owned("Deployment", owner="other"))  # which was never shown
     assert store.get(("shop", "other")) is None
+
+
+@pytest.mark.parametrize("owners", [[], [{"kind": "StreamQueue", "name": "orders", "uid": "q1"}]])
+def test_what_lost_its_owner_is_no_queues_any_more(store: Store, owners: list[Body]) -> None:
+    """Its last state would pass for its state ever after, and each write that goes by it be refused."""
+    released = owned("Deployment", version=5)
+    released["metadata"]["ownerReferences"] = owners
+    store.show(DEPLOYMENTS, released)
+    assert not holdings(store).owned
+    store.show(DEPLOYMENTS, owned("Deployment", version=4))
+    assert not holdings(store).owned, "by no earlier state"
+    store.show(DEPLOYMENTS, owned("Deployment", version=6))
+    store.show(DEPLOYMENTS, released)
+    assert holdings(store).owned, "it has it back since"
+
+
+@pytest.mark.parametrize("labels", [{}, {QUEUE: "to-look-into"}])
+def test_a_pod_that_lost_its_label_is_no_queues_any_more(store: Store, labels: dict[str, str]) -> None:
+    taken = pod(version=5)
+    taken["metadata"]["labels"] = labels
+    store.show(PODS, taken)
+    assert not holdings(store).pods
+    assert [gone.pod["metadata"]["uid"] for gone in holdings(store).gone] == ["p1"], "if it is dead, its tasks are free"
 
 
 def test_a_pod_that_goes_leaves_its_last_status_as_evidence(store: Store) -> None:

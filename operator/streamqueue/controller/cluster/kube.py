@@ -102,6 +102,12 @@ class Kube:
                 return None
             raise
 
+    async def exists(self, kind: Kind, namespace: str, name: str, uid: str) -> bool:
+        """Whether this very object is there, whatever its labels; of kinds too that we may list alone."""
+        query = {"fieldSelector": f"metadata.name={name}"}
+        page = await self._request("GET", kind.path(namespace), query, timeout=WRITE_TIMEOUT)
+        return any(item["metadata"]["uid"] == uid for item in page["items"])
+
     async def create(self, kind: Kind, body: Body, *, gated: bool = True) -> Body:
         """POST: fails with `AlreadyExists` rather than adopting somebody's object, and drops no field unsaid."""
         path = kind.path(body["metadata"]["namespace"])

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from streamqueue.controller.cluster import managed_fields
-from streamqueue.controller.kinds import PODS, STREAM_QUEUES, Body, Kind
+from streamqueue.controller.kinds import CRON_JOBS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods.states import is_marked, remains
-from streamqueue.manifests.labels import QUEUE
+from streamqueue.manifests.labels import QUEUE, RECLAIM
 
 Key = tuple[str, str]  # namespace and name of a queue
 
@@ -88,6 +88,8 @@ class Store:
 
     def _take(self, kind: Kind, body: Body, *, shown: bool) -> None:
         key = _key(kind, body)
+        if shown:
+            self._release(kind, body, key)
         if key is None or version_of(body) <= self._buried.get(kind, {}).get(body["metadata"]["uid"], -1):
             return
         held = self._holdings.setdefault(key, Holdings())
@@ -112,6 +114,15 @@ class Store:
                 held.marked_since.setdefault(body["metadata"]["name"], self._clock())
         else:
             held.owned[kind] = body
+
+    def _release(self, kind: Kind, body: Body, key: Key | None) -> None:
+        """Whose owner or label somebody changed is gone, to the queue that held it by them."""
+        former = _named_after(kind, body)
+        held = self._holdings.get(former) if former != key else None
+        known = _find(held, kind, body) if held else None
+        if known and _same(known, body) and version_of(known) < version_of(body):
+            version = body["metadata"]["resourceVersion"]
+            self.remove(kind, known | {"metadata": known["metadata"] | {"resourceVersion": version}})
 
     def remove(self, kind: Kind, body: Body) -> None:
         """The object is gone; an object of its name with another uid stays."""
@@ -168,6 +179,16 @@ def _key(kind: Kind, body: Body) -> Key | None:
         return (metadata["namespace"], name) if name else None
     owner = controller_of(body)
     return (metadata["namespace"], owner["name"]) if owner and owner["kind"] == STREAM_QUEUES.kind else None
+
+
+def _named_after(kind: Kind, body: Body) -> Key:
+    """The queue that an object of this name is of, if it is of any."""
+    name: str = body["metadata"]["name"]
+    if kind is PODS:
+        name = name.rsplit("-", 2)[0]
+    elif kind is CRON_JOBS:
+        name = name.removesuffix(f"-{RECLAIM}")
+    return body["metadata"]["namespace"], name
 
 
 def controller_of(body: Body) -> Body | None:

@@ -20,7 +20,7 @@ from streamqueue.controller.pods.states import disrupted_at, is_over
 class Crash:
     """A worker that is no more. `before`: entries delivered to it earlier than this (epoch seconds) were its own;
     `not_before`: when the evidence may be used; `charged`: False where the cluster was ending the pod, of which no task
-    is to blame."""
+    is to blame; `unseen`: the uid of a pod that was out of sight before its worker's end was seen."""
 
     id: str
     consumer: str
@@ -28,6 +28,7 @@ class Crash:
     not_before: float
     cause: str
     charged: bool = True
+    unseen: str = ""
 
 
 def crashes(pod: Body, task_time: float) -> Iterator[Crash]:
@@ -87,15 +88,16 @@ def crash_of_gone(pod: Body, now: float, grace: float) -> Crash:
     """A pod that was deleted. Its name never comes back, so all that it holds is free.
 
     Where the kubelet reported no end of the container (a forced deletion, a lost node), the process may live on for
-    the grace period.
+    the grace period; and for ever where the pod is there, without the labels that our watch goes by.
     """
     reading = reader(pod)
     ended = bool(reading) and all("terminated" in status.get("state", {}) for status in reading)
     deleted = pod["metadata"].get("deletionTimestamp")
     # deletionTimestamp already holds the grace that the deletion asked for.
     since = min(now, epoch(deleted)) if deleted else now
-    metadata, not_before, charged = pod["metadata"], 0.0 if ended else since + grace, disrupted_at(pod) is None
-    return Crash(f"{metadata['uid']}/gone", metadata["name"], math.inf, not_before, "pod deleted", charged)
+    uid, name, charged = pod["metadata"]["uid"], pod["metadata"]["name"], disrupted_at(pod) is None
+    not_before, unseen = (0.0, "") if ended else (since + grace, uid)
+    return Crash(f"{uid}/gone", name, math.inf, not_before, "pod deleted", charged, unseen)
 
 
 def _cause(terminated: Body) -> str:
