@@ -72,7 +72,9 @@ class Actor:
             await self._mark(held, runtime, decision.victims)
         if decision.replicas < before and time.monotonic() - basis.looked > STALE:
             raise KubeError(409, "Conflict", "the look that lets pods go is too old by now")
-        wanted = list(desired(held, spec, decision, snapshot, secrets, self._settings, refused=refused))
+        edited = runtime.applied.is_edited(held.owned.get(DEPLOYMENTS))
+        settings = self._settings
+        wanted = list(desired(held, spec, decision, snapshot, secrets, settings, refused=refused, edited=edited))
         failure: Exception | None = None
         try:
             async with self._beginners if runtime.fresh else nullcontext():
@@ -96,14 +98,16 @@ class Actor:
 
         A pod that can't be told holds up nobody: none goes without its mark, and others may be needed.
         """
-        now = time.monotonic()
+        now, was_unmarked, runtime.unmarked = time.monotonic(), runtime.unmarked, None
         found = [(body, marks.changes(body, victims, runtime.idle_since, now)) for body in present(held)]
         due = [(body, changes) for body, changes in found if changes and "deletionTimestamp" not in body["metadata"]]
         for start in range(0, len(due), MARKS):
             told = (self._annotate(*each) for each in due[start : start + MARKS])
             errors = [error for error in await asyncio.gather(*told) if error and error.status != 404]
             if errors:
-                log.warning("%d pods not marked: %s", len(errors), errors[0])
+                level = logging.DEBUG if was_unmarked or runtime.unmarked else logging.WARNING
+                log.log(level, "%d pods not marked: %s", len(errors), errors[0])
+                runtime.unmarked = errors[0]
             if any(not error.status for error in errors):
                 return  # the others would wait as long
 

@@ -23,11 +23,12 @@ def desired(
     settings: Settings,
     *,
     refused: bool,
+    edited: bool = False,
 ) -> Iterator[tuple[Kind, Body]]:
     """The full objects, in the order of writing.
 
     `secrets` tells pods of changed Redis Secrets, None where one can't be read; `refused`: the API server has refused
-    what this generation asks for.
+    what this generation asks for; `edited`: the live template isn't the one that we left.
     """
     owner = owner_of(held.body)
     suspended = _suspended(held, decision, snapshot)
@@ -43,7 +44,7 @@ def desired(
         secrets = manifests.live_fingerprints(live)  # not being able to read it rolls no pods
     deployment = manifests.deployment(owner, spec, replicas=decision.replicas, secrets=secrets, runner=image)
     if live:
-        deployment = manifests.settle_template(deployment, live, refused=refused, secrets=secrets)
+        deployment = manifests.settle_template(deployment, live, refused=refused, secrets=secrets, edited=edited)
     yield DEPLOYMENTS, deployment
 
 

@@ -184,9 +184,11 @@ class _Round:
         else:
             runtime.refusal = known if refused else None
         facts.rejected = runtime.refusal[1].trouble if runtime.refusal else None
-        runtime.failing_since = (runtime.failing_since or now) if failure else None
+        failing = failure or (runtime.unmarked if decision.victims else None)
+        runtime.failing_since = (runtime.failing_since or now) if failing else None
         if runtime.failing_since and now - runtime.failing_since >= PATIENCE:
-            facts.unwritten = Trouble("NotWritten", f"the queue's objects can't be written now: {failure}")
+            what = "the queue's objects can't be written" if failure else "no pod can be let go: none can be marked"
+            facts.unwritten = Trouble("NotWritten", f"{what} now: {failing}")
         if failure and failure.status == 409:
             if runtime.failing_since == now:
                 log.info("%s: decided on an older state, again next round: %s", held.key[1], failure.message)

@@ -9,6 +9,7 @@ from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
 from streamqueue.controller.cluster.children import Applied
+from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.cluster.refusal import Refusal
 from streamqueue.controller.endpoints.handing_on import HandingOn
 from streamqueue.controller.kinds import Body
@@ -47,6 +48,7 @@ class Runtime:
     handing_on: HandingOn = field(default_factory=HandingOn)
     shared_consumers: bool = False
     refusal: tuple[int, Refusal] | None = None  # of the latest tries to write, and what generation was refused
+    unmarked: KubeError | None = None  # why pods couldn't be marked in the last round
     failing_since: float | None = None  # monotonic: all tries to write since have failed, for what may pass
     _parsed: tuple[int, QueueSpec | SpecError] | None = None
 

@@ -34,6 +34,8 @@ ANY_WORD = [
     (500, "", "failed to create typed patch object (shop/orders): field not declared in schema", "TemplateInvalid"),
     (403, "Forbidden", 'admission webhook "policy" denied the request', "Forbidden"),
     (403, "Forbidden", "exceeded quota: objects", "Forbidden"),
+    (422, "Invalid", "ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: not today", "Forbidden"),
+    (400, "BadRequest", 'admission webhook "policy" denied the request: no such team', "Forbidden"),
     (500, "InternalError", 'failed calling webhook "policy": connection refused', "Forbidden"),
 ]
 
@@ -47,6 +49,7 @@ class ApiServer(Awaited):
     def __init__(self) -> None:
         super().__init__()
         self.refusal = INVALID
+        self.marks = False  # whether it takes those
         self.written: list[dict[str, Any]] = []  # Deployments
         self.tries = 0  # of those that are refused
         self.status: dict[str, Any] = {}
@@ -58,7 +61,7 @@ class ApiServer(Awaited):
         status, reason, message = self.refusal
         if request.path.endswith("/status"):
             self.status = body["status"]
-        refused = "/pods/" in request.path
+        refused = "/pods/" in request.path and not self.marks
         if "/deployments" in request.path:
             refused = "nodeSelector" in body["spec"]["template"]["spec"]
             self.tries += refused
@@ -140,6 +143,23 @@ async def test_a_pod_that_cant_be_marked_holds_up_nobody(store: Store, loop: Loo
     api.refusal = (403, "Forbidden", 'admission webhook "policy" denied the request')
     async with running(loop):
         await api.comes_to(lambda: api.says("Accepted") == ("False", "Forbidden"))
+
+
+async def test_pods_that_cant_be_marked_are_told_of(
+    store: Store, loop: Loop, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None goes unmarked: the fleet would stay at its peak, with idle pods that are being marked for ever."""
+    with_a_fleet(store, replicas=3)
+    for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
+        store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+    api.refusal = (403, "Forbidden", "annotations of pods are not to be changed")
+    async with running(loop):
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
+        monkeypatch.setattr(round_module, "PATIENCE", 0.0)
+        await api.comes_to(lambda: api.says("ScalingActive") == ("False", "NotWritten"))
+        assert "marked" in api.status["message"] and api.status["message"].endswith(api.refusal[2])
+        api.marks = True
+        await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -14,12 +14,13 @@ from streamqueue.controller.act import Actor, Basis
 from streamqueue.controller.cluster.events import Recorder
 from streamqueue.controller.cluster.refusal import Refused
 from streamqueue.controller.cluster.store import Store
-from streamqueue.controller.kinds import STREAM_QUEUES
+from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
 from streamqueue.controller.runtime import Runtime
 from streamqueue.controller.status import metrics
+from streamqueue.manifests.labels import GENERATION_ANNOTATION, TEMPLATE_VERSION_ANNOTATION
 from streamqueue.scaling import Decision, Reason
 from tests.kube.api import answered_by, taken
-from tests.unit.controller.bodies import KEY, SETTINGS, SPEC, holdings, queue
+from tests.unit.controller.bodies import KEY, SETTINGS, SPEC, holdings, owned, queue
 
 UP = Decision(2, Reason.SCALING_UP, "0 -> 2: 20 waiting")
 
@@ -71,3 +72,31 @@ async def test_what_is_refused_changed_no_count() -> None:
     with pytest.raises(Refused):
         await carried_out(refused=False, deployments=422)
     assert not counted()
+
+
+async def test_what_somebody_wrote_into_a_fleet_of_an_older_operator_is_undone() -> None:
+    """Its template is kept as it is, by the upgrade; not for what others make of it since."""
+    older = {"metadata": {}, "spec": {"containers": [{"name": "handler", "image": "older"}]}}
+    theirs = {"metadata": {}, "spec": {"containers": [{"name": "handler", "image": "theirs"}]}}
+    written: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        if "/deployments/" in request.path:
+            written.append(body["spec"]["template"]["spec"]["containers"][0]["image"])
+        return taken(body)
+
+    def fleet(template: Body, generation: int) -> Body:
+        body = owned("Deployment", version=30 * generation, spec={"replicas": 2, "template": template})
+        annotations = {GENERATION_ANNOTATION: "1", TEMPLATE_VERSION_ANNOTATION: "0"}
+        return body | {"metadata": body["metadata"] | {"annotations": annotations, "generation": generation}}
+
+    store, runtime = Store(), Runtime("q1")
+    store.show(STREAM_QUEUES, queue())
+    async with answered_by(handle) as kube:
+        actor = Actor(kube, Recorder(kube), store, SETTINGS)
+        for live in (fleet(older, 1), fleet(theirs, 2)):
+            store.show(DEPLOYMENTS, live)
+            basis = Basis(2, time.monotonic())
+            await actor.carry_out(holdings(store), runtime, SPEC, UP, basis, None, None)
+    assert written == ["older", SPEC.handler.image]

@@ -193,6 +193,26 @@ async def test_a_fleet_that_is_at_another_version_by_now_is_written_if_its_count
     assert seen == asked
 
 
+async def test_a_template_that_somebody_wrote_is_told_from_a_count() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        return web.json_response(body | {"metadata": body["metadata"] | {"resourceVersion": "6", "generation": 2}})
+
+    def fleet(image: str, generation: int, replicas: int = 1) -> Body:
+        body = owned("Deployment", version=5, spec={"replicas": replicas, "template": {"image": image}})
+        return body | {"metadata": body["metadata"] | {"generation": generation}}
+
+    store, applied = Store(), Applied()
+    store.show(STREAM_QUEUES, queue())
+    store.show(DEPLOYMENTS, fleet("before us", 1))
+    assert not applied.is_edited(fleet("before us", 1)) and not applied.is_edited(None), "nothing is known yet"
+    async with answered_by(handle) as kube:
+        await converge(kube, store, holdings(store), applied, [(DEPLOYMENTS, fleet("ours", 1))])
+    assert not applied.is_edited(fleet("before us", 2)), "the watch is late"
+    assert not applied.is_edited(fleet("ours", 3, replicas=4))
+    assert applied.is_edited(fleet("theirs", 3))
+
+
 async def _created_beside(existing: Body | None) -> list[Body]:
     """What is written in two rounds of a new queue whose Deployment is there already, or was a moment ago."""
     written: list[Body] = []

@@ -64,6 +64,13 @@ def test_the_template_moves_with_the_spec_at_zero_and_back_to_its_own_version(li
     assert settle_template(desired, live, refused=False, secrets=SECRETS) == desired
 
 
+def test_what_somebody_wrote_into_a_kept_template_is_not_kept() -> None:
+    """It rolled the pods already; and would stay until the spec changes."""
+    desired, live = deployment(secrets=SECRETS), _live()
+    assert settle_template(desired, live, refused=False, secrets=SECRETS, edited=True) == desired
+    assert _grace(settle_template(desired, live, refused=True, secrets=SECRETS, edited=True)) == 7, "there is no other"
+
+
 def test_pods_that_are_on_their_way_out_still_count() -> None:
     assert _grace(_settled(_live(replicas=0) | {"status": {"replicas": 1}})) == 7
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -38,6 +39,14 @@ class Applied:
 
     marks: dict[Kind, tuple[str, int | None]] = field(default_factory=dict)
     refused: dict[Kind, tuple[str, Refusal]] = field(default_factory=dict)  # what it would not have, and its word
+    template: str = ""  # hash of the fleet's, as it was then
+
+    def is_edited(self, fleet: Body | None) -> bool:
+        """Whether somebody has written another template into the Deployment since."""
+        _, generation = self.marks.get(DEPLOYMENTS, ("", None))
+        if fleet is None or generation in (None, _generation(fleet)):
+            return False
+        return self.template != _fingerprint(fleet["spec"].get("template"))
 
 
 async def converge(
@@ -66,6 +75,8 @@ async def converge(
             applied.refused[kind] = mark, error.refusal
             raise
         applied.marks[kind] = "" if _lowers(kind, body, written) else mark, _generation(written)
+        if kind is DEPLOYMENTS:
+            applied.template = _fingerprint(written["spec"].get("template"))
         store.put(kind, written)
 
     changes: list[tuple[Kind, Body, Body]] = []
@@ -184,10 +195,12 @@ def _refused(error: KubeError) -> Refused | None:
     now = time.monotonic()
     # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480).
     untyped = error.status == 500 and "failed to create typed" in error.message
-    if error.status in (400, 422) or untyped:
+    # By a webhook (`denied the request`) or a ValidatingAdmissionPolicy, with a status of their own choice.
+    denied = error.status in (400, 422) and re.search("denied (the )?request", error.message)
+    if (error.status in (400, 422) and not denied) or untyped:
         return Refused(Refusal(Trouble("TemplateInvalid", error.message), now))
-    # A quota, a policy's webhook, or one that must be asked and is away.
-    forbidden = error.status == 403 and error.reason != TERMINATING
+    # Beside these a quota, or a webhook that must be asked and is away.
+    forbidden = denied or (error.status == 403 and error.reason != TERMINATING)
     if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
         return Refused(Refusal(Trouble("Forbidden", error.message), now))
     return None
@@ -215,5 +228,5 @@ def _generation(body: Body) -> int | None:
     return generation
 
 
-def _fingerprint(body: Body) -> str:
+def _fingerprint(body: Body | None) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
