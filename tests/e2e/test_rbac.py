@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.cli import Cli
 from tests.e2e.queue import Queue
 from tests.e2e.world import World
 from tests.kube.audit import AuditLog, Call, Right
@@ -125,6 +126,12 @@ def test_with_a_list_of_namespaces_it_works_there_and_may_nothing_elsewhere(conf
     assert not may(world, "list", "pods", "--all-namespaces")
     assert not may(world, "get", "secrets", f"--namespace={NAMESPACE}")
     assert may(world, "get", "secrets", f"--namespace={world.kubectl.namespace}")
+
+    world.chart.upgrade("charts/streamqueue", "watchNamespaces={default}")
+    world.chart.wait()
+    assert queue.condition("Ready")["status"] == "True", "as it was"
+    finding = world.view.eventually(lambda: Cli(world).findings(queue).get("not-reported"), 60, "doctor says so")
+    assert "watchNamespaces" in finding["next"]
 
 
 def may(world: World, *what: str) -> bool:

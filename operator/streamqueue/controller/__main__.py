@@ -14,7 +14,7 @@ from streamqueue.controller.cluster.events import Recorder
 from streamqueue.controller.cluster.kube import Kube
 from streamqueue.controller.cluster.leader import Leader, LeaseLost
 from streamqueue.controller.cluster.store import Key, Store
-from streamqueue.controller.cluster.watch import keep_relisting, list_first, run_kopf
+from streamqueue.controller.cluster.watch import NotInstalled, keep_relisting, list_first, run_kopf
 from streamqueue.controller.decisions import decisions
 from streamqueue.controller.endpoints.endpoints import Endpoints
 from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES
@@ -102,13 +102,13 @@ def main() -> int:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         handler.addFilter(Repeats())
-    lost = False
+    ended = False
     try:
         asyncio.run(run(settings))
-    except* LeaseLost as group:
+    except* (LeaseLost, NotInstalled) as group:
         log.error("ending: %s", group.exceptions[0])  # noqa: TRY400 - the reason says it all
-        lost = True
-    return 1 if lost else 0
+        ended = True
+    return 1 if ended else 0
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def deployment(
         "metadata": labels.metadata(owner, owner.name, annotations),
         "spec": {
             "replicas": replicas,
+            "paused": False,  # by `kubectl rollout pause` no change of the spec would reach the pods any more
             "selector": {"matchLabels": labels.selector_labels(owner)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
             "revisionHistoryLimit": 2,

@@ -156,6 +156,16 @@ def test_leases_that_may_not_be_read_say_nothing() -> None:
     assert diagnose(facts(cluster=cluster(leases=None))) == []
 
 
+def test_a_queue_that_the_operator_does_not_look_at_any_more() -> None:
+    """Its status says what it said when the namespace was watched: Ready, with so many workers."""
+    finding = only(facts(cluster=cluster(looked_at=False)))
+    assert finding.check == "not-reported" and "watchNamespaces" in finding.next
+    for exempt in ({"creationTimestamp": rfc3339(3)}, {"deletionTimestamp": rfc3339(60)}):
+        spared = queue()
+        spared["metadata"] |= exempt
+        assert diagnose(facts(cluster=cluster(queue=spared, looked_at=False))) == []
+
+
 def test_a_change_the_operator_has_not_looked_at() -> None:
     assert only(facts(cluster=cluster(queue=queue(observedGeneration=1)))).check == "not-reported"
     changed, created = queue(observedGeneration=1), queue(observedGeneration=1)
@@ -210,6 +220,21 @@ def test_redis_that_only_the_operator_reaches_is_a_warning() -> None:
     conditions = [condition("RedisReachable", "True", "Reachable")]
     finding = only(facts(stream=None, redis=unreachable, cluster=cluster(queue=queue(conditions=conditions))))
     assert finding.warning and "the operator reaches it" in finding.cause
+
+
+@pytest.mark.parametrize(
+    "one",
+    [condition("ScalingActive", "False", "NotWritten"), condition("PodsFailing", "True", "FailedCreate")],
+    ids=["writes", "pods"],
+)
+def test_what_the_cluster_will_not_have_is_told_where_some_pods_work(one: dict[str, Any]) -> None:
+    """A quota that is used up lets no more come; those that are there work."""
+    ready = condition("Ready", "True", "Working")
+    finding = only(facts(cluster=cluster(queue=queue(conditions=[ready, one]))))
+    assert finding.check == "condition" and f"{one['type']}={one['status']}: said" in finding.cause
+    ready = condition("Ready", "False", "FailedCreate")
+    failing = condition("PodsFailing", "True", "FailedCreate")
+    assert only(facts(cluster=cluster(queue=queue(conditions=[ready, failing])))).check == "not-ready"
 
 
 def test_a_wrong_password_names_the_secret() -> None:

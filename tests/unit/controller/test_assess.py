@@ -15,7 +15,7 @@ from streamqueue.controller.status.assess import Facts, conditions, unmade
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
-from tests.unit.controller.bodies import CREATED, SPEC, condition, container, pod
+from tests.unit.controller.bodies import CREATED, SPEC, condition, container, owned, pod
 
 BACKOFF = container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
 
@@ -214,11 +214,22 @@ def test_a_stream_that_takes_nothing_for_a_moment_is_no_news() -> None:
     [("ReplicaFailure", "True", True), ("ReplicaFailure", "False", False), ("Progressing", "True", False)],
 )
 def test_pods_that_the_cluster_will_not_have_are_told_of(kind: str, status: str, is_said: bool) -> None:
-    deployment = {"status": {"conditions": [condition(kind, status, message="exceeded quota")]}}
+    deployment = owned("Deployment", status={"conditions": [condition(kind, status, message="exceeded quota")]})
     told = unmade(deployment)
     assert (told is not None) is is_said
     assert told is None or "exceeded quota" in told.message
     assert unmade(None) is None
+
+
+def test_a_deployment_that_waits_for_its_last_pod_starts_none() -> None:
+    """`kubectl delete deployment --cascade=foreground`: until a task of hours is over."""
+    deployment = owned("Deployment")
+    assert unmade(deployment) is None
+    deployment["metadata"] |= {"deletionTimestamp": CREATED, "finalizers": ["orphan"]}
+    assert unmade(deployment) is None, "which takes a moment"
+    deployment["metadata"]["finalizers"] = ["foregroundDeletion"]
+    told = unmade(deployment)
+    assert told and "its last pod" in told.message
 
 
 @pytest.mark.parametrize(

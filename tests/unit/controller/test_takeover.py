@@ -12,7 +12,6 @@ from aiohttp import web
 
 from streamqueue.controller import __main__ as operator
 from streamqueue.controller.cluster import watch
-from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.cluster.leader import Leader
 from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, LEASES, PODS, STREAM_QUEUES
@@ -120,5 +119,5 @@ async def test_without_the_crd_it_ends() -> None:
     api = ApiServer()
     api.absent = {STREAM_QUEUES.path(None)}
     async with taking_over(api) as leading:
-        with pytest.raises(KubeError, match="no such kind"):
+        with pytest.raises(watch.NotInstalled, match="apply the CRD"):
             await asyncio.wait_for(leading, 10)

@@ -20,6 +20,10 @@ def test_a_rollout_adds_before_it_removes() -> None:
     assert body["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
 
 
+def test_a_rollout_that_was_paused_by_hand_goes_on() -> None:
+    assert deployment()["spec"]["paused"] is False
+
+
 @pytest.mark.parametrize(
     ("timeout", "batch", "grace"), [("2m", 1, 150), ("30s", 4, 150), ("100ms", 1, 31), ("140ms", 50, 37)]
 )

@@ -10,6 +10,10 @@ from streamqueue.cli.errors import Failure
 from streamqueue.controller.kinds import Body
 
 
+class NotLookedAt(Failure):
+    """The operator that leads has decided nothing about the queue."""
+
+
 async def fetch(cluster: Cluster, queue: str) -> dict[str, Any]:
     """As `/decisions` gives it. Raises Failure where no operator answers, and KubeError."""
     return await ask(cluster, queue, await cluster.operator_leases())
@@ -21,7 +25,7 @@ async def ask(cluster: Cluster, queue: str, leases: Iterable[Body] | None) -> di
 
     if leases is None:
         raise Failure("you may not list Leases: ask for the right to, or for those of the operator's namespace")
-    said = "no operator holds its Lease: streamqueue doctor " + queue
+    failure = Failure("no operator holds its Lease: streamqueue doctor " + queue)
     for lease in leases:
         pod, namespace = (lease["spec"].get("holderIdentity") or "").partition("_")[0], lease["metadata"]["namespace"]
         if not pod:
@@ -29,8 +33,9 @@ async def ask(cluster: Cluster, queue: str, leases: Iterable[Body] | None) -> di
         try:
             return await cluster.kube.ask_pod(namespace, pod, f"decisions/{cluster.namespace}/{queue}")
         except KubeError as error:
-            said = _sentence(error.status, error.message, namespace, pod)
-    raise Failure(said)
+            kind = NotLookedAt if "nothing decided yet" in error.message else Failure
+            failure = kind(_sentence(error.status, error.message, namespace, pod))
+    raise failure
 
 
 def _sentence(status: int, message: str, namespace: str, pod: str) -> str:

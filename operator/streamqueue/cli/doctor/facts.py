@@ -47,6 +47,7 @@ class ClusterFacts:
     jobs: tuple[Body, ...] = ()
     leases: tuple[Body, ...] | None = None  # of the operator
     unread: tuple[str, ...] = ()
+    looked_at: bool = True  # False: the operator says that it doesn't
     cold_start: float | None = None  # seconds from a pod's creation until it is ready, as the operator has learnt it
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamqueue.api.errors import SpecError
 from streamqueue.api.parse import parse_spec
 from streamqueue.cli.cluster import Cluster, open_cluster
-from streamqueue.cli.decisions.fetch import ask
+from streamqueue.cli.decisions.fetch import NotLookedAt, ask
 from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
 from streamqueue.cli.doctor.look_at_cluster import look_at_cluster
 from streamqueue.cli.doctor.look_at_redis import look_at_redis
@@ -43,8 +43,7 @@ async def _straight(selection: Selection) -> Facts:
 async def _by_name(selection: Selection) -> Facts:
     async with open_cluster(selection) as cluster:
         queue = await cluster.queue(selection.queue)
-        found = await look_at_cluster(cluster, queue)
-        found = replace(found, cold_start=await _cold_start(cluster, found))
+        found = await _ask_operator(cluster, await look_at_cluster(cluster, queue))
         again, redis_cli, context = selection.again, selection.redis_cli, selection.context
         facts = Facts(again=again, now=time.time(), redis_cli=redis_cli, context=context, cluster=found)
         try:
@@ -63,14 +62,15 @@ async def _by_name(selection: Selection) -> Facts:
         return replace(facts, stream=stream)
 
 
-async def _cold_start(cluster: Cluster, found: ClusterFacts) -> float | None:
-    """Why an operator doesn't answer is for other checks to say."""
+async def _ask_operator(cluster: Cluster, found: ClusterFacts) -> ClusterFacts:
+    """`found`, with what the one that leads says. Why none answers is for other checks to say."""
     from streamqueue.controller.cluster.kube import KubeError
 
     try:
         async with asyncio.timeout(ANSWER):
             said = await ask(cluster, found.queue["metadata"]["name"], found.leases)
+    except NotLookedAt:
+        return replace(found, looked_at=False)
     except (TimeoutError, Failure, KubeError):
-        return None
-    seconds: float | None = said.get("coldStartSeconds")
-    return seconds
+        return found
+    return replace(found, cold_start=said.get("coldStartSeconds"))

@@ -29,6 +29,10 @@ RETRIES = (1.0, 2.0, 3.0, 5.0)  # seconds between kopf's tries, the last ever ag
 LISTS_SET_ASIDE = 12  # lists until the collector looks at all that they brought
 
 
+class NotInstalled(Exception):
+    """The API server doesn't know a kind; the message says which, and what to do."""
+
+
 def selector(kind: Kind) -> str:
     """What the API server filters by: never all pods of a cluster."""
     if kind is STREAM_QUEUES:
@@ -133,15 +137,16 @@ async def relist(kube: Kube, store: Store, settings: Settings, kinds: Sequence[K
 
 
 async def list_first(kube: Kube, store: Store, settings: Settings, kinds: Sequence[Kind] = WATCHED) -> None:
-    """The same, without which nothing can begin: tried until it succeeds. Raises `KubeError` where a kind is missing,
-    which no watch of ours would see come.
+    """The same, without which nothing can begin: tried until it succeeds. Raises `NotInstalled` where a kind is
+    missing, which no watch of ours would see come.
     """
     while True:
         try:
             return await relist(kube, store, settings, kinds)
         except KubeError as error:
             if error.status == 404:
-                raise
+                missing = "apply the CRD streamqueues.streamqueue.dev, or let the chart do it (crds.enabled)"
+                raise NotInstalled(f"the API server doesn't know what we watch: {missing}") from None
             log.warning("full list failed: %s", error)
         await asyncio.sleep(RETRY)
 

@@ -120,6 +120,12 @@ _READS_ON = (
 )
 
 
+_GOING = (
+    "pods can't be created: somebody deleted the Deployment, which stays until its last pod has ended, and starts "
+    "none; another follows"
+)
+
+
 _TRIMS = (
     "a producer trims the stream itself (MAXLEN or MINID of XADD, or XTRIM): take that out, and let spec.retention "
     "trim what every group has acknowledged"
@@ -190,6 +196,8 @@ def _no_working_pod(facts: Facts) -> Trouble | None:
 
 def unmade(deployment: Body | None) -> Trouble | None:
     """Why the cluster takes no more pods of this fleet: a quota, a policy, a ServiceAccount that isn't there."""
+    if "foregroundDeletion" in (deployment or {}).get("metadata", {}).get("finalizers", ()):
+        return Trouble("FailedCreate", _GOING)
     for condition in (deployment or {}).get("status", {}).get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Trouble("FailedCreate", f"pods can't be created: {condition.get('message', '')}")

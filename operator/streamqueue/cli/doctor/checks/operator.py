@@ -38,7 +38,7 @@ def _pods(facts: Facts) -> str:
 
 
 def not_reported(facts: Facts) -> Iterator[Finding]:
-    """The object is newer than what the operator says of it."""
+    """The object is newer than what the operator says of it, or the operator has ceased to look at it."""
     if facts.cluster is None:
         return
     queue = facts.cluster.queue
@@ -47,6 +47,9 @@ def not_reported(facts: Facts) -> Iterator[Finding]:
     if seen < queue["metadata"]["generation"] and facts.now - changed > REPORT_DUE:
         cause = f"the operator hasn't looked at this queue since it was changed, {age(facts.now - changed)} ago"
         yield Finding("not-reported", cause, f"does it watch this namespace? {_pods(facts)}")
+    elif not facts.cluster.looked_at and facts.now - _created(queue) > REPORT_DUE and not _goes(queue):
+        cause = "the operator that leads doesn't look at this queue: what its status says is of the past"
+        yield Finding("not-reported", cause, f"is its namespace among the chart's watchNamespaces? {_pods(facts)}")
 
 
 def _is_held(lease: Body, now: float) -> bool:
@@ -55,6 +58,11 @@ def _is_held(lease: Body, now: float) -> bool:
         return False
     # Clocks of the person's machine and of the cluster differ: twice the duration is late beyond doubt.
     return now - epoch(spec["renewTime"]) < 2 * float(spec.get("leaseDurationSeconds", 0)) + 10
+
+
+def _goes(queue: Body) -> bool:
+    """A finalizer of somebody's holds it, and nobody looks at it any more."""
+    return "deletionTimestamp" in queue["metadata"]
 
 
 def _spec_writes(queue: Body) -> Iterator[Body]:

@@ -14,6 +14,8 @@ _COVERED = frozenset(
         *("ConsumersShared", "DeadLetters", "RequeueNeedsWorker", "TrimBlocked"),
     }
 )
+# But for these reasons of theirs.
+_UNCOVERED = frozenset({"NotWritten", "FailedCreate"})
 # Reasons of Ready=False that no other check looks into.
 _ELSEWHERE = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "Working"})
 
@@ -33,8 +35,10 @@ def not_accepted(facts: Facts) -> Iterator[Finding]:
 def other_warnings(facts: Facts) -> Iterator[Finding]:
     """Conditions of the operator's that are there only while something is wrong."""
     conditions = facts.cluster.queue.get("status", {}).get("conditions", []) if facts.cluster else []
+    said = facts.condition("Ready").get("reason")  # by the check before
     for each in conditions:
-        if each["type"] not in _COVERED and each["status"] != "Unknown":
+        covered = each["type"] in _COVERED and (each["reason"] not in _UNCOVERED or each["reason"] == said)
+        if not covered and each["status"] != "Unknown":
             cause = f"the operator says {each['type']}={each['status']}: {each['message']}"
             yield Finding("condition", cause, f"streamqueue status {facts.again}", warning=True)
 
