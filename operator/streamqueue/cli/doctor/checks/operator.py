@@ -42,12 +42,17 @@ def not_reported(facts: Facts) -> Iterator[Finding]:
     if facts.cluster is None:
         return
     queue = facts.cluster.queue
+    if "deletionTimestamp" in queue["metadata"]:
+        cause = "the queue was deleted, and finalizers hold it: nobody looks at it any more, and its workers run on"
+        look = f"kubectl get sq{facts.namespace} {queue['metadata']['name']} -o jsonpath='{{.metadata.finalizers}}'"
+        yield Finding("not-reported", cause, look)
+        return
     changed = max((epoch(each["time"]) for each in _spec_writes(queue)), default=_created(queue))
     seen = queue.get("status", {}).get("observedGeneration", 0)
     if seen < queue["metadata"]["generation"] and facts.now - changed > REPORT_DUE:
         cause = f"the operator hasn't looked at this queue since it was changed, {age(facts.now - changed)} ago"
         yield Finding("not-reported", cause, f"does it watch this namespace? {_pods(facts)}")
-    elif not facts.cluster.looked_at and facts.now - _created(queue) > REPORT_DUE and not _goes(queue):
+    elif not facts.cluster.looked_at and facts.now - _created(queue) > REPORT_DUE:
         cause = "the operator that leads doesn't look at this queue: what its status says is of the past"
         yield Finding("not-reported", cause, f"is its namespace among the chart's watchNamespaces? {_pods(facts)}")
 
@@ -58,11 +63,6 @@ def _is_held(lease: Body, now: float) -> bool:
         return False
     # Clocks of the person's machine and of the cluster differ: twice the duration is late beyond doubt.
     return now - epoch(spec["renewTime"]) < 2 * float(spec.get("leaseDurationSeconds", 0)) + 10
-
-
-def _goes(queue: Body) -> bool:
-    """A finalizer of somebody's holds it, and nobody looks at it any more."""
-    return "deletionTimestamp" in queue["metadata"]
 
 
 def _spec_writes(queue: Body) -> Iterator[Body]:
