@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.pods.draining import leaving, reading_on, told_to_go
-from tests.unit.controller.bodies import pod
+from tests.unit.controller.bodies import container, pod
 
 NAME = "orders-6b7f9-abcde"
 TOLD = epoch("2026-01-01T00:10:00Z")
@@ -30,6 +32,25 @@ def test_a_read_long_after_the_signal_shows_that_nobody_heard_it() -> None:
 def test_the_read_that_was_blocked_when_the_signal_came_proves_nothing() -> None:
     assert reading_on([told()], {NAME: TOLD + 5}) == []
     assert reading_on([told()], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ({"running": {"startedAt": "2026-01-01T00:09:58Z"}}, []),
+        ({"terminated": {"startedAt": "2026-01-01T00:09:58Z"}}, []),
+        ({"terminated": {"startedAt": None}}, [NAME]),
+        ({"waiting": {"reason": "CrashLoopBackOff"}}, [NAME]),
+        ({"running": {"startedAt": "2026-01-01T00:09:40Z"}}, [NAME]),
+    ],
+    ids=str,
+)
+def test_a_process_that_was_told_as_it_started_may_not_have_had_its_handler(
+    state: dict[str, Any], named: list[str]
+) -> None:
+    """As PID 1 it never hears of it again: nothing in it is to be mended."""
+    body = told() | {"status": {"containerStatuses": [container(state=state)]}}
+    assert reading_on([body], {NAME: TOLD + 10}) == named
 
 
 def test_a_pod_that_may_stay_reads_as_it_likes() -> None:

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 CAPACITY = 1000  # events that wait to be written; beyond it the newest are only logged
 RETRY = 1.0  # seconds
 MAX_AGE = 300.0  # seconds after which an event is no news
+# Of one queue, as of one object in client-go: a Redis that comes and goes by the second must not fill etcd.
+BURST = 25  # events
+REFILL = 300.0  # seconds for one more
 
 _MESSAGE_LENGTH = 1024  # the API's limit
 
@@ -25,16 +28,33 @@ class Recorder:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._queue: asyncio.Queue[tuple[float, Body]] = asyncio.Queue(CAPACITY)
+        self._said: dict[str, tuple[float, float]] = {}  # by uid: events not refilled yet, at this monotonic time
 
     def say(self, queue: Body, kind: str, reason: str, message: str) -> None:
-        """Log it, and have it written as an event on the queue; `kind` is Normal or Warning."""
+        """Log it, and have it written as an event on the queue, unless that had many of late.
+
+        `kind` is Normal or Warning.
+        """
         metadata = queue["metadata"]
         level = logging.WARNING if kind == "Warning" else logging.INFO
         log.log(level, "%s/%s %s: %s", metadata["namespace"], metadata["name"], reason, message)
+        if self._is_too_often(metadata["uid"]):
+            return
         try:
             self._queue.put_nowait((time.monotonic(), _event(queue, kind, reason, message)))
         except asyncio.QueueFull:
             log.warning("too many events wait for the API server: this one is only logged")
+
+    def _is_too_often(self, uid: str) -> bool:
+        now = time.monotonic()
+        events, at = self._said.pop(uid, (0.0, now))
+        events = max(0.0, events - (now - at) / REFILL)
+        is_too_often = events > BURST - 1
+        self._said[uid] = events if is_too_often else events + 1, now
+        oldest = next(iter(self._said))
+        if now - self._said[oldest][1] > BURST * REFILL:
+            del self._said[oldest]
+        return is_too_often
 
     async def run(self) -> None:
         """Write events for ever; one that isn't taken goes behind the others and is tried again."""

@@ -6,11 +6,15 @@ signal: it reads on until the grace is over, and is killed with entries in its h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
+from streamqueue.controller.pods.crash import reader
 
+# A process that was told as it started may not have had its handler by then: it hears of it no second time.
+_STARTING = 10.0  # seconds
 # A read that was blocked when the signal came may still bring something.
 _LAST_READ = 6.0  # seconds
 
@@ -28,9 +32,15 @@ def reading_on(pods: Iterable[Body], last_reads: Mapping[str, float]) -> list[st
     found = []
     for pod in pods:
         told, read = told_to_go(pod), last_reads.get(pod["metadata"]["name"])
-        if told is not None and read is not None and read > told + _LAST_READ:
+        if told is not None and read is not None and read > told + _LAST_READ and told > _started(pod) + _STARTING:
             found.append(pod["metadata"]["name"])
     return found
+
+
+def _started(pod: Body) -> float:
+    """When its reader's process began; -inf where the kubelet hasn't said."""
+    states = [state for status in reader(pod) for state in status.get("state", {}).values()]
+    return max((epoch(state["startedAt"]) for state in states if state.get("startedAt")), default=-math.inf)
 
 
 def leaving(pods: Iterable[Body]) -> set[str]:
