@@ -19,6 +19,7 @@ def test_deleted_and_edited_objects_heal(world: World) -> None:
     queue.await_ready_pods(1)
     world.kubectl("scale", "deployment/heals", "--replicas=3")
     world.view.eventually(lambda: queue.peak() == 3 and queue.replicas == 1, 90, "the hand-made count is undone")
+    assert "from 1 to 3" in queue.await_event("ReplicasOverwritten")["message"]
     image = {"spec": {"template": {"spec": {"containers": [{"name": "handler", "image": "localhost:1/other"}]}}}}
     world.kubectl("patch", "deployment", "heals", f"--patch={json.dumps(image)}")
     world.view.eventually(lambda: _image(world, "heals") == IMAGE, 30, "the hand-made image is undone")

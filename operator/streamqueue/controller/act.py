@@ -34,6 +34,11 @@ BEGINNERS = 8
 MARKS = 4  # pods of a queue that are told at once
 STALE = 3.0  # seconds after which a look lets no pod go: while an API server is slow to take marks, idle pods get work
 
+_OVERWRITTEN = (
+    "somebody set the Deployment's replicas from {} to {}, which ends workers, busy or not, where it is fewer: keep "
+    "autoscalers and people from it; to pin the count, kubectl scale the StreamQueue"
+)
+
 
 class Basis(NamedTuple):
     """What a decision was made on."""
@@ -66,13 +71,17 @@ class Actor:
 
         Raises `NameConflict`, `Refused`, `KubeError`.
         """
-        before = basis.replicas
+        fleet, before = held.owned.get(DEPLOYMENTS), basis.replicas
+        if (ours := runtime.applied.overwritten(fleet)) is not None:
+            self._recorder.say(
+                held.body, "Warning", "ReplicasOverwritten", _OVERWRITTEN.format(ours, runtime.applied.replicas)
+            )
         rises = decision.replicas > before
         if not rises:
             await self._mark(held, runtime, decision.victims)
         if decision.replicas < before and time.monotonic() - basis.looked > STALE:
             raise KubeError(409, "Conflict", "the look that lets pods go is too old by now")
-        edited = runtime.applied.is_edited(held.owned.get(DEPLOYMENTS))
+        edited = runtime.applied.is_edited(fleet)
         settings = self._settings
         wanted = list(desired(held, spec, decision, snapshot, secrets, settings, refused=refused, edited=edited))
         failure: Exception | None = None

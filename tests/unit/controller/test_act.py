@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from streamqueue.controller.act import Actor, Basis
 from streamqueue.controller.cluster.events import Recorder
+from streamqueue.controller.cluster.kube import KubeError
 from streamqueue.controller.cluster.refusal import Refused
 from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import DEPLOYMENTS, STREAM_QUEUES, Body
@@ -100,3 +103,38 @@ async def test_what_somebody_wrote_into_a_fleet_of_an_older_operator_is_undone()
             basis = Basis(2, time.monotonic())
             await actor.carry_out(holdings(store), runtime, SPEC, UP, basis, None, None)
     assert written == ["older", SPEC.handler.image]
+
+
+@pytest.mark.parametrize(("answered", "tells"), [(201, ["from 3 to 1"]), (409, ["from 2 to 1"]), (504, [])])
+async def test_a_count_that_somebody_set_is_told_of_once(
+    told: pytest.LogCaptureFixture, answered: int, tells: list[str]
+) -> None:
+    """An HPA on the Deployment, for instance: the count comes back, and the workers that it ended were busy. What a
+    write of ours did that nobody answered is none of theirs.
+    """
+    statuses = [201, answered, 201, 201]
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response(fleet(7, 9))
+        if "/deployments/" in request.path and (status := statuses.pop(0)) != 201:
+            return web.json_response({"reason": "", "message": ""}, status=status)
+        return taken(await request.json())
+
+    def fleet(replicas: int, generation: int) -> Body:
+        spec = {"replicas": replicas, "template": {"metadata": {}, "spec": {}}}
+        body = owned("Deployment", version=30 * generation, spec=spec)
+        return body | {"metadata": body["metadata"] | {"generation": generation}}
+
+    store, runtime = Store(), Runtime("q1")
+    store.show(STREAM_QUEUES, queue())
+    async with answered_by(handle) as kube:
+        actor = Actor(kube, Recorder(kube), store, SETTINGS)
+        for live, replicas in ((fleet(2, 1), 2), (fleet(2, 1), 3), (fleet(1, 2), 2), (fleet(1, 2), 2)):
+            store.show(DEPLOYMENTS, live)
+            basis = Basis(live["spec"]["replicas"], time.monotonic())
+            with suppress(KubeError):
+                decision = replace(UP, replicas=replicas)
+                await actor.carry_out(holdings(store), runtime, SPEC, decision, basis, None, None)
+    said = [each for each in told.messages if "ReplicasOverwritten" in each]
+    assert [each[each.index("from") :].partition(",")[0] for each in said] == tells

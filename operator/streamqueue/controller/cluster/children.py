@@ -39,14 +39,25 @@ class Applied:
 
     marks: dict[Kind, tuple[str, int | None]] = field(default_factory=dict)
     refused: dict[Kind, tuple[str, Refusal]] = field(default_factory=dict)  # what it would not have, and its word
-    template: str = ""  # hash of the fleet's, as it was then
+    # The fleet's, as they were then.
+    template: str = ""  # a hash
+    replicas: int | None = None  # None: nobody knows
 
     def is_edited(self, fleet: Body | None) -> bool:
         """Whether somebody has written another template into the Deployment since."""
+        return self._is_others(fleet) and self.template != _fingerprint(fleet and fleet["spec"].get("template"))
+
+    def overwritten(self, fleet: Body | None) -> int | None:
+        """The count that we left, where somebody has set another since; once."""
+        if fleet is None or not self._is_others(fleet) or fleet["spec"]["replicas"] == self.replicas:
+            return None
+        before, self.replicas = self.replicas, fleet["spec"]["replicas"]
+        return before
+
+    def _is_others(self, fleet: Body | None) -> bool:
+        """Whether the Deployment's latest spec is of somebody else."""
         _, generation = self.marks.get(DEPLOYMENTS, ("", None))
-        if fleet is None or generation in (None, _generation(fleet)):
-            return False
-        return self.template != _fingerprint(fleet["spec"].get("template"))
+        return fleet is not None and generation not in (None, _generation(fleet))
 
 
 async def converge(
@@ -74,9 +85,14 @@ async def converge(
         except Refused as error:
             applied.refused[kind] = mark, error.refusal
             raise
+        except KubeError as error:
+            if kind is DEPLOYMENTS and (not error.status or error.status >= 500):
+                applied.replicas = None  # it may have been done
+            raise
         applied.marks[kind] = "" if _lowers(kind, body, written) else mark, _generation(written)
         if kind is DEPLOYMENTS:
             applied.template = _fingerprint(written["spec"].get("template"))
+            applied.replicas = written["spec"]["replicas"]
         store.put(kind, written)
 
     changes: list[tuple[Kind, Body, Body]] = []
