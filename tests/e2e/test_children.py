@@ -24,6 +24,15 @@ def test_deleted_and_edited_objects_heal(world: World) -> None:
     world.kubectl("patch", "deployment", "heals", f"--patch={json.dumps(image)}")
     world.view.eventually(lambda: _image(world, "heals") == IMAGE, 30, "the hand-made image is undone")
 
+    world.kubectl("patch", "serviceaccount", "heals", '--patch={"automountServiceAccountToken": true}')
+
+    def mounted() -> list[bool]:
+        """At each of its states so far."""
+        seen = world.view.seen("serviceaccounts", "heals")
+        return [bool(body.get("automountServiceAccountToken")) for _, body in seen]
+
+    world.view.eventually(lambda: any(mounted()) and not mounted()[-1], 30, "the hand-made mount of tokens is undone")
+
     for kind, name in (("deployments", "heals"), ("cronjobs", "heals-reclaim"), ("poddisruptionbudgets", "heals")):
         _delete_and_see_it_again(world, kind, name)
     queue.await_results(queue.add(3), 90)

@@ -14,7 +14,15 @@ from streamqueue.controller.cluster.children import Applied, NameConflict, conve
 from streamqueue.controller.cluster.kube import Kube, KubeError
 from streamqueue.controller.cluster.refusal import Refused
 from streamqueue.controller.cluster.store import Store
-from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, DISRUPTION_BUDGETS, STREAM_QUEUES, Body, Kind
+from streamqueue.controller.kinds import (
+    CRON_JOBS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    SERVICE_ACCOUNTS,
+    STREAM_QUEUES,
+    Body,
+    Kind,
+)
 from tests.kube.api import answered_by
 from tests.unit.controller.bodies import CREATED, holdings, owned, queue
 
@@ -191,6 +199,30 @@ async def test_a_fleet_that_is_at_another_version_by_now_is_written_if_its_count
             await converge(kube, store, holdings(store), Applied(), [(DEPLOYMENTS, wanted)])
     assert refused is None or refused.value.status == 409
     assert seen == asked
+
+
+async def test_an_edit_of_what_has_no_generation_is_undone_too() -> None:
+    """A ServiceAccount. To undo what isn't ours to undo changes nothing, and is tried once."""
+    written = []
+
+    def account(version: int) -> Body:
+        body = owned("ServiceAccount", version=version)
+        del body["metadata"]["generation"]
+        return body
+
+    async def handle(request: web.Request) -> web.Response:
+        written.append(await request.json())
+        return web.json_response(account(versions[-1]))
+
+    store, applied, versions = Store(), Applied(), [5]
+    store.show(STREAM_QUEUES, queue())
+    store.show(SERVICE_ACCOUNTS, account(5))
+    async with answered_by(handle) as kube:
+        for version, writes in ((5, 1), (5, 1), (7, 2), (7, 2)):
+            versions.append(version)
+            store.show(SERVICE_ACCOUNTS, account(version))
+            await converge(kube, store, holdings(store), applied, [(SERVICE_ACCOUNTS, account(0))])
+            assert len(written) == writes
 
 
 async def test_a_template_that_somebody_wrote_is_told_from_a_count() -> None:

@@ -37,7 +37,7 @@ class Applied:
     every default of the API server.
     """
 
-    marks: dict[Kind, tuple[str, int | None]] = field(default_factory=dict)
+    marks: dict[Kind, tuple[str, int | str | None]] = field(default_factory=dict)
     refused: dict[Kind, tuple[str, Refusal]] = field(default_factory=dict)  # what it would not have, and its word
     # The fleet's, as they were then.
     template: str = ""  # a hash
@@ -239,8 +239,9 @@ def _goes(existing: Body, body: Body) -> bool:
     return bool((theirs["kind"], theirs["name"]) == (ours["kind"], ours["name"]))
 
 
-def _generation(body: Body) -> int | None:
-    generation: int | None = body["metadata"].get("generation")
+def _generation(body: Body) -> int | str | None:
+    """A ServiceAccount has none: its version tells of an edit."""
+    generation: int | str | None = body["metadata"].get("generation") or body["metadata"].get("resourceVersion")
     return generation
 
 
