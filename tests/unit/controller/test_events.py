@@ -73,17 +73,18 @@ async def test_a_queue_that_changes_by_the_second_has_its_share_of_events_and_no
         clock.now += 2 * events.REFILL
         for reason in ("Unreachable", "Unreachable", "OneTooMany"):
             recorder.say(queue(), "Warning", reason, "no route")
+        recorder.say(queue(), "Normal", "Working", "it works")
         recorder.say(queue(uid="q2"), "Normal", "Last", "it answers")
         clock.now -= 2 * events.REFILL  # none is too old to be written
         writing = asyncio.create_task(recorder.run())
         await asyncio.wait_for(last.wait(), 10)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-    assert written == {"q1": events.BURST + 2, "q2": 2}
+    assert written == {"q1": events.BURST + 2 + 1, "q2": 2}
     clock.now += (events.BURST + 3) * events.REFILL
-    for _ in range(2):
+    for _ in range(4):
         recorder.say(queue(uid="q3"), "Normal", "Working", "it works")
-    assert list(recorder._said) == ["q3"], "what is long past is forgotten"
+    assert list(recorder._said) == [("q3", "Normal")], "what is long past is forgotten"
 
 
 class Clock:

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 CAPACITY = 1000  # events that wait to be written; beyond it the newest are only logged
 RETRY = 1.0  # seconds
 MAX_AGE = 300.0  # seconds after which an event is no news
-# Of one queue, as of one object in client-go: a Redis that comes and goes by the second must not fill etcd.
+# Of one queue, as of one object in client-go: a Redis that comes and goes by the second must not fill etcd. Warnings
+# have their own share: a queue that wakes and sleeps every minute must not use it up.
 BURST = 25  # events
 REFILL = 300.0  # seconds for one more
 
@@ -28,7 +29,8 @@ class Recorder:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._queue: asyncio.Queue[tuple[float, Body]] = asyncio.Queue(CAPACITY)
-        self._said: dict[str, tuple[float, float]] = {}  # by uid: events not refilled yet, at this monotonic time
+        # By uid and kind: events that aren't refilled yet, at this monotonic time.
+        self._said: dict[tuple[str, str], tuple[float, float]] = {}
 
     def say(self, queue: Body, kind: str, reason: str, message: str) -> None:
         """Log it, and have it written as an event on the queue, unless that had many of late.
@@ -38,19 +40,19 @@ class Recorder:
         metadata = queue["metadata"]
         level = logging.WARNING if kind == "Warning" else logging.INFO
         log.log(level, "%s/%s %s: %s", metadata["namespace"], metadata["name"], reason, message)
-        if self._is_too_often(metadata["uid"]):
+        if self._is_too_often((metadata["uid"], kind)):
             return
         try:
             self._queue.put_nowait((time.monotonic(), _event(queue, kind, reason, message)))
         except asyncio.QueueFull:
             log.warning("too many events wait for the API server: this one is only logged")
 
-    def _is_too_often(self, uid: str) -> bool:
+    def _is_too_often(self, share: tuple[str, str]) -> bool:
         now = time.monotonic()
-        events, at = self._said.pop(uid, (0.0, now))
+        events, at = self._said.pop(share, (0.0, now))
         events = max(0.0, events - (now - at) / REFILL)
         is_too_often = events > BURST - 1
-        self._said[uid] = events if is_too_often else events + 1, now
+        self._said[share] = events if is_too_often else events + 1, now
         oldest = next(iter(self._said))
         if now - self._said[oldest][1] > BURST * REFILL:
             del self._said[oldest]
