@@ -218,11 +218,18 @@ def test_placement_values_reach_the_pod() -> None:
     assert deployment["spec"]["replicas"] == 2
 
 
-def test_the_operator_is_told_where_reclaim_pods_may_run() -> None:
-    found = objects("reclaim.nodeSelector.pool=system", "reclaim.tolerations[0].key=system")
+def test_the_operator_is_told_how_reclaim_pods_run() -> None:
+    placed = ("reclaim.nodeSelector.pool=system", "reclaim.tolerations[0].key=system")
+    found = settings(objects(*placed, "reclaim.resources.limits.cpu=500m")).reclaim
 
-    assert settings(found).reclaim_placement == {"nodeSelector": {"pool": "system"}, "tolerations": [{"key": "system"}]}
-    assert settings(objects()).reclaim_placement == {}
+    assert found.placement == {"nodeSelector": {"pool": "system"}, "tolerations": [{"key": "system"}]}
+    assert found.resources["limits"] == {"cpu": "500m", "memory": "256Mi"}
+    assert settings(objects()).reclaim.placement == {}
+
+
+def test_a_quota_of_any_kind_admits_a_reclaim_pod() -> None:
+    resources = settings(objects()).reclaim.resources
+    assert all(resources[kind].keys() == {"cpu", "memory"} for kind in ("requests", "limits"))
 
 
 @pytest.mark.parametrize(

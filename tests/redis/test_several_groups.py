@@ -17,7 +17,7 @@ from streamqueue.api.spec import QueueSpec, Requeue
 from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.recovery import Recovery
 from streamqueue.maintenance import abandoned, redrive, release, replay
-from streamqueue.manifests import OperatorImage, cron_job
+from streamqueue.manifests import OperatorImage, ReclaimPods, cron_job
 from streamqueue.manifests.labels import Owner
 from tests.redis.controller.test_recovery import gone
 from tests.redis.queue import Queue, spec
@@ -98,7 +98,7 @@ def written(requeue: str) -> tuple[QueueSpec, dict[str, str]]:
     parsed = parse_spec(manifest)
     owner = Owner("orders", "shop", "u1", 1)
     image = OperatorImage("operator", "Never")
-    job = cron_job(owner, parsed, image=image, placement={}, suspended=False)
+    job = cron_job(owner, parsed, image=image, pods=ReclaimPods(), suspended=False)
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     return parsed, {each["name"]: each["value"].replace("$$", "$") for each in container["env"]}
 

@@ -35,8 +35,7 @@ def desired(
     image = manifests.OperatorImage(settings.image, settings.image_pull_policy)
     yield SERVICE_ACCOUNTS, manifests.service_account(owner)
     yield DISRUPTION_BUDGETS, manifests.disruption_budget(owner)
-    placement = settings.reclaim_placement
-    yield CRON_JOBS, manifests.cron_job(owner, spec, image=image, placement=placement, suspended=suspended)
+    yield CRON_JOBS, manifests.cron_job(owner, spec, image=image, pods=settings.reclaim, suspended=suspended)
     live = held.owned.get(DEPLOYMENTS)
     if refused and live is None:
         return

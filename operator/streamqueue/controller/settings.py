@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_PLACEMENT = {"nodeSelector": dict, "tolerations": list}
+from streamqueue.manifests import ReclaimPods
+
+_RECLAIM = {"nodeSelector": dict, "tolerations": list, "resources": dict}
 
 
 class SettingsError(Exception):
@@ -18,7 +20,7 @@ class SettingsError(Exception):
 class Settings:
     image: str  # of the reclaim CronJobs: the operator's own
     image_pull_policy: str
-    reclaim_placement: Mapping[str, Any]  # fields of their pods: the nodes that they may run on
+    reclaim: ReclaimPods
     namespaces: tuple[str, ...]  # empty: all
     namespace: str  # the operator's own, home of its Lease
     pod_name: str  # its identity in the Lease
@@ -46,7 +48,7 @@ class Settings:
         return cls(
             image=image,
             image_pull_policy=env.get("STREAMQUEUE_IMAGE_PULL_POLICY", "IfNotPresent"),
-            reclaim_placement=_placement(env.get("STREAMQUEUE_RECLAIM_PLACEMENT", "{}")),
+            reclaim=_reclaim(env.get("STREAMQUEUE_RECLAIM", "{}")),
             namespaces=tuple(filter(None, (name.strip() for name in env.get("STREAMQUEUE_NAMESPACES", "").split(",")))),
             namespace=env.get("STREAMQUEUE_NAMESPACE", "default"),
             pod_name=env.get("STREAMQUEUE_POD_NAME", "streamqueue"),
@@ -57,14 +59,15 @@ class Settings:
         )
 
 
-def _placement(text: str) -> dict[str, Any]:
+def _reclaim(text: str) -> ReclaimPods:
     try:
         given = json.loads(text)
     except ValueError:
         given = None
-    if not isinstance(given, dict) or not all(isinstance(given[name], _PLACEMENT.get(name, ())) for name in given):
+    if not isinstance(given, dict) or not all(isinstance(given[name], _RECLAIM.get(name, ())) for name in given):
         raise SettingsError(
-            f"STREAMQUEUE_RECLAIM_PLACEMENT is {text!r}: give a JSON object with at most a"
-            " nodeSelector, an object, and tolerations, a list"
+            f"STREAMQUEUE_RECLAIM is {text!r}: give a JSON object with at most a nodeSelector and resources, which are"
+            " objects, and tolerations, a list"
         )
-    return {name: value for name, value in given.items() if value}
+    resources: dict[str, Any] = given.pop("resources", {})
+    return ReclaimPods({name: value for name, value in given.items() if value}, resources)

@@ -5,7 +5,7 @@ from streamqueue.manifests.fingerprints import Fingerprints, live_fingerprints
 from streamqueue.manifests.grace import grace_period
 from streamqueue.manifests.image import OperatorImage
 from streamqueue.manifests.labels import Owner
-from streamqueue.manifests.reclaim import cron_job, cron_job_name
+from streamqueue.manifests.reclaim import ReclaimPods, cron_job, cron_job_name
 from streamqueue.manifests.settle import settle_template
 from streamqueue.manifests.support import disruption_budget, service_account
 
@@ -14,6 +14,7 @@ __all__ = [
     "Fingerprints",
     "OperatorImage",
     "Owner",
+    "ReclaimPods",
     "cron_job",
     "cron_job_name",
     "deployment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamqueue.api.render import render_spec
@@ -18,8 +18,13 @@ from streamqueue.manifests.labels import Owner
 from streamqueue.manifests.redis import by_token, ca_files, identity_labels, mounts, volumes
 from streamqueue.manifests.security import UNPRIVILEGED, UNPRIVILEGED_USER
 
-# A limit of each kind: a namespace with a quota takes no pod without.
-_RESOURCES = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+
+@dataclass(frozen=True, slots=True)
+class ReclaimPods:
+    """What the chart's values say of the CronJobs' pods."""
+
+    placement: Mapping[str, Any] = field(default_factory=dict)  # fields of a pod's spec: the nodes that it may run on
+    resources: Mapping[str, Any] = field(default_factory=dict)  # of the container
 
 
 def cron_job_name(owner: Owner) -> str:
@@ -27,12 +32,11 @@ def cron_job_name(owner: Owner) -> str:
 
 
 def cron_job(
-    owner: Owner, spec: QueueSpec, *, image: OperatorImage, placement: Mapping[str, Any], suspended: bool
+    owner: Owner, spec: QueueSpec, *, image: OperatorImage, pods: ReclaimPods, suspended: bool
 ) -> dict[str, Any]:
     """The whole object, for a server-side apply.
 
-    `placement`: fields of a pod's spec that say on which nodes it may run. `suspended` is the controller's word:
-    nothing waits or pends.
+    `suspended` is the controller's word: nothing waits or pends.
     """
     return {
         "apiVersion": "batch/v1",
@@ -53,7 +57,7 @@ def cron_job(
                     "ttlSecondsAfterFinished": 600,
                     "template": {
                         "metadata": {"labels": {**_pod_labels(owner), **identity_labels(spec)}},
-                        "spec": {**_pod(owner, spec, image), **placement},
+                        "spec": {**_pod(owner, spec, image, pods.resources), **pods.placement},
                     },
                 },
             },
@@ -86,7 +90,7 @@ def _template(spec: QueueSpec) -> dict[str, Any]:
     return spec.template.get("spec") or {}
 
 
-def _pod(owner: Owner, spec: QueueSpec, image: OperatorImage) -> dict[str, Any]:
+def _pod(owner: Owner, spec: QueueSpec, image: OperatorImage, resources: Mapping[str, Any]) -> dict[str, Any]:
     # Scaling and the template are no matter of reclaim, and a template's env may hold what no other object should.
     reduced = json.dumps(render_spec(replace(spec, scaling=Scaling(), template={})), sort_keys=True)
     return {
@@ -107,7 +111,7 @@ def _pod(owner: Owner, spec: QueueSpec, image: OperatorImage) -> dict[str, Any]:
                 "imagePullPolicy": image.pull_policy,
                 "command": ["python3", "-m", "streamqueue.maintenance"],
                 "env": [*redis_environment(spec), literal("STREAMQUEUE_SPEC", reduced)],
-                "resources": _RESOURCES,
+                "resources": resources,
                 "securityContext": UNPRIVILEGED,
                 **mounts(ca_files(spec)),
             }

@@ -12,7 +12,7 @@ from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.desired import desired
 from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, Kind
 from streamqueue.controller.settings import Settings
-from streamqueue.manifests import Fingerprints
+from streamqueue.manifests import Fingerprints, ReclaimPods
 from streamqueue.scaling import Decision, Reason
 from streamqueue.streams import Snapshot
 from tests.unit.controller.bodies import SETTINGS, queue
@@ -70,7 +70,7 @@ def test_people_can_suspend_it() -> None:
 
 
 def test_it_runs_where_the_operators_settings_say() -> None:
-    settings = replace(SETTINGS, reclaim_placement={"nodeSelector": {"pool": "system"}})
+    settings = replace(SETTINGS, reclaim=ReclaimPods({"nodeSelector": {"pool": "system"}}))
     cron = owns(Holdings(queue=queue()), settings=settings)[CRON_JOBS]
     assert cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "system"}
 

@@ -20,10 +20,10 @@ def test_namespaces_are_a_list_and_empty_means_all() -> None:
         (GOOD | {"STREAMQUEUE_PORT": "0"}, "STREAMQUEUE_PORT"),
         (GOOD | {"STREAMQUEUE_LEADER_ELECTION": "yes"}, "STREAMQUEUE_LEADER_ELECTION"),
         (GOOD | {"STREAMQUEUE_LOG_LEVEL": "loud"}, "STREAMQUEUE_LOG_LEVEL"),
-        (GOOD | {"STREAMQUEUE_RECLAIM_PLACEMENT": "disk=ssd"}, "STREAMQUEUE_RECLAIM_PLACEMENT"),
-        (GOOD | {"STREAMQUEUE_RECLAIM_PLACEMENT": "[]"}, "STREAMQUEUE_RECLAIM_PLACEMENT"),
-        (GOOD | {"STREAMQUEUE_RECLAIM_PLACEMENT": '{"tolerations": {}}'}, "STREAMQUEUE_RECLAIM_PLACEMENT"),
-        (GOOD | {"STREAMQUEUE_RECLAIM_PLACEMENT": '{"containers": []}'}, "STREAMQUEUE_RECLAIM_PLACEMENT"),
+        (GOOD | {"STREAMQUEUE_RECLAIM": "disk=ssd"}, "STREAMQUEUE_RECLAIM"),
+        (GOOD | {"STREAMQUEUE_RECLAIM": "[]"}, "STREAMQUEUE_RECLAIM"),
+        (GOOD | {"STREAMQUEUE_RECLAIM": '{"tolerations": {}}'}, "STREAMQUEUE_RECLAIM"),
+        (GOOD | {"STREAMQUEUE_RECLAIM": '{"containers": []}'}, "STREAMQUEUE_RECLAIM"),
     ],
 )
 def test_a_bad_variable_is_named(env: dict[str, str], names: str) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from streamqueue import manifests
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import Fingerprints, OperatorImage, Owner
+from streamqueue.manifests import Fingerprints, OperatorImage, Owner, ReclaimPods
 from tests.unit.crd.cases import manifest
 
 OWNER = Owner(name="orders", namespace="shop", uid="7e4f0c1e-0000-4000-8000-000000000001", generation=4)
 
 IMAGE = OperatorImage("streamqueue/operator:1", "IfNotPresent")
+RECLAIM_PODS = ReclaimPods()
 SECRETS = Fingerprints(whole="aaa", place="bbb")
 SECRET = {"secretRef": {"name": "redis", "key": "url"}}
 
@@ -33,10 +32,10 @@ def cron_job(
     parsed: QueueSpec | None = None,
     *,
     owner: Owner = OWNER,
-    placement: Mapping[str, Any] = MappingProxyType({}),
+    pods: ReclaimPods = RECLAIM_PODS,
     suspended: bool = False,
 ) -> dict[str, Any]:
-    return manifests.cron_job(owner, parsed or spec(), image=IMAGE, placement=placement, suspended=suspended)
+    return manifests.cron_job(owner, parsed or spec(), image=IMAGE, pods=pods, suspended=suspended)
 
 
 def overlaid(overlay: dict[str, Any]) -> dict[str, Any]:

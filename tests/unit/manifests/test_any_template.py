@@ -56,5 +56,5 @@ def test_a_template_is_refused_or_made_into_a_deployment(template: Any, protocol
     owner = manifests.Owner("orders", "shop", "u1", 1)
     image = manifests.OperatorImage("operator", "Always")
     made = manifests.deployment(owner, spec, replicas=1, secrets=None, runner=image)
-    cron = manifests.cron_job(owner, spec, image=image, placement={}, suspended=False)
+    cron = manifests.cron_job(owner, spec, image=image, pods=manifests.ReclaimPods(), suspended=False)
     json.dumps([made, cron])

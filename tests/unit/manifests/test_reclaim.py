@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamqueue.api.cron import check_schedule
 from streamqueue.api.parse import parse_spec
 from streamqueue.api.spec import QueueSpec
-from streamqueue.manifests import Owner
+from streamqueue.manifests import Owner, ReclaimPods
 from streamqueue.manifests.reclaim import minute_offset
 from tests.unit.api.strategies import specs
 from tests.unit.manifests import build
@@ -122,9 +122,17 @@ def test_it_runs_on_the_nodes_that_the_chart_chose_not_on_those_of_the_workers()
     placement = {"nodeSelector": {"pool": "system"}, "tolerations": [{"key": "system", "operator": "Exists"}]}
     queue = spec(template={"spec": {"nodeSelector": {"pool": "gpu"}, "tolerations": [{"key": "gpu"}]}})
 
-    pod = _pod(build.cron_job(queue, placement=placement))
+    pod = _pod(build.cron_job(queue, pods=ReclaimPods(placement)))
     assert {name: pod[name] for name in placement} == placement
     assert placement.keys().isdisjoint(_pod(build.cron_job(queue)))
+
+
+def test_its_resources_are_those_of_the_chart_not_those_of_the_workers() -> None:
+    resources = {"limits": {"cpu": "500m"}}
+    queue = spec(template={"spec": {"containers": [{"name": "handler", "resources": {"limits": {"cpu": "8"}}}]}})
+
+    (container,) = _pod(build.cron_job(queue, pods=ReclaimPods(resources=resources)))["containers"]
+    assert container["resources"] == resources
 
 
 def test_a_url_in_a_secret_is_never_in_the_manifest() -> None:
