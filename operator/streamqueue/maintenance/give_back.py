@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from streamqueue.api.keys import Keys
-from streamqueue.api.spec import QueueSpec
+from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.streams.pending_entries import PendingEntry
 from streamqueue.streams.script import Arg, Script
@@ -40,7 +40,8 @@ async def give_back(
     names = [keys.stream, keys.dlq, keys.lease, keys.due, keys.attempts, keys.returns]
     limits: list[Arg] = [spec.group, delivery.max_deliveries, delivery.dead_letter_max_length]
     kept = int((spec.results_ttl or 0) * 1000)
-    head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others), keys.results, kept]
+    are_leasing = spec.handler.protocol is not Protocol.REDIS  # so that what has no lease was not begun
+    head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others), keys.results, kept, int(are_leasing)]
     for start in range(0, len(entries), CHUNK):
         args = list(head)
         for entry in entries[start : start + CHUNK]:

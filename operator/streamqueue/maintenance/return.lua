@@ -1,15 +1,16 @@
--- Give pending entries back: a copy at the stream's end, or a dead letter; then acknowledge.
+-- Give pending entries back: to workers that claim, as a copy at the stream's end, or as a dead letter.
 -- KEYS: stream, dead-letter stream, and what SDK workers keep: lease hash, due sorted set, attempts hash; then the
 -- stream of returns from consumers that are not known to be dead.
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
 -- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
--- (0: none kept), then per entry: id, consumer, idle ms seen, charge (0 or 1).
+-- (0: none kept), 1 if workers claim, and lease what they begin; then per entry: id, consumer, idle ms seen, charge (0 or
+-- 1).
 -- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
-local results, results_ttl = ARGV[8], tonumber(ARGV[9])
+local results, results_ttl, are_leasing = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1'
 local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, HELD_BACK, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
@@ -46,14 +47,14 @@ end
 
 -- A worker that claims holds it, or will: leave it alone.
 local function is_leased(id, consumer, held)
-  if consumer == RETRIES then return (tonumber(redis.call('ZSCORE', due, id)) or 0) > now end
+  if consumer == RETRIES then return are_leasing or (tonumber(redis.call('ZSCORE', due, id)) or 0) > now end
   if not held or is_dead then return false end
-  return tonumber(string.match(held, ' (%d+)$')) > now or not copies
+  return tonumber(string.match(held, ' (%d+)$')) > now or not (copies or are_leasing)
 end
 
 -- From a dead worker to the next that claims, at once; the old run's token is gone with the lease. In this order a server
--- out of memory takes it.
-local function hand_on(id, charge)
+-- out of memory takes it. A copy would not tell that a worker died of it.
+local function hand_on(id, consumer, idle, charge)
   redis.call('XCLAIM', stream, group, RETRIES, 0, id, 'JUSTID')
   redis.call('ZADD', due, now, id)
   if charge > 0 then
@@ -61,6 +62,7 @@ local function hand_on(id, charge)
     redis.call('HINCRBY', attempts, id .. ':crashes', charge)
   end
   redis.call('HDEL', lease, id)
+  record(consumer, idle)
   return HANDED_ON
 end
 
@@ -80,7 +82,7 @@ local function give_back(id, consumer, idle, charge)
   if not row or row[2] ~= consumer or row[3] < idle then return MOVED end
   local held = redis.call('HGET', lease, id)
   if is_leased(id, consumer, held) then return LEASED end
-  if consumer == RETRIES then charge = 0 end
+  if consumer == RETRIES or are_leasing and not held then charge = 0 end
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then
     acknowledge(id)
@@ -100,7 +102,7 @@ local function give_back(id, consumer, idle, charge)
     note_death(task.id, consumer, why)
     return DEAD
   end
-  if held and is_dead then return hand_on(id, charge) end
+  if are_leasing or held and is_dead then return hand_on(id, consumer, row[3], charge) end
   if not copies then return NEEDS_WORKER end
   append(stream, task, {})
   acknowledge(id)
@@ -109,7 +111,7 @@ local function give_back(id, consumer, idle, charge)
 end
 
 local counts = {0, 0, 0, 0, 0, 0, 0, 0}
-for i = 10, #ARGV, 4 do
+for i = 11, #ARGV, 4 do
   local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   counts[outcome] = counts[outcome] + 1
 end

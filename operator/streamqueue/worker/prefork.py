@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from streamqueue.api.spec import Delivery, Handler, QueueSpec, Redis
+from streamqueue.api.spec import Delivery, Handler, Protocol, QueueSpec, Redis
 from streamqueue.maintenance import release
 from streamqueue.streams.errors import RedisProblem
 from streamqueue.worker.consumer import new_name
@@ -159,7 +159,7 @@ class Prefork:
             redis=Redis(),
             stream=settings.stream,
             group=settings.group,
-            handler=Handler(image=""),
+            handler=Handler(image="", protocol=Protocol.SDK),
             delivery=Delivery(settings.visibility_timeout, settings.max_deliveries, settings.dead_letter_max_length),
             results_ttl=settings.results_ttl,
         )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from streamqueue import Queue as Producer
-from streamqueue.maintenance import abandoned, release, sweep
+from streamqueue.api.spec import Delivery, Handler, Protocol
+from streamqueue.maintenance import Cause, abandoned, release, sweep, take_returns
 from streamqueue.streams import ensure_group
 from streamqueue.streams.settlement import Verdict
 from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.stores import KEYS, VISIBILITY, ack, expire, retry, settle, store, take
+
+SDK = replace(spec(), handler=Handler(image="none", protocol=Protocol.SDK))
 
 
 async def test_the_pass_leaves_leased_entries_to_their_worker(queue: Queue) -> None:
@@ -44,6 +51,26 @@ async def test_with_several_groups_an_expired_lease_waits_for_a_worker(queue: Qu
     await queue.settle(spec())
     report = await sweep(queue.redis, spec())
     assert (report.leased, report.requeue_needs_worker) == (1, 0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+async def test_the_pass_hands_on_what_workers_that_claim_died_of(queue: Queue, groups: int) -> None:
+    """A copy would run beside others, which would be charged for the next death; and it would reach other groups."""
+    if groups == 2:
+        await ensure_group(queue.redis, queue.stream, "others")
+    await queue.add(2)
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    entry, failed = await take(a)
+    await settle(a, retry(failed))
+    await expire(queue, entry.id)
+    report = await queue.swept(SDK)
+    assert (report.handed_on, report.leased, report.returned) == (1, 1, 0)
+    assert [(each.consumer, each.cause) for each in await take_returns(queue.redis, KEYS)] == [
+        ("a", Cause.VISIBILITY_TIMEOUT)
+    ]
+    assert await settle(a, ack(entry)) == [Verdict.STOLEN]
+    again = [*await take(b), *await take(b)]
+    assert {(each.id, each.attempts, each.crashes) for each in again} == {(failed.id, 1, 0), (entry.id, 1, 1)}
 
 
 async def test_the_pass_leaves_retries_until_they_are_due_and_never_charges_them(queue: Queue) -> None:
@@ -86,6 +113,21 @@ async def test_what_a_dead_container_had_not_begun_is_handed_on_uncharged(queue:
         (entries[1].id, 0, 0),
         (entries[2].id, 0, 0),
     ]
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+async def test_what_a_worker_had_no_lease_of_is_not_charged(queue: Queue, is_seen: bool) -> None:
+    """The read that a node blocks in, as it is lost, is answered all the same: nobody has begun what it brings."""
+    once = replace(SDK, delivery=Delivery(VISIBILITY, 1))
+    await queue.add()
+    await queue.read("pod.1")
+    if is_seen:
+        report = await release(queue.redis, once, "pod.1", await queue.now() + 1, "pod deleted")
+    else:
+        report = await queue.swept(once)
+    assert (report.handed_on, report.dead_lettered) == (1, 0)
+    (again,) = await take(store(queue.redis, "pod.2", max_deliveries=1))
+    assert (again.attempts, again.crashes) == (0, 0)
 
 
 async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue, shared_server: RunningServer) -> None:

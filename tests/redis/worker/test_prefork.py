@@ -43,14 +43,15 @@ def fleet(server: RunningServer, **settings: str) -> AbstractAsyncContextManager
     return running(PROGRAM, server, {}, CONCURRENCY="2", PROCESSES="2", **settings)
 
 
-async def until_two(queue: Queue, parent: asyncio.subprocess.Process, but: str = "") -> None:
-    """Until two processes, other than `but`, take tasks."""
+async def until_two(queue: Queue, parent: asyncio.subprocess.Process, but: str = "") -> set[str]:
+    """Until two processes, other than `but`, take tasks: their ids."""
     pids: set[str] = set()
     async with asyncio.timeout(20):
         while len(pids - {but}) < 2:
             await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "0.2"})
             [(*_, pid)] = await said(parent, 1)
             pids.add(pid)
+    return pids - {but}
 
 
 async def test_two_tasks_run_in_two_processes_and_end_on_sigterm(queue: Queue, shared_server: RunningServer) -> None:
@@ -79,6 +80,25 @@ async def test_a_process_that_dies_is_replaced_and_its_task_handed_on_at_once(
         parent.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     assert await queue.dead() == [] and await owners(queue) == {}
+
+
+async def test_what_a_process_held_and_had_not_begun_is_not_charged(queue: Queue, shared_server: RunningServer) -> None:
+    """Its read was answered as it stood still."""
+
+    async def are_blocked() -> bool:
+        return bool((await queue.redis.info("clients"))["blocked_clients"] == 2)
+
+    async with fleet(shared_server, MAX_DELIVERIES="1") as parent:
+        pids = [int(pid) for pid in await until_two(queue, parent)]
+        await until(are_blocked, "both wait for tasks")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        await queue.redis.xadd(queue.stream, {"how": "was held"})
+        await until(lambda: owners(queue), "an answered read")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        [(*what, attempt, _)] = await said(parent, 1)
+    assert (what, attempt, await queue.dead()) == (["was", "held"], "1", [])
 
 
 async def test_a_process_that_is_told_to_go_alone_is_replaced(queue: Queue, shared_server: RunningServer) -> None:
