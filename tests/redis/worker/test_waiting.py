@@ -7,9 +7,12 @@ import asyncio
 import pytest
 
 from streamqueue import Context, Retry
+from streamqueue import Queue as Producer
+from streamqueue.streams.settlement import Settlement
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer
 from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import KEYS, settle, store, take
 
 pytestmark = pytest.mark.process
 
@@ -53,3 +56,18 @@ async def test_who_waits_for_whatever_leaves_redis_in_peace(queue: Queue, shared
         await until(lambda: worker._consumer and worker._consumer.metrics.in_flight == 2, "no free slot")
         assert await cost(queue) < MOST, "with none"
         go_on.set()
+
+
+async def test_who_waits_for_a_task_that_was_over_and_is_not_leaves_redis_in_peace(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """A dead letter that was put back before anybody looked, or a result for which there was no memory."""
+    async with Producer(shared_server.url, queue.stream) as producer:
+        sent = await producer.send({"n": 1})
+        waiting = asyncio.create_task(producer.wait(sent.id, 60))
+        await until(lambda: queue.redis.publish(KEYS.results + sent.id, "over"), "somebody who listens")
+        assert await cost(queue) < MOST
+        a = store(queue.redis, results_ttl=60.0)
+        (entry,) = await take(a)
+        await settle(a, (entry, Settlement("ack", (sent.id, "1"))))
+        assert (await waiting).value == 1

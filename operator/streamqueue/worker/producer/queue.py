@@ -150,7 +150,9 @@ class Queue:
             async with asyncio.timeout(timeout):
                 while not (result := await self.result(id)).is_over:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(is_over.wait(), LOOK)
+                        async with asyncio.timeout(LOOK):  # see Relaying
+                            await is_over.wait()
+                    is_over.clear()  # it may go on for all that: a dead letter that was put back
                 return result
 
     async def _send_replicated(self, task: NewTask, replicas: int) -> tuple[Enqueued, bool]:
