@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from streamqueue.api.keys import target_on_next_redis
-from streamqueue.api.spec import Retention, RetentionPolicy
+from streamqueue.api.spec import Handler, Protocol, Retention, RetentionPolicy
 from streamqueue.maintenance import abandoned, check_server, release, sweep, take_returns
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import (
@@ -37,6 +38,7 @@ PAGE = Path(__file__).parents[2] / "docs/security.md"
 NEXT = "{orders}:next"
 PASSWORD = "s3cr3t"
 ONCE = spec(max_deliveries=1)
+SDK = replace(spec(), handler=Handler(image="none", protocol=Protocol.SDK))
 ALL = Retention(RetentionPolicy.ACKNOWLEDGED, max_length=0)  # what is acknowledged may go
 
 
@@ -93,6 +95,8 @@ async def sweep_up(queue: Queue, client: Redis) -> None:
     await queue.redis.hset(queue.epoch, "since", 0)
     report = await sweep(client, spec(consumer_ttl=0.0, retention=ALL))
     assert report.returned == 2 and report.trimmed > 0 and report.consumers_deleted > 0, report
+    await expire(queue, *await queue.pending())
+    assert (await sweep(client, SDK)).handed_on == 2
 
 
 async def anything(told: PubSub) -> bool:
