@@ -28,10 +28,17 @@ local function lease_of(id)
   return token, tonumber(expiry)
 end
 
--- The pending row, if this consumer owns it and the token is that of its last delivery.
+local function forget(id)
+  redis.call('HDEL', lease, id)
+  redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
+end
+
+-- The pending row, if this consumer owns it and the token is that of its last delivery. Where somebody else acknowledged
+-- it, or it went with its group, nobody else would forget it.
 local function mine(id, token)
   if lease_of(id) ~= token then return nil end
   local row = row_of(id)
+  if not row then forget(id) end
   if row and row[2] == consumer then return row end
 end
 
@@ -40,11 +47,6 @@ local function renewed(token) return token .. ' ' .. string.format('%d', now + v
 -- A server out of memory refuses the first write of a script that may take some, and none after another: what is in hand
 -- keeps its lease.
 local function go_on_without_memory() redis.call('ZREMRANGEBYSCORE', done, '-inf', now - DONE_KEPT) end
-
-local function forget(id)
-  redis.call('HDEL', lease, id)
-  redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
-end
 
 -- State by task id. Best effort: a server out of memory must still take acknowledgements.
 local function note(task_id, ...)

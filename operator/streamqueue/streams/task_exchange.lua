@@ -179,6 +179,7 @@ local function take(id)
   local crashed = redis.call('HGET', attempts, id .. ':crashes') ~= false
   if crashed and #taken + #ids > 0 then return end
   local row = row_of(id)
+  if not row then forget(id) end
   if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
   is_full = crashed and #taken > 0
   -- A full dead-letter stream may have parked it again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamqueue.streams import ensure_group
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.settlement import Emit, Verdict
 from streamqueue.streams.taken import NewEntries, Taken
@@ -47,6 +48,26 @@ async def test_a_run_that_lost_its_lease_changes_nothing(queue: Queue) -> None:
     assert await a.renew([(old.id, old.token, old.id, "")]) == [(old.id, old.token)]
     assert await owners(queue) == {old.id: "b"} and await queue.redis.xlen("{orders}:next") == 0
     assert await settle(b, ack(new)) == [Verdict.ACKED]
+
+
+@pytest.mark.parametrize("how", ["acknowledged", "destroyed"])
+async def test_of_what_is_pending_no_more_nothing_is_left(queue: Queue, how: str) -> None:
+    """Somebody acknowledged it by hand, or its group is gone: nobody else would ever take its lease away."""
+    await queue.add(4)
+    a = store(queue.redis)
+    ended, listed, running, parked = await take(a)
+    await settle(a, retry(parked))
+    for entry in (ended, listed, running):
+        await queue.redis.hset(KEYS.attempts, entry.id, 1)
+    if how == "acknowledged":
+        await queue.ack(*(entry.id for entry in (ended, listed, running, parked)))
+    else:
+        await queue.redis.xgroup_destroy(queue.stream, queue.group)
+        await ensure_group(queue.redis, queue.stream, queue.group, "$")
+    assert await settle(a, ack(ended), bare_ack(listed)) == [Verdict.STOLEN] * 2
+    assert await a.renew([(running.id, running.token, running.id, "")]) == [(running.id, running.token)]
+    assert await take(a) == []
+    assert await queue.redis.exists(KEYS.lease, KEYS.attempts, KEYS.due) == 0
 
 
 async def test_marks_of_what_is_done_are_kept_for_a_minute(queue: Queue) -> None:
