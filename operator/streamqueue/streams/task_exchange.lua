@@ -14,6 +14,7 @@ local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local outboxes = KEYS[7]
 local OUTBOX = string.sub(outboxes, 1, -3) .. ':' -- what an outbox's name begins with; its target follows
 local WRONG_KEY = 10000 -- ms until a result is tried again whose key is no stream
+local SMALL = 1000 -- bytes of a result for which there is room without memory, as there is to note that a task runs
 must_be(outboxes, 'set')
 
 local DONE = {ack = true, acks = true, whole = true} -- nothing is written for them before the acknowledgement
@@ -91,6 +92,8 @@ local function ack(id, its_token, at, count)
   end
   for n, each in ipairs(going) do emit(each[1], each[2], id .. ':' .. its_token .. ':' .. n) end
   acknowledge(id, its_token)
+  -- Or who waits for it would wait for ever.
+  if results_ttl > 0 and #ARGV[at + 1] <= SMALL then go_on_without_memory() end
   note(ARGV[at], 'state', 'done', 'result', ARGV[at + 1])
   announce(ARGV[at])
   return 'acked'

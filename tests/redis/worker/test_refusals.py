@@ -88,13 +88,16 @@ async def test_acknowledgements_and_retries_need_no_memory(queue: Queue) -> None
     assert await queue.redis.hget(KEYS.attempts, bad.id) == b"1" and await queue.redis.zcard(KEYS.due) == 1
 
 
-async def test_an_acknowledgement_does_not_wait_for_room_for_its_result(queue: Queue) -> None:
+@pytest.mark.parametrize(("size", "state"), [(1000, b"done"), (1001, b"running")])
+async def test_an_acknowledgement_does_not_wait_for_room_for_its_result(queue: Queue, size: int, state: bytes) -> None:
+    """Which is kept for who waits, unless it is large."""
     await queue.add()
     a = store(queue.redis, "a", results_ttl=60.0)
     (entry,) = await take(a)
     async with no_memory(queue):
-        assert await settle(a, ack(entry)) == [Verdict.ACKED]
+        assert await settle(a, (entry, Settlement("ack", (entry.id, "x" * size)))) == [Verdict.ACKED]
     assert await queue.pending() == []
+    assert await queue.redis.hget(KEYS.results + entry.id, "state") == state
 
 
 async def test_who_may_not_announce_the_end_of_a_task_may_end_it(queue: Queue, own_server: RunningServer) -> None:
