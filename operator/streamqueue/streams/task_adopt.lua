@@ -6,11 +6,20 @@ for i = 10, #ARGV do
   running[ARGV[i]] = true
   count = count + 1
 end
+
+-- Whether the consumer has taken it since it asked: then this request comes late, and knows nothing of the run. Tokens of
+-- one process are a name of 16 characters and a number that counts them.
+local function is_taken_since(id)
+  local held = lease_of(id)
+  return held and string.sub(held, 1, 16) == string.sub(token, 1, 16)
+    and tonumber(string.sub(held, 17), 16) > tonumber(string.sub(token, 17), 16)
+end
+
 local adopted = {}
 go_on_without_memory()
 for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', count + most, consumer)) do
   local id = row[1]
-  if not running[id] and #adopted < most then
+  if not running[id] and #adopted < most and not is_taken_since(id) then
     local entry = redis.call('XRANGE', stream, id, id)[1]
     if entry then
       -- Never charged: the run it was meant for has not begun.

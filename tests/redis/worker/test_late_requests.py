@@ -12,11 +12,11 @@ from streamqueue import Context, Worker
 from streamqueue.maintenance.relay import relay
 from streamqueue.streams import connect
 from streamqueue.streams.connection import pool
-from streamqueue.streams.tasks import _EXCHANGE
+from streamqueue.streams.tasks import _ADOPT, _EXCHANGE
 from tests.redis.proxy import Proxy
 from tests.redis.queue import Queue
 from tests.redis.servers.process import RunningServer, free_port
-from tests.redis.worker.pod import until, working
+from tests.redis.worker.pod import a_read_is_under_way, until, working
 from tests.redis.worker.stores import KEYS, PARKED, owners, store, take
 
 pytestmark = [pytest.mark.usefixtures("short_reads"), pytest.mark.process]
@@ -34,6 +34,11 @@ async def parked(queue: Queue) -> None:
         return PARKED in (await owners(queue)).values()
 
     await until(is_parked, "one parked")
+
+
+async def scripts(queue: Queue) -> int:
+    """How many have run."""
+    return int((await queue.redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
 
 
 class Tasks:
@@ -100,6 +105,30 @@ async def test_what_a_late_request_takes_does_not_go_down_with_the_worker(
         tasks.go_on.set()
         await until(lambda: worker.counters.acked, "the first task")
     assert list((await owners(queue)).values()) == [PARKED]
+
+
+async def test_a_late_look_at_what_is_held_ends_no_run(queue: Queue, shared_server: RunningServer) -> None:
+    """The task began after that request was given up; its run is told of no other."""
+    tasks = Tasks()
+
+    async def handle(task: dict[str, str], ctx: Context) -> None:
+        await tasks(task, ctx)
+
+    async with Proxy(shared_server.port) as proxy, working(proxy.url, handle, visibility_timeout=600.0) as worker:
+        await a_read_is_under_way(queue)
+        proxy.hold(_ADOPT.sha)
+        await queue.add()
+        await until(lambda: tasks.seen, "the task")
+        before = await scripts(queue)
+        await proxy.let_go()
+
+        async def has_come() -> bool:
+            return await scripts(queue) > before
+
+        await until(has_come, "the late request")
+        tasks.go_on.set()
+        await until(lambda: worker.counters.acked, "its end")
+    assert tasks.seen == [("0", 1)]
 
 
 async def test_large_tasks_arrive_over_a_slow_network(
@@ -198,9 +227,6 @@ async def test_after_an_absence_as_much_is_settled_at_once_as_before(
     async def handle(task: dict[str, str]) -> None:
         await go_on.wait()
 
-    async def calls() -> int:
-        return int((await queue.redis.info("commandstats"))["cmdstat_evalsha"]["calls"])
-
     await queue.add(64)
     async with (
         Proxy(shared_server.port) as proxy,
@@ -211,7 +237,7 @@ async def test_after_an_absence_as_much_is_settled_at_once_as_before(
         before = proxy.connections
         go_on.set()
         await until(lambda: proxy.connections > before + 9, "tries in vain")
-        first = await calls()
+        first = await scripts(queue)
         proxy.lead_to(shared_server.port)
         await until(lambda: worker.counters.acked == 64, "all")
-        assert await calls() - first < 40
+        assert await scripts(queue) - first < 40
