@@ -26,3 +26,14 @@ local function exhausted(attempts, deliveries, max_deliveries)
     or deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
 end
 
+-- Those consumers in rows of {id, consumer} that run something no worker died of before. What workers died of runs with
+-- nothing beside it: what they hold of that waits, and has not begun.
+local function with_others(rows, lease, attempts)
+  local found = {}
+  for _, row in ipairs(rows) do
+    local is_running = redis.call('HGET', lease, row[1]) and not redis.call('HGET', attempts, row[1] .. ':crashes')
+    found[row[2]] = found[row[2]] or is_running
+  end
+  return found
+end
+

@@ -21,6 +21,17 @@ end
 local claimed, crashed = {}, false
 local rows = page()
 local last = ''
+-- What waited to run alone pays nothing. First of all: later what ran may be in other hands.
+local are_busy = with_others(rows, lease, attempts)
+for _, row in ipairs(rows) do
+  if are_busy[row[2]] and redis.call('HGET', attempts, row[1] .. ':crashes') then
+    local free, crash = stuck(row)
+    if free and crash then
+      park(row[1], now)
+      row[2] = PARKED
+    end
+  end
+end
 for _, row in ipairs(rows) do
   if #claimed >= most then break end
   local free, crash = stuck(row)

@@ -116,6 +116,27 @@ async def test_what_a_dead_container_had_not_begun_is_handed_on_uncharged(queue:
 
 
 @pytest.mark.parametrize("is_seen", [True, False])
+@pytest.mark.parametrize(("held", "charged"), [(3, {1}), (1, {2})])
+async def test_what_waited_to_run_alone_is_not_charged(
+    queue: Queue, is_seen: bool, held: int, charged: set[int]
+) -> None:
+    """What killed the worker was beside it; alone in its hands, it was the killer once more."""
+    suspect, *_ = ids = await queue.add(held)
+    a, b = store(queue.redis, "pod.1"), store(queue.redis, "pod.2")
+    await take(a)
+    await queue.redis.hset(KEYS.attempts, mapping={suspect: 1, f"{suspect}:crashes": 1})  # a worker died of it before
+    if is_seen:
+        report = await release(queue.redis, SDK, "pod.1", await queue.now() + 1, "OOMKilled")
+    else:
+        await expire(queue, *ids)
+        report = await queue.swept(SDK, *ids)
+    assert report.handed_on == held
+    again = [*await take(b), *await take(b), *await take(b)]
+    assert {each.id for each in again} == set(ids)
+    assert {each.attempts for each in again} == {each.crashes for each in again} == charged
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
 async def test_what_a_worker_had_no_lease_of_is_not_charged(queue: Queue, is_seen: bool) -> None:
     """The read that a node blocks in, as it is lost, is answered all the same: nobody has begun what it brings."""
     once = replace(SDK, delivery=Delivery(VISIBILITY, 1))

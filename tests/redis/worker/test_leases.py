@@ -211,6 +211,35 @@ async def test_crashed_entries_are_claimed_one_at_a_time(queue: Queue) -> None:
     assert [entry.id for entry in found] == [entries[0].id]
 
 
+@pytest.mark.parametrize("most", [1, 10])
+async def test_what_waited_to_run_alone_is_not_charged_for_what_ran(queue: Queue, most: int) -> None:
+    ids = await queue.add(3)
+    await take(store(queue.redis, "a"))
+    await queue.redis.hset(KEYS.attempts, mapping={ids[2]: 1, f"{ids[2]}:crashes": 1})  # a worker died of it before
+    await expire(queue, *ids)
+    b, c = store(queue.redis, "b"), store(queue.redis, "c")
+    (first,), _ = await b.claim(most, "-")
+    (waited,) = await take(c)
+    (second,), _ = await c.claim(10, "-")
+    assert [(each.id, each.attempts, each.crashes) for each in (first, waited, second)] == [
+        (ids[0], 1, 1),
+        (ids[2], 1, 1),
+        (ids[1], 1, 1),
+    ]
+    assert await owners(queue) == {ids[0]: "b", ids[1]: "c", ids[2]: "c"}
+
+
+async def test_what_ran_alone_is_charged_again(queue: Queue) -> None:
+    """A read that was blocked as it came may be answered beside it."""
+    ran, read = ids = await queue.add(2)
+    await take(store(queue.redis, "a"), 1)
+    await queue.redis.hset(KEYS.attempts, mapping={ran: 1, f"{ran}:crashes": 1})
+    await queue.read("a")
+    await expire(queue, *ids)
+    claimed = await claim(store(queue.redis, "b"))
+    assert [(each.id, each.attempts, each.crashes) for each in claimed] == [(ran, 2, 2), (read, 0, 0)]
+
+
 async def test_stuck_work_is_found_behind_hundreds_that_are_not(queue: Queue) -> None:
     await queue.add(450)
     await queue.read("dead", count=1)
