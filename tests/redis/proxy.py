@@ -88,8 +88,9 @@ class Proxy:
 
     async def let_go(self) -> None:
         for sink, data in self._held:
-            sink.write(data)
-            await sink.drain()
+            with suppress(ConnectionError):  # what was cut meanwhile is lost
+                sink.write(data)
+                await sink.drain()
         self._held.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
