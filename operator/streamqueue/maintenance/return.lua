@@ -100,6 +100,7 @@ local function give_back(id, consumer, idle, charge)
   local reason = exhausted(task.attempts, task.deliveries, max_deliveries)
   if reason then
     if redis.call('XLEN', dlq) >= dlq_max then return HELD_BACK end
+    if results_ttl > 0 then must_reach(results .. task.id) end
     local why = redis.call('HGET', attempts, id .. ':cause') or cause -- of one that found no room
     append(dlq, task, {'sq-reason', reason, 'sq-cause', why, 'sq-entry', id, 'sq-consumer', consumer,
                        'sq-delivered-at', now - row[3], 'sq-dead-at', now})

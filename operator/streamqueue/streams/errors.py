@@ -102,6 +102,7 @@ _CODES = [
     ("MOVED", ProblemKind.CLUSTER),
     ("ASK", ProblemKind.CLUSTER),
     ("CLUSTERDOWN", ProblemKind.CLUSTER),
+    ("non local key", ProblemKind.CLUSTER),  # which a script asked for, of a slot that moves
     ("CROSSSLOT", ProblemKind.CLUSTER),
     ("TRYAGAIN", ProblemKind.CLUSTER),
     ("[Uu]nknown command", ProblemKind.UNSUPPORTED),

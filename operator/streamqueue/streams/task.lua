@@ -37,3 +37,13 @@ local function with_others(rows, lease, attempts)
   return found
 end
 
+-- While a cluster's slot moves a result may be out of reach, and who waits for the task would never be told that it is
+-- over. So it isn't before the slot has moved: to be called before anything is written for its end. `flush` (or nil)
+-- keeps what was done before.
+local function must_reach(result, flush)
+  local refusal = redis.pcall('EXISTS', result)
+  if type(refusal) ~= 'table' or not string.find(refusal.err, 'non local key', 1, true) then return end
+  if flush then flush() end
+  error(refusal.err, 0)
+end
+

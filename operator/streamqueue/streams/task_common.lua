@@ -80,6 +80,7 @@ end
 local function bury(row, entry, task, reason, cause)
   local id = entry[1]
   if #task.fields > MAX_ARGS or redis.call('XLEN', dlq) >= dlq_max then return hold(id, cause) end
+  if results_ttl > 0 then must_reach(results_prefix .. task.id) end
   local args = {}
   for _, value in ipairs(task.fields) do args[#args + 1] = value end
   for _, value in ipairs({'sq-id', task.id, 'sq-attempt', task.attempts, 'sq-deliveries', task.deliveries + row[4],

@@ -83,6 +83,7 @@ local function emit(key, values, row)
 end
 
 local function ack(id, its_token, at, count)
+  if results_ttl > 0 then must_reach(results_prefix .. ARGV[at], flush) end
   local going = emits(at + 2, at + count)
   for _, each in ipairs(going) do
     local found = redis.call('TYPE', each[1]).ok

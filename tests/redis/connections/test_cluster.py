@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,16 +14,19 @@ from redis.crc import key_slot
 
 from streamqueue import Queue as Producer
 from streamqueue.api.spec import RedisMode
-from streamqueue.maintenance import QuietReason, check_server, redrive, sweep
+from streamqueue.maintenance import QuietReason, check_server, redrive, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
 from streamqueue.streams.connection import UrlFile, primaries
+from streamqueue.streams.settlement import Settlement
 from streamqueue.streams.wait import wait_for_entries
+from streamqueue.worker.producer.results import look_up
 from tests.redis.connections import steps
 from tests.redis.queue import Queue, kill, spec
 from tests.redis.servers.cluster import RunningCluster
 from tests.redis.servers.process import RunningServer
 from tests.redis.test_rights import PAGE, rights
 from tests.redis.worker.pod import until, working
+from tests.redis.worker.stores import KEYS, ack, claim, expire, retry, settle, store, take
 
 # Clusters differ by the server's generation, not by each version.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
@@ -104,6 +109,12 @@ async def move_ends(cluster: RunningCluster, slot: int, source: RunningServer, t
     await cluster.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
 
 
+async def moved(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
+    await move_ends(cluster, slot, source, target)
+    for node in (target, source):
+        await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(target))
+
+
 async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluster: RunningCluster) -> None:
     slot = key_slot(Queue.stream.encode())
     source = await cluster.owner(Queue.stream)
@@ -128,9 +139,7 @@ async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluste
         async with connected(cluster, RedisMode.CLUSTER) as late:
             assert (await Queue(late).snapshot()).undelivered == 9
         await move_begins(cluster, slot, target, source)
-        await move_ends(cluster, slot, target, source)
-        for node in (source, target):
-            await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(source))
+        await moved(cluster, slot, target, source)
 
 
 async def test_a_redrive_while_the_slot_moves_puts_each_letter_back_once(cluster: RunningCluster) -> None:
@@ -149,6 +158,47 @@ async def test_a_redrive_while_the_slot_moves_puts_each_letter_back_once(cluster
             for node in (source, target):
                 await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "STABLE")
         assert await queue.letters() == [] and len(await queue.entries()) == 3 + 3
+
+
+async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(cluster: RunningCluster) -> None:
+    """What a script names is all there, and it runs; the keys of results, which it doesn't name, have gone ahead."""
+    slot = key_slot(Queue.stream.encode())
+    source = await cluster.owner(Queue.stream)
+    target = next(node for node in cluster.nodes[:3] if node is not source)
+    async with connected(cluster) as client:
+        queue = Queue(client)
+        await queue.create()
+        ids = await queue.add(5)
+        limits = {"results_ttl": 60.0, "max_deliveries": 1}
+        a, b = store(client, **limits), store(client, "b", **limits)
+        done, refused, failed, stuck, _ = await take(a)
+        ends = ack(done), (refused, Settlement("dead", ("handler", "no"))), retry(failed)
+        await expire(queue, stuck.id)
+        await client.sadd(KEYS.outboxes, "far")
+        await client.sadd(KEYS.cordon, "pod-2")
+        for stream in (KEYS.dlq, KEYS.returns):
+            await client.xadd(stream, {"task": "x"})
+        for scores in (KEYS.due, KEYS.done):
+            await client.zadd(scores, {"0-1": 1e15})
+        await client.hset(KEYS.attempts, "0-1", "1")
+        died = partial(release, client, spec(**limits), "a", math.inf, "Error")
+        await move_begins(cluster, slot, source, target)
+        try:
+            results = [KEYS.results + each for each in ids]
+            await cluster.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *results)
+            for call in (*(settle(a, end) for end in ends), claim(b), died()):
+                with pytest.raises(RedisProblem) as caught:
+                    await call
+                assert caught.value.kind is ProblemKind.CLUSTER
+            assert len(await queue.pending()) == 5 and len(await queue.letters()) == 1
+        finally:
+            await moved(cluster, slot, source, target)
+            await move_begins(cluster, slot, target, source)
+            await moved(cluster, slot, target, source)
+        await settle(a, *ends)
+        await claim(b)
+        await died()
+        assert [(await look_up(client, KEYS, each)).state for each in ids] == ["done", "dead", "dead", "dead", "dead"]
 
 
 async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(cluster: RunningCluster) -> None:
