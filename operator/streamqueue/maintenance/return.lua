@@ -77,17 +77,27 @@ local function append(key, task, extra)
   redis.call('XADD', key, '*', unpack(args))
 end
 
-local seen = {}
-for i = 11, #ARGV, 4 do seen[#seen + 1] = {ARGV[i], ARGV[i + 1]} end
-local are_busy = with_others(seen, lease, attempts)
+-- What waited to run alone has no lease from here on, and so pays nothing, also to a later call: then what ran is in
+-- other hands.
+local seen, waited = {}, {}
+for i = 11, #ARGV, 4 do
+  local id, consumer = ARGV[i], ARGV[i + 1]
+  local held = not seen[consumer] and redis.call('HGET', lease, id)
+  if held and not is_leased(id, consumer, held) then
+    seen[consumer] = true
+    for _, each in ipairs(waiting_of(consumer, stream, group, lease, attempts)) do
+      waited[each] = redis.call('HGET', lease, each)
+      redis.call('HDEL', lease, each)
+    end
+  end
+end
 
 local function give_back(id, consumer, idle, charge)
   local row = redis.call('XPENDING', stream, group, id, id, 1)[1]
   if not row or row[2] ~= consumer or row[3] < idle then return MOVED end
-  local held = redis.call('HGET', lease, id)
+  local held = waited[id] or redis.call('HGET', lease, id)
   if is_leased(id, consumer, held) then return LEASED end
-  local waited = are_busy[consumer] and redis.call('HGET', attempts, id .. ':crashes')
-  if consumer == RETRIES or are_leasing and not held or waited then charge = 0 end
+  if consumer == RETRIES or are_leasing and not held or waited[id] then charge = 0 end
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then
     acknowledge(id)

@@ -26,15 +26,22 @@ local function exhausted(attempts, deliveries, max_deliveries)
     or deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
 end
 
--- Those consumers in rows of {id, consumer} that run something no worker died of before. What workers died of runs with
--- nothing beside it: what they hold of that waits, and has not begun.
-local function with_others(rows, lease, attempts)
-  local found = {}
-  for _, row in ipairs(rows) do
-    local is_running = redis.call('HGET', lease, row[1]) and not redis.call('HGET', attempts, row[1] .. ':crashes')
-    found[row[2]] = found[row[2]] or is_running
+-- What waits in this consumer's hands: ids. What workers died of runs with nothing beside it; while the consumer has a
+-- lease of anything else, it has not begun it.
+local function waiting_of(consumer, stream, group, lease, attempts)
+  if redis.call('EXISTS', attempts) == 0 then return {} end
+  local ids, suspects = {}, {}
+  for n, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', 1000, consumer)) do
+    ids[n], suspects[n] = row[1], row[1] .. ':crashes'
   end
-  return found
+  if #ids == 0 then return {} end
+  local leases, crashes = redis.call('HMGET', lease, unpack(ids)), redis.call('HMGET', attempts, unpack(suspects))
+  local waiting, is_busy = {}, false
+  for n, id in ipairs(ids) do
+    if leases[n] and crashes[n] then waiting[#waiting + 1] = id end
+    is_busy = is_busy or leases[n] and not crashes[n]
+  end
+  return is_busy and waiting or {}
 end
 
 -- While a cluster's slot moves a result may be out of reach, and who waits for the task would never be told that it is

@@ -21,19 +21,21 @@ end
 local claimed, crashed = {}, false
 local rows = page()
 local last = ''
--- What waited to run alone pays nothing. First of all: later what ran may be in other hands.
-local are_busy = with_others(rows, lease, attempts)
+-- What waited to run alone pays nothing. First of all, and wherever it is: later what ran is in other hands.
+local seen, waited = {}, {}
 for _, row in ipairs(rows) do
-  if are_busy[row[2]] and redis.call('HGET', attempts, row[1] .. ':crashes') then
-    local free, crash = stuck(row)
-    if free and crash then
-      park(row[1], now)
-      row[2] = PARKED
+  local free, crash = stuck(row)
+  if free and crash and not seen[row[2]] then
+    seen[row[2]] = true
+    for _, id in ipairs(waiting_of(row[2], stream, group, lease, attempts)) do
+      park(id, now)
+      waited[id] = true
     end
   end
 end
 for _, row in ipairs(rows) do
   if #claimed >= most then break end
+  if waited[row[1]] then row[2] = PARKED end
   local free, crash = stuck(row)
   -- One at a time of those that a worker died of: such an entry runs alone.
   if free and not (crash and crashed) then

@@ -137,6 +137,26 @@ async def test_what_waited_to_run_alone_is_not_charged(
 
 
 @pytest.mark.parametrize("is_seen", [True, False])
+@pytest.mark.parametrize("place", [0, -1])
+async def test_what_waited_beside_hundreds_is_not_charged(queue: Queue, is_seen: bool, place: int) -> None:
+    """They go back in steps: what killed the worker before what waited, or after it."""
+    ids = await queue.add(201)
+    a, b = store(queue.redis, "pod.1"), store(queue.redis, "pod.2")
+    held = await take(a, 1)
+    await take(a if is_seen else b, 199)
+    held += await take(a)
+    suspect = ids[place]
+    await queue.redis.hset(KEYS.attempts, mapping={suspect: 1, f"{suspect}:crashes": 1})  # a worker died of it before
+    if is_seen:
+        report = await release(queue.redis, SDK, "pod.1", await queue.now() + 1, "OOMKilled")
+    else:
+        await expire(queue, *ids)
+        report = await queue.swept(SDK, *ids)
+    assert report.handed_on == 201
+    assert await queue.redis.hmget(KEYS.attempts, [each.id for each in held]) == [b"1", b"1"]
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
 async def test_what_a_worker_had_no_lease_of_is_not_charged(queue: Queue, is_seen: bool) -> None:
     """The read that a node blocks in, as it is lost, is answered all the same: nobody has begun what it brings."""
     once = replace(SDK, delivery=Delivery(VISIBILITY, 1))

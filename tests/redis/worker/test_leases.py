@@ -229,6 +229,23 @@ async def test_what_waited_to_run_alone_is_not_charged_for_what_ran(queue: Queue
     assert await owners(queue) == {ids[0]: "b", ids[1]: "c", ids[2]: "c"}
 
 
+@pytest.mark.parametrize("place", [0, -1])
+async def test_what_waited_is_not_charged_though_its_lease_ends_later(queue: Queue, place: int) -> None:
+    """It was taken after the last heartbeat; or hundreds lie between it and what ran."""
+    ids = await queue.add(250)
+    a, b = store(queue.redis, "a"), store(queue.redis, "b")
+    await take(a, 1)
+    await take(store(queue.redis, "c"), 248)
+    await take(a)
+    suspect, ran = ids[place], ids[-1 - place]
+    await queue.redis.hset(KEYS.attempts, mapping={suspect: 1, f"{suspect}:crashes": 1})  # a worker died of it before
+    await expire(queue, ran)
+    assert [(each.id, each.attempts) for each in await claim(b)] == [(ran, 1)]
+    await expire(queue, suspect)
+    again = [*await take(b), *await claim(b)]
+    assert [(each.id, each.attempts, each.crashes) for each in again] == [(suspect, 1, 1)]
+
+
 async def test_what_ran_alone_is_charged_again(queue: Queue) -> None:
     """A read that was blocked as it came may be answered beside it."""
     ran, read = ids = await queue.add(2)
