@@ -73,7 +73,9 @@ def observe(
     cordoned: Container[str] = (),
 ) -> Observation:
     """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
-    views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in present(held))
+    # Pods on a node that is gone may be terminating for ever: they'd leave no room for others below maxReplicas.
+    there = [body for body in present(held) if not workers.is_lost(body, now - clock_offset)]
+    views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in there)
     deployment = held.owned.get(DEPLOYMENTS)
     # Its own watch tells of it: where the one of pods is silent, pods that work must not pass for missing.
     created = int((deployment or {}).get("status", {}).get("replicas", 0))

@@ -33,6 +33,7 @@ from streamqueue.controller.status.report import report
 from streamqueue.controller.status.trimming import lost_undelivered
 from streamqueue.controller.trouble import Trouble
 from streamqueue.scaling import Decision, Memory, Observation, decide, lead, settling
+from streamqueue.scaling.memory import patience
 from streamqueue.streams.enqueue import promote
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.snapshot import Snapshot
@@ -114,7 +115,7 @@ class _Round:
         decision, runtime.memory = decide(spec.scaling, runtime.memory, observation)
         runtime.settling = settling(decision.victims, observation)
         runtime.journal.note(observation, decision)
-        facts.decision = decision
+        facts.decision, facts.patience = decision, patience(runtime.memory)
         metrics.show(held.key, facts)
         if facts.snapshot and endpoint and (facts.pods or runtime.cordon.workers):
             await self._cordon(endpoint, decision)

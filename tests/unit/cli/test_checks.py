@@ -132,6 +132,32 @@ def test_pods_unschedulable() -> None:
     assert "1 pod(s) find no node: 0/1 nodes: Insufficient cpu" in finding.cause
 
 
+def test_pods_never_ready() -> None:
+    runs = {"state": {"running": {"startedAt": rfc3339(600)}}, "started": False, "ready": False}
+    waits = pod(ready_for=None, container=runs)
+    told = queue(conditions=[condition("Ready", "False", "NotReady"), condition("PodsFailing", "True", "NotReady")])
+    finding = only(facts(cluster=cluster(queue=told, pods=(waits, pod(OTHER_POD)))))
+    assert finding.check == "never-ready"
+    assert finding.cause == f"pod {POD}: container handler runs, and has not passed its startup probe"
+    assert finding.next == f"kubectl describe pod -n shop {POD}"
+    http = queue(spec(handler={"image": IMAGE, "protocol": "http", "port": 3000}))
+    finding = only(facts(cluster=cluster(queue=http, pods=(waits,))))
+    assert finding.next.startswith("is it port 3000 that it listens on, and on every address (0.0.0.0)")
+    crashed = pod(ready_for=None, container={**CRASH, "state": {"running": {"startedAt": rfc3339(5)}}})
+    assert only(facts(cluster=cluster(pods=(crashed,)))).check == "crash-loop", "there is more to say of it"
+
+
+def test_pods_on_a_node_that_is_gone() -> None:
+    gone = pod(OTHER_POD)
+    gone["spec"]["nodeName"] = "node-7"
+    gone["metadata"]["deletionTimestamp"] = rfc3339(60)
+    assert diagnose(facts(cluster=cluster(pods=(pod(), gone)))) == []
+    gone["metadata"]["deletionTimestamp"] = rfc3339(61)
+    finding = only(facts(cluster=cluster(pods=(pod(), gone))))
+    assert (finding.check, finding.warning) == ("lost-pods", True)
+    assert OTHER_POD in finding.cause and finding.next == "kubectl get node node-7"
+
+
 @pytest.mark.parametrize("leases", [(lease(renewed_ago=120),), (lease(holder=""),), ()])
 def test_operator_down_or_not_leader(leases: tuple[dict[str, object], ...]) -> None:
     finding = only(facts(cluster=cluster(leases=leases)))
@@ -364,7 +390,9 @@ def test_all_pods_share_one_consumer() -> None:
     assert diagnose(facts(stream=stream(snapshot=former))) == [], "a pod of an earlier template is no stranger"
     gone = snapshot(consumers=(ConsumerView("worker-1", 0, 61.0),), consumers_total=1)
     assert diagnose(facts(stream=stream(snapshot=gone))) == [], "it reads no more, and holds nothing"
-    one_works = cluster(pods=(pod(), pod(OTHER_POD, ready_for=None)))
+    starts = pod(OTHER_POD, ready_for=None)
+    starts["metadata"]["creationTimestamp"] = rfc3339(5)
+    one_works = cluster(pods=(pod(), starts))
     assert diagnose(facts(stream=stream(snapshot=shared), cluster=one_works)) == [], "there is one reader"
 
 

@@ -74,6 +74,18 @@ def test_one_working_pod_keeps_the_queue_ready_beside_a_failing_one() -> None:
     assert (found["PodsFailing"].status, found["PodsFailing"].message) == (True, "1 pod(s): pod a: no such image")
 
 
+def test_a_queue_whose_pods_never_become_ready_is_not_ready() -> None:
+    """For a volume that isn't there, or a handler that listens elsewhere, the kubelet waits without a word."""
+    waits = pod("a", containerStatuses=[container(state={"waiting": {"reason": "ContainerCreating"}})])
+    facts = Facts(spec=SPEC, snapshot=snapshot(), pods=[waits], now=epoch(CREATED) + 100, patience=100.0)
+    assert said(facts)["Ready"].status is True
+    found = said(replace(facts, now=facts.now + 1))
+    assert (found["Ready"].status, found["Ready"].reason) == (False, "NotReady")
+    assert found["PodsFailing"].message.startswith("1 pod(s): pod a: container handler isn't there yet")
+    ready = pod("b", conditions=[condition("Ready", "True")])
+    assert said(replace(facts, pods=[waits, ready], now=facts.now + 1))["Ready"].status is True
+
+
 def test_a_pod_that_is_ready_between_two_crashes_is_none_that_works() -> None:
     status = {"lastState": {"terminated": {"exitCode": 1}}, "restartCount": 3}
     running = container(state={"running": {"startedAt": CREATED}}, **status)

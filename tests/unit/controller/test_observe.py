@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streamqueue.api.spec import Handler, Scaling, TargetBacklog
+from streamqueue.api.timestamps import epoch
 from streamqueue.controller.cluster.store import Holdings
 from streamqueue.controller.kinds import DEPLOYMENTS
 from streamqueue.controller.observe import observe, present, request
@@ -75,6 +76,20 @@ def test_evicted_pods_are_no_pods() -> None:
     held = Holdings(queue=queue(), pods={"a": pod("a", phase="Failed"), "b": pod("b", uid="p2")})
     assert [each.name for each in seen(held).pods] == ["b"]
     assert [each["metadata"]["name"] for each in present(held)] == ["b"], "what conditions and metrics are about"
+
+
+def test_a_pod_that_is_there_long_after_its_grace_leaves_its_room_to_others() -> None:
+    """Its node is gone: it would be terminating, and count against maxReplicas, for as long as the node is listed."""
+    going = pod("a", conditions=[condition("Ready", "False")])
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
+
+    def names(after_its_grace: float) -> list[str]:
+        now = epoch("2026-01-01T00:10:00Z") + after_its_grace
+        held = Holdings(queue=queue(), pods={"a": going, "b": pod("b", uid="p2")})
+        found = observe(held, None, Attribution({}, ()), now=now - 7.0, clock_offset=-7.0)
+        return [each.name for each in found.pods]
+
+    assert (names(-10), names(60), names(61)) == (["a", "b"], ["a", "b"], ["b"])
 
 
 def test_a_pod_that_was_taken_from_its_replicaset_is_none_of_the_fleet() -> None:

@@ -9,7 +9,7 @@ import pytest
 from streamqueue.api.timestamps import epoch, rfc3339
 from streamqueue.controller.pods import states as pods
 from streamqueue.scaling.model import PodState
-from tests.unit.controller.bodies import condition, container, pod
+from tests.unit.controller.bodies import CREATED, condition, container, pod
 
 WAITING = [container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})]
 
@@ -120,3 +120,46 @@ def test_a_pod_that_goes_needs_no_help() -> None:
     assert pods.crash_loop(body, 0.0) is not None
     body["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
     assert pods.crash_loop(body, 0.0) is None
+
+
+UNREADY = {**condition("Ready", "False", message="containers with unready status"), "lastTransitionTime": CREATED}
+RUNS = {"running": {"startedAt": CREATED}}
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({}, "its node doesn't say that it is ready"),
+        ({"conditions": [UNREADY]}, "containers with unready status"),
+        (
+            {"containerStatuses": [container(state={"waiting": {"reason": "ContainerCreating"}})]},
+            "container handler isn't there yet (ContainerCreating): `kubectl describe pod` says what for",
+        ),
+        (
+            {
+                "initContainerStatuses": [container("handler", state=RUNS, started=False)],
+                "containerStatuses": [container("runner", state={"waiting": {"reason": "PodInitializing"}})],
+            },
+            "container handler runs, and has not passed its startup probe",
+        ),
+        (
+            {"containerStatuses": [container("a", state=RUNS, ready=True), container(state=RUNS, started=True)]},
+            "container handler runs, and has not passed its readiness probe",
+        ),
+        ({"initContainerStatuses": [container("migrate", state=RUNS)]}, "init container migrate has not ended"),
+    ],
+)
+def test_what_a_pod_waits_for_that_is_unready_for_long(status: dict[str, Any], told: str) -> None:
+    body = pod(**status)
+    body["spec"] = {"initContainers": [{"name": "migrate"}, {"name": "handler", "restartPolicy": "Always"}]}
+    assert pods.unready(body, epoch(CREATED) + 30, 30) is None
+    assert pods.unready(body, epoch(CREATED) + 31, 30) == told
+    body["metadata"]["deletionTimestamp"] = CREATED
+    assert pods.unready(body, epoch(CREATED) + 31, 30) is None, "it goes"
+
+
+def test_a_pod_that_was_ready_has_its_time_anew() -> None:
+    later = {**UNREADY, "lastTransitionTime": "2026-01-01T01:00:00Z"}
+    assert pods.unready(pod(conditions=[later]), epoch(later["lastTransitionTime"]) + 30, 30) is None
+    assert pods.unready(pod(conditions=[condition("Ready", "True")]), epoch(CREATED) + 3600, 30) is None
+    assert pods.unready(pod(containerStatuses=WAITING), epoch(CREATED) + 3600, 30) is None, "more is said of it"

@@ -29,6 +29,9 @@ _DISRUPTED = "DisruptionTarget"
 # Of a Secret that was just written: the kubelet has yet to see it.
 _PASSING = "failed to sync"
 
+# A kubelet that answers has removed a pod by then.
+_LOST_AFTER = 60.0  # seconds after its grace
+
 # A container that came back from a crash this recently may be in a loop yet.
 _CONVALESCENCE = 60.0  # seconds
 
@@ -36,6 +39,12 @@ _CONVALESCENCE = 60.0  # seconds
 def is_over(body: Body) -> bool:
     """Evicted or finished: the ReplicaSet doesn't count it any more."""
     return body.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
+def is_lost(body: Body, now: float) -> bool:
+    """Told to go, and still there long after its grace: its node doesn't answer. `now` in epoch s."""
+    deleted = body["metadata"].get("deletionTimestamp")  # holds the grace
+    return deleted is not None and now - epoch(deleted) > _LOST_AFTER
 
 
 def disrupted_at(body: Body) -> float | None:
@@ -107,6 +116,35 @@ def _ended_soon(terminated: Body) -> bool:
     """The kubelet holds back what ends well, too, where it runs for moments."""
     started, finished = terminated.get("startedAt"), terminated.get("finishedAt")
     return bool(started and finished and epoch(finished) - epoch(started) < _CONVALESCENCE)
+
+
+def unready(body: Body, now: float, patience: float) -> str | None:
+    """What a pod that has a node, and has been unready for longer than `patience` seconds, waits for; `now` in epoch s.
+
+    Of one that fails there is more to say: see `crash_loop`.
+    """
+    if state(body) is not PodState.STARTING:
+        return None
+    ready = _condition(body, "Ready")
+    if now - epoch(ready.get("lastTransitionTime") or body["metadata"]["creationTimestamp"]) <= patience:
+        return None
+    for status in containers(body):
+        waiting = status.get("state", {}).get("waiting", {}).get("reason")
+        if status.get("ready") or waiting == "PodInitializing":
+            continue  # that one waits for another
+        if waiting:
+            return f"container {status['name']} isn't there yet ({waiting}): `kubectl describe pod` says what for"
+        if _is_step(body, status):
+            return f"init container {status['name']} has not ended"
+        probe = "readiness" if status.get("started") else "startup"
+        return f"container {status['name']} runs, and has not passed its {probe} probe"
+    return ready.get("message") or "its node doesn't say that it is ready"
+
+
+def _is_step(body: Body, status: Body) -> bool:
+    """Whether the container is to end before the next one begins."""
+    steps = body.get("spec", {}).get("initContainers", [])
+    return any(each["name"] == status["name"] and each.get("restartPolicy") != "Always" for each in steps)
 
 
 def unschedulable(body: Body) -> str | None:

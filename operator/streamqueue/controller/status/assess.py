@@ -13,6 +13,7 @@ from streamqueue.controller.pods import states as workers
 from streamqueue.controller.status.risks import risks
 from streamqueue.controller.status.trimming import lost_pending
 from streamqueue.controller.trouble import Trouble
+from streamqueue.scaling.memory import LEAST_PATIENCE
 from streamqueue.scaling.model import Decision, PodState, Reason
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entry_ids import YEAR_2000, entry_order
@@ -40,6 +41,7 @@ class Facts:
     shared_consumers: bool = False
     reads_on: bool = False  # after SIGTERM
     now: float = 0.0  # epoch seconds
+    patience: float = LEAST_PATIENCE  # seconds until a pod that starts isn't expected to work any more
 
 
 def conditions(facts: Facts) -> list[Condition]:
@@ -87,7 +89,7 @@ def _warnings(facts: Facts) -> Iterator[Condition]:
         yield Condition("Pinned", True, "Pinned", message)
     if facts.spec and (useless := list(ignored(facts.spec))):
         yield Condition("FieldsIgnored", True, "NoEffect", "; ".join(useless))
-    failing = [trouble for body in facts.pods if (trouble := _failure(body, facts.now))]
+    failing = [trouble for body in facts.pods if (trouble := _failure(body, facts))]
     if failing:
         yield Condition("PodsFailing", True, failing[0].reason, f"{len(failing)} pod(s): {failing[0].message}")
     elif facts.unmade:
@@ -187,7 +189,7 @@ def _stuck(snapshot: Snapshot, stuck: Mapping[str, Trouble]) -> Iterator[Conditi
 def _no_working_pod(facts: Facts) -> Trouble | None:
     failing: Trouble | None = None
     for body in facts.pods:
-        trouble = _failure(body, facts.now)
+        trouble = _failure(body, facts)
         if trouble is None and workers.state(body) is PodState.READY:
             return None
         failing = failing or trouble
@@ -204,6 +206,9 @@ def unmade(deployment: Body | None) -> Trouble | None:
     return None
 
 
-def _failure(body: Body, now: float) -> Trouble | None:
-    failure = workers.crash_loop(body, now)
-    return Trouble(failure[0], f"pod {body['metadata']['name']}: {failure[1] or failure[0]}") if failure else None
+def _failure(body: Body, facts: Facts) -> Trouble | None:
+    name = body["metadata"]["name"]
+    if failure := workers.crash_loop(body, facts.now):
+        return Trouble(failure[0], f"pod {name}: {failure[1] or failure[0]}")
+    waits = workers.unready(body, facts.now, facts.patience)
+    return Trouble("NotReady", f"pod {name}: {waits}") if waits else None

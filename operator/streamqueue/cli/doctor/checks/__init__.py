@@ -26,6 +26,8 @@ CHECKS: tuple[Check, ...] = (
     pods.image,
     pods.crash_loop,
     pods.unschedulable,
+    pods.never_ready,
+    pods.lost,
     scaling.behind_at_max,
     scaling.held,
     scaling.slow_start,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from streamqueue.api.spec import Protocol
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import states as workers
+from streamqueue.scaling.memory import LEAST_PATIENCE
 
+_LISTEN = "is it port {} that it listens on, and on every address (0.0.0.0), not on 127.0.0.1 alone?"
 _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
 
 
@@ -42,13 +45,38 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
         yield Finding("unschedulable", cause, f"{advice}; kubectl get nodes")
 
 
+def never_ready(facts: Facts) -> Iterator[Finding]:
+    for pod in _current(facts):
+        waits = workers.unready(pod, facts.now, LEAST_PATIENCE)
+        if waits and not workers.crash_loop(pod, facts.now):
+            name = pod["metadata"]["name"]
+            listens = facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in waits
+            hint = f"{_LISTEN.format(facts.spec.handler.port)}; " if facts.spec and listens else ""
+            yield Finding("never-ready", f"pod {name}: {waits}", f"{hint}kubectl describe pod{facts.namespace} {name}")
+            return
+
+
+def lost(facts: Facts) -> Iterator[Finding]:
+    gone = [pod for pod in facts.pods if workers.is_lost(pod, facts.now) and not workers.is_over(pod)]
+    if gone:
+        metadata, node = gone[0]["metadata"], gone[0]["spec"].get("nodeName", "")
+        cause = (
+            f"{len(gone)} pod(s) were told to go and are there long after their grace, as {metadata['name']}: node "
+            f"{node} doesn't answer; others work in their stead"
+        )
+        yield Finding("lost-pods", cause, f"kubectl get node{facts.context_option} {node}", warning=True)
+
+
 def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
-    for pod in facts.pods:
-        if facts.spec and facts.spec.handler.image not in _images(pod):
-            continue  # an older release, which the rollout replaces
+    for pod in _current(facts):
         failure = workers.crash_loop(pod, facts.now)
         if failure and failure[0] == word:
             yield pod, failure[1]
+
+
+def _current(facts: Facts) -> Iterator[Body]:
+    """Without pods of an older release, which the rollout replaces."""
+    return (pod for pod in facts.pods if not facts.spec or facts.spec.handler.image in _images(pod))
 
 
 def _images(pod: Body) -> list[str]:

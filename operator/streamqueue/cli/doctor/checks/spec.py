@@ -17,7 +17,7 @@ _COVERED = frozenset(
 # But for these reasons of theirs.
 _UNCOVERED = frozenset({"NotWritten", "FailedCreate"})
 # Reasons of Ready=False that no other check looks into.
-_ELSEWHERE = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "Working"})
+_ELSEWHERE = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "NotReady", "Working"})
 
 
 def not_accepted(facts: Facts) -> Iterator[Finding]:
