@@ -111,6 +111,8 @@ def test_an_http_handler_that_crashes_is_asked_for_its_own_log(runner: dict[str,
     finding = only(facts(cluster=cluster(pods=(looping,))))
     assert "4 restart(s), last exit code 3" in finding.cause
     assert finding.next == f"kubectl logs --previous {POD} -c handler -n shop"
+    looping["status"]["initContainerStatuses"][0]["name"] = "migrate"
+    assert only(facts(cluster=cluster(pods=(looping,)))).cause.startswith("container migrate crashes again and again")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,36 @@ def test_pods_on_a_node_that_is_gone() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(), gone))))
     assert (finding.check, finding.warning) == ("lost-pods", True)
     assert OTHER_POD in finding.cause and finding.next == "kubectl get node node-7"
+
+
+def budget(**selector: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "mine"}, "spec": {"selector": selector}}
+
+
+@pytest.mark.parametrize(
+    ("selector", "selects"),
+    [
+        ({}, True),
+        ({"matchLabels": {"app": "orders"}}, True),
+        ({"matchLabels": {"app": "orders", "tier": "web"}}, False),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["orders"]}]}, True),
+        ({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["orders"]}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["web"]}]}, True),
+        ({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, True),
+    ],
+)
+def test_pods_with_two_disruption_budgets_are_not_evicted(selector: dict[str, Any], selects: bool) -> None:
+    labelled = pod()
+    labelled["metadata"]["labels"] = {"app": "orders"}
+    given = facts(cluster=cluster(pods=(labelled,), budgets=(budget(**selector),)))
+    assert [finding.check for finding in diagnose(given)] == (["second-budget"] if selects else [])
+
+
+def test_a_budget_without_a_selector_selects_nothing() -> None:
+    none = {"metadata": {"name": "none"}, "spec": {"maxUnavailable": 1}}
+    assert diagnose(facts(cluster=cluster(budgets=(none,)))) == []
+    assert only(facts(cluster=cluster(budgets=(none, budget())))).next == "kubectl delete pdb -n shop mine"
 
 
 @pytest.mark.parametrize("leases", [(lease(renewed_ago=120),), (lease(holder=""),), ()])

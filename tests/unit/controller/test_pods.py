@@ -75,6 +75,13 @@ def test_a_loop_of_crashes_is_said_between_two_of_them() -> None:
     assert pods.failure(body) is None
 
 
+def test_another_container_than_the_handler_is_named() -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
+    body = pod(initContainerStatuses=[container("mesh", state=ended, restartCount=2)])
+    told = ("CrashLoop", "container mesh ended 2 times, last with exit code 1 (Error): see its log")
+    assert pods.crash_loop(body, 0.0) == told
+
+
 def test_a_loop_of_crashes_is_said_in_the_moment_of_one() -> None:
     ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-01-01T00:10:00Z"}}
     now = epoch("2026-01-01T00:10:00Z")

@@ -45,6 +45,7 @@ class ClusterFacts:
     pods: tuple[Body, ...] = ()
     cron_job: Body | None = None
     jobs: tuple[Body, ...] = ()
+    budgets: tuple[Body, ...] = ()  # PodDisruptionBudgets of the namespace but the queue's own
     leases: tuple[Body, ...] | None = None  # of the operator
     unread: tuple[str, ...] = ()
     looked_at: bool = True  # False: the operator says that it doesn't

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streamqueue.api.template import COMPONENT
 from streamqueue.cli.cluster import Cluster
 from streamqueue.cli.doctor.facts import ClusterFacts
-from streamqueue.controller.kinds import CRON_JOBS, PODS, Body, Kind
+from streamqueue.controller.kinds import CRON_JOBS, DISRUPTION_BUDGETS, PODS, Body, Kind
 from streamqueue.manifests import labels
 
 
@@ -19,6 +19,7 @@ async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
     pods = await _list(cluster, PODS, f"{own},{COMPONENT}={labels.WORKER}", unread)
     cron_jobs = await _list(cluster, CRON_JOBS, own, unread)
     jobs = await _list(cluster, JOBS, f"{own},{COMPONENT}={labels.RECLAIM}", unread)
+    others = await _list(cluster, DISRUPTION_BUDGETS, f"{labels.QUEUE}!={name}", unread)
     leases = await cluster.operator_leases()
     if leases is None:
         unread.append("Leases of the operator")
@@ -27,6 +28,7 @@ async def look_at_cluster(cluster: Cluster, queue: Body) -> ClusterFacts:
         pods=pods or (),
         cron_job=cron_jobs[0] if cron_jobs else None,
         jobs=jobs or (),
+        budgets=others or (),
         leases=leases,
         unread=tuple(unread),
     )

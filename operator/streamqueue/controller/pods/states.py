@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.api.template import DELETION_COST
+from streamqueue.api.template import DELETION_COST, HANDLER
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import Pod, PodState
@@ -107,7 +107,8 @@ def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
         ended = status.get("lastState", {}).get("terminated") if young else times and state.get("terminated")
         done = not running and status in body["status"].get("initContainerStatuses", [])
         if ended and (ended.get("exitCode") or (not done and _ended_soon(ended))):
-            message = f"ended {times} times, last with exit code {ended['exitCode']}"
+            which = "" if status["name"] == HANDLER else f"container {status['name']} "
+            message = f"{which}ended {times} times, last with exit code {ended['exitCode']}"
             return "CrashLoop", f"{message} ({ended.get('reason', 'Error')}): see its log"
     return failure(body)
 

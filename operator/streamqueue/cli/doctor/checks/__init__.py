@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
     pods.unschedulable,
     pods.never_ready,
     pods.lost,
+    pods.second_budget,
     scaling.behind_at_max,
     scaling.held,
     scaling.slow_start,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from streamqueue.api.spec import Protocol
+from streamqueue.api.template import HANDLER
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller.kinds import Body
@@ -26,7 +27,8 @@ def crash_loop(facts: Facts) -> Iterator[Finding]:
     for word, option in (("CrashLoop", "--previous "), ("ContainerConfig", "")):
         for pod, message in _failing(facts, word):
             name, ended = pod["metadata"]["name"], _ended_most(pod)
-            what = "the handler crashes again and again" if word == "CrashLoop" else "the container can't be created"
+            which = "the handler" if ended.get("name", HANDLER) == HANDLER else f"container {ended['name']}"
+            what = f"{which} crashes again and again" if word == "CrashLoop" else "the container can't be created"
             verb = f"logs {option}{name}{_of_container(pod, ended)}" if option else f"describe pod {name}"
             root = "non-root" in message or "runAsNonRoot" in message
             yield Finding(
@@ -65,6 +67,37 @@ def lost(facts: Facts) -> Iterator[Finding]:
             f"{node} doesn't answer; others work in their stead"
         )
         yield Finding("lost-pods", cause, f"kubectl get node{facts.context_option} {node}", warning=True)
+
+
+def second_budget(facts: Facts) -> Iterator[Finding]:
+    """The eviction API refuses a pod that two of them select."""
+    for budget in facts.cluster.budgets if facts.cluster else ():
+        selector = budget["spec"].get("selector")
+        if selector is not None and any(_selects(selector, pod["metadata"].get("labels", {})) for pod in facts.pods):
+            name = budget["metadata"]["name"]
+            cause = (
+                f"PodDisruptionBudget {name} selects pods that have the queue's own: nothing can evict them, and a "
+                "drain of their node waits for ever"
+            )
+            yield Finding("second-budget", cause, f"kubectl delete pdb{facts.namespace} {name}")
+
+
+def _selects(selector: Body, labels: Mapping[str, str]) -> bool:
+    if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
+        return False
+    return all(_meets(each, labels.get(each["key"])) for each in selector.get("matchExpressions", []))
+
+
+def _meets(expression: Body, value: str | None) -> bool:
+    match expression["operator"]:
+        case "In":
+            return value in expression["values"]
+        case "NotIn":
+            return value not in expression["values"]
+        case "Exists":
+            return value is not None
+        case _:
+            return value is None
 
 
 def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
