@@ -86,6 +86,13 @@ def test_a_queue_whose_pods_never_become_ready_is_not_ready() -> None:
     assert said(replace(facts, pods=[waits, ready], now=facts.now + 1))["Ready"].status is True
 
 
+def test_a_worker_whose_readiness_probe_fails_works_nevertheless() -> None:
+    """Such as one that its task keeps from answering."""
+    busy = pod("a", containerStatuses=[container(state={"running": {"startedAt": CREATED}}, started=True)])
+    found = said(Facts(spec=SPEC, snapshot=snapshot(), pods=[busy], now=epoch(CREATED) + 3600))
+    assert (found["Ready"].status, found["PodsFailing"].reason) == (True, "ReadinessProbe")
+
+
 def test_a_pod_that_is_ready_between_two_crashes_is_none_that_works() -> None:
     status = {"lastState": {"terminated": {"exitCode": 1}}, "restartCount": 3}
     running = container(state={"running": {"startedAt": CREATED}}, **status)

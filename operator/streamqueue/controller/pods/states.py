@@ -29,6 +29,9 @@ _DISRUPTED = "DisruptionTarget"
 # Of a Secret that was just written: the kubelet has yet to see it.
 _PASSING = "failed to sync"
 
+# Unready by a probe of the user's own: its worker may well work.
+READINESS = "ReadinessProbe"
+
 # A kubelet that answers has removed a pod by then.
 _LOST_AFTER = 60.0  # seconds after its grace
 
@@ -119,8 +122,9 @@ def _ended_soon(terminated: Body) -> bool:
     return bool(started and finished and epoch(finished) - epoch(started) < _CONVALESCENCE)
 
 
-def unready(body: Body, now: float, patience: float) -> str | None:
-    """What a pod that has a node, and has been unready for longer than `patience` seconds, waits for; `now` in epoch s.
+def unready(body: Body, now: float, patience: float) -> tuple[str, str] | None:
+    """What a pod that has a node, and has been unready for longer than `patience` seconds, waits for: one word, and a
+    sentence; `now` in epoch s.
 
     Of one that fails there is more to say: see `crash_loop`.
     """
@@ -134,12 +138,14 @@ def unready(body: Body, now: float, patience: float) -> str | None:
         if status.get("ready") or waiting == "PodInitializing":
             continue  # that one waits for another
         if waiting:
-            return f"container {status['name']} isn't there yet ({waiting}): `kubectl describe pod` says what for"
+            what = f"container {status['name']} isn't there yet ({waiting}): `kubectl describe pod` says what for"
+            return "NotReady", what
         if _is_step(body, status):
-            return f"init container {status['name']} has not ended"
-        probe = "readiness" if status.get("started") else "startup"
-        return f"container {status['name']} runs, and has not passed its {probe} probe"
-    return ready.get("message") or "its node doesn't say that it is ready"
+            return "NotReady", f"init container {status['name']} has not ended"
+        if status.get("started"):
+            return READINESS, f"container {status['name']} runs, and its readiness probe fails"
+        return "NotReady", f"container {status['name']} runs, and has not passed its startup probe"
+    return "NotReady", ready.get("message") or "its node doesn't say that it is ready"
 
 
 def _is_step(body: Body, status: Body) -> bool:

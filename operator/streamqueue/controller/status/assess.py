@@ -192,6 +192,8 @@ def _no_working_pod(facts: Facts) -> Trouble | None:
         trouble = _failure(body, facts)
         if trouble is None and workers.state(body) is PodState.READY:
             return None
+        if trouble and trouble.reason == workers.READINESS:
+            return None  # nothing is sent to a worker: it takes its tasks nevertheless
         failing = failing or trouble
     return failing or facts.unmade
 
@@ -208,7 +210,5 @@ def unmade(deployment: Body | None) -> Trouble | None:
 
 def _failure(body: Body, facts: Facts) -> Trouble | None:
     name = body["metadata"]["name"]
-    if failure := workers.crash_loop(body, facts.now):
-        return Trouble(failure[0], f"pod {name}: {failure[1] or failure[0]}")
-    waits = workers.unready(body, facts.now, facts.patience)
-    return Trouble("NotReady", f"pod {name}: {waits}") if waits else None
+    found = workers.crash_loop(body, facts.now) or workers.unready(body, facts.now, facts.patience)
+    return Trouble(found[0], f"pod {name}: {found[1] or found[0]}") if found else None

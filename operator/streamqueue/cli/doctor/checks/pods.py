@@ -49,9 +49,9 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
 
 def never_ready(facts: Facts) -> Iterator[Finding]:
     for pod in _current(facts):
-        waits = workers.unready(pod, facts.now, LEAST_PATIENCE)
-        if waits and not workers.crash_loop(pod, facts.now):
-            name = pod["metadata"]["name"]
+        found = workers.unready(pod, facts.now, LEAST_PATIENCE)
+        if found and not workers.crash_loop(pod, facts.now):
+            name, waits = pod["metadata"]["name"], found[1]
             listens = facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in waits
             hint = f"{_LISTEN.format(facts.spec.handler.port)}; " if facts.spec and listens else ""
             yield Finding("never-ready", f"pod {name}: {waits}", f"{hint}kubectl describe pod{facts.namespace} {name}")
