@@ -144,7 +144,7 @@ def test_pods_never_ready() -> None:
     assert finding.next == f"kubectl describe pod -n shop {POD}"
     http = queue(spec(handler={"image": IMAGE, "protocol": "http", "port": 3000}))
     finding = only(facts(cluster=cluster(queue=http, pods=(waits,))))
-    assert finding.next.startswith("is it port 3000 that it listens on, and on every address (0.0.0.0)")
+    assert finding.next.startswith("let it listen on port 3000 of every address (0.0.0.0)")
     crashed = pod(ready_for=None, container={**CRASH, "state": {"running": {"startedAt": rfc3339(5)}}})
     assert only(facts(cluster=cluster(pods=(crashed,)))).check == "crash-loop", "there is more to say of it"
 

@@ -12,7 +12,7 @@ from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import states as workers
 from streamqueue.scaling.memory import LEAST_PATIENCE
 
-_LISTEN = "is it port {} that it listens on, and on every address (0.0.0.0), not on 127.0.0.1 alone?"
+_LISTEN = "let it listen on port {} of every address (0.0.0.0), not of 127.0.0.1 alone"
 _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
 
 
