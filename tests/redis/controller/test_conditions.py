@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import time
 from typing import Any
 
 import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
+from streamqueue.api.timestamps import rfc3339
 from streamqueue.controller import loop as loop_module
 from streamqueue.controller.kinds import PODS, STREAM_QUEUES
 from tests.kube.api import Awaited, taken
@@ -160,3 +162,29 @@ async def test_of_two_queues_on_one_group_the_younger_is_refused(
         await api.comes_to(lambda: api.says("Accepted", "younger") == ("False", "Duplicate"))
         for name in ("orders", "other"):
             await api.comes_to(lambda name=name: api.says("Accepted", name) == ("True", "Valid"))
+
+
+async def test_pods_that_take_long_to_start_are_given_their_time(
+    queue: Queue, shared_server: RunningServer, api: ApiServer
+) -> None:
+    """Three times what others took: a model that loads for minutes is no failure."""
+
+    def ago(seconds: float) -> str:
+        return rfc3339(time.time() - seconds)
+
+    slow = pod(POD, conditions=[condition("Ready", "True") | {"lastTransitionTime": ago(900)}])
+    slow["metadata"]["creationTimestamp"] = ago(1000)
+    store = store_of(queue_on(shared_server, scaling=OFTEN))
+    store.show(PODS, slow)
+    await queue.add(1)
+
+    def unready_for(seconds: float, version: int) -> None:
+        waits = condition("Ready", "False") | {"lastTransitionTime": ago(seconds)}
+        store.show(PODS, pod(f"{POD}x", "p2", version, conditions=[waits]))
+
+    unready_for(200, 2)
+    async with loop_over(store, api.handle) as loop, running(loop):
+        await api.comes_to(lambda: api.says("Ready") == ("True", "Working"))
+        assert api.says("PodsFailing") is None
+        unready_for(400, 3)
+        await api.comes_to(lambda: api.says("PodsFailing") == ("True", "NotReady"))
