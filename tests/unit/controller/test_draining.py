@@ -8,7 +8,7 @@ import pytest
 
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.pods.draining import leaving, reading_on, told_to_go
-from tests.unit.controller.bodies import container, pod
+from tests.unit.controller.bodies import condition, container, pod
 
 NAME = "orders-6b7f9-abcde"
 TOLD = epoch("2026-01-01T00:10:00Z")
@@ -51,6 +51,15 @@ def test_a_process_that_was_told_as_it_started_may_not_have_had_its_handler(
     """As PID 1 it never hears of it again: nothing in it is to be mended."""
     body = told() | {"status": {"containerStatuses": [container(state=state)]}}
     assert reading_on([body], {NAME: TOLD + 10}) == named
+
+
+@pytest.mark.parametrize(("since", "named"), [("2026-01-01T00:09:59Z", []), ("2026-01-01T00:10:00Z", [NAME])])
+def test_on_a_node_that_is_cut_off_nobody_hears_the_signal(since: str, named: list[str]) -> None:
+    """Told to go five minutes after the node fell silent; Redis may hear of its workers all the while."""
+    unready = condition("Ready", "False") | {"lastTransitionTime": since}
+    assert reading_on([told() | {"status": {"conditions": [unready]}}], {NAME: TOLD + 10}) == named
+    ready = condition("Ready", "True") | {"lastTransitionTime": since}
+    assert reading_on([told() | {"status": {"conditions": [ready]}}], {NAME: TOLD + 10}) == [NAME]
 
 
 def test_a_pod_that_may_stay_reads_as_it_likes() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods.crash import reader
+from streamqueue.controller.pods.states import unready_since
 
 # A process that was told as it started may not have had its handler by then: it hears of it no second time.
 _STARTING = 10.0  # seconds
@@ -32,9 +33,17 @@ def reading_on(pods: Iterable[Body], last_reads: Mapping[str, float]) -> list[st
     found = []
     for pod in pods:
         told, read = told_to_go(pod), last_reads.get(pod["metadata"]["name"])
-        if told is not None and read is not None and read > told + _LAST_READ and told > _started(pod) + _STARTING:
+        if told is None or read is None or _is_cut_off(pod, told):
+            continue
+        if read > told + _LAST_READ and told > _started(pod) + _STARTING:
             found.append(pod["metadata"]["name"])
     return found
+
+
+def _is_cut_off(pod: Body, told: float) -> bool:
+    """Unready before: its node doesn't answer, and may not know yet. Its worker, which Redis hears, got no signal."""
+    since = unready_since(pod)
+    return since is not None and since < told
 
 
 def _started(pod: Body) -> float:

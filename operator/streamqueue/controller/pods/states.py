@@ -130,8 +130,8 @@ def unready(body: Body, now: float, patience: float) -> tuple[str, str] | None:
     """
     if state(body) is not PodState.STARTING:
         return None
-    ready = _condition(body, "Ready")
-    if now - epoch(ready.get("lastTransitionTime") or body["metadata"]["creationTimestamp"]) <= patience:
+    since = unready_since(body)
+    if now - (epoch(body["metadata"]["creationTimestamp"]) if since is None else since) <= patience:
         return None
     for status in containers(body):
         waiting = status.get("state", {}).get("waiting", {}).get("reason")
@@ -145,7 +145,13 @@ def unready(body: Body, now: float, patience: float) -> tuple[str, str] | None:
         if status.get("started"):
             return READINESS, f"container {status['name']} runs, and its readiness probe fails"
         return "NotReady", f"container {status['name']} runs, and has not passed its startup probe"
-    return "NotReady", ready.get("message") or "its node doesn't say that it is ready"
+    return "NotReady", _condition(body, "Ready").get("message") or "its node doesn't say that it is ready"
+
+
+def unready_since(body: Body) -> float | None:
+    """Since when the cluster says that the pod isn't ready, epoch s; None: it doesn't."""
+    ready = _condition(body, "Ready")
+    return epoch(ready["lastTransitionTime"]) if ready.get("status") == "False" else None
 
 
 def _is_step(body: Body, status: Body) -> bool:
