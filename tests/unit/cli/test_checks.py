@@ -433,6 +433,27 @@ def test_a_count_that_stopped_is_a_lower_bound() -> None:
     assert finding.check == "lag-unknown" and finding.warning and "'at least 1000'" in finding.cause
 
 
+def test_pods_on_their_way_out_leave_no_room() -> None:
+    """As where a sidecar ignores SIGTERM, or a queue is made again while workers of the last one finish."""
+    going = [pod(), pod(OTHER_POD)]
+    for each, ago in zip(going, (-90, -100), strict=True):
+        each["metadata"]["deletionTimestamp"] = rfc3339(ago)
+
+    def found(desired: int, limit: int, waiting: int = 3) -> list[Finding]:
+        raw = spec(scaling={"maxReplicas": limit})
+        given = cluster(queue=queue(raw, desiredReplicas=desired), pods=tuple(going))
+        return diagnose(facts(cluster=given, stream=stream(snapshot=snapshot(undelivered=waiting))))
+
+    (finding,) = found(0, 2)
+    assert (finding.check, finding.warning) == ("no-room", True)
+    assert "2 pod(s)" in finding.cause and finding.cause.endswith(f"until {rfc3339(-100)} at the latest")
+    assert OTHER_POD in finding.next
+    assert [each.check for each in found(1, 3)] == ["no-room"]
+    assert found(0, 3) == found(1, 4) == found(0, 2, waiting=0) == []
+    going[0]["metadata"]["deletionTimestamp"] = rfc3339(61)
+    assert [each.check for each in found(0, 2)] == ["lost-pods"], "it counts no more"
+
+
 def test_at_max_and_falling_behind() -> None:
     behind = snapshot(undelivered=500, oldest_waiting_age=95.0)
     full = cluster(queue=queue(desiredReplicas=4))
@@ -450,6 +471,9 @@ def test_at_max_and_falling_behind() -> None:
         assert diagnose(facts(cluster=full, stream=in_time)) == []
     by_backlog = cluster(queue=queue(spec(scaling={"targetBacklog": 5, "maxReplicas": 4}), desiredReplicas=4))
     assert "longer than 1m" in only(facts(cluster=by_backlog, stream=stream(snapshot=behind))).cause
+    lowered = cluster(queue=queue(spec(scaling={"maxReplicas": 1}), desiredReplicas=4))
+    finding = only(facts(cluster=lowered, stream=stream(snapshot=behind)))
+    assert "maxReplicas (1) is reached" in finding.cause and '"maxReplicas":8' in finding.next, "four are busy yet"
 
 
 @pytest.mark.parametrize(("block", "check"), [({"paused": True}, "paused"), ({"replicas": 1}, "pinned")])

@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     pods.lost,
     pods.second_budget,
     scaling.behind_at_max,
+    scaling.no_room,
     scaling.held,
     scaling.slow_start,
     handler.never_acknowledges,

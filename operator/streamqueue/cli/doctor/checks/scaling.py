@@ -9,6 +9,7 @@ from streamqueue.api.spec import TargetWait
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age
+from streamqueue.controller.pods import states as workers
 
 PATIENCE = 60.0  # seconds of waiting that are too long where no targetWait says so
 
@@ -24,12 +25,31 @@ def behind_at_max(facts: Facts) -> Iterator[Finding]:
     if desired < spec.scaling.max_replicas or found.oldest_waiting_age <= target or draining:
         return
     cause = (
-        f"maxReplicas ({desired}) is reached, and the oldest of {found.undelivered} waiting tasks "
+        f"maxReplicas ({spec.scaling.max_replicas}) is reached, and the oldest of {found.undelivered} waiting tasks "
         f"waits for {age(found.oldest_waiting_age)}, longer than {format_duration(target)}"
     )
     command = f"kubectl patch sq{facts.namespace} {facts.cluster.queue['metadata']['name']} --type merge -p "
     patch = f'{{"spec":{{"scaling":{{"maxReplicas":{desired * 2}}}}}}}'
     yield Finding("at-max", cause, f"raise maxReplicas: {command}'{patch}'")
+
+
+def no_room(facts: Facts) -> Iterator[Finding]:
+    """Pods on their way out count against maxReplicas, for as long as what they run takes to end."""
+    found, spec = facts.snapshot, facts.configured
+    if not (found and spec and facts.cluster and found.undelivered):
+        return
+    desired = facts.cluster.queue.get("status", {}).get("desiredReplicas", 0)
+    leaving = (pod["metadata"] for pod in facts.pods if not workers.is_lost(pod, facts.now))
+    going = {each["name"]: each["deletionTimestamp"] for each in leaving if "deletionTimestamp" in each}
+    if not desired < spec.scaling.max_replicas <= desired + len(going):
+        return
+    last = max(going, key=lambda name: going[name])
+    cause = (
+        f"{len(going)} pod(s) that are still terminating leave no room below maxReplicas "
+        f"({spec.scaling.max_replicas}) for {found.undelivered} waiting task(s), until {going[last]} at the latest"
+    )
+    look = f"kubectl describe pod{facts.namespace} {last}"
+    yield Finding("no-room", cause, f"see which container goes on: {look}; or raise scaling.maxReplicas", warning=True)
 
 
 def held(facts: Facts) -> Iterator[Finding]:
