@@ -64,7 +64,7 @@ def lost(facts: Facts) -> Iterator[Finding]:
         metadata, node = gone[0]["metadata"], gone[0]["spec"].get("nodeName", "")
         cause = (
             f"{len(gone)} pod(s) were told to go and are there long after their grace, as {metadata['name']}: node "
-            f"{node} doesn't answer; others work in their stead"
+            f"{node} hasn't ended them; others work in their stead"
         )
         yield Finding("lost-pods", cause, f"kubectl get node{facts.context_option} {node}", warning=True)
 
