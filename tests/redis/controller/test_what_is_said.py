@@ -75,7 +75,8 @@ async def test_pods_that_the_cluster_wont_have_are_told_of(store: Store, ready: 
 async def test_of_a_spec_that_cant_be_used_old_crashes_are_no_news(store: Store) -> None:
     ended = {"terminated": {"exitCode": 1, "finishedAt": CREATED}}
     running = {"running": {"startedAt": CREATED}}
-    store.show(PODS, pod(containerStatuses=[container(state=running, lastState=ended, restartCount=3)]))
+    statuses = [container(state=running, lastState=ended, restartCount=3)]
+    store.show(PODS, pod(phase="Running", conditions=[condition("Ready", "True")], containerStatuses=statuses))
     store.show(STREAM_QUEUES, queue(version=2, spec={"stream": "orders"}))
     metrics.show_stuck(KEY, True)
     said = {each["type"]: each["reason"] for each in (await first_status(store))["conditions"]}
