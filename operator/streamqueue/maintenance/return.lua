@@ -5,7 +5,7 @@
 -- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
 -- (0: none kept), 1 if workers claim, and lease what they begin; then per entry: id, consumer, idle ms seen, charge (0 or
 -- 1).
--- Reply: counts of returned, dead-lettered, parked, dropped, left for a worker that claims, moved, leased, handed on.
+-- Reply: counts of returned, dead-lettered, held back, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -77,18 +77,16 @@ local function append(key, task, extra)
   redis.call('XADD', key, '*', unpack(args))
 end
 
+local seen, waited = {}, {}
+
 -- What waited to run alone has no lease from here on, and so pays nothing, also to a later call: then what ran is in
 -- other hands.
-local seen, waited = {}, {}
-for i = 11, #ARGV, 4 do
-  local id, consumer = ARGV[i], ARGV[i + 1]
-  local held = not seen[consumer] and redis.call('HGET', lease, id)
-  if held and not is_leased(id, consumer, held) then
-    seen[consumer] = true
-    for _, each in ipairs(waiting_of(consumer, stream, group, lease, attempts)) do
-      waited[each] = redis.call('HGET', lease, each)
-      redis.call('HDEL', lease, each)
-    end
+local function spare(consumer)
+  if seen[consumer] then return end
+  seen[consumer] = true
+  for _, id in ipairs(waiting_of(consumer, stream, group, lease, attempts)) do
+    waited[id] = redis.call('HGET', lease, id)
+    redis.call('HDEL', lease, id)
   end
 end
 
@@ -97,6 +95,7 @@ local function give_back(id, consumer, idle, charge)
   if not row or row[2] ~= consumer or row[3] < idle then return MOVED end
   local held = waited[id] or redis.call('HGET', lease, id)
   if is_leased(id, consumer, held) then return LEASED end
+  if held then spare(consumer) end
   if consumer == RETRIES or are_leasing and not held or waited[id] then charge = 0 end
   local entry = redis.call('XRANGE', stream, id, id)[1]
   if not entry then

@@ -21,24 +21,25 @@ end
 local claimed, crashed = {}, false
 local rows = page()
 local last = ''
--- What waited to run alone pays nothing. First of all, and wherever it is: later what ran is in other hands.
 local seen, waited = {}, {}
-for _, row in ipairs(rows) do
-  local free, crash = stuck(row)
-  if free and crash and not seen[row[2]] then
-    seen[row[2]] = true
-    for _, id in ipairs(waiting_of(row[2], stream, group, lease, attempts)) do
-      park(id, now)
-      waited[id] = true
-    end
+
+-- What waited to run alone pays nothing. Before anything of its owner's is taken, and wherever it is: later what ran is
+-- in other hands.
+local function spare(owner)
+  if seen[owner] then return end
+  seen[owner] = true
+  for _, id in ipairs(waiting_of(owner, stream, group, lease, attempts)) do
+    park(id, now)
+    waited[id] = true
   end
 end
+
 for _, row in ipairs(rows) do
   if #claimed >= most then break end
-  if waited[row[1]] then row[2] = PARKED end
   local free, crash = stuck(row)
+  if free and crash then spare(row[2]) end
   -- One at a time of those that a worker died of: such an entry runs alone.
-  if free and not (crash and crashed) then
+  if free and not waited[row[1]] and not (crash and crashed) then
     if crash then
       crashed = true
       go_on_without_memory()
