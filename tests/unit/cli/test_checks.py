@@ -77,8 +77,12 @@ def test_a_release_that_was_replaced_is_no_finding(container: dict[str, Any]) ->
 def test_handler_crash_loops() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=CRASH),))))
     assert finding.check == "crash-loop"
-    assert finding.cause == "the handler crashes again and again: 4 restart(s), last exit code 3 (Error)"
+    assert (
+        finding.cause == f"pod {POD}: container handler crashes again and again: 4 restart(s), last exit code 3 (Error)"
+    )
     assert finding.next == f"kubectl logs --previous {POD} -n shop"
+    ended = {"state": CRASH["lastState"], "restartCount": 4}  # and not held back yet
+    assert only(facts(cluster=cluster(pods=(pod(ready_for=None, container=ended),)))) == finding
 
 
 def test_one_crash_loop_is_told_of_also_beside_a_spec_that_cannot_be_read() -> None:
@@ -89,8 +93,10 @@ def test_one_crash_loop_is_told_of_also_beside_a_spec_that_cannot_be_read() -> N
 def test_a_container_that_cannot_be_created() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=CONFIG),))))
     assert finding.check == "container-config"
-    assert finding.cause == """the container can't be created: secret "keys" not found"""
+    assert finding.cause == f"""pod {POD}: container handler can't be created: secret "keys" not found"""
     assert finding.next == f"kubectl describe pod {POD} -n shop"
+    crashed_before = {**CRASH, **CONFIG}
+    assert only(facts(cluster=cluster(pods=(pod(ready_for=None, container=crashed_before),)))) == finding
 
 
 def test_another_context_than_the_current_one_is_in_each_command() -> None:
@@ -112,7 +118,7 @@ def test_an_http_handler_that_crashes_is_asked_for_its_own_log(runner: dict[str,
     assert "4 restart(s), last exit code 3" in finding.cause
     assert finding.next == f"kubectl logs --previous {POD} -c handler -n shop"
     looping["status"]["initContainerStatuses"][0]["name"] = "migrate"
-    assert only(facts(cluster=cluster(pods=(looping,)))).cause.startswith("container migrate crashes again and again")
+    assert only(facts(cluster=cluster(pods=(looping,)))).cause.startswith(f"pod {POD}: container migrate crashes")
 
 
 @pytest.mark.parametrize(

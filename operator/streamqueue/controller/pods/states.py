@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamqueue.api.template import DELETION_COST, HANDLER
+from streamqueue.api.template import DELETION_COST
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.scaling.model import Pod, PodState
@@ -29,14 +29,8 @@ _DISRUPTED = "DisruptionTarget"
 # Of a Secret that was just written: the kubelet has yet to see it.
 _PASSING = "failed to sync"
 
-# Unready by a probe of the user's own: its worker may well work.
-READINESS = "ReadinessProbe"
-
 # A kubelet that answers has removed a pod by then.
 _LOST_AFTER = 60.0  # seconds after its grace
-
-# A container that came back from a crash this recently may be in a loop yet.
-_CONVALESCENCE = 60.0  # seconds
 
 
 def is_over(body: Body) -> bool:
@@ -52,8 +46,8 @@ def is_lost(body: Body, now: float) -> bool:
 
 def disrupted_at(body: Body) -> float | None:
     """When the cluster began to end the pod (a drain, a preemption, a node in trouble), epoch s. None: it didn't."""
-    condition = _condition(body, _DISRUPTED)
-    return epoch(condition["lastTransitionTime"]) if condition.get("status") == "True" else None
+    found = condition(body, _DISRUPTED)
+    return epoch(found["lastTransitionTime"]) if found.get("status") == "True" else None
 
 
 def remains(body: Body) -> Body:
@@ -61,7 +55,7 @@ def remains(body: Body) -> Body:
     kept = ("uid", "name", "namespace", "deletionTimestamp")
     ended = body.get("status", {}).get("containerStatuses", [])
     statuses = [{"name": each["name"], "state": each.get("state", {})} for each in ended]
-    conditions = [condition] if (condition := _condition(body, _DISRUPTED)) else []
+    conditions = [found] if (found := condition(body, _DISRUPTED)) else []
     return {
         "metadata": {name: body["metadata"][name] for name in kept if name in body["metadata"]},
         "status": {"containerStatuses": statuses, "conditions": conditions},
@@ -75,19 +69,11 @@ def is_marked(body: Body) -> bool:
 def state(body: Body) -> PodState:
     if "deletionTimestamp" in body["metadata"]:
         return PodState.TERMINATING
-    if _condition(body, "Ready").get("status") == "True":
+    if condition(body, "Ready").get("status") == "True":
         return PodState.READY
-    if _condition(body, "PodScheduled").get("reason") == "Unschedulable":
+    if condition(body, "PodScheduled").get("reason") == "Unschedulable":
         return PodState.UNSCHEDULABLE
-    return PodState.FAILING if failure(body) else PodState.STARTING
-
-
-def failure(body: Body) -> tuple[str, str] | None:
-    """Why a container of this pod doesn't start: one word, and the kubelet's message."""
-    for status in containers(body):
-        if word := failed(status):
-            return word, status["state"]["waiting"].get("message", "")
-    return None
+    return PodState.FAILING if any(map(failed, containers(body))) else PodState.STARTING
 
 
 def failed(status: Body) -> str | None:
@@ -96,74 +82,16 @@ def failed(status: Body) -> str | None:
     return None if _PASSING in waiting.get("message", "") else _FAILURES.get(waiting.get("reason"))
 
 
-def crash_loop(body: Body, now: float) -> tuple[str, str] | None:
-    """As `failure`, but also between two crashes, so that what is said of it doesn't come and go; `now` in epoch s.
-
-    Of a pod that is being deleted nothing is said: it needs no help.
-    """
-    if "deletionTimestamp" in body["metadata"]:
-        return None
-    for status in containers(body):
-        state, times = status.get("state", {}), status.get("restartCount", 0)
-        running = state.get("running")
-        young = running and now - epoch(running["startedAt"]) < _CONVALESCENCE and times > 1
-        ended = status.get("lastState", {}).get("terminated") if young else times and state.get("terminated")
-        done = not running and status in body["status"].get("initContainerStatuses", [])
-        if ended and (ended.get("exitCode") or (not done and _ended_soon(ended))):
-            which = "" if status["name"] == HANDLER else f"container {status['name']} "
-            message = f"{which}ended {times} times, last with exit code {ended['exitCode']}"
-            return "CrashLoop", f"{message} ({ended.get('reason', 'Error')}): see its log"
-    return failure(body)
-
-
-def _ended_soon(terminated: Body) -> bool:
-    """The kubelet holds back what ends well, too, where it runs for moments."""
-    started, finished = terminated.get("startedAt"), terminated.get("finishedAt")
-    return bool(started and finished and epoch(finished) - epoch(started) < _CONVALESCENCE)
-
-
-def unready(body: Body, now: float, patience: float) -> tuple[str, str] | None:
-    """What a pod that has a node, and has been unready for longer than `patience` seconds, waits for: one word, and a
-    sentence; `now` in epoch s.
-
-    Of one that fails there is more to say: see `crash_loop`.
-    """
-    if state(body) is not PodState.STARTING:
-        return None
-    since = unready_since(body)
-    if now - (epoch(body["metadata"]["creationTimestamp"]) if since is None else since) <= patience:
-        return None
-    for status in containers(body):
-        waiting = status.get("state", {}).get("waiting", {}).get("reason")
-        if status.get("ready") or waiting == "PodInitializing":
-            continue  # that one waits for another
-        if waiting:
-            what = f"container {status['name']} isn't there yet ({waiting}): `kubectl describe pod` says what for"
-            return "NotReady", what
-        if _is_step(body, status):
-            return "NotReady", f"init container {status['name']} has not ended"
-        if status.get("started"):
-            return READINESS, f"container {status['name']} runs, and its readiness probe fails"
-        return "NotReady", f"container {status['name']} runs, and has not passed its startup probe"
-    return "NotReady", _condition(body, "Ready").get("message") or "its node doesn't say that it is ready"
-
-
 def unready_since(body: Body) -> float | None:
     """Since when the cluster says that the pod isn't ready, epoch s; None: it doesn't."""
-    ready = _condition(body, "Ready")
+    ready = condition(body, "Ready")
     return epoch(ready["lastTransitionTime"]) if ready.get("status") == "False" else None
-
-
-def _is_step(body: Body, status: Body) -> bool:
-    """Whether the container is to end before the next one begins."""
-    steps = body.get("spec", {}).get("initContainers", [])
-    return any(each["name"] == status["name"] and each.get("restartPolicy") != "Always" for each in steps)
 
 
 def unschedulable(body: Body) -> str | None:
     """The scheduler's own words, if it found no node."""
-    condition = _condition(body, "PodScheduled")
-    return condition.get("message") if condition.get("reason") == "Unschedulable" else None
+    found = condition(body, "PodScheduled")
+    return found.get("message") if found.get("reason") == "Unschedulable" else None
 
 
 def view(
@@ -178,7 +106,7 @@ def view(
 
     `marked_since`, on that clock: since when our watch shows its mark.
     """
-    ready = _condition(body, "Ready")
+    ready = condition(body, "Ready")
     return Pod(
         name=body["metadata"]["name"],
         state=state(body),
@@ -198,6 +126,7 @@ def containers(body: Body) -> list[Body]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
-def _condition(body: Body, name: str) -> dict[str, Any]:
+def condition(body: Body, name: str) -> dict[str, Any]:
+    """The condition of that name; empty where the cluster has not set it."""
     conditions = body.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == name), {})
+    return next((each for each in conditions if each["type"] == name), {})

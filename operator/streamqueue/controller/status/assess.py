@@ -10,6 +10,7 @@ from streamqueue.api.ignored import ignored
 from streamqueue.api.spec import Protocol, QueueSpec, Retention
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import states as workers
+from streamqueue.controller.pods.faults import READINESS, fault
 from streamqueue.controller.status.risks import risks
 from streamqueue.controller.status.trimming import lost_pending
 from streamqueue.controller.trouble import Trouble
@@ -192,7 +193,7 @@ def _no_working_pod(facts: Facts) -> Trouble | None:
         trouble = _failure(body, facts)
         if trouble is None and workers.state(body) is PodState.READY:
             return None
-        if trouble and trouble.reason == workers.READINESS:
+        if trouble and trouble.reason == READINESS:
             return None  # nothing is sent to a worker: it takes its tasks nevertheless
         failing = failing or trouble
     return failing or facts.unmade
@@ -209,6 +210,5 @@ def unmade(deployment: Body | None) -> Trouble | None:
 
 
 def _failure(body: Body, facts: Facts) -> Trouble | None:
-    name = body["metadata"]["name"]
-    found = workers.crash_loop(body, facts.now) or workers.unready(body, facts.now, facts.patience)
-    return Trouble(found[0], f"pod {name}: {found[1] or found[0]}") if found else None
+    found = fault(body, facts.now, facts.patience)
+    return Trouble(found.word, f"pod {body['metadata']['name']}: {found.sentence}") if found else None

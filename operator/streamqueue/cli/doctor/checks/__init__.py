@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     reading.shared_consumer,
     pods.image,
     pods.crash_loop,
+    pods.container_config,
     pods.unschedulable,
     pods.never_ready,
     pods.lost,

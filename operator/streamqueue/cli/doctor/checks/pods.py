@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streamqueue.api.spec import Protocol
-from streamqueue.api.template import HANDLER
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods import states as workers
+from streamqueue.controller.pods.faults import READINESS, Fault, fault
 from streamqueue.scaling.memory import LEAST_PATIENCE
 
 _LISTEN = "let it listen on port {} of every address (0.0.0.0), not of 127.0.0.1 alone"
@@ -17,26 +17,29 @@ _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.security
 
 
 def image(facts: Facts) -> Iterator[Finding]:
-    for pod, message in _failing(facts, "ImagePull"):
-        cause = f"image {_unpulled(pod)} can't be pulled: {message or 'the kubelet gives no reason'}"
+    for pod, why in _faults(facts, "ImagePull"):
+        cause = f"image {_of(pod, why)['image']} can't be pulled: {why.sentence}"
         yield Finding("image-pull", cause, f"kubectl describe pod{facts.namespace} {pod['metadata']['name']}")
         return
 
 
 def crash_loop(facts: Facts) -> Iterator[Finding]:
-    for word, option in (("CrashLoop", "--previous "), ("ContainerConfig", "")):
-        for pod, message in _failing(facts, word):
-            name, ended = pod["metadata"]["name"], _ended_most(pod)
-            which = "the handler" if ended.get("name", HANDLER) == HANDLER else f"container {ended['name']}"
-            what = f"{which} crashes again and again" if word == "CrashLoop" else "the container can't be created"
-            verb = f"logs {option}{name}{_of_container(pod, ended)}" if option else f"describe pod {name}"
-            root = "non-root" in message or "runAsNonRoot" in message
-            yield Finding(
-                "crash-loop" if option else "container-config",
-                f"{what}: {_last_exit(ended) or message}",
-                _NOT_ROOT if root else f"kubectl {verb}{facts.namespace}",
-            )
-            break
+    for pod, why in _faults(facts, "CrashLoop"):
+        name = pod["metadata"]["name"]
+        container = f" -c {why.container}" if len(workers.containers(pod)) > 1 else ""
+        look = f"kubectl logs --previous {name}{container}{facts.namespace}"
+        yield Finding("crash-loop", f"pod {name}: {why.sentence}", look)
+        return
+
+
+def container_config(facts: Facts) -> Iterator[Finding]:
+    for pod, why in _faults(facts, "ContainerConfig"):
+        name = pod["metadata"]["name"]
+        root = "non-root" in why.sentence or "runAsNonRoot" in why.sentence
+        look = f"kubectl describe pod {name}{facts.namespace}"
+        cause = f"pod {name}: container {why.container} can't be created: {why.sentence}"
+        yield Finding("container-config", cause, _NOT_ROOT if root else look)
+        return
 
 
 def unschedulable(facts: Facts) -> Iterator[Finding]:
@@ -48,14 +51,13 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
 
 
 def never_ready(facts: Facts) -> Iterator[Finding]:
-    for pod in _current(facts):
-        found = workers.unready(pod, facts.now, LEAST_PATIENCE)
-        if found and not workers.crash_loop(pod, facts.now):
-            name, waits = pod["metadata"]["name"], found[1]
-            listens = facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in waits
-            hint = f"{_LISTEN.format(facts.spec.handler.port)}; " if facts.spec and listens else ""
-            yield Finding("never-ready", f"pod {name}: {waits}", f"{hint}kubectl describe pod{facts.namespace} {name}")
-            return
+    for pod, why in _faults(facts, "NotReady", READINESS):
+        name = pod["metadata"]["name"]
+        listens = facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in why.sentence
+        hint = f"{_LISTEN.format(facts.spec.handler.port)}; " if facts.spec and listens else ""
+        look = f"kubectl describe pod{facts.namespace} {name}"
+        yield Finding("never-ready", f"pod {name}: {why.sentence}", f"{hint}{look}")
+        return
 
 
 def lost(facts: Facts) -> Iterator[Finding]:
@@ -100,16 +102,13 @@ def _meets(expression: Body, value: str | None) -> bool:
             return value is None
 
 
-def _failing(facts: Facts, word: str) -> Iterator[tuple[Body, str]]:
-    for pod in _current(facts):
-        failure = workers.crash_loop(pod, facts.now)
-        if failure and failure[0] == word:
-            yield pod, failure[1]
-
-
-def _current(facts: Facts) -> Iterator[Body]:
-    """Without pods of an older release, which the rollout replaces."""
-    return (pod for pod in facts.pods if not facts.spec or facts.spec.handler.image in _images(pod))
+def _faults(facts: Facts, *words: str) -> Iterator[tuple[Body, Fault]]:
+    for pod in facts.pods:
+        if facts.spec and facts.spec.handler.image not in _images(pod):
+            continue  # an older release, which the rollout replaces
+        found = fault(pod, facts.now, LEAST_PATIENCE)
+        if found and found.word in words:
+            yield pod, found
 
 
 def _images(pod: Body) -> list[str]:
@@ -118,24 +117,6 @@ def _images(pod: Body) -> list[str]:
     return [each["image"] for each in (*spec.get("initContainers", []), *spec["containers"])]
 
 
-def _unpulled(pod: Body) -> str:
-    """The image that a container of the pod waits for."""
-    return str(next(each["image"] for each in workers.containers(pod) if workers.failed(each) == "ImagePull"))
-
-
-def _ended_most(pod: Body) -> Body:
-    """Status of the container that was restarted most often; empty where none was."""
-    ended = [status for status in workers.containers(pod) if "terminated" in status.get("lastState", {})]
-    return max(ended, key=lambda status: int(status.get("restartCount", 0)), default={})
-
-
-def _last_exit(status: Body) -> str:
-    if not status:
-        return ""
-    ended, times = status["lastState"]["terminated"], status.get("restartCount", 0)
-    return f"{times} restart(s), last exit code {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
-
-
-def _of_container(pod: Body, status: Body) -> str:
-    """As an option for `kubectl logs`, which by itself means the first of several."""
-    return f" -c {status['name']}" if status and len(workers.containers(pod)) > 1 else ""
+def _of(pod: Body, fault: Fault) -> Body:
+    """Status of the container that the fault is about."""
+    return next(each for each in workers.containers(pod) if each["name"] == fault.container)
