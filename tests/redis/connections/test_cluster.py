@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tests.redis.worker.stores import KEYS, ack, claim, expire, retry, settle, s
 # Clusters differ by the server's generation, not by each version.
 pytestmark = pytest.mark.on("redis-7.0", "valkey-9.1")
 
+SLOT = key_slot(Queue.stream.encode())
 MODES = pytest.mark.parametrize("mode", [RedisMode.AUTO, RedisMode.CLUSTER])
 
 
@@ -99,72 +101,90 @@ async def test_the_pass_without_the_operator_looks_at_the_node_of_the_queue(clus
         assert (await check_server(fresh, spec())).until is None
 
 
-async def move_begins(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
-    await cluster.ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", await cluster.id_of(source))
-    await cluster.ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", await cluster.id_of(target))
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The slot of `Queue` on its way from one primary to another."""
+
+    cluster: RunningCluster
+    source: RunningServer
+    target: RunningServer
+
+    @property
+    def back(self) -> Move:
+        return Move(self.cluster, self.target, self.source)
+
+    async def whole(self) -> None:
+        await self.begin()
+        await self.take_all()
+        await self.end()
+
+    async def begin(self) -> None:
+        await self._set(self.target, "IMPORTING", await self.cluster.id_of(self.source))
+        await self._set(self.source, "MIGRATING", await self.cluster.id_of(self.target))
+
+    async def take(self, *keys: bytes | str) -> None:
+        words = ("MIGRATE", "127.0.0.1", self.target.port, "", 0, 5000, "KEYS")
+        await self.cluster.ask(self.source, *words, *keys)
+
+    async def take_all(self) -> None:
+        await self.take(*await self.cluster.ask(self.source, "CLUSTER", "GETKEYSINSLOT", SLOT, 100))
+
+    async def end(self) -> None:
+        for node in (self.target, self.source):
+            await self._set(node, "NODE", await self.cluster.id_of(self.target))
+
+    async def give_up(self) -> None:
+        for node in (self.source, self.target):
+            await self._set(node, "STABLE")
+
+    async def _set(self, node: RunningServer, *words: str) -> None:
+        await self.cluster.ask(node, "CLUSTER", "SETSLOT", SLOT, *words)
 
 
-async def move_ends(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
-    keys = await cluster.ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100)
-    await cluster.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-
-
-async def moved(cluster: RunningCluster, slot: int, source: RunningServer, target: RunningServer) -> None:
-    await move_ends(cluster, slot, source, target)
-    for node in (target, source):
-        await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(target))
-
-
-async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluster: RunningCluster) -> None:
-    slot = key_slot(Queue.stream.encode())
+@pytest.fixture
+async def move(cluster: RunningCluster) -> Move:
     source = await cluster.owner(Queue.stream)
-    target = next(node for node in cluster.nodes[:3] if node is not source)
+    return Move(cluster, source, next(node for node in cluster.nodes[:3] if node is not source))
+
+
+async def test_a_slot_moves_under_a_queue_and_no_entry_is_lost_or_doubled(cluster: RunningCluster, move: Move) -> None:
     async with connected(cluster) as client:
         queue = Queue(client)
         await queue.create()
         await queue.add(3)
-        await move_begins(cluster, slot, source, target)
+        await move.begin()
         added = await queue.add(2)  # the key is still where it was
         # Keys that aren't there yet may be at the target: a script over several can't run, and says so.
         during = await steps.look(client)
         assert isinstance(during, RedisProblem) and during.kind is ProblemKind.CLUSTER
-        await move_ends(cluster, slot, source, target)
+        await move.take_all()
         added += await queue.add(2)  # ASK: each goes to the target, once
-        for node in (target, source):
-            await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "NODE", await cluster.id_of(target))
+        await move.end()
         added += await queue.add(2)  # MOVED
         assert (await queue.snapshot()).undelivered == 9
         assert [entry_id for entry_id, _ in await queue.entries()][3:] == added
         # A client that learns of the cluster only now.
         async with connected(cluster, RedisMode.CLUSTER) as late:
             assert (await Queue(late).snapshot()).undelivered == 9
-        await move_begins(cluster, slot, target, source)
-        await moved(cluster, slot, target, source)
+        await move.back.whole()
 
 
-async def test_a_redrive_while_the_slot_moves_puts_each_letter_back_once(cluster: RunningCluster) -> None:
+async def test_a_redrive_while_the_slot_moves_puts_each_letter_back_once(cluster: RunningCluster, move: Move) -> None:
     """Of keys that aren't there a script learns nothing then, unless it was told of them: that of a result is one."""
-    slot = key_slot(Queue.stream.encode())
-    source = await cluster.owner(Queue.stream)
-    target = next(node for node in cluster.nodes[:3] if node is not source)
     async with connected(cluster) as client:
         queue = Queue(client)
         await queue.create()
         await kill(queue, 3)
-        await move_begins(cluster, slot, source, target)
+        await move.begin()
         try:
             assert await redrive(client, spec(), await queue.letters()) == 3
         finally:
-            for node in (source, target):
-                await cluster.ask(node, "CLUSTER", "SETSLOT", slot, "STABLE")
+            await move.give_up()
         assert await queue.letters() == [] and len(await queue.entries()) == 3 + 3
 
 
-async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(cluster: RunningCluster) -> None:
+async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(cluster: RunningCluster, move: Move) -> None:
     """What a script names is all there, and it runs; the keys of results, which it doesn't name, have gone ahead."""
-    slot = key_slot(Queue.stream.encode())
-    source = await cluster.owner(Queue.stream)
-    target = next(node for node in cluster.nodes[:3] if node is not source)
     async with connected(cluster) as client:
         queue = Queue(client)
         await queue.create()
@@ -182,19 +202,18 @@ async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(clust
             await client.zadd(scores, {"0-1": 1e15})
         await client.hset(KEYS.attempts, "0-1", "1")
         died = partial(release, client, spec(**limits), "a", math.inf, "Error")
-        await move_begins(cluster, slot, source, target)
+        await move.begin()
         try:
-            results = [KEYS.results + each for each in ids]
-            await cluster.ask(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *results)
+            await move.take(*(KEYS.results + each for each in ids))
             for call in (*(settle(a, end) for end in ends), claim(b), died()):
                 with pytest.raises(RedisProblem) as caught:
                     await call
                 assert caught.value.kind is ProblemKind.CLUSTER
             assert len(await queue.pending()) == 5 and len(await queue.letters()) == 1
         finally:
-            await moved(cluster, slot, source, target)
-            await move_begins(cluster, slot, target, source)
-            await moved(cluster, slot, target, source)
+            await move.take_all()
+            await move.end()
+            await move.back.whole()
         await settle(a, *ends)
         await claim(b)
         await died()

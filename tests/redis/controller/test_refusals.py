@@ -107,6 +107,12 @@ def with_a_fleet(store: Store, replicas: int = 1) -> None:
     store.show(DEPLOYMENTS, FLEET | {"spec": FLEET["spec"] | {"replicas": replicas}})
 
 
+def with_three_ready_pods(store: Store) -> None:
+    with_a_fleet(store, replicas=3)
+    for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
+        store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+
+
 @pytest.mark.usefixtures("at_work")
 @pytest.mark.parametrize(("status", "reason", "message", "said"), ANY_WORD)
 async def test_a_new_queue_says_why_it_has_no_fleet(
@@ -137,9 +143,7 @@ async def test_what_is_let_pass_later_is_tried_again(api: ApiServer, monkeypatch
 
 
 async def test_a_pod_that_cant_be_marked_holds_up_nobody(store: Store, loop: Loop, api: ApiServer) -> None:
-    with_a_fleet(store, replicas=3)
-    for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
-        store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+    with_three_ready_pods(store)
     api.refusal = (403, "Forbidden", 'admission webhook "policy" denied the request')
     async with running(loop):
         await api.comes_to(lambda: api.says("Accepted") == ("False", "Forbidden"))
@@ -149,9 +153,7 @@ async def test_pods_that_cant_be_marked_are_told_of(
     store: Store, loop: Loop, api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None goes unmarked: the fleet would stay at its peak, with idle pods that are being marked for ever."""
-    with_a_fleet(store, replicas=3)
-    for name in ("orders-6b7f9-aaaaa", "orders-6b7f9-bbbbb", "orders-6b7f9-ccccc"):
-        store.show(PODS, pod(name, uid=name, conditions=[condition("Ready", "True")]))
+    with_three_ready_pods(store)
     api.refusal = (403, "Forbidden", "annotations of pods are not to be changed")
     async with running(loop):
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))
