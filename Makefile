@@ -13,7 +13,7 @@ WITH_CLUSTER := eval "$$($(CLUSTER) print-env)" &&
 PYTEST := $(BIN)/pytest
 ABREAST := -n 6 --dist worksteal # they wait a lot; neighbours stay in one process, with the servers that they share
 
-.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-python test-e2e test-nodes incidents chaos chaos-long cluster-up cluster-down images keda
+.PHONY: help render demo test lint docs format test-unit test-redis test-redis-all test-python test-e2e test-nodes test-node-loss incidents chaos chaos-long cluster-up cluster-down images keda
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9%-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -62,12 +62,17 @@ test-python: .venv/.synced ## unit and Redis tests on a later Python, fetched by
 	$(UV) sync --quiet --frozen --all-extras --all-groups --python $$python && \
 	$$UV_PROJECT_ENVIRONMENT/bin/pytest tests/unit tests/redis --servers=valkey-9.1 -W error::DeprecationWarning $(ABREAST)
 
-test-e2e: cluster-up ## tests on the kind cluster, but for those of `make test-nodes`
-	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m 'not nodes' $$($(CLUSTER) pytest-args)"
+test-e2e: cluster-up ## tests on the kind cluster, but for those of `make test-nodes` and `make test-node-loss`
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m 'not nodes and not several' $$($(CLUSTER) pytest-args)"
 
 test-nodes: cluster-up ## tests with a node autoscaler: Karpenter and KWOK, built from their Go modules the first time
 	$(CLUSTER) node-autoscaler
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m nodes $$($(CLUSTER) pytest-args)"
+
+test-node-loss: export STREAMQUEUE_CLUSTER := several
+test-node-loss: export STREAMQUEUE_WORKERS := 2
+test-node-loss: cluster-up ## a node dies under operator, workers and reclaim; on a cluster of its own, of three nodes
+	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e -m several $$($(CLUSTER) pytest-args)"
 
 incidents: cluster-up ## make five incidents on the cluster, mend them, and write docs/incidents.md
 	$(WITH_CLUSTER) eval "$(PYTEST) tests/e2e/test_incidents.py --incidents docs/incidents.md $$($(CLUSTER) pytest-args)"

@@ -1,4 +1,4 @@
-"""kind's configuration of the cluster: one node.
+"""kind's configuration of the cluster: one node, and as many beside it as settings.WORKERS has.
 
 Its API server writes an audit log of the operator's calls, and its etcd doesn't wait for the disk.
 """
@@ -6,7 +6,7 @@ Its API server writes an audit log of the operator's calls, and its etcd doesn't
 from pathlib import Path
 
 from tests.cluster.keys import key_of
-from tests.cluster.settings import CACHE
+from tests.cluster.settings import CACHE, WORKERS
 
 POLICY = Path(__file__).with_name("audit-policy.yaml")
 AUDIT_FOLDER = "/var/log/kubernetes"  # on the node
@@ -20,7 +20,7 @@ nodes:
   - role: control-plane
     extraMounts:
       - {{hostPath: {folder}, containerPath: {node}, readOnly: true}}
-kubeadmConfigPatches:
+{workers}kubeadmConfigPatches:
   - |
     kind: ClusterConfiguration
     apiServer:
@@ -42,7 +42,7 @@ kubeadmConfigPatches:
 
 def folder() -> Path:
     """What the node mounts. Its name tells a cluster of this configuration from one of another."""
-    return CACHE / "config" / key_of([_CONFIG], [POLICY])
+    return CACHE / "config" / key_of([_CONFIG, _workers()], [POLICY])
 
 
 def write() -> Path:
@@ -51,6 +51,12 @@ def write() -> Path:
     mounted.mkdir(parents=True, exist_ok=True)
     (mounted / POLICY.name).write_bytes(POLICY.read_bytes())
     file = mounted / "kind.yaml"
-    text = _CONFIG.format(folder=mounted, node=_IN_NODE, policy=POLICY.name, log=AUDIT_LOG, logs=AUDIT_FOLDER)
+    text = _CONFIG.format(
+        folder=mounted, node=_IN_NODE, policy=POLICY.name, log=AUDIT_LOG, logs=AUDIT_FOLDER, workers=_workers()
+    )
     file.write_text(text)
     return file
+
+
+def _workers() -> str:
+    return "  - role: worker\n" * len(WORKERS)

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from tests.cluster import config, docker
+from tests.cluster import config, docker, pod_network
 from tests.cluster.handles import Handles
-from tests.cluster.settings import CLUSTER, NODE_CONTAINER
+from tests.cluster.settings import CLUSTER, NODE_CONTAINER, WORKERS
 from tests.cluster.shell import HarnessError, answer, output, run
 
 COMES_BACK_SECONDS = 60
@@ -58,9 +58,9 @@ def find_node() -> Node | None:
 def ensure(handles: Handles, report: Callable[[str], None]) -> None:
     """Return once node and DNS are ready; a cluster that doesn't come back within a minute is made anew."""
     action = choose(find_node(), docker.image_id(handles.node_image), str(config.folder()))
-    if action is Action.START:
-        output(["docker", "start", NODE_CONTAINER])
     if action in (Action.WAIT, Action.START):
+        output(["docker", "start", NODE_CONTAINER, *WORKERS])
+        pod_network.connect()
         report("waiting until node and DNS are ready")
         if comes_back(handles):
             return
@@ -69,6 +69,7 @@ def ensure(handles: Handles, report: Callable[[str], None]) -> None:
         delete(handles)
     create: list[str | Path] = [handles.kind, "create", "cluster", "--name", CLUSTER, "--image", handles.node_image]
     run([*create, "--config", config.write(), "--kubeconfig", handles.kubeconfig], "kind", report=report)
+    pod_network.connect()
     report("waiting until node and DNS are ready")
     wait_ready(handles, READY_SECONDS)
 

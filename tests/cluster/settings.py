@@ -8,6 +8,9 @@ RECIPE = Path(__file__).resolve().parent / "node"
 
 CLUSTER = os.environ.get("STREAMQUEUE_CLUSTER", "streamqueue")
 NODE_CONTAINER = f"{CLUSTER}-control-plane"
+WORKERS = tuple(
+    f"{CLUSTER}-worker{n if n > 1 else ''}" for n in range(1, int(os.environ.get("STREAMQUEUE_WORKERS", "0")) + 1)
+)
 
 KUBERNETES = "v1.34.4"  # agrees with node/kubernetes/go.mod
 ETCD = "3.6.5-0"  # the tags that kubeadm of this version asks for

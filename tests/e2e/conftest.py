@@ -38,6 +38,7 @@ _worlds: list[World] = []
 def pytest_configure(config: pytest.Config) -> None:
     concurrently.pytest_configure(config)
     config.addinivalue_line("markers", "nodes: needs a node autoscaler on the cluster; run by `make test-nodes`")
+    config.addinivalue_line("markers", "several: needs a cluster of several nodes; run by `make test-node-loss`")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,12 @@ from streamqueue.manifests.security import WITHOUT_PRIVILEGES
 
 # Raise it with every change to what is derived into the pod template: fleets move only when their spec does, or at
 # zero, so that an upgrade of the operator restarts none.
-TEMPLATE_VERSION = "4"
+TEMPLATE_VERSION = "5"
+
+# How long a node that is lost has to come back. Kubernetes alone gives it five minutes, in which nobody works in its
+# pods' stead.
+_UNTIL_REPLACED = 30  # seconds
+_LOST = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def deployment(
@@ -76,10 +81,19 @@ def _pod(owner: Owner, spec: QueueSpec, secrets: Fingerprints | None, containers
             "terminationGracePeriodSeconds": grace_period(spec.handler),
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             # No readiness probe: the ReplicaSet removes unready pods first, so readiness must never mean "busy".
+            "tolerations": _tolerations(spec),
             **containers,
             **volumes(worker_files(spec)),
         },
     }
+
+
+def _tolerations(spec: QueueSpec) -> list[dict[str, Any]]:
+    """But for taints that the overlay has a word on: of two tolerations Kubernetes goes by the shorter."""
+    given = (spec.template.get("spec") or {}).get("tolerations")
+    chosen = [each.get("key") for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+    shared = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _UNTIL_REPLACED}
+    return [{"key": key, **shared} for key in _LOST if key not in chosen]
 
 
 def _worker(spec: QueueSpec) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def cron_job(
         "spec": {
             "schedule": spec.reclaim.schedule or f"{minute_offset(owner.uid)}-59/5 * * * *",
             "suspend": suspended or spec.reclaim.suspend,
-            "concurrencyPolicy": "Forbid",
+            "concurrencyPolicy": "Replace",  # on a node that is lost a run never ends
             "startingDeadlineSeconds": 10,  # on a wake, resumed: a run that was missed while suspended stays missed
             "successfulJobsHistoryLimit": 1,
             "failedJobsHistoryLimit": 1,

@@ -120,6 +120,13 @@ RUNS = {"running": {"startedAt": CREATED}}
             "container handler runs, and its readiness probe fails",
         ),
         ({"initContainerStatuses": [container("migrate", state=RUNS)]}, "init container migrate has not ended"),
+        (
+            {
+                "conditions": [UNREADY, condition("ContainersReady", "True")],
+                "containerStatuses": [container(ready=True)],
+            },
+            "its node doesn't answer",
+        ),
     ],
 )
 def test_what_a_pod_waits_for_that_is_unready_for_long(status: dict[str, Any], told: str) -> None:

@@ -90,6 +90,10 @@ def test_a_pod_that_is_there_long_after_its_grace_leaves_its_room_to_others() ->
         return [each.name for each in found.pods]
 
     assert (names(-10), names(60), names(61)) == (["a", "b"], ["a", "b"], ["b"])
+    going["status"]["conditions"].append(condition("ContainersReady", "True"))
+    assert names(-10) == ["b"], "the node controller says that its node doesn't answer"
+    going["status"]["conditions"][0]["reason"] = "ReadinessGatesNotReady"
+    assert names(-10) == ["a", "b"], "the kubelet's word"
 
 
 def test_a_pod_that_was_taken_from_its_replicaset_is_none_of_the_fleet() -> None:

@@ -127,6 +127,19 @@ def test_our_workers_get_the_url_of_a_secret_as_a_file(protocol: str, container:
         assert "volumeMounts" not in sidecar, "the handler's container gets no password"
 
 
+def test_pods_of_a_lost_node_are_replaced_soon_unless_the_template_says_when() -> None:
+    def seconds(*given: Any) -> dict[str, int]:
+        parsed = spec(template={"spec": {"tolerations": [*given]}})
+        tolerations = deployment(parsed)["spec"]["template"]["spec"]["tolerations"]
+        return {each["key"].partition("/")[2] or each["key"]: each.get("tolerationSeconds") for each in tolerations}
+
+    ours = {"not-ready": 30, "unreachable": 30}
+    assert seconds() == ours
+    assert seconds({"key": "gpu", "operator": "Exists"}) == {**ours, "gpu": None}
+    patient = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "tolerationSeconds": 900}
+    assert seconds(patient) == {**ours, "unreachable": 900}
+
+
 def test_workers_cannot_gain_privileges() -> None:
     template = deployment()["spec"]["template"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
-from streamqueue.controller.pods.states import condition, containers, failed, state, unready_since
+from streamqueue.controller.pods.states import condition, containers, failed, is_cut_off, state, unready_since
 from streamqueue.scaling.model import PodState
 
 # Unready by a probe of the user's own: its worker may well work.
@@ -77,6 +77,8 @@ def unready(body: Body, now: float, patience: float) -> Fault | None:
     since = unready_since(body)
     if now - (epoch(body["metadata"]["creationTimestamp"]) if since is None else since) <= patience:
         return None
+    if is_cut_off(body):
+        return Fault("NotReady", "its node doesn't answer")
     for status in containers(body):
         waiting, name = status.get("state", {}).get("waiting", {}).get("reason"), status["name"]
         if status.get("ready") or waiting == "PodInitializing":

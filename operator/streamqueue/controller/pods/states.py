@@ -38,10 +38,19 @@ def is_over(body: Body) -> bool:
     return body.get("status", {}).get("phase") in ("Failed", "Succeeded")
 
 
+def is_cut_off(body: Body) -> bool:
+    """Unready by the word of the node controller, which hears nothing of the node: the kubelet, which knows that its
+    containers are ready, would give a reason.
+    """
+    ready = condition(body, "Ready")
+    unready = ready.get("status") == "False" and not ready.get("reason")
+    return unready and condition(body, "ContainersReady").get("status") == "True"
+
+
 def is_lost(body: Body, now: float) -> bool:
-    """Told to go, and still there long after its grace: its node doesn't answer. `now` in epoch s."""
+    """Told to go by a node that doesn't answer, or there long after its grace. `now` in epoch s."""
     deleted = body["metadata"].get("deletionTimestamp")  # holds the grace
-    return deleted is not None and now - epoch(deleted) > _LOST_AFTER
+    return deleted is not None and (is_cut_off(body) or now - epoch(deleted) > _LOST_AFTER)
 
 
 def disrupted_at(body: Body) -> float | None:

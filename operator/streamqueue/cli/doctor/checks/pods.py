@@ -65,8 +65,8 @@ def lost(facts: Facts) -> Iterator[Finding]:
     if gone:
         metadata, node = gone[0]["metadata"], gone[0]["spec"].get("nodeName", "")
         cause = (
-            f"{len(gone)} pod(s) were told to go and are there long after their grace, as {metadata['name']}: node "
-            f"{node} hasn't ended them; others work in their stead"
+            f"{len(gone)} pod(s), as {metadata['name']}, were told to go and are still there: node {node} doesn't "
+            "answer, or hasn't ended them long after their grace; others work in their stead"
         )
         yield Finding("lost-pods", cause, f"kubectl get node{facts.context_option} {node}", warning=True)
 
