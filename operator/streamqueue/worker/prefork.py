@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -31,7 +32,9 @@ log = logging.getLogger(__name__)
 WRONG_SETTINGS = 2  # the exit code of a child that no other will do better than
 PAUSE = 1.0  # seconds before the next, where a child died young
 
-Serve = Callable[[Settings, str, Row | None], None]
+_SIGNALS = {each.value: each.name for each in signal.Signals}  # most of those for real time have no name
+
+Serve = Callable[[Settings, str, Row | None, socket.socket], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class _Child:
 
 
 class Prefork:
-    """`run()` ends when all children have. `serve(settings, consumer, row of the metrics)` is what a child does."""
+    """`run()` ends when all children have. `serve(settings, consumer, metrics' row, line)` is what a child does."""
 
     def __init__(self, settings: Settings, serve: Serve) -> None:
         self._settings = settings
@@ -58,6 +61,7 @@ class Prefork:
         self._signals, writes = os.pipe()
         os.set_blocking(writes, False)
         signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        self._own_end, self._line = socket.socketpair()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for signum in SIGNALS:
             signal.signal(signum, lambda *_: self._stop())
@@ -89,6 +93,8 @@ class Prefork:
 
     def _stop(self) -> None:
         self._stops += 1
+        if self._stops == 2:
+            self._own_end.send(b"!")
         for pid in self._children:
             with suppress(ProcessLookupError):  # waited for, but not yet taken off the list
                 os.kill(pid, signal.SIGTERM)
@@ -129,8 +135,9 @@ class Prefork:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         code = 1
         try:
+            self._own_end.close()
             row = self._pool.row(child.place) if self._pool else None
-            self._serve(replace(self._settings, concurrency=child.slots, processes=1), child.consumer, row)
+            self._serve(replace(self._settings, concurrency=child.slots, processes=1), child.consumer, row, self._line)
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
@@ -142,7 +149,7 @@ class Prefork:
             os._exit(code)
 
     def _replace(self, child: _Child, code: int) -> None:
-        cause = f"process ended with {code}" if code >= 0 else f"process ended by {signal.Signals(-code).name}"
+        cause = f"process ended with {code}" if code >= 0 else f"process ended by {_SIGNALS.get(-code, -code)}"
         log.error("%s: %s", child.consumer, cause)
         try:
             asyncio.run(self._hand_on(child, cause))

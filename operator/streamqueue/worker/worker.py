@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from streamqueue.worker.batch.handler import BatchHandler
+from streamqueue.worker.child import Child
 from streamqueue.worker.consumer import Consumer
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.handler import Handler
@@ -106,9 +108,9 @@ class Worker:
 
         Prefork(settings, self._run_as_child).run()
 
-    def _run_as_child(self, settings: Settings, consumer: str, row: Row | None) -> None:
+    def _run_as_child(self, settings: Settings, consumer: str, row: Row | None, line: socket.socket) -> None:
         self._settings, self._name, self._row = settings, consumer, row
-        run(lambda: self, [signal.SIGTERM])
+        run(lambda: Child(self, line), [signal.SIGTERM])
 
     async def serve(self) -> None:
         """The same inside a running loop, without signal handlers: until `stop()`, which may come first."""

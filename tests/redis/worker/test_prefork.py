@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from contextlib import AbstractAsyncContextManager, suppress
@@ -202,17 +203,67 @@ def test_more_processes_than_tasks_are_refused() -> None:
         Settings(redis_url="redis://h", stream="orders", consumer="pod", concurrency=2, processes=3)
 
 
-async def test_ctrl_c_in_a_terminal_lets_tasks_end(queue: Queue, shared_server: RunningServer) -> None:
-    """It reaches the children as well as their parent, which passes it on: it is one word, not two."""
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGTERM])
+async def test_a_word_to_all_processes_lets_tasks_end(
+    queue: Queue, shared_server: RunningServer, word: signal.Signals
+) -> None:
+    """Ctrl-C in a terminal, or an init that signals the whole group, reaches the children as well as their parent, who
+    passes it on: it is one word, not two.
+    """
     for _ in range(2):
         await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
     leads = f"import os\nos.setsid()\n{PROGRAM}"
     async with running(leads, shared_server, {}, CONCURRENCY="2", PROCESSES="2") as parent:
-        await said(parent, 2)
-        os.killpg(parent.pid, signal.SIGINT)
+        pids = [int(pid) for *_, pid in await said(parent, 2)]
+        os.kill(parent.pid, signal.SIGSTOP)  # or two signals may arrive as one
+        os.killpg(parent.pid, word)
+        await until(lambda: not any(map(is_about_to_hear, pids)), "the children have heard it")
+        os.kill(parent.pid, signal.SIGCONT)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     snapshot = await queue.snapshot()
     assert (snapshot.pending, snapshot.parked, snapshot.due) == (0, 0, 0)
+
+
+def is_about_to_hear(pid: int) -> bool:
+    """Whether a signal to this process has yet to arrive."""
+    (pending,) = re.findall(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+    return int(pending, 16) != 0
+
+
+async def test_a_second_word_hands_back_at_once(queue: Queue, shared_server: RunningServer) -> None:
+    await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "600"})
+    async with fleet(shared_server, TIMEOUT="600") as parent:
+        await said(parent, 1)
+        parent.send_signal(signal.SIGTERM)
+        await until(lambda: not is_about_to_hear(parent.pid), "it has heard the first")
+        parent.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(parent.wait(), 20) == 0
+    assert list((await owners(queue)).values()) == [PARKED]
+
+
+async def test_children_whose_parent_was_killed_end_their_tasks_and_go(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """Where it wasn't the container's first process, nobody else tells them to."""
+    for _ in range(3):
+        await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})
+    async with fleet(shared_server) as parent:
+        await said(parent, 2)
+        parent.kill()
+        assert parent.stdout
+        assert await asyncio.wait_for(parent.stdout.read(), 20) == b"", "they take no more, and leave"
+    snapshot = await queue.snapshot()
+    assert (snapshot.pending, snapshot.parked, snapshot.due, snapshot.undelivered) == (0, 0, 0, 1)
+
+
+async def test_a_signal_without_a_name_that_kills_a_process_ends_no_other(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.redis.xadd(queue.stream, {"how": "works"})
+    async with fleet(shared_server) as parent:
+        [(*_, pid)] = await said(parent, 1)
+        os.kill(int(pid), signal.SIGRTMIN + 1)
+        await until_two(queue, parent, but=pid)
 
 
 DEFECT = """
