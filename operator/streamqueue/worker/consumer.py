@@ -111,8 +111,10 @@ class Consumer:
         failures = 0
         try:
             while not self._is_finished():
+                begun = self._loop.time()
                 try:
                     await self._turn()
+                    self._reconnecting.seen(begun)
                     failures = 0
                 except RedisProblem as problem:
                     failures += 1

@@ -10,14 +10,16 @@ from contextlib import asynccontextmanager, suppress
 
 from redis.asyncio import Redis
 
-from streamqueue.streams.connection import ServerChanged
+from streamqueue.streams.connection import ServerChanged, node_of
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from streamqueue.streams.group import ensure_group
+from streamqueue.streams.server import clock_of
 from streamqueue.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 5.0  # seconds between two tries
+SLACK = 1.0  # seconds by which the time in an entry's id may be older than the server's clock
 
 
 class Reconnecting:
@@ -30,6 +32,7 @@ class Reconnecting:
     def __init__(self, stopping: asyncio.Event, longest: float = LONGEST_PAUSE) -> None:
         self._stopping = stopping
         self._longest = min(longest, LONGEST_PAUSE)
+        self._seen_at: float | None = None  # loop time
 
     async def pause(self, failures: int) -> None:
         """Wait, longer with every failure in a row; a stop ends it."""
@@ -64,6 +67,10 @@ class Reconnecting:
                 return
         yield None
 
+    def seen(self, at: float) -> None:
+        """The group was there at this loop time, or later."""
+        self._seen_at = at
+
     async def until_the_group_exists(self, client: Redis, settings: Settings) -> None:
         """Create it where it is missing, and try again until that succeeds, or until a stop.
 
@@ -71,8 +78,10 @@ class Reconnecting:
         """
         failures = 0
         while not self._stopping.is_set():
+            begun = asyncio.get_running_loop().time()
             try:
-                await ensure_group(client, settings.stream, settings.group, settings.start_from)
+                start = await self._beginning(client, settings)
+                await ensure_group(client, settings.stream, settings.group, start)
             except RedisProblem as problem:
                 if problem.kind is ProblemKind.BAD_URL and (
                     isinstance(problem, ServerChanged) or not settings.redis_url_file
@@ -82,4 +91,15 @@ class Reconnecting:
                 log.warning("%s", problem.message)
                 await self.pause(failures)
             else:
+                self.seen(begun)
                 return
+
+    async def _beginning(self, client: Redis, settings: Settings) -> str:
+        """The id after which the group begins. One that was there goes on where it was when last seen: "$" would skip
+        what has come since, as to a Redis that restarted with nothing.
+        """
+        if settings.start_from != "$" or self._seen_at is None:
+            return settings.start_from
+        now = await clock_of(await node_of(client, settings.stream))
+        away = asyncio.get_running_loop().time() - self._seen_at + SLACK
+        return f"{int((now - away) * 1000)}-0"
