@@ -153,7 +153,7 @@ class Prefork:
         log.error("%s: %s", child.consumer, cause)
         try:
             asyncio.run(self._hand_on(child, cause))
-        except RuntimeError as exc:  # asyncio may start no thread: no reason for the other processes to end
+        except (RuntimeError, OSError) as exc:  # no thread, or no file, for asyncio: no reason for the others to end
             log.error("its tasks may come back when their leases expire: %s", exc)  # noqa: TRY400 - one line
         if time.monotonic() - child.started < PAUSE and not self._stops:
             time.sleep(PAUSE)

@@ -52,15 +52,26 @@ os.fork = refused
 """
 
 
-WHEN_A_CHILD_DIES_AND_NO_THREAD_MAY_BE_STARTED = """
-import dataclasses, itertools, threading
+NO_THREAD = """
+import dataclasses, threading
 def refused(thread):
     raise RuntimeError("can't start new thread")
 threading.Thread.start = refused  # one would ask for the address of a name
 prefork._settings = dataclasses.replace(settings, redis_url="redis://localhost:1/0")
+def refuse(): pass
+"""
+
+NO_FILE = """
+import resource
+def refuse(): resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+"""
+
+WHEN_A_CHILD_DIES = """
+import itertools
 fork, forks = os.fork, itertools.count()
 def dying_or_told():
     n = next(forks)
+    refuse()
     if n == 2:  # in place of the first
         signal.raise_signal(signal.SIGTERM)
     pid = fork()
@@ -77,7 +88,8 @@ os.fork = dying_or_told
         JUST_BEFORE_THE_WAIT,
         BETWEEN_FORK_AND_BOOKKEEPING,
         AS_NO_PROCESS_MAY_BE_FORKED,
-        WHEN_A_CHILD_DIES_AND_NO_THREAD_MAY_BE_STARTED,
+        NO_THREAD + WHEN_A_CHILD_DIES,
+        NO_FILE + WHEN_A_CHILD_DIES,
     ],
 )
 def test_a_signal_at_any_moment_ends_all(before: str) -> None:
