@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from streamqueue import Queue as Producer
+from streamqueue import State
 from streamqueue.maintenance import WouldReachOthers, letters, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, kill, spec
+from tests.redis.servers.process import RunningServer
 
 
 async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Queue) -> None:
@@ -61,3 +66,20 @@ async def test_purge_removes_every_letter(queue: Queue) -> None:
     assert await purge(queue.redis, spec(), found) == 250
     assert await purge(queue.redis, spec(), found) == 0
     assert await queue.dead() == []
+
+
+@pytest.mark.parametrize("deliveries", [1, 3])
+async def test_where_a_task_is_stays_known_through_a_copy(
+    queue: Queue, shared_server: RunningServer, deliveries: int
+) -> None:
+    """That of a dead letter which was put back; that of a task which came back from a plain loop."""
+    async with Producer(shared_server.url, queue.stream) as producer:
+        await producer.send({"task": "x"}, id="x", remembered=60.0)
+        await queue.read()
+        await release(queue.redis, spec(max_deliveries=deliveries), "pod-1", math.inf, "Error")
+        assert len(await queue.letters()) == (deliveries == 1)
+        await redrive(queue.redis, spec(), await queue.letters())
+        assert (await producer.result("x")).state is State.WAITING
+        await queue.read()
+        assert (await producer.result("x")).state is State.PENDING
+    assert 0 < await queue.redis.pttl("{orders}:sent:x") <= 60_000, "it is remembered as long as it was to be"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.api.spec import QueueSpec
 from streamqueue.maintenance.replay import WouldReachOthers
 from streamqueue.streams.entries import Entry, header_pages, read_entries
@@ -33,7 +33,8 @@ async def redrive(client: Redis, spec: QueueSpec, ids: Sequence[str], *, into: s
     """
     keys = Keys(spec.stream, spec.group)
     own = into in ("", spec.stream)
-    head: list[Arg] = [spec.group if own else "", int(spec.delivery.reaches_others), keys.results]
+    group, sent = spec.group if own else "", StreamKeys(spec.stream).sent("")
+    head: list[Arg] = [group, int(spec.delivery.reaches_others), keys.results, sent]
     count = int(await _REDRIVE(client, [keys.dlq, into or keys.stream], [*head, *ids]))
     if count < 0:
         raise WouldReachOthers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis
 
-from streamqueue.api.keys import Keys
+from streamqueue.api.keys import Keys, StreamKeys
 from streamqueue.api.spec import Protocol, QueueSpec
 from streamqueue.maintenance.report import ReleaseReport
 from streamqueue.streams.pending_entries import PendingEntry
@@ -42,6 +42,7 @@ async def give_back(
     kept = int((spec.results_ttl or 0) * 1000)
     are_leasing = spec.handler.protocol is not Protocol.REDIS  # so that what has no lease was not begun
     head = [*limits, cause, int(is_dead), PARKED, int(delivery.reaches_others), keys.results, kept, int(are_leasing)]
+    head.append(StreamKeys(spec.stream).sent(""))
     for start in range(0, len(entries), CHUNK):
         args = list(head)
         for entry in entries[start : start + CHUNK]:

@@ -3,14 +3,14 @@
 -- stream of returns from consumers that are not known to be dead.
 -- ARGV: group, max deliveries, dead-letter max length, cause, 1 if the consumer is known to be dead, consumer that holds
 -- parked retries, 1 if copies may reach other groups, prefix of the result keys (in the stream's slot), results' TTL ms
--- (0: none kept), 1 if workers claim, and lease what they begin; then per entry: id, consumer, idle ms seen, charge (0 or
--- 1).
+-- (0: none kept), 1 if workers claim, and lease what they begin, prefix of the marks of what was sent (in the stream's
+-- slot); then per entry: id, consumer, idle ms seen, charge (0 or 1).
 -- Reply: counts of returned, dead-lettered, held back, dropped, left for a worker that claims, moved, leased, handed on.
 -- Lua does not roll back: each entry is appended first and acknowledged last, so that a failure may double it, never lose it.
 local stream, dlq, lease, due, attempts, returns = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, max_deliveries, dlq_max, cause = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local is_dead, RETRIES = ARGV[5] == '1', ARGV[6]
-local results, results_ttl, are_leasing = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1'
+local results, results_ttl, are_leasing, sent = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11]
 local RECORDS = 1000 -- of returns that nobody has counted yet, about so many are kept
 local KEEP = 30 * 86400 * 1000 -- ms after which the key of a deleted queue is gone
 local RETURNED, DEAD, HELD_BACK, DROPPED, NEEDS_WORKER, MOVED, LEASED, HANDED_ON = 1, 2, 3, 4, 5, 6, 7, 8
@@ -74,7 +74,7 @@ local function append(key, task, extra)
     args[#args + 1] = value
   end
   for _, value in ipairs(extra) do args[#args + 1] = value end
-  redis.call('XADD', key, '*', unpack(args))
+  return redis.call('XADD', key, '*', unpack(args))
 end
 
 local seen, waited = {}, {}
@@ -119,14 +119,15 @@ local function give_back(id, consumer, idle, charge)
   end
   if are_leasing or held and is_dead then return hand_on(id, consumer, row[3], charge) end
   if not copies then return NEEDS_WORKER end
-  append(stream, task, {})
+  local copy = append(stream, task, {})
   acknowledge(id)
+  redis.pcall('SET', sent .. task.id, copy, 'XX', 'KEEPTTL') -- for those who ask where it is
   record(consumer, row[3])
   return RETURNED
 end
 
 local counts = {0, 0, 0, 0, 0, 0, 0, 0}
-for i = 11, #ARGV, 4 do
+for i = 12, #ARGV, 4 do
   local outcome = give_back(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   counts[outcome] = counts[outcome] + 1
 end
