@@ -7,7 +7,9 @@ from typing import Any
 
 from streamqueue.api import timestamps
 from streamqueue.api.parse import parse_spec
+from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.facts import ClusterFacts, Facts, StreamFacts
+from streamqueue.cli.doctor.finding import Finding
 from streamqueue.streams import ConsumerView, LagRule, Snapshot
 from streamqueue.streams.durability import Durability
 from streamqueue.streams.entries import Entry
@@ -20,6 +22,11 @@ NOW = timestamps.epoch(STARTED) + 3600
 POD = "orders-6b7f9c5d4-abcde"
 OTHER_POD = "orders-6b7f9c5d4-fghij"
 IMAGE = "registry.example/orders:1"
+CRASH = {
+    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting"}},
+    "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
+    "restartCount": 4,
+}
 
 
 def rfc3339(ago: float) -> str:
@@ -137,3 +144,9 @@ def facts(**given: Any) -> Facts:
         "stream": stream(),
     }
     return replace(Facts(again="orders", now=NOW), **defaults | given)
+
+
+def only(given: Facts) -> Finding:
+    """The one finding."""
+    (finding,) = diagnose(given)
+    return finding
