@@ -127,6 +127,13 @@ RUNS = {"running": {"startedAt": CREATED}}
             },
             "its node doesn't answer",
         ),
+        (
+            {
+                "initContainerStatuses": [container("migrate", ready=True)],
+                "containerStatuses": [container(state={"waiting": {"reason": "PodInitializing"}})],
+            },
+            "container handler isn't there yet (PodInitializing): `kubectl describe pod` says what for",
+        ),
     ],
 )
 def test_what_a_pod_waits_for_that_is_unready_for_long(status: dict[str, Any], told: str) -> None:

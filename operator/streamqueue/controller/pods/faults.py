@@ -81,8 +81,8 @@ def unready(body: Body, now: float, patience: float) -> Fault | None:
         return Fault("NotReady", "its node doesn't answer")
     for status in containers(body):
         waiting, name = status.get("state", {}).get("waiting", {}).get("reason"), status["name"]
-        if status.get("ready") or waiting == "PodInitializing":
-            continue  # that one waits for another
+        if status.get("ready"):
+            continue
         if waiting:
             what = f"container {name} isn't there yet ({waiting}): `kubectl describe pod` says what for"
             return Fault("NotReady", what, name)
