@@ -94,6 +94,11 @@ class Facts:
         return f" --context {quote(self.context)}" if self.context else ""
 
     @property
+    def operator_pods(self) -> str:
+        """The command that lists the operator's pods, in whichever namespace they are."""
+        return f"kubectl get pods{self.context_option} -A -l app.kubernetes.io/name=streamqueue"
+
+    @property
     def namespace(self) -> str:
         """The context, too, as options for kubectl, with a space before them."""
         return f"{self.context_option} -n {self.cluster.queue['metadata']['namespace']}" if self.cluster else ""

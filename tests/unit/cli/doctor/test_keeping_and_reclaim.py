@@ -30,6 +30,7 @@ def test_a_group_that_nobody_reads_holds_the_trim() -> None:
     assert found("audit").cause.startswith("group audit has no consumer and stands at 7-0")
     blocked = stream(snapshot=snapshot(trim_blockers=("audit", "slow")), groups=groups)
     assert diagnose(facts(stream=blocked)) == [], "trimming wasn't asked for"
+    assert only(facts(cluster=None, stream=blocked)).check == "trim-pinned", "who trims, and how, nobody has said"
     slow = stream(snapshot=snapshot(trim_blockers=("slow",)), groups=groups)
     assert diagnose(facts(cluster=kept, stream=slow)) == [], "somebody reads on"
 
@@ -99,6 +100,6 @@ def test_retries_that_a_second_group_forbids() -> None:
     assert "requeue" not in only(facts(cluster=claiming, stream=stuck)).next, "refused there: workers claim"
     copied = cluster(queue=queue(spec(delivery={"requeue": "all-groups"})))
     assert diagnose(facts(cluster=copied, stream=stuck)) == []
-    for calm in ({"groups": 1}, {"oldest_pending_age": 300.0}):
+    for calm in ({"groups": 1}, {"oldest_pending_age": 300.0}, {"pending": 0, "oldest_pending_age": None}):
         seen = stream(snapshot=snapshot(**{"groups": 2, "pending": 1, "oldest_pending_age": 400.0, **calm}))
         assert diagnose(facts(stream=seen)) == []

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from streamqueue.cli.doctor.checks import diagnose
-from tests.unit.cli.build import cluster, condition, facts, lease, only, queue, rfc3339
+from streamqueue.streams.durability import Durability
+from tests.unit.cli.build import cluster, condition, facts, lease, only, queue, rfc3339, stream
 
 
 @pytest.mark.parametrize("leases", [(lease(renewed_ago=120),), (lease(holder=""),), ()])
@@ -94,6 +95,14 @@ def test_warnings_that_no_check_knows_are_passed_on() -> None:
     assert finding.next == "streamqueue status orders"
     unknown = queue(conditions=[condition("DrainsOnSIGTERM", "Unknown", "NotRead")])
     assert diagnose(facts(cluster=cluster(queue=unknown))) == []
+
+
+def test_a_server_that_may_lose_work_is_told_of_once() -> None:
+    evicts = queue(conditions=[condition("RedisMayLoseWork", "True", "EvictsKeys")])
+    seen = stream(server=Durability("allkeys-lru", True))
+    assert only(facts(cluster=cluster(queue=evicts), stream=seen)).check == "eviction"
+    full = queue(conditions=[condition("RedisMayLoseWork", "True", "MemoryNearlyFull")])
+    assert only(facts(cluster=cluster(queue=full))).check == "condition", "how full it is, only the operator looks"
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,10 @@ def test_image_cannot_be_pulled() -> None:
     assert "registry.example/orders:1" in finding.cause and "Back-off pulling" in finding.cause
     assert finding.next == f"kubectl describe pod -n shop {POD}"
     silent = {"state": {"waiting": {"reason": "ErrImagePull"}}}
-    finding = only(facts(cluster=cluster(pods=(pod(ready_for=None, container=silent),))))
-    assert finding.cause.endswith("can't be pulled: the kubelet gives no reason")
+    beside = pod(ready_for=None, container=silent)
+    beside["status"]["initContainerStatuses"] = [{"name": "mesh", "image": "mesh:2", "ready": True}]
+    finding = only(facts(cluster=cluster(pods=(beside,))))
+    assert finding.cause == "image registry.example/orders:1 can't be pulled: the kubelet gives no reason"
 
 
 @pytest.mark.parametrize("container", [PULL, CRASH, CONFIG], ids=["image-pull", "crash-loop", "container-config"])
@@ -90,6 +92,7 @@ def test_an_http_handler_that_crashes_is_asked_for_its_own_log(runner: dict[str,
     [
         "container has runAsNonRoot and image will run as root",
         "container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root",
+        'container\'s runAsUser breaks non-root policy (pod: "orders", container: handler)',
     ],
 )
 def test_an_image_that_would_run_as_root_is_told_what_to_do(message: str) -> None:
@@ -115,6 +118,8 @@ def test_pods_never_ready() -> None:
     http = queue(spec(handler={"image": IMAGE, "protocol": "http", "port": 3000}))
     finding = only(facts(cluster=cluster(queue=http, pods=(waits,))))
     assert finding.next.startswith("let it listen on port 3000 of every address (0.0.0.0)")
+    comes = pod(ready_for=None, container={"state": {"waiting": {"reason": "ContainerCreating"}}})
+    assert only(facts(cluster=cluster(queue=http, pods=(comes,)))).next == f"kubectl describe pod -n shop {POD}"
     crashed = pod(ready_for=None, container={**CRASH, "state": {"running": {"startedAt": rfc3339(5)}}})
     assert only(facts(cluster=cluster(pods=(crashed,)))).check == "crash-loop", "there is more to say of it"
 
@@ -128,6 +133,8 @@ def test_pods_on_a_node_that_is_gone() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(), gone))))
     assert (finding.check, finding.warning) == ("lost-pods", True)
     assert OTHER_POD in finding.cause and finding.next == "kubectl get node node-7"
+    gone["status"]["phase"] = "Failed"
+    assert diagnose(facts(cluster=cluster(pods=(pod(), gone)))) == [], "it has ended, and nobody counts it"
 
 
 def budget(**selector: Any) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import pytest
 
 from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.finding import Finding
-from tests.unit.cli.build import OTHER_POD, cluster, facts, only, pod, queue, rfc3339, snapshot, spec, stream
+from tests.unit.cli.build import OTHER_POD, POD, cluster, facts, only, pod, queue, rfc3339, snapshot, spec, stream
 
 
 def test_pods_on_their_way_out_leave_no_room() -> None:
     """As where a sidecar ignores SIGTERM, or a queue is made again while workers of the last one finish."""
     going = [pod(), pod(OTHER_POD)]
-    for each, ago in zip(going, (-90, -100), strict=True):
+    for each, ago in zip(going, (-100, -90), strict=True):
         each["metadata"]["deletionTimestamp"] = rfc3339(ago)
 
     def found(desired: int, limit: int, waiting: int = 3) -> list[Finding]:
@@ -25,7 +25,7 @@ def test_pods_on_their_way_out_leave_no_room() -> None:
     (finding,) = found(0, 2)
     assert (finding.check, finding.warning) == ("no-room", True)
     assert "2 pod(s)" in finding.cause and finding.cause.endswith(f"until {rfc3339(-100)} at the latest")
-    assert OTHER_POD in finding.next
+    assert POD in finding.next
     assert [each.check for each in found(1, 3)] == ["no-room"]
     assert found(0, 3) == found(1, 4) == found(0, 2, waiting=0) == []
     going[0]["metadata"]["deletionTimestamp"] = rfc3339(61)

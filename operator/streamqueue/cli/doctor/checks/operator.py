@@ -19,7 +19,7 @@ def operator_down(facts: Facts) -> Iterator[Finding]:
         return
     if not leases:
         cause = "no operator has ever led here: it isn't installed, or can't start"
-        yield Finding("operator-down", cause, f"is it among the releases of helm list -A? {_pods(facts)}")
+        yield Finding("operator-down", cause, f"is it among the releases of helm list -A? {facts.operator_pods}")
         return
     lease = max(leases, key=lambda each: str(each["spec"].get("renewTime") or ""))
     namespace, holder = lease["metadata"]["namespace"], lease["spec"].get("holderIdentity")
@@ -31,10 +31,6 @@ def operator_down(facts: Facts) -> Iterator[Finding]:
         since = facts.now - epoch(lease["spec"]["renewTime"])
         cause = f"the operator is down or stalled: {holder} last renewed its lease {age(since)} ago"
     yield Finding("operator-down", cause, look)
-
-
-def _pods(facts: Facts) -> str:
-    return f"kubectl get pods{facts.context_option} -A -l app.kubernetes.io/name=streamqueue"
 
 
 def not_reported(facts: Facts) -> Iterator[Finding]:
@@ -51,10 +47,11 @@ def not_reported(facts: Facts) -> Iterator[Finding]:
     seen = queue.get("status", {}).get("observedGeneration", 0)
     if seen < queue["metadata"]["generation"] and facts.now - changed > REPORT_DUE:
         cause = f"the operator hasn't looked at this queue since it was changed, {age(facts.now - changed)} ago"
-        yield Finding("not-reported", cause, f"does it watch this namespace? {_pods(facts)}")
+        yield Finding("not-reported", cause, f"does it watch this namespace? {facts.operator_pods}")
     elif not facts.cluster.looked_at and facts.now - _created(queue) > REPORT_DUE:
         cause = "the operator that leads doesn't look at this queue: what its status says is of the past"
-        yield Finding("not-reported", cause, f"is its namespace among the chart's watchNamespaces? {_pods(facts)}")
+        look = f"is its namespace among the chart's watchNamespaces? {facts.operator_pods}"
+        yield Finding("not-reported", cause, look)
 
 
 def _is_held(lease: Body, now: float) -> bool:

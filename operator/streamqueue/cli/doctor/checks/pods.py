@@ -47,14 +47,14 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
     if words:
         cause = f"{len(words)} pod(s) find no node: {words[0]}"
         advice = "lower template.spec.containers[].resources, add nodes, or lower scaling.maxReplicas"
-        yield Finding("unschedulable", cause, f"{advice}; kubectl get nodes")
+        yield Finding("unschedulable", cause, f"{advice}; kubectl get nodes{facts.context_option}")
 
 
 def never_ready(facts: Facts) -> Iterator[Finding]:
     for pod, why in _faults(facts, "NotReady", READINESS):
-        name = pod["metadata"]["name"]
-        listens = facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in why.sentence
-        hint = f"{_LISTEN.format(facts.spec.handler.port)}; " if facts.spec and listens else ""
+        name, hint = pod["metadata"]["name"], ""
+        if facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in why.sentence:
+            hint = f"{_LISTEN.format(facts.spec.handler.port)}; "
         look = f"kubectl describe pod{facts.namespace} {name}"
         yield Finding("never-ready", f"pod {name}: {why.sentence}", f"{hint}{look}")
         return

@@ -24,8 +24,7 @@ def suspended(facts: Facts) -> Iterator[Finding]:
         yield Finding("reclaim-suspended", cause, f"kubectl patch sq{facts.namespace} {name} {patch}", warning=True)
     elif facts.stream and facts.stream.later and facts.stream.later.pending:
         cause = f"the reclaim CronJob is suspended with {found.pending} task(s) pending: the operator should resume it"
-        look = "kubectl get pods -A -l app.kubernetes.io/name=streamqueue, and the log of the one that leads"
-        yield Finding("reclaim-suspended", cause, look)
+        yield Finding("reclaim-suspended", cause, f"{facts.operator_pods}; the log of the one that leads tells why")
 
 
 def failing(facts: Facts) -> Iterator[Finding]:

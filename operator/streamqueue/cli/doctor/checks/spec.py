@@ -11,13 +11,13 @@ from streamqueue.cli.doctor.finding import Finding
 _COVERED = frozenset(
     {
         *("Accepted", "RedisReachable", "Ready", "ScalingActive", "Pinned", "PodsFailing", "PodsUnschedulable"),
-        *("ConsumersShared", "DeadLetters", "RequeueNeedsWorker", "TrimBlocked"),
+        *("ConsumersShared", "DeadLetters", "RedisMayLoseWork", "RequeueNeedsWorker", "TrimBlocked"),
     }
 )
 # But for these reasons of theirs.
-_UNCOVERED = frozenset({"NotWritten", "FailedCreate"})
-# Reasons of Ready=False that no other check looks into.
-_ELSEWHERE = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "NotReady", "Working"})
+_UNCOVERED = frozenset({"NotWritten", "FailedCreate", "MemoryNearlyFull"})
+# Reasons of Ready=False that the checks of pods look into.
+_OF_PODS = frozenset({"ImagePull", "CrashLoop", "ContainerConfig", "NotReady"})
 
 
 def not_accepted(facts: Facts) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def not_accepted(facts: Facts) -> Iterator[Finding]:
     if accepted.get("status") == "False":
         yield _finding("not-accepted", facts, accepted["reason"], accepted["message"])
     elif ready.get("status") == "False" and facts.condition("RedisReachable").get("status") != "False":
-        if ready["reason"] not in _ELSEWHERE:
+        if ready["reason"] not in _OF_PODS:
             yield _finding("not-ready", facts, ready["reason"], ready["message"])
     elif facts.condition("RedisReachable").get("reason", "").startswith("Secret"):
         reachable = facts.condition("RedisReachable")
