@@ -67,7 +67,7 @@ class SweepReport(ReleaseReport):
 
     def summary(self) -> str:
         """One line for people."""
-        if self.missing and not self.promoted:
+        if self.missing and not (self.promoted or self.relayed or self.stuck):
             return "nothing to do: the stream or the group does not exist yet"
         counts = {
             "returned": self.returned,
