@@ -26,15 +26,14 @@ local function exhausted(attempts, deliveries, max_deliveries)
     or deliveries >= max_deliveries * RAW_FACTOR and 'max-raw-deliveries'
 end
 
--- What waits in this consumer's hands: ids. What workers died of runs with nothing beside it; while the consumer has a
--- lease of anything else, it has not begun it.
+-- What waits in the hands of this consumer, which holds something: ids. What workers died of runs with nothing beside it;
+-- while the consumer has a lease of anything else, it has not begun it.
 local function waiting_of(consumer, stream, group, lease, attempts)
   if redis.call('EXISTS', attempts) == 0 then return {} end
   local ids, suspects = {}, {}
   for n, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', 1000, consumer)) do
     ids[n], suspects[n] = row[1], row[1] .. ':crashes'
   end
-  if #ids == 0 then return {} end
   local leases, crashes = redis.call('HMGET', lease, unpack(ids)), redis.call('HMGET', attempts, unpack(suspects))
   local waiting, is_busy = {}, false
   for n, id in ipairs(ids) do
