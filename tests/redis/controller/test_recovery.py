@@ -30,8 +30,9 @@ async def recover(queue: Queue, recovery: Recovery, held: Holdings | None = None
     return await recovery.recover(queue.redis, spec(), held or Holdings(), snapshot, 0.0, gone)
 
 
-async def gone(_name: str, _uid: str) -> bool:
+async def gone(_name: str, uid: str) -> bool:
     """What the API server says of every pod."""
+    assert uid, "of one whose end was seen it isn't asked"
     return False
 
 
@@ -161,6 +162,19 @@ async def test_a_neighbours_entries_stay_with_it(queue: Queue) -> None:
     await queue.read("orders-6b7f9-other")
     assert await recover(queue, Recovery(crashes={"p1/c1": crash()})) == 0
     assert len(await queue.pending()) == 1
+
+
+async def test_while_work_pends_the_server_is_looked_at_now_and_then(queue: Queue) -> None:
+    """Or a restart would only be seen by the pass that would act on idle times."""
+    recovery = Recovery()
+    await queue.add(1)
+    await recover(queue, recovery)
+    assert not await queue.redis.exists(queue.epoch), "nothing pends"
+    await queue.read("worker-1")
+    await recover(queue, recovery)
+    assert await queue.redis.delete(queue.epoch)
+    await recover(queue, recovery)
+    assert not await queue.redis.exists(queue.epoch), "it was just done"
 
 
 async def test_past_the_visibility_timeout_no_evidence_is_needed(queue: Queue) -> None:

@@ -154,6 +154,18 @@ async def test_what_waited_beside_hundreds_is_not_charged(queue: Queue, is_seen:
     assert await queue.redis.hmget(KEYS.attempts, [each.id for each in held]) == [b"1", b"1"]
 
 
+async def test_what_a_living_worker_never_saw_goes_without_what_waits_in_its_hands(queue: Queue) -> None:
+    """As after a reply that was lost: the worker renews what it knows of."""
+    suspect, _ = await queue.add(2)
+    a = store(queue.redis, "pod.1")
+    held = await take(a)
+    await queue.redis.hset(KEYS.attempts, mapping={suspect: 1, f"{suspect}:crashes": 1})  # a worker died of it before
+    await queue.add()
+    ((unseen, _),) = await queue.read("pod.1")
+    assert (await queue.swept(SDK, unseen)).handed_on == 1
+    assert await settle(a, *map(ack, held)) == [Verdict.ACKED, Verdict.ACKED]
+
+
 @pytest.mark.parametrize("is_seen", [True, False])
 async def test_what_a_worker_had_no_lease_of_is_not_charged(queue: Queue, is_seen: bool) -> None:
     """The read that a node blocks in, as it is lost, is answered all the same: nobody has begun what it brings."""
@@ -173,6 +185,7 @@ async def test_a_task_that_kills_its_container_dies_of_it(queue: Queue, shared_s
     await queue.add()
     for n in range(3):
         (entry,) = await take(store(queue.redis, f"pod.{n}", results_ttl=60.0))
+        await queue.redis.delete(KEYS.results + entry.id)  # what is kept of a long run may expire before its end
         report = await release(queue.redis, spec(results_ttl=60.0), f"pod.{n}", await queue.now() + 1, "OOMKilled")
     assert (report.handed_on, report.dead_lettered) == (0, 1)
     async with Producer(shared_server.url, queue.stream) as producer:

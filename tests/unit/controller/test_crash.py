@@ -35,7 +35,7 @@ def test_a_container_that_just_ended_frees_what_surely_came_before() -> None:
 
 def test_a_restarted_container_frees_all_that_came_before_its_start() -> None:
     (crash,) = found(running("2026-01-01T00:10:03Z"), TERMINATED)
-    assert (crash.before, crash.not_before) == (epoch(ENDED) + 3, 0.0)
+    assert (crash.before, crash.not_before, crash.charged) == (epoch(ENDED) + 3, 0.0, True)
 
 
 def test_within_one_second_old_and_new_are_told_apart_by_the_time_a_task_takes() -> None:
@@ -46,7 +46,7 @@ def test_within_one_second_old_and_new_are_told_apart_by_the_time_a_task_takes()
 
 def test_a_container_that_is_held_back_frees_its_last_second_too() -> None:
     (crash,) = found({"waiting": {"reason": "CrashLoopBackOff"}}, TERMINATED)
-    assert (crash.before, crash.not_before) == (epoch(ENDED) + 1, 0.0)
+    assert (crash.before, crash.not_before, crash.charged) == (epoch(ENDED) + 1, 0.0, True)
 
 
 def test_a_running_container_is_no_evidence_however_idle() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streamqueue.api.template import DELETION_COST
 from streamqueue.api.timestamps import epoch, rfc3339
 from streamqueue.controller.pods import states as pods
 from streamqueue.scaling.model import PodState
@@ -59,6 +60,13 @@ def test_a_pod_whose_container_came_again_says_so() -> None:
     fresh, again = container(restartCount=0), container("proxy", restartCount=1)
     assert not pods.view(pod(containerStatuses=[fresh]), pending=0, clock_offset=0.0).restarted
     assert pods.view(pod(initContainerStatuses=[again], containerStatuses=[fresh]), 0, 0.0).restarted
+
+
+@pytest.mark.parametrize(("cost", "marked"), [(pods.VICTIM_COST, True), ("-5", False), (None, False)])
+def test_a_pod_is_marked_by_what_the_replica_set_goes_by(cost: str | None, marked: bool) -> None:
+    body = pod()
+    body["metadata"]["annotations"] = {DELETION_COST: cost} if cost else {}
+    assert pods.view(body, 0, 0.0).marked is marked
 
 
 def test_epoch_and_rfc3339_are_inverse() -> None:
