@@ -223,12 +223,8 @@ class _Round:
         busy = {name for name in leaving - known if attribution.pending.get(name)}
         metrics.BUSY_LEAVING.labels(*held.key).inc(len(busy))
         runtime.busy_leaving = known | busy
-        # Under the pods' own names: a worker of the SDK, whose name has more, stops taking by itself, and looks as if
-        # it read whenever it renews its leases.
-        last_reads = {
-            view.name: snapshot.time - skew - view.idle for view in snapshot.consumers if view.idle is not None
-        }
-        runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), last_reads))
+        reads = draining.last_reads(snapshot, skew)
+        runtime.reads_on = runtime.reads_on or bool(draining.reading_on(held.pods.values(), reads))
 
     def _tell(self, returned: int) -> None:
         metrics.RECOVERED.labels(*self.held.key).inc(returned)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from streamqueue.api.timestamps import epoch
-from streamqueue.controller.pods.draining import leaving, reading_on, told_to_go
+from streamqueue.controller.pods.draining import last_reads, leaving, reading_on, told_to_go
+from streamqueue.streams.snapshot import ConsumerView, Snapshot
 from tests.unit.controller.bodies import condition, container, pod
 
 NAME = "orders-6b7f9-abcde"
@@ -64,6 +65,13 @@ def test_on_a_node_that_is_cut_off_nobody_hears_the_signal(since: str, named: li
 
 def test_a_pod_that_may_stay_reads_as_it_likes() -> None:
     assert reading_on([pod()], {NAME: TOLD + 10}) == []
+
+
+def test_reads_are_told_by_the_clusters_clock() -> None:
+    """Redis's is 20 s ahead of it."""
+    views = (ConsumerView(NAME, 0, 4.0), ConsumerView("unasked", 1, None))
+    found = Snapshot(time=TOLD + 30, stream_exists=True, group_exists=True, consumers=views)
+    assert last_reads(found, 20.0) == {NAME: TOLD + 6}
 
 
 def test_who_was_told_to_go() -> None:

@@ -13,6 +13,7 @@ from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
 from streamqueue.controller.pods.crash import reader
 from streamqueue.controller.pods.states import unready_since
+from streamqueue.streams.snapshot import Snapshot
 
 # A process that was told as it started may not have had its handler by then: it hears of it no second time.
 _STARTING = 10.0  # seconds
@@ -28,11 +29,20 @@ def told_to_go(pod: Body) -> float | None:
     return epoch(metadata["deletionTimestamp"]) - float(metadata.get("deletionGracePeriodSeconds") or 0)
 
 
-def reading_on(pods: Iterable[Body], last_reads: Mapping[str, float]) -> list[str]:
-    """Pods that read long after they were told to go. `last_reads`: by pod, epoch seconds of the cluster's clock."""
+def last_reads(snapshot: Snapshot, skew: float) -> dict[str, float]:
+    """By consumer, in epoch seconds of the cluster's clock; Redis's is ahead of it by `skew` seconds."""
+    return {view.name: snapshot.time - skew - view.idle for view in snapshot.consumers if view.idle is not None}
+
+
+def reading_on(pods: Iterable[Body], reads: Mapping[str, float]) -> list[str]:
+    """Pods that read long after they were told to go. `reads`: see `last_reads`.
+
+    Under the pods' own names: a worker of the SDK, whose name has more, stops taking by itself, and looks as if it read
+    whenever it renews its leases.
+    """
     found = []
     for pod in pods:
-        told, read = told_to_go(pod), last_reads.get(pod["metadata"]["name"])
+        told, read = told_to_go(pod), reads.get(pod["metadata"]["name"])
         if told is None or read is None or _is_cut_off(pod, told):
             continue
         if read > told + _LAST_READ and told > _started(pod) + _STARTING:
