@@ -18,7 +18,7 @@ from streamqueue.api.spec import RedisMode
 from streamqueue.maintenance import QuietReason, check_server, redrive, release, sweep
 from streamqueue.streams import ProblemKind, RedisProblem, Snapshot, SnapshotRequest, connect, take_snapshots
 from streamqueue.streams.connection import UrlFile, primaries
-from streamqueue.streams.settlement import Settlement
+from streamqueue.streams.settlement import Emit, Settlement
 from streamqueue.streams.wait import wait_for_entries
 from streamqueue.worker.producer.results import look_up
 from tests.redis.connections import steps
@@ -188,15 +188,16 @@ async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(clust
     async with connected(cluster) as client:
         queue = Queue(client)
         await queue.create()
-        ids = await queue.add(5)
+        ids = await queue.add(6)
         limits = {"results_ttl": 60.0, "max_deliveries": 1}
         a, b = store(client, **limits), store(client, "b", **limits)
-        done, refused, failed, stuck, _ = await take(a)
+        done, refused, failed, stuck, _, left = await take(a)
         ends = ack(done), (refused, Settlement("dead", ("handler", "no"))), retry(failed)
+        hands_on = ack(left, emits=(Emit("{orders}:next", [("n", "1")]),))
         await expire(queue, stuck.id)
         await client.sadd(KEYS.outboxes, "far")
         await client.sadd(KEYS.cordon, "pod-2")
-        for stream in (KEYS.dlq, KEYS.returns):
+        for stream in (KEYS.dlq, KEYS.returns, "{orders}:next"):
             await client.xadd(stream, {"task": "x"})
         for scores in (KEYS.due, KEYS.done):
             await client.zadd(scores, {"0-1": 1e15})
@@ -204,12 +205,13 @@ async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(clust
         died = partial(release, client, spec(**limits), "a", math.inf, "Error")
         await move.begin()
         try:
-            await move.take(*(KEYS.results + each for each in ids))
-            for call in (*(settle(a, end) for end in ends), claim(b), died()):
+            await move.take(*(KEYS.results + each for each in ids[:5]))
+            for call in (*(settle(a, hands_on, end) for end in ends), claim(b), died()):
                 with pytest.raises(RedisProblem) as caught:
                     await call
                 assert caught.value.kind is ProblemKind.CLUSTER
             assert len(await queue.pending()) == 5 and len(await queue.letters()) == 1
+            assert await client.xlen("{orders}:next") == 1 + 1, "what was done before is done"
         finally:
             await move.take_all()
             await move.end()
@@ -217,7 +219,8 @@ async def test_who_waits_for_a_task_that_ends_while_the_slot_moves_is_told(clust
         await settle(a, *ends)
         await claim(b)
         await died()
-        assert [(await look_up(client, KEYS, each)).state for each in ids] == ["done", "dead", "dead", "dead", "dead"]
+        states = [(await look_up(client, KEYS, each)).state for each in ids]
+        assert states == ["done", "dead", "dead", "dead", "dead", "done"]
 
 
 async def test_a_failover_is_unknown_then_heals_and_takes_no_live_work(cluster: RunningCluster) -> None:

@@ -214,6 +214,7 @@ async def test_writes_that_go_on_failing_are_told_of(
         monkeypatch.setattr(round_module, "PATIENCE", 0.0)
         await api.comes_to(lambda: api.says("ScalingActive") == ("False", "NotWritten"))
         assert api.status["reason"] == "NotWritten"
+        assert api.status["message"].startswith("the queue's objects can't be written now: ")
         assert api.status["message"].endswith(refusal[2])
         api.refusal = INVALID
         await api.comes_to(lambda: api.says("ScalingActive") == ("True", "Scaling"))

@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.streams import ensure_group
 from streamqueue.streams.errors import ProblemKind, RedisProblem
-from streamqueue.streams.settlement import Emit, Verdict
+from streamqueue.streams.settlement import Emit, Settlement, Verdict
 from streamqueue.streams.taken import NewEntries, Taken
 from streamqueue.streams.tasks import PARKED
 from tests.redis.queue import Queue
@@ -173,12 +173,28 @@ async def test_a_lease_goes_by_its_own_expiry_not_by_the_claimers_timeout(queue:
     assert await claim(hasty) == []
 
 
+async def test_what_a_living_worker_keeps_waiting_stays_with_it(queue: Queue) -> None:
+    """Though its lease is longer than others would have it, and though they take what it never saw."""
+    ids = await queue.add(2)
+    a, b = store(queue.redis, "a", visibility_timeout=600.0), store(queue.redis, "b")
+    held = await take(a)
+    await queue.redis.hset(KEYS.attempts, mapping={ids[0]: 1, f"{ids[0]}:crashes": 1})  # a worker died of it before
+    await queue.add()
+    ((unseen, _),) = await queue.read("a")
+    await queue.age(VISIBILITY + 1)
+    assert [entry.id for entry in await claim(b)] == [unseen]
+    assert await settle(a, *map(ack, held)) == [Verdict.ACKED, Verdict.ACKED]
+
+
 async def test_an_expired_lease_is_a_crash_and_costs_an_attempt(queue: Queue) -> None:
     await queue.add()
     (entry,) = await take(store(queue.redis, "a"))
     await expire(queue, entry.id)
-    (again,) = await claim(store(queue.redis, "b"))
+    b = store(queue.redis, "b")
+    (again,) = await claim(b)
     assert (again.attempts, again.crashes) == (1, 1)
+    await settle(b, (again, Settlement("dead", ("handler", "no"))))
+    assert not await queue.redis.exists(KEYS.attempts), "of what is over nothing is left"
 
 
 async def test_an_entry_that_was_never_begun_is_claimed_uncharged(queue: Queue) -> None:

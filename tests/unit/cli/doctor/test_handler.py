@@ -9,6 +9,7 @@ from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.streams import ConsumerView
 from streamqueue.streams.entries import Entry
+from streamqueue.streams.tasks import PARKED
 from tests.unit.cli.build import (
     IMAGE,
     OTHER_POD,
@@ -69,6 +70,8 @@ def test_causes_that_read_the_same_are_counted_as_one() -> None:
     letters = tuple(letter(f"{n}-0", f"t{n}", f"{'x' * 150} {n}") for n in range(3))
     finding = only(facts(stream=stream(snapshot=snapshot(dead_letters=3), letters=letters)))
     assert finding.cause.count(" x xxx") == 1 and ": 3 x xxx" in finding.cause
+    by_hand = stream(snapshot=snapshot(dead_letters=2), letters=(Entry("1-0", {b"sq-reason": b"no"}), Entry("2-0", {})))
+    assert only(facts(stream=by_hand)).cause.endswith("the newest by cause: 1 x no, 1 x ?")
 
 
 def test_dead_letters_without_room_for_more() -> None:
@@ -100,6 +103,9 @@ def test_what_a_living_consumer_of_one_slot_read_past_was_left_behind() -> None:
     assert finding.next.startswith("streamqueue explain orders 4-0;")
     assert found(1.0, concurrency=2) == [], "the other slot may still be at it"
     assert found(61.0) == [], "it lives no more, and its work comes back"
+    parked = (held("4-0", PARKED, idle=50.0), held("9-0", PARKED, idle=1.0))
+    retries = stream(snapshot=snapshot(pending=2, consumers=(ConsumerView(PARKED, 2, 1.0),)), held=parked)
+    assert diagnose(facts(stream=retries)) == [], "nobody reads under that name"
 
 
 def test_never_acknowledging_is_told_from_one_slow_task() -> None:
@@ -112,5 +118,21 @@ def test_never_acknowledging_is_told_from_one_slow_task() -> None:
     for doubt in ({"held": begun}, {"held_complete": False}):  # the handler has two minutes
         seen = diagnose(facts(stream=replace(all_held, **doubt)))
         assert "never-acknowledges" not in {each.check for each in seen}
+    waiting = stream(snapshot=snapshot(undelivered=10, last_delivered_id="0-0"))
+    assert diagnose(facts(stream=waiting)) == [], "none was delivered"
+    few = stream(snapshot=snapshot(pending=2), tail=tail[:2], held=rows[:2])
+    assert diagnose(facts(stream=few)) == [], "that may be chance"
     one_done = stream(snapshot=snapshot(pending=4), tail=tail, held=rows[1:])
     assert "never-acknowledges" not in {finding.check for finding in diagnose(facts(stream=one_done))}
+
+
+def test_what_died_in_silence_was_never_acknowledged() -> None:
+    tail = tuple(Entry(f"{n}-0", {}) for n in range(1, 6))
+
+    def found(cause: str) -> set[str]:
+        letters = tuple(letter(f"9-{n}", entry.id, cause) for n, entry in enumerate(tail))
+        died = stream(snapshot=snapshot(dead_letters=5), tail=tail, letters=letters)
+        return {finding.check for finding in diagnose(facts(stream=died))}
+
+    assert found("visibility-timeout") == {"dead-letters", "never-acknowledges", "visibility-timeout"}
+    assert found("ValueError: no") == {"dead-letters"}, "a worker of the SDK has told how it went"

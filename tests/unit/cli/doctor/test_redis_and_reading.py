@@ -30,6 +30,7 @@ def test_redis_that_only_the_operator_reaches_is_a_warning() -> None:
     alone = only(facts(stream=None, redis=unreachable))
     assert (alone.check, alone.warning, "the operator reaches it" in alone.cause) == ("redis-Unreachable", False, False)
     assert alone.next.endswith("kubectl get service,endpoints -n shop")
+    assert only(facts(stream=None, redis=unreachable, cluster=None)).next.endswith("redis-cli PING")
     conditions = [condition("RedisReachable", "True", "Reachable")]
     finding = only(facts(stream=None, redis=unreachable, cluster=cluster(queue=queue(conditions=conditions))))
     assert finding.warning and "the operator reaches it" in finding.cause
