@@ -212,11 +212,11 @@ def _refused(error: KubeError) -> Refused | None:
     # A field that no pod has: server-side apply calls that an error of its own (kubernetes#122480).
     untyped = error.status == 500 and "failed to create typed" in error.message
     # By a webhook (`denied the request`) or a ValidatingAdmissionPolicy, with a status of their own choice.
-    denied = error.status in (400, 422) and re.search("denied (the )?request", error.message)
-    if (error.status in (400, 422) and not denied) or untyped:
+    denied = re.search("denied (the )?request", error.message)
+    if untyped or (error.status in (400, 422) and not denied):
         return Refused(Refusal(Trouble("TemplateInvalid", error.message), now))
     # Beside these a quota, or a webhook that must be asked and is away.
-    forbidden = denied or (error.status == 403 and error.reason != TERMINATING)
+    forbidden = error.status in (400, 403, 422) and error.reason != TERMINATING
     if forbidden or (error.status == 500 and "failed calling webhook" in error.message):
         return Refused(Refusal(Trouble("Forbidden", error.message), now))
     return None
