@@ -8,6 +8,7 @@ import pytest
 
 from streamqueue import Queue as Producer
 from streamqueue import State
+from streamqueue.api.keys import Keys
 from streamqueue.maintenance import WouldReachOthers, letters, purge, redrive, release, replay
 from streamqueue.streams.errors import ProblemKind, RedisProblem
 from tests.redis.queue import Queue, kill, spec
@@ -25,6 +26,18 @@ async def test_redrive_puts_back_every_letter_once_with_a_fresh_account(queue: Q
     assert await queue.dead() == []
     report = await release(queue.redis, spec(max_deliveries=2), "pod-1", await queue.now() + 1, "Error")
     assert (report.returned, report.dead_lettered) == (250, 0)
+
+
+async def test_redrive_notes_only_a_state_that_is_kept_and_its_own(queue: Queue) -> None:
+    """One that it made would never expire; and in another stream it is another group's task."""
+    ids = await kill(queue, 3)
+    states = [Keys(queue.stream, queue.group).results + each for each in ids]
+    for state in states[:2]:
+        await queue.redis.hset(state, "state", "dead")
+    here, elsewhere, unkept = await queue.letters()
+    assert await redrive(queue.redis, spec(), [here, unkept]) == 2
+    assert await redrive(queue.redis, spec(), [elsewhere], into="{orders}:other") == 1
+    assert [await queue.redis.hget(state, "state") for state in states] == [b"waiting", b"dead", None]
 
 
 async def test_redrive_leaves_other_groups_in_peace(queue: Queue) -> None:

@@ -62,7 +62,8 @@ def test_a_server_that_may_drop_tasks_is_a_warning() -> None:
 
 def test_pods_read_another_stream() -> None:
     waiting = snapshot(undelivered=5, consumers=(), consumers_total=0)
-    groups = (Group("workers", "5-0", 0.4), Group("audit", "5-0", 61.0), Group("worker", "10-0", 0.4))
+    unread = (Group("audit", "5-0", 61.0), Group("unused", "0-0", None))
+    groups = (Group("workers", "5-0", 0.4), *unread, Group("worker", "10-0", 0.4))
     finding = only(facts(stream=stream(snapshot=waiting, groups=groups)))
     assert finding.check == "other-stream"
     assert finding.cause.startswith("2 pod(s) run, 5 task(s) wait, and nobody reads stream orders as group workers")
