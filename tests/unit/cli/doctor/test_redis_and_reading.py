@@ -72,6 +72,10 @@ def test_pods_read_another_stream() -> None:
     one_is_young = cluster(pods=(pod(), pod(OTHER_POD, ready_for=3)))
     alone = only(facts(stream=stream(snapshot=waiting), cluster=one_is_young))
     assert alone.check == "other-stream" and alone.cause.endswith("reads another stream or group")
+    comes = pod(OTHER_POD, ready_for=None)
+    comes["metadata"]["creationTimestamp"] = rfc3339(5)
+    beside = facts(stream=stream(snapshot=waiting), cluster=cluster(pods=(pod(), comes)))
+    assert only(beside).cause.startswith("1 pod(s) run")
     young = cluster(pods=(pod(ready_for=3), pod(OTHER_POD, ready_for=3)))
     assert diagnose(facts(stream=stream(snapshot=waiting), cluster=young)) == []
     reads = snapshot(undelivered=5)

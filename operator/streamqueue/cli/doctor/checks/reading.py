@@ -88,7 +88,7 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
         return
     readers = [view for view in found.consumers if view.name != PARKED]
     live = [view for view in readers if view.seen_within(ACTIVE) or view.pending]
-    strangers = [view.name for view in live if pod_of(view.name) not in names and not _was_pod(view.name, facts)]
+    strangers = [view.name for view in live if not _is_of_a_pod(view.name, facts)]
     if not strangers or any(pod_of(view.name) in names for view in live):
         return
     cause = (
@@ -98,8 +98,8 @@ def shared_consumer(facts: Facts) -> Iterator[Finding]:
     yield Finding("shared-consumer", cause, _OWN_NAME, warning=True)
 
 
-def _was_pod(consumer: str, facts: Facts) -> bool:
-    """A former pod of the same Deployment."""
+def _is_of_a_pod(consumer: str, facts: Facts) -> bool:
+    """Whether it is named after a pod of the Deployment, live or past."""
     assert facts.cluster
     return bool(pods_of(facts.cluster.queue["metadata"]["name"]).fullmatch(pod_of(consumer)))
 
