@@ -265,3 +265,11 @@ async def _created_beside(existing: Body | None) -> list[Body]:
         for _ in range(2):
             await converge(kube, store, held, applied, [(DEPLOYMENTS, owned("Deployment", spec={"replicas": 2}))])
     return written
+
+
+@pytest.mark.parametrize(("replicas", "told"), [(2, None), (3, 2)])
+def test_an_edit_that_leaves_the_count_overwrites_none(replicas: int, told: int | None) -> None:
+    applied = Applied({DEPLOYMENTS: ("", 1)}, replicas=2)
+    edited = owned("Deployment", spec={"replicas": replicas})
+    edited["metadata"]["generation"] = 2
+    assert applied.overwritten(edited) == told
