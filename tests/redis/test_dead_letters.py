@@ -51,6 +51,7 @@ async def test_redrive_leaves_other_groups_in_peace(queue: Queue) -> None:
 
 async def test_nothing_is_copied_where_the_group_is_gone(queue: Queue) -> None:
     (first,) = await kill(queue, 1)
+    await queue.redis.xgroup_create(queue.stream, "audit", "$")  # one group, but another
     for lose, kind in (
         (queue.redis.xgroup_destroy(queue.stream, queue.group), ProblemKind.NO_GROUP),
         (queue.redis.delete(queue.stream), ProblemKind.NO_STREAM),

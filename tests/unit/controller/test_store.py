@@ -6,7 +6,7 @@ import pytest
 
 from streamqueue.api.template import DELETION_COST
 from streamqueue.controller.cluster.store import GONE_KEPT, GONE_MOST, Store
-from streamqueue.controller.kinds import DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
+from streamqueue.controller.kinds import CRON_JOBS, DEPLOYMENTS, PODS, STREAM_QUEUES, Body, Kind
 from streamqueue.controller.pods.states import VICTIM_COST
 from streamqueue.manifests.labels import QUEUE
 from tests.unit.controller.bodies import CREATED, KEY, container, holdings, owned, pod, queue
@@ -114,6 +114,14 @@ def test_what_lost_its_owner_is_no_queues_any_more(store: Store, owners: list[Bo
     store.show(DEPLOYMENTS, owned("Deployment", version=6))
     store.show(DEPLOYMENTS, released)
     assert holdings(store).owned, "it has it back since"
+
+
+def test_a_cron_job_that_lost_its_owner_is_found_by_its_longer_name(store: Store) -> None:
+    job = owned("CronJob")
+    job["metadata"]["name"] = "orders-reclaim"
+    store.put(CRON_JOBS, job)
+    store.show(CRON_JOBS, job | {"metadata": job["metadata"] | {"resourceVersion": "5", "ownerReferences": []}})
+    assert CRON_JOBS not in holdings(store).owned
 
 
 @pytest.mark.parametrize("labels", [{}, {QUEUE: "to-look-into"}])
