@@ -43,15 +43,15 @@ def reading_on(pods: Iterable[Body], reads: Mapping[str, float]) -> list[str]:
     found = []
     for pod in pods:
         told, read = told_to_go(pod), reads.get(pod["metadata"]["name"])
-        if told is None or read is None or _is_cut_off(pod, told):
+        if told is None or read is None or _was_unready(pod, told):
             continue
         if read > told + _LAST_READ and told > _started(pod) + _STARTING:
             found.append(pod["metadata"]["name"])
     return found
 
 
-def _is_cut_off(pod: Body, told: float) -> bool:
-    """Unready before: its node doesn't answer, and may not know yet. Its worker, which Redis hears, got no signal."""
+def _was_unready(pod: Body, told: float) -> bool:
+    """By then: its node doesn't answer, and may not know yet. Its worker, which Redis hears, got no signal."""
     since = unready_since(pod)
     return since is not None and since < told
 
