@@ -39,7 +39,7 @@ for _, row in ipairs(rows) do
   local free, crash = stuck(row)
   if free and crash then spare(row[2]) end
   -- One at a time of those that a worker died of: such an entry runs alone.
-  if free and not waited[row[1]] and not (crash and crashed) then
+  if free and not waited[row[1]] and not (crash and (crashed or is_beside_a_suspect())) then
     if crash then
       crashed = true
       go_on_without_memory()

@@ -33,6 +33,22 @@ local function forget(id)
   redis.call('HDEL', attempts, id, id .. ':crashes', id .. ':cause')
 end
 
+local function worker_of(name) return string.match(name, '^(.*)%.') or name end
+
+-- Whether another process of this container has in hand what a worker died of. Where the kernel ends the container for
+-- want of memory all of them die, and what runs side by side would pay together until all of it is dead.
+local function is_beside_a_suspect()
+  for _, owner in ipairs(redis.call('XPENDING', stream, group)[4] or {}) do
+    if owner[1] ~= consumer and worker_of(owner[1]) == worker_of(consumer) then
+      for _, row in ipairs(redis.call('XPENDING', stream, group, '-', '+', 1000, owner[1])) do
+        local _, expiry = lease_of(row[1])
+        if expiry > now and redis.call('HEXISTS', attempts, row[1] .. ':crashes') == 1 then return true end
+      end
+    end
+  end
+  return false
+end
+
 -- The pending row, if this consumer owns it and the token is that of its last delivery. Where somebody else acknowledged
 -- it, or it went with its group, nobody else would forget it.
 local function mine(id, token)

@@ -14,6 +14,7 @@ local token, wanted, due_first = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local outboxes = KEYS[7]
 local OUTBOX = string.sub(outboxes, 1, -3) .. ':' -- what an outbox's name begins with; its target follows
 local WRONG_KEY = 10000 -- ms until a result is tried again whose key is no stream
+local BESIDE = 1000 -- ms until what must not run beside another such task is tried again
 local SMALL = 1000 -- bytes of a result for which there is room without memory, as there is to note that a task runs
 must_be(outboxes, 'set')
 
@@ -182,6 +183,10 @@ local is_full = false -- a worker died of what was taken: with it nothing else i
 local function take(id)
   local crashed = redis.call('HGET', attempts, id .. ':crashes') ~= false
   if crashed and #taken + #ids > 0 then return end
+  if crashed and is_beside_a_suspect() then
+    redis.pcall('ZADD', due, now + BESIDE, id)
+    return
+  end
   local row = row_of(id)
   if not row then forget(id) end
   if row and row[2] == PARKED then taken[#taken + 1] = hand_over(id, row, token, 'dead-letter stream was full') end
@@ -222,8 +227,7 @@ local function take_new(limit)
 end
 
 -- A key of another type cordons nobody.
-local worker = string.match(consumer, '^(.*)%.') or consumer
-local cordoned = wanted > 0 and redis.pcall('SISMEMBER', KEYS[8], worker) == 1
+local cordoned = wanted > 0 and redis.pcall('SISMEMBER', KEYS[8], worker_of(consumer)) == 1
 if wanted > 0 and not cordoned then
   take_due(due_first)
   take_new(wanted - #taken)

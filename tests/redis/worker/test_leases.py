@@ -228,6 +228,24 @@ async def test_crashed_entries_are_claimed_one_at_a_time(queue: Queue) -> None:
     assert [entry.id for entry in found] == [entries[0].id]
 
 
+async def test_processes_of_one_container_run_what_workers_died_of_one_at_a_time(queue: Queue) -> None:
+    first, second, third = await queue.add(3)
+    await take(store(queue.redis, "gone"))
+    await queue.redis.hset(KEYS.attempts, mapping={f"{each}:crashes": 1 for each in (first, second, third)})
+    await expire(queue, first, second, third)
+    a, b, other = store(queue.redis, "pod.a"), store(queue.redis, "pod.b"), store(queue.redis, "other.c")
+    (held,) = await claim(a, 1)
+    assert (held.id, await claim(b)) == (first, [])
+    assert [each.id for each in await claim(other, 1)] == [second]
+    await settle(a, release(held))
+    assert [each.id for each in await claim(b, 1)] == [third]
+    assert (await take(a), await owners(queue)) == ([], {first: PARKED, second: "other.c", third: "pod.b"})
+    assert 0 < (await a.exchange([], 1, 1)).next_due <= 1, "it rests meanwhile"
+    await expire(queue, third)
+    await queue.redis.zadd(KEYS.due, {first: 1})
+    assert [each.id for each in await take(a)] == [first], "a lease that is over holds nobody up"
+
+
 @pytest.mark.parametrize("most", [1, 10])
 async def test_what_waited_to_run_alone_is_not_charged_for_what_ran(queue: Queue, most: int) -> None:
     ids = await queue.add(3)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import signal
 import time
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from streamqueue.api.spec import Handler, Protocol
+from streamqueue.maintenance import release
 from streamqueue.worker.errors import SettingsError
 from streamqueue.worker.prefork import shares
 from streamqueue.worker.settings import Settings
 from tests.redis.proxy import Proxy
-from tests.redis.queue import Queue
+from tests.redis.queue import Queue, spec
 from tests.redis.servers.process import RunningServer, free_port
 from tests.redis.worker.pod import until
 from tests.redis.worker.program import running, said
@@ -150,6 +154,42 @@ async def test_what_kills_each_process_ends_as_a_dead_letter(queue: Queue, share
         parent.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(parent.wait(), 20) == 0
     assert (letters[0]["sq-reason"], letters[0]["sq-cause"]) == ("max-deliveries", "process ended by SIGKILL")
+
+
+CONTAINER = """
+import os, time
+from streamqueue import Worker
+os.setsid()
+worker = Worker()
+@worker.task
+def handle(task):
+    os.write(1, f"{task['how']}\\n".encode())
+    time.sleep(float(task["seconds"]))
+    if task["how"] == "ends":
+        os.killpg(0, 9)
+worker.run()
+"""
+
+
+async def test_what_ends_all_processes_takes_no_other_task_along_again_and_again(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    """As the kernel ends a container for the memory of one of its processes."""
+    poison = (await queue.redis.xadd(queue.stream, {"how": "ends", "seconds": "0.5"})).decode()
+    innocent = (await queue.redis.xadd(queue.stream, {"how": "works", "seconds": "1.0"})).decode()
+    settings = {"CONCURRENCY": "2", "PROCESSES": "2", "MAX_DELIVERIES": "3", "VISIBILITY_TIMEOUT": "60"}
+    sdk = replace(spec(max_deliveries=3), handler=Handler(image="none", protocol=Protocol.SDK))
+
+    async def is_over() -> bool:
+        return container.returncode is not None or not await owners(queue)
+
+    while await owners(queue) or not await queue.dead():
+        async with running(CONTAINER, shared_server, {}, **settings) as container:
+            await said(container, 1)
+            await until(is_over, "the container's end, or that of all tasks")
+        for consumer in {*(await owners(queue)).values()} - {PARKED}:  # as the operator does
+            await release(queue.redis, sdk, consumer, math.inf, "OOMKilled")
+    assert {letter["sq-id"] for letter in await queue.dead()} == {poison} != {innocent}
 
 
 @pytest.mark.on("redis-7.0")  # nothing of it is the server's
