@@ -71,10 +71,14 @@ def observe(
     now: float,
     clock_offset: float,
     cordoned: Container[str] = (),
+    ended: Container[str] = (),
 ) -> Observation:
-    """`now` is the loop's clock; `clock_offset` turns epoch seconds into it. Without a snapshot: unknown."""
+    """`now` is the loop's clock; `clock_offset` turns epoch seconds into it; `ended`: names of pods whose worker is no
+    more. Without a snapshot: unknown.
+    """
     # Pods on a node that is gone may be terminating for ever: they'd leave no room for others below maxReplicas.
     there = [body for body in present(held) if not workers.is_lost(body, now - clock_offset)]
+    there = [body for body in there if body["metadata"]["name"] not in ended]
     views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in there)
     deployment = held.owned.get(DEPLOYMENTS)
     # Its own watch tells of it: where the one of pods is silent, pods that work must not pass for missing.

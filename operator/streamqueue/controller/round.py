@@ -149,8 +149,9 @@ class _Round:
         runtime, now = self.runtime, time.monotonic()
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
         offset, cordoned = now - time.time(), runtime.cordon.workers
-        snapshot = self.facts.snapshot
-        return observe(self.held, snapshot, attribution, now=now, clock_offset=offset, cordoned=cordoned)
+        held, snapshot = self.held, self.facts.snapshot
+        ended = draining.ended(held.pods.values(), self.spec.handler, snapshot) if snapshot else ()
+        return observe(held, snapshot, attribution, now=now, clock_offset=offset, cordoned=cordoned, ended=ended)
 
     async def _cordon(self, endpoint: Endpoint, decision: Decision) -> None:
         keys, interval = Keys(self.spec.stream, self.spec.group), self.spec.scaling.polling_interval

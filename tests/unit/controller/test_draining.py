@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from streamqueue.api.spec import Handler, Protocol
 from streamqueue.api.timestamps import epoch
-from streamqueue.controller.pods.draining import last_reads, leaving, reading_on, told_to_go
+from streamqueue.controller.pods.draining import ended, last_reads, leaving, reading_on, told_to_go
 from streamqueue.streams.snapshot import ConsumerView, Snapshot
 from tests.unit.controller.bodies import condition, container, pod
 
@@ -76,3 +77,18 @@ def test_reads_are_told_by_the_clusters_clock() -> None:
 
 def test_who_was_told_to_go() -> None:
     assert leaving([told(), pod(name="orders-6b7f9-other")]) == {NAME}
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_worker_that_deleted_its_consumer_has_ended_though_its_pod_goes_on(protocol: Protocol) -> None:
+    """A handler beside a runner may ignore SIGTERM, and keep the pod for its grace. Plain loops say no goodbye."""
+    stays, goes = pod("orders-6b7f9-stays"), told()
+
+    def found(*names: str, total: int = 0) -> set[str]:
+        views = tuple(ConsumerView(name, 0, 1.0) for name in names)
+        look = Snapshot(1.0, True, True, consumers=views, consumers_total=total or len(views))
+        return ended([stays, goes], Handler("image", protocol=protocol), look)
+
+    assert found() == (set() if protocol is Protocol.REDIS else {goes["metadata"]["name"]})
+    assert found(f"{NAME}.1a2b") == set(), "it still drains"
+    assert found("another", total=2) == set(), "of a list that was cut nobody can tell"

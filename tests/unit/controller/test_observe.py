@@ -96,6 +96,12 @@ def test_a_pod_that_is_there_long_after_its_grace_leaves_its_room_to_others() ->
     assert names(-10) == ["a", "b"], "the kubelet's word"
 
 
+def test_a_pod_whose_worker_has_ended_leaves_its_room_to_others() -> None:
+    held = Holdings(queue=queue(), pods={"a": pod("a"), "b": pod("b", uid="p2")})
+    found = observe(held, None, Attribution({}, ()), now=1.0, clock_offset=0.0, ended={"a"})
+    assert [each.name for each in found.pods] == ["b"]
+
+
 def test_a_pod_that_was_taken_from_its_replicaset_is_none_of_the_fleet() -> None:
     """By another pod-template-hash, as to look into it: a new one came in its place, and is taken in its stead."""
     taken = pod("a")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from streamqueue.api.spec import Handler, Protocol
 from streamqueue.api.timestamps import epoch
 from streamqueue.controller.kinds import Body
+from streamqueue.controller.pods.consumers import pod_of
 from streamqueue.controller.pods.crash import reader
 from streamqueue.controller.pods.states import unready_since
 from streamqueue.streams.snapshot import Snapshot
@@ -65,3 +67,12 @@ def _started(pod: Body) -> float:
 def leaving(pods: Iterable[Body]) -> set[str]:
     """Pods that were told to go."""
     return {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]}
+
+
+def ended(pods: Iterable[Body], handler: Handler, snapshot: Snapshot) -> set[str]:
+    """Pods that were told to go, and whose worker has: ours delete their consumers as they end. What goes on in such a
+    pod, as a handler of `protocol: http` that ignores SIGTERM does for the whole grace, is no worker.
+    """
+    if handler.protocol is Protocol.REDIS or snapshot.consumers_total > len(snapshot.consumers):
+        return set()
+    return leaving(pods) - {pod_of(view.name) for view in snapshot.consumers}

@@ -8,7 +8,7 @@ import pytest
 
 from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.finding import Finding
-from tests.unit.cli.build import OTHER_POD, POD, cluster, facts, only, pod, queue, rfc3339, snapshot, spec, stream
+from tests.unit.cli.build import IMAGE, OTHER_POD, POD, cluster, facts, only, pod, queue, rfc3339, snapshot, spec, stream
 
 
 def test_pods_on_their_way_out_leave_no_room() -> None:
@@ -17,10 +17,11 @@ def test_pods_on_their_way_out_leave_no_room() -> None:
     for each, ago in zip(going, (-100, -90), strict=True):
         each["metadata"]["deletionTimestamp"] = rfc3339(ago)
 
-    def found(desired: int, limit: int, waiting: int = 3) -> list[Finding]:
-        raw = spec(scaling={"maxReplicas": limit})
+    def found(desired: int, limit: int, waiting: int = 3, protocol: str = "redis") -> list[Finding]:
+        raw = spec(scaling={"maxReplicas": limit}, handler={"image": IMAGE, "protocol": protocol})
         given = cluster(queue=queue(raw, desiredReplicas=desired), pods=tuple(going))
-        return diagnose(facts(cluster=given, stream=stream(snapshot=snapshot(undelivered=waiting))))
+        look = snapshot(undelivered=waiting, consumers=(), consumers_total=0)
+        return diagnose(facts(cluster=given, stream=stream(snapshot=look)))
 
     (finding,) = found(0, 2)
     assert (finding.check, finding.warning) == ("no-room", True)
@@ -28,6 +29,7 @@ def test_pods_on_their_way_out_leave_no_room() -> None:
     assert POD in finding.next
     assert [each.check for each in found(1, 3)] == ["no-room"]
     assert found(0, 3) == found(1, 4) == found(0, 2, waiting=0) == []
+    assert found(0, 2, protocol="http") == [], "their runners have ended"
     going[0]["metadata"]["deletionTimestamp"] = rfc3339(61)
     assert [each.check for each in found(0, 2)] == ["lost-pods"], "it counts no more"
 

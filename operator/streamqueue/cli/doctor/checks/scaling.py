@@ -9,6 +9,7 @@ from streamqueue.api.spec import TargetWait
 from streamqueue.cli.doctor.facts import Facts
 from streamqueue.cli.doctor.finding import Finding
 from streamqueue.cli.output import age
+from streamqueue.controller.pods import draining
 from streamqueue.controller.pods import states as workers
 
 PATIENCE = 60.0  # seconds of waiting that are too long where no targetWait says so
@@ -39,8 +40,10 @@ def no_room(facts: Facts) -> Iterator[Finding]:
     if not (found and spec and facts.cluster and found.undelivered):
         return
     desired = facts.cluster.queue.get("status", {}).get("desiredReplicas", 0)
+    ended = draining.ended(facts.pods, spec.handler, found)
     leaving = (pod["metadata"] for pod in facts.pods if not workers.is_lost(pod, facts.now))
-    going = {each["name"]: each["deletionTimestamp"] for each in leaving if "deletionTimestamp" in each}
+    leaving = (each for each in leaving if "deletionTimestamp" in each and each["name"] not in ended)
+    going = {each["name"]: each["deletionTimestamp"] for each in leaving}
     if not desired < spec.scaling.max_replicas <= desired + len(going):
         return
     last = max(going, key=lambda name: going[name])
