@@ -96,8 +96,11 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
         return _hold(fleet, memory, observation, Reason.PINNED, note)
     if observation.rollout:
         return _hold(fleet, memory, observation, Reason.PINNED, f"{note}; fewer once the rollout is over")
-    drain = plan_drain(fleet, memory.marks, target, target, observation, _cordons(spec))
+    # Of any number of slots: somebody wants this, and where tasks wait no pod is ever idle.
+    drain = plan_drain(fleet, memory.marks, target, target, observation, NO_LIMIT if spec.cordons else 0)
     replicas = max(target, fleet.replicas - drain.fall)
+    if replicas == fleet.replicas and not drain.victims:
+        note += f"; {_why_none_goes(fleet)}"
     if drain.cordoned:
         note += f"; {_told(drain)}"
     return Decision(replicas, Reason.PINNED, _arrow(fleet.replicas, replicas, note), drain.victims, drain.cordoned)
@@ -126,11 +129,14 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     if drain.victims:
         note = f"{target} would do, {len(drain.victims)} idle pods are being marked; {why}"
         return Decision(have, Reason.SCALING_DOWN, f"{have}: {note}", drain.victims, drain.cordoned)
+    note = f"{target} would do, but {_why_none_goes(fleet)}"
+    return Decision(have, Reason.DRAINING, f"{have}: {note}; {why}", (), drain.cordoned)
+
+
+def _why_none_goes(fleet: Fleet) -> str:
     if fleet.shared_names:
-        note = "the pods share a consumer name, so none goes while anything is pending"
-    else:
-        note = "every pod is busy"
-    return Decision(have, Reason.DRAINING, f"{have}: {target} would do, but {note}; {why}", (), drain.cordoned)
+        return "the pods share a consumer name, so none goes while anything is pending"
+    return "every pod is busy"
 
 
 def _going(fleet: Fleet, memory: Memory, target: int, soon: int, observation: Observation) -> tuple[str, ...]:

@@ -108,7 +108,16 @@ def test_no_more_at_a_time_than_max_step() -> None:
 def test_a_pin_below_frees_pods_too() -> None:
     decision = answer(look(NOW, pods=pods(9, 2, 5)), replicas=2)
     assert decision.cordoned == ("p1",)
-    assert decision.sentence == "3: pinned at 2; 1 told to take no more tasks"
+    assert decision.sentence == "3: pinned at 2; every pod is busy; 1 told to take no more tasks"
+
+
+@pytest.mark.parametrize(("cordons", "told"), [(True, 3), (False, 0)])
+def test_a_pin_frees_pods_of_one_slot_too(cordons: bool, told: int) -> None:
+    """While tasks wait none of them is ever idle, and who pins at zero wants them to stop."""
+    seen = look(NOW, pods=pods(1, 1, 1), waiting=500)
+    decision = answer(seen, replicas=0, concurrency=1, cordons=cordons)
+    assert (decision.replicas, len(decision.cordoned)) == (3, told)
+    assert decision.sentence.startswith("3: pinned at 0; every pod is busy")
 
 
 def test_as_many_ready_ones_as_are_wanted_take_on() -> None:

@@ -105,6 +105,10 @@ def test_pods_unschedulable() -> None:
     finding = only(facts(cluster=cluster(pods=(pod(unplaced="0/1 nodes: Insufficient cpu"), pod(OTHER_POD)))))
     assert finding.check == "unschedulable"
     assert "1 pod(s) find no node: 0/1 nodes: Insufficient cpu" in finding.cause
+    assert "resources" in finding.next
+    unfit = pod(unplaced='persistentvolumeclaim "data" not found')
+    finding = only(facts(cluster=cluster(pods=(unfit, pod(OTHER_POD)))))
+    assert "volumes" in finding.next and "resources" not in finding.next
 
 
 def test_pods_never_ready() -> None:

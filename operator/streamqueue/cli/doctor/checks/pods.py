@@ -12,6 +12,8 @@ from streamqueue.controller.pods import states as workers
 from streamqueue.controller.pods.faults import READINESS, Fault, fault
 from streamqueue.scaling.memory import LEAST_PATIENCE
 
+_FULL = "lower template.spec.containers[].resources, add nodes, or lower scaling.maxReplicas"
+_UNFIT = "mend what template.spec asks for (affinity, nodeSelector, tolerations, volumes), or add nodes that have it"
 _LISTEN = "let it listen on port {} of every address (0.0.0.0), not of 127.0.0.1 alone"
 _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.securityContext.runAsNonRoot: false"
 
@@ -46,8 +48,8 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
     words = [said for pod in facts.pods if (said := workers.unschedulable(pod))]
     if words:
         cause = f"{len(words)} pod(s) find no node: {words[0]}"
-        advice = "lower template.spec.containers[].resources, add nodes, or lower scaling.maxReplicas"
-        yield Finding("unschedulable", cause, f"{advice}; kubectl get nodes{facts.context_option}")
+        full = any("Insufficient" in each for each in words)
+        yield Finding("unschedulable", cause, f"{_FULL if full else _UNFIT}; kubectl get nodes{facts.context_option}")
 
 
 def never_ready(facts: Facts) -> Iterator[Finding]:
