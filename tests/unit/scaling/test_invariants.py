@@ -67,7 +67,7 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
                 assert pod.pending == 0 or observation.pending == 0 or pod.marked or alone
         if decision.cordoned:
             assert not observation.rollout
-            assert spec.cordons and spec.concurrency >= 4
+            assert spec.cordons and (spec.concurrency >= 4 or spec.replicas is not None)
             going = {*decision.cordoned, *(decision.victims if decision.replicas < have else ())}
             takes = [p for p in observation.pods if p.state is PodState.READY and p.name not in going]
             work = observation.waiting or observation.pending
