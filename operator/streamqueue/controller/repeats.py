@@ -1,4 +1,4 @@
-"""Words of kopf's that repeat: it tells of each try of a request, every few seconds for as long as that fails."""
+"""Words that repeat: kopf, and our own first lists, tell of each try of a request for as long as it fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import time
 
 INTERVAL = 300.0  # seconds
-_TRY = re.compile(r"Request attempt #\S+ failed; will retry: (?P<request>[^ ]+ [^ ?]+)\S* -> (?P<error>\w+)")
+_WATCHES = ("kopf.", "streamqueue.controller.cluster.watch")
+_TRY = re.compile(r"Request attempt #\S+ failed; will retry: ([^ ]+ [^ ?]+)\S* -> (\w+)|(full list failed: .*)")
 
 
 class Repeats(logging.Filter):
@@ -18,7 +19,7 @@ class Repeats(logging.Filter):
         self._told: dict[tuple[str, ...], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        found = _TRY.match(record.getMessage()) if record.name.startswith("kopf.") else None
+        found = _TRY.match(record.getMessage()) if record.name.startswith(_WATCHES) else None
         if found is None:
             return True
         now = time.monotonic()

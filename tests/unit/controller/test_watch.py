@@ -101,6 +101,8 @@ def test_another_request_or_cause_is_told_at_once(monkeypatch: pytest.MonkeyPatc
     failed = "Request attempt #{} failed; will retry: GET http://host/{}?version={} -> {}('a b')"
     tries = [(1, "a", 1, "A"), (2, "a", 2, "A"), (3, "b", 2, "A"), (4, "a", 2, "B"), (5, "b", 3, "A")]
     assert [passes(failed.format(*each)) for each in tries] == [True, False, True, True, False]
+    ours = ["full list failed: Unreachable (0): a", "full list failed: Unreachable (0): a", "full list failed: b"]
+    assert [passes(each, watch.__name__) for each in ours] == [True, False, True]
     monkeypatch.setattr(repeats, "INTERVAL", 0.0)
     assert passes(failed.format(*tries[-1])), "it lasts"
 
