@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import partial
 
@@ -150,7 +151,9 @@ class _Round:
         runtime.idle_since = marks.note_idle(runtime.idle_since, attribution.pending, now)
         offset, cordoned = now - time.time(), runtime.cordon.workers
         held, snapshot = self.held, self.facts.snapshot
-        ended = draining.ended(held.pods.values(), self.spec.handler, snapshot) if snapshot else ()
+        ended: Container[str] = ()
+        if snapshot and not self.facts.shared_consumers:  # else nobody knows whose consumer is missing
+            ended = draining.ended(held.pods.values(), self.spec.handler, snapshot)
         return observe(held, snapshot, attribution, now=now, clock_offset=offset, cordoned=cordoned, ended=ended)
 
     async def _cordon(self, endpoint: Endpoint, decision: Decision) -> None:

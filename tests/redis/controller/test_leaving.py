@@ -7,6 +7,7 @@ import time
 import pytest
 
 from streamqueue.api.timestamps import rfc3339
+from streamqueue.controller.cluster.store import Store
 from streamqueue.controller.kinds import PODS, Body
 from tests.redis.controller.loops import KEY, a_round, loop_over, queue_on, running, sample, store_of
 from tests.redis.queue import Queue
@@ -84,23 +85,37 @@ async def test_what_was_counted_by_the_last_leader_counts_no_more_though_the_fir
         assert counted() == 0
 
 
+def full_but_for_one_that_leaves(server: RunningServer) -> Store:
+    scaling = {"maxReplicas": 1, "targetBacklog": 1, "pollingInterval": "200ms"}
+    store = store_of(queue_on(server, handler={"image": "image", "protocol": "http"}, scaling=scaling), replicas=0)
+    body = told_to_go(NOW)
+    body["metadata"]["deletionTimestamp"] = rfc3339(time.time() + 60)
+    store.show(PODS, body)
+    return store
+
+
+def wanted() -> float | None:
+    return sample("desired_replicas")
+
+
 async def test_a_pod_whose_worker_has_ended_leaves_its_room_to_others(
     queue: Queue, shared_server: RunningServer
 ) -> None:
     """A handler of `protocol: http` that ignores SIGTERM is there for the whole grace."""
     await queue.add(1)
-    scaling = {"maxReplicas": 1, "targetBacklog": 1, "pollingInterval": "200ms"}
-    body = queue_on(shared_server, handler={"image": "image", "protocol": "http"}, scaling=scaling)
-    store, pod = store_of(body, replicas=0), told_to_go(NOW)
-    pod["metadata"]["deletionTimestamp"] = rfc3339(time.time() + 60)
-    store.show(PODS, pod)
     await queue.redis.xgroup_createconsumer(queue.stream, queue.group, f"{NOW}.1a2b")
-
-    def wanted() -> float | None:
-        return sample("desired_replicas")
-
-    async with loop_over(store) as loop, running(loop):
+    async with loop_over(full_but_for_one_that_leaves(shared_server)) as loop, running(loop):
         await a_round(loop)
         assert wanted() == 0, "it still drains"
         await queue.redis.xgroup_delconsumer(queue.stream, queue.group, f"{NOW}.1a2b")
         await until(wanted, "another in its place")
+
+
+async def test_where_consumers_are_no_pods_nobody_knows_whose_worker_has_ended(
+    queue: Queue, shared_server: RunningServer
+) -> None:
+    await queue.add(2)
+    await queue.read("worker", count=1)
+    async with loop_over(full_but_for_one_that_leaves(shared_server)) as loop, running(loop):
+        await a_round(loop)
+        assert wanted() == 0
