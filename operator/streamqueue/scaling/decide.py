@@ -94,7 +94,7 @@ def _pinned(spec: Scaling, pin: int, memory: Memory, fleet: Fleet, observation: 
     if not observation.known:
         note += "; the stream can't be read, so no pod is let go"
         return _hold(fleet, memory, observation, Reason.PINNED, note)
-    if observation.rollout:
+    if observation.rollout and not _makes_room(target, fleet, observation):
         return _hold(fleet, memory, observation, Reason.PINNED, f"{note}; fewer once the rollout is over")
     # Of any number of slots: somebody wants this, and where tasks wait no pod is ever idle.
     drain = plan_drain(fleet, memory.marks, target, target, observation, NO_LIMIT if spec.cordons else 0)
@@ -112,7 +112,7 @@ def _towards(bounded: Bounded, spec: Scaling, memory: Memory, fleet: Fleet, obse
     if target >= have:
         going = _going(fleet, memory, target, target if left > 0 else bounded.soon, observation)
         return Decision(target, bounded.reason, _arrow(have, target, why), going)
-    if observation.rollout:
+    if observation.rollout and not _makes_room(target, fleet, observation):
         note = f"{target} would do, but not inside a rollout; {why}"
         return _hold(fleet, memory, observation, Reason.ROLLING_OUT, note)
     if left > 0:
@@ -149,6 +149,13 @@ def _going(fleet: Fleet, memory: Memory, target: int, soon: int, observation: Ob
         live = [pod.name for pod in fleet.marked if pod.state is not PodState.TERMINATING]
         return tuple(live) if fleet.leaving else ()
     return plan_drain(fleet, memory.marks, target, soon, observation, 0).victims
+
+
+def _makes_room(target: int, fleet: Fleet, observation: Observation) -> bool:
+    """Whether the rollout waits for the room of old pods that have nothing to do, and would for ever: when all of them
+    go, no busy one can be taken for an idle one.
+    """
+    return target == 0 and bool(fleet.unschedulable) and not (observation.waiting or observation.pending)
 
 
 def _cordons(spec: Scaling) -> int:

@@ -201,3 +201,21 @@ def test_the_count_falls_to_what_is_wanted_now_and_by_no_more_than_max_step() ->
     rolling = decided(spec, kept, rollout=True)
     assert (rolling.replicas, rolling.reason, rolling.victims) == (4, Reason.ROLLING_OUT, ())
     assert rolling.sentence.startswith("4: 3 would do, but not inside a rollout; 0 waiting and 0 pending")
+
+
+@pytest.mark.parametrize("pin", [None, 0])
+def test_a_rollout_that_waits_for_the_room_of_idle_pods_gets_it(pin: int | None) -> None:
+    """As where each pod needs a GPU, or a node, of its own: it would last for ever, and so would the fleet."""
+    old = ready("p0", 0, marked=True, marked_since=NOW - 2)
+    new = replace(old, name="p1", state=PodState.UNSCHEDULABLE, ready_at=None)
+
+    def wanted(*fleet: Pod, waiting: int = 0, least: int = 0) -> int:
+        spec = replace(BY_BACKLOG, replicas=pin if not least else None, min_replicas=least)
+        seen = look(NOW, pods=fleet, replicas=1, rollout=True, waiting=waiting)
+        return decide(spec, Memory(0.0, NOW - 1), seen)[0].replicas
+
+    assert wanted(old, new) == 0
+    assert wanted(replace(old, pending=1), new) == 1, "at work"
+    assert wanted(old, new, waiting=1) == 1, "about to be"
+    assert wanted(old, replace(new, state=PodState.FAILING)) == 1, "the old ones are all that works"
+    assert wanted(old, new, least=1) == 1

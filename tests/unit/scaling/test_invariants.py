@@ -76,7 +76,9 @@ def test_every_decision_keeps_the_invariants(spec: Scaling, history: list[Observ
             assert pods[name].state is PodState.READY
             assert pods[name].pending or pods[name].cordoned
         if decision.replicas < have:
-            assert not observation.rollout
+            stuck = any(pod.state is PodState.UNSCHEDULABLE for pod in observation.pods)
+            idle = not (observation.waiting or observation.pending)
+            assert not observation.rollout or (stuck and idle)
             live = sum(pod.state is not PodState.TERMINATING for pod in observation.pods)
             shown = [since for name in decision.victims if (since := pods[name].marked_since) is not None]
             settled = sum(now - since >= 1.0 for since in shown)
