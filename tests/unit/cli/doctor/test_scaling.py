@@ -8,7 +8,20 @@ import pytest
 
 from streamqueue.cli.doctor.checks import diagnose
 from streamqueue.cli.doctor.finding import Finding
-from tests.unit.cli.build import IMAGE, OTHER_POD, POD, cluster, facts, only, pod, queue, rfc3339, snapshot, spec, stream
+from tests.unit.cli.build import (
+    IMAGE,
+    OTHER_POD,
+    POD,
+    cluster,
+    facts,
+    only,
+    pod,
+    queue,
+    rfc3339,
+    snapshot,
+    spec,
+    stream,
+)
 
 
 def test_pods_on_their_way_out_leave_no_room() -> None:
