@@ -58,8 +58,9 @@ def find_node() -> Node | None:
 def ensure(handles: Handles, report: Callable[[str], None]) -> None:
     """Return once node and DNS are ready; a cluster that doesn't come back within a minute is made anew."""
     action = choose(find_node(), docker.image_id(handles.node_image), str(config.folder()))
-    if action in (Action.WAIT, Action.START):
+    if action is Action.START:
         output(["docker", "start", NODE_CONTAINER, *WORKERS])
+    if action in (Action.WAIT, Action.START):
         pod_network.connect()
         report("waiting until node and DNS are ready")
         if comes_back(handles):

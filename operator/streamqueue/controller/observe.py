@@ -77,9 +77,11 @@ def observe(
     more. Without a snapshot: unknown.
     """
     # Pods on a node that is gone may be terminating for ever: they'd leave no room for others below maxReplicas.
-    there = [body for body in present(held) if not workers.is_lost(body, now - clock_offset)]
-    there = [body for body in there if body["metadata"]["name"] not in ended]
-    views = tuple(_view(body, held, attribution, clock_offset, cordoned) for body in there)
+    views = tuple(
+        _view(body, held, attribution, clock_offset, cordoned)
+        for body in present(held)
+        if body["metadata"]["name"] not in ended and not workers.is_lost(body, now - clock_offset)
+    )
     deployment = held.owned.get(DEPLOYMENTS)
     # Its own watch tells of it: where the one of pods is silent, pods that work must not pass for missing.
     created = int((deployment or {}).get("status", {}).get("replicas", 0))

@@ -73,6 +73,7 @@ def ended(pods: Iterable[Body], handler: Handler, snapshot: Snapshot) -> set[str
     """Pods that were told to go, and whose worker has: ours delete their consumers as they end. What goes on in such a
     pod, as a handler of `protocol: http` that ignores SIGTERM does for the whole grace, is no worker.
     """
-    if handler.protocol is Protocol.REDIS or snapshot.consumers_total > len(snapshot.consumers):
+    going = leaving(pods)
+    if not going or handler.protocol is Protocol.REDIS or snapshot.consumers_total > len(snapshot.consumers):
         return set()
-    return leaving(pods) - {pod_of(view.name) for view in snapshot.consumers}
+    return going - {pod_of(view.name) for view in snapshot.consumers}

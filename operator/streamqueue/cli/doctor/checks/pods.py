@@ -19,29 +19,26 @@ _NOT_ROOT = "give the image a USER by number, or set spec.template.spec.security
 
 
 def image(facts: Facts) -> Iterator[Finding]:
-    for pod, why in _faults(facts, "ImagePull"):
+    for pod, why in _first(facts, "ImagePull"):
         cause = f"image {_of(pod, why)['image']} can't be pulled: {why.sentence}"
         yield Finding("image-pull", cause, f"kubectl describe pod{facts.namespace} {pod['metadata']['name']}")
-        return
 
 
 def crash_loop(facts: Facts) -> Iterator[Finding]:
-    for pod, why in _faults(facts, "CrashLoop"):
+    for pod, why in _first(facts, "CrashLoop"):
         name = pod["metadata"]["name"]
         container = f" -c {why.container}" if len(workers.containers(pod)) > 1 else ""
         look = f"kubectl logs --previous {name}{container}{facts.namespace}"
         yield Finding("crash-loop", f"pod {name}: {why.sentence}", look)
-        return
 
 
 def container_config(facts: Facts) -> Iterator[Finding]:
-    for pod, why in _faults(facts, "ContainerConfig"):
+    for pod, why in _first(facts, "ContainerConfig"):
         name = pod["metadata"]["name"]
         root = "non-root" in why.sentence or "runAsNonRoot" in why.sentence
         look = f"kubectl describe pod {name}{facts.namespace}"
         cause = f"pod {name}: container {why.container} can't be created: {why.sentence}"
         yield Finding("container-config", cause, _NOT_ROOT if root else look)
-        return
 
 
 def unschedulable(facts: Facts) -> Iterator[Finding]:
@@ -53,13 +50,12 @@ def unschedulable(facts: Facts) -> Iterator[Finding]:
 
 
 def never_ready(facts: Facts) -> Iterator[Finding]:
-    for pod, why in _faults(facts, "NotReady", READINESS):
+    for pod, why in _first(facts, "NotReady", READINESS):
         name, hint = pod["metadata"]["name"], ""
         if facts.spec and facts.spec.handler.protocol is Protocol.HTTP and "startup" in why.sentence:
             hint = f"{_LISTEN.format(facts.spec.handler.port)}; "
         look = f"kubectl describe pod{facts.namespace} {name}"
         yield Finding("never-ready", f"pod {name}: {why.sentence}", f"{hint}{look}")
-        return
 
 
 def lost(facts: Facts) -> Iterator[Finding]:
@@ -104,13 +100,15 @@ def _meets(expression: Body, value: str | None) -> bool:
             return value is None
 
 
-def _faults(facts: Facts, *words: str) -> Iterator[tuple[Body, Fault]]:
+def _first(facts: Facts, *words: str) -> Iterator[tuple[Body, Fault]]:
+    """The first pod with such a fault, if there is one: of the others there'd be the same to say."""
     for pod in facts.pods:
         if facts.spec and facts.spec.handler.image not in _images(pod):
             continue  # an older release, which the rollout replaces
         found = fault(pod, facts.now, LEAST_PATIENCE)
         if found and found.word in words:
             yield pod, found
+            return
 
 
 def _images(pod: Body) -> list[str]:
